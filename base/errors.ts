@@ -1,0 +1,88 @@
+/**
+ * Every refusal and failure that crosses a function, a process or the API.
+ * `http` is the API's status; `then` says what the receiver should do: fix the input, retry later, re-plan, page a human.
+ */
+export const CODES = {
+  CONFIG_INVALID: {http: 500, then: 'fix', text: 'the configuration is not valid'},
+  INPUT_INVALID: {http: 400, then: 'fix', text: 'the request does not fit its schema'},
+  UNAUTHORIZED: {http: 401, then: 'fix', text: 'no valid bearer token'},
+  FORBIDDEN: {http: 403, then: 'fix', text: 'this token has not the role for that'},
+  HOST_UNKNOWN: {http: 404, then: 'fix', text: 'no such host'},
+  USER_UNKNOWN: {http: 404, then: 'fix', text: 'no such user'},
+  MOVE_UNKNOWN: {http: 404, then: 'fix', text: 'no such move'},
+  COHORT_UNKNOWN: {http: 404, then: 'fix', text: 'no such cohort'},
+  HOST_EXISTS: {http: 409, then: 'fix', text: 'a host of that name exists already'},
+  USER_EXISTS: {http: 409, then: 'fix', text: 'a user of that name exists already'},
+  MOVE_IN_PROGRESS: {http: 409, then: 'retry', text: 'this mailbox is already moving'},
+  MOVE_STATE: {http: 409, then: 'fix', text: 'the move is not in a state that allows that'},
+  HOST_STATE: {http: 409, then: 'fix', text: 'the host is not in a stage that allows that'},
+  DOES_NOT_FIT: {http: 409, then: 'replan', text: 'the other hosts cannot take these mailboxes'},
+  PLAN_STALE: {http: 409, then: 'replan', text: 'the farm is no longer as the plan found it'},
+  PLAN_REFUSED: {http: 409, then: 'replan', text: 'the plan breaks a rule'},
+  PAUSED: {http: 409, then: 'retry', text: 'automatic work is paused'},
+  NOT_LEADER: {http: 503, then: 'retry', text: 'another coordinator leads'},
+  TOKEN_STALE: {http: 409, then: 'stop', text: 'a newer leader has spoken to this host'},
+  ROUTE_STALE: {http: 409, then: 'retry', text: 'the route changed meanwhile'},
+  ROUTE_LAGS: {http: 503, then: 'retry', text: 'this host has not seen that route generation yet'},
+  NOT_OWNER: {http: 409, then: 'replan', text: 'the route does not name this host for that user'},
+  STILL_OWNER: {http: 409, then: 'replan', text: 'the route still names this host for that user'},
+  COPY_UNKNOWN: {http: 409, then: 'page', text: 'a mailbox copy lies here that no named move made'},
+  COPY_MISSING: {http: 409, then: 'replan', text: 'the copy this step works on is not here'},
+  SPACE_LACKING: {http: 409, then: 'replan', text: 'the mailbox does not fit on the target'},
+  HOLD_LOST: {http: 409, then: 'retry', text: 'the hold ran out before the step was done'},
+  SESSIONS_LINGER: {http: 503, then: 'retry', text: 'processes of the user did not end in time'},
+  COPY_FAILED: {http: 503, then: 'retry', text: 'the mailbox could not be copied'},
+  MANIFEST_DIFFERS: {http: 409, then: 'page', text: 'the copies on source and target differ'},
+  FLIP_TOO_LATE: {http: 409, then: 'retry', text: 'the route was written after its deadline and is void'},
+  HOST_SILENT: {http: 503, then: 'retry', text: 'no answer from the agent in time'},
+  COMMAND_UNKNOWN: {http: 501, then: 'fix', text: 'this agent does not know that command'},
+  COMMAND_FAILED: {http: 503, then: 'retry', text: 'a command on the host failed'},
+  NOT_EMPTY: {http: 409, then: 'replan', text: 'the host still holds something that must not be lost'},
+  WIPE_TOKEN: {http: 409, then: 'fix', text: 'the safe-to-wipe token is missing, expired, or of another host'},
+  REINSTALL_FAILED: {http: 502, then: 'page', text: 'the reinstall driver failed'},
+  STORE_CONFLICT: {http: 409, then: 'retry', text: 'someone else wrote that record meanwhile'},
+  STORE_CORRUPT: {http: 500, then: 'page', text: 'a stored record does not fit its schema'},
+  NATS_DOWN: {http: 503, then: 'retry', text: 'NATS does not answer'},
+  NATIVE_FAILED: {http: 500, then: 'fix', text: 'a kernel interface could not be read'},
+  PROBE_FAILED: {http: 503, then: 'retry', text: 'a probe did not come through'},
+  API_FAILED: {http: 502, then: 'retry', text: 'the coordinator did not answer as expected'},
+  INTERNAL: {http: 500, then: 'page', text: 'an unexpected failure'},
+} as const;
+
+export type Code = keyof typeof CODES;
+
+/** What travels on the wire and stands in records: an error as data. */
+export interface Refusal {
+  code: Code;
+  detail: Record<string, unknown>;
+}
+
+/** An error with a code, details, and (by its code) what to do next. Nobody reads message text in an `if`. */
+export class MailherdError extends Error {
+  override readonly name = 'MailherdError';
+  readonly code: Code;
+  readonly detail: Readonly<Record<string, unknown>>;
+
+  constructor(code: Code, detail: Readonly<Record<string, unknown>> = {}, options?: ErrorOptions) {
+    super(`${code}: ${CODES[code].text}${describe(detail)}`, options);
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+function describe(detail: Readonly<Record<string, unknown>>): string {
+  const pairs = Object.entries(detail).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return pairs.length === 0 ? '' : ` (${pairs.join(', ')})`;
+}
+
+/** Any thrown value as data for the wire: MailherdError keeps its code, everything else is INTERNAL with its text. */
+export function toRefusal(error: unknown): Refusal {
+  if (error instanceof MailherdError) return {code: error.code, detail: {...error.detail}};
+  return {code: 'INTERNAL', detail: {reason: error instanceof Error ? error.message : String(error)}};
+}
+
+/** The error a refusal from the wire stands for; unknown codes of a newer peer become INTERNAL and keep the code in the detail. */
+export function fromRefusal(refusal: {code: string; detail: Record<string, unknown>}): MailherdError {
+  if (Object.hasOwn(CODES, refusal.code)) return new MailherdError(refusal.code as Code, refusal.detail);
+  return new MailherdError('INTERNAL', {...refusal.detail, peerCode: refusal.code});
+}

@@ -1,0 +1,74 @@
+import Type from 'typebox';
+import {Manifest} from './manifest.ts';
+import {ByteCount, Count, Generation, HostName, InstantMs, MoveId, RefusalShape, SpanMs, Token, UserName} from './schema.ts';
+
+/**
+ * Coordinator -> agent, request and reply on `mailherd.command.<host>.<verb>`. Every command can be sent again: an agent that
+ * has done it answers as before. `token` is the sender's lease; an agent remembers the highest on disk and refuses smaller ones.
+ */
+const base = {v: Type.Literal(1), token: Token};
+const ofMove = {...base, moveId: MoveId, user: UserName};
+
+const verb = <N extends string, Q extends Type.TProperties, A extends Type.TProperties>(name: N, request: Q, answer: A) => ({
+  name,
+  request: Type.Object(request),
+  answer: Type.Object(answer),
+});
+
+export const COMMANDS = {
+  /** Target: make room. Refuses when the user is routed here, a copy of unknown origin lies here, or space lacks. */
+  reserve: verb(
+    'reserve',
+    {...ofMove, source: HostName, bytes: ByteCount, discard: Type.Array(MoveId, {description: 'earlier copies that may be removed'})},
+    {freeBytes: ByteCount},
+  ),
+  /** Source: one pass to the target. `full` reads every message again instead of trusting modification counters. */
+  copy: verb(
+    'copy',
+    {...ofMove, target: HostName, targetAddress: Type.String(), full: Type.Boolean()},
+    {
+      tookMs: SpanMs,
+      /** True when the mailbox changed during the pass: run another. */
+      again: Type.Boolean(),
+    },
+  ),
+  /** Source: the hold entry of `generation` is in force here, the user's sessions are ended and their processes gone. */
+  hold: verb('hold', {...ofMove, revision: Generation}, {sessionsEnded: Count, tookMs: SpanMs}),
+  /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one. */
+  manifest: verb('manifest', {...ofMove, folder: Type.Union([Type.String(), Type.Null()])}, {manifest: Manifest, tookMs: SpanMs}),
+  /** Target, after the flip: the route of `revision` is in force, the copy is the mailbox now. */
+  adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
+  /** Source, after the flip: the route is in force here too, the old copy is retained under the move's id. */
+  retain: verb('retain', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
+  /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */
+  discard: verb('discard', ofMove, {removedBytes: ByteCount}),
+  /** Any host: wait until the route bucket is applied up to `revision`. */
+  sync: verb('sync', {...base, revision: Generation}, {revision: Generation}),
+  /** Any host: try the queued mail of these users again now. */
+  retry: verb('retry', {...base, users: Type.Array(UserName, {minItems: 1})}, {requeued: Count}),
+  /** Backend: size of every mailbox routed here. */
+  mailboxes: verb('mailboxes', base, {
+    mailboxes: Type.Array(Type.Object({user: UserName, bytes: ByteCount, messages: Count})),
+  }),
+  /** Backend: does anything lie here that must not be lost? Checks routes, copies that are not retained, and the queue. */
+  wipeCheck: verb(
+    'wipeCheck',
+    {...base, retained: Type.Array(MoveId, {description: 'copies the coordinator allows to go'})},
+    {
+      users: Count,
+      queued: Count,
+      copies: Type.Array(Type.Object({user: UserName, moveId: Type.String(), kind: Type.String()})),
+    },
+  ),
+} as const;
+
+export type Verb = keyof typeof COMMANDS;
+export type Request<V extends Verb> = Type.Static<(typeof COMMANDS)[V]['request']>;
+export type Answer<V extends Verb> = Type.Static<(typeof COMMANDS)[V]['answer']>;
+
+/** The reply to every command: `ok` with the verb's answer, or a refusal. */
+export const Reply = Type.Union([
+  Type.Object({ok: Type.Literal(true), answer: Type.Unknown()}),
+  Type.Object({ok: Type.Literal(false), refusal: RefusalShape}),
+]);
+export type Reply = Type.Static<typeof Reply>;

@@ -1,0 +1,57 @@
+import Type from 'typebox';
+import {CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
+import {ByteCount, Count, HostName, InstantMs, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
+
+/**
+ * Events on `mailherd.event.<host or farm>.<type>`, for others to subscribe to; a stream keeps them 90 days.
+ * Types are past tense, fields are only ever added within a version.
+ */
+export const EVENTS = {
+  agentStarted: Type.Object({generation: Count, version: Type.String()}),
+  reportRefused: Type.Object({reason: Type.String(), path: Type.String(), refusedCount: Count}),
+  verdictChanged: Type.Object({from: orNull(Type.String()), verdict: Verdict}),
+  cohortJudged: Type.Object({cohort: CohortVerdict}),
+  cohortCleared: Type.Object({cohort: CohortVerdict}),
+  hurtChanged: Hurt,
+  decided: Type.Object({decision: Decision}),
+  planned: Type.Object({planId: PlanId, kind: Type.String(), moves: Count, bytes: ByteCount, unplaced: Count}),
+  hostStaged: Type.Object({from: orNull(Type.String()), to: Type.String(), reason: Type.String(), tookMs: orNull(SpanMs)}),
+  hostCordoned: Type.Object({by: Type.String(), reason: Type.String()}),
+  hostUncordoned: Type.Object({by: Type.String()}),
+  wipeAllowed: Type.Object({expiresAtMs: InstantMs}),
+  moveStepped: Type.Object({
+    moveId: MoveId,
+    user: UserName,
+    source: HostName,
+    target: HostName,
+    step: Type.String(),
+    tookMs: SpanMs,
+    pauseMs: orNull(SpanMs),
+    refusal: orNull(RefusalShape),
+  }),
+  leaderElected: Type.Object({holder: Type.String(), token: Count}),
+  paused: Type.Object({by: Type.String(), reason: Type.String()}),
+  resumed: Type.Object({by: Type.String()}),
+  apiCalled: Type.Object({by: Type.String(), method: Type.String(), path: Type.String(), status: Count}),
+} as const;
+
+export type EventType = keyof typeof EVENTS;
+export type EventData<T extends EventType> = Type.Static<(typeof EVENTS)[T]>;
+
+/** The envelope; `id` is unique for ever (also the JetStream message id), so that a consumer can drop repeats. */
+export const FarmEvent = Type.Object(
+  {
+    v: Type.Literal(1),
+    id: Type.String({minLength: 8, maxLength: 80}),
+    type: Type.Union(Object.keys(EVENTS).map(name => Type.Literal(name))),
+    /** Host it is about; null for the whole farm. */
+    host: orNull(HostName),
+    atMs: InstantMs,
+    data: Type.Unknown(),
+  },
+  {$id: 'https://mailherd.example/schema/event-1.json', title: 'FarmEvent'},
+);
+
+export type FarmEvent = {
+  [T in EventType]: {v: 1; id: string; type: T; host: string | null; atMs: number; data: EventData<T>};
+}[EventType];

@@ -1,0 +1,25 @@
+import Type from 'typebox';
+import {ByteCount, Count, orNull} from './schema.ts';
+
+/** What one folder holds. `digest` is SHA-256 over one line a message, sorted by UID: uid, guid, size, date, flags, keywords. */
+export const FolderManifest = Type.Object({
+  name: Type.String(),
+  guid: Type.String(),
+  uidValidity: Count,
+  uidNext: Count,
+  highestModseq: Count,
+  messages: Count,
+  bytes: ByteCount,
+  digest: Type.String(),
+});
+export type FolderManifest = Type.Static<typeof FolderManifest>;
+
+/** Everything of a mailbox that must survive a move, read by another path than the one that copied it. */
+export const Manifest = Type.Object({
+  folders: Type.Array(FolderManifest),
+  subscriptions: Type.Array(Type.String()),
+  sieve: Type.Array(Type.Object({name: Type.String(), digest: Type.String(), active: Type.Boolean()})),
+  /** Message lines of the one folder that was asked for in detail, else null. */
+  lines: orNull(Type.Array(Type.String())),
+});
+export type Manifest = Type.Static<typeof Manifest>;

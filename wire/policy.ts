@@ -1,0 +1,101 @@
+import Type from 'typebox';
+import {Count, InstantMs, orNull, Share, SpanMs} from './schema.ts';
+
+const mode = Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]);
+
+/** What operators may change while Mailherd runs; stored in KV, served and changed by the API. */
+export const Policy = Type.Object({
+  v: Type.Literal(1),
+  paused: orNull(Type.Object({by: Type.String(), atMs: InstantMs, reason: Type.String()})),
+  /** off: not even considered; dry-run: decided and shown; approve: waits for a person; on: carried out. */
+  modes: Type.Object({cordon: mode, evacuate: mode, reinstall: mode, rebalance: mode, purge: mode}),
+  judge: Type.Object({
+    /** SLIs are judged over this much of the past. */
+    windowMs: SpanMs,
+    /** A host younger than this is `unknown`. */
+    warmUpMs: SpanMs,
+    /** A host whose newest report is older is `silent`. */
+    silentMs: SpanMs,
+    /** Evidence must last this long before a host is called sick, and be absent this long before it is called healthy again. */
+    sickDwellMs: SpanMs,
+    recoverDwellMs: SpanMs,
+    /** How many times worse than peers counts. */
+    ratioMax: Type.Number({minimum: 1}),
+    /** Below these a user feels nothing, whatever peers do. */
+    floors: Type.Object({
+      deliveryMsP95: SpanMs,
+      queueAgeMsP95: SpanMs,
+      probeDeliveryMs: SpanMs,
+      probeLoginMs: SpanMs,
+      probeFailureShare: Share,
+      imapDroppedShare: Share,
+    }),
+    /** Fisher p below which a label explains the sick hosts. */
+    chanceMax: Share,
+  }),
+  place: Type.Object({
+    /** Share of a host's mail store that stays free after planning. */
+    reserveShare: Share,
+    /** Rebalance when the fullest host has this many times the mean number of mailboxes. */
+    imbalanceMax: Type.Number({minimum: 1}),
+  }),
+  move: Type.Object({
+    concurrentMax: Count,
+    perSourceMax: Count,
+    perTargetMax: Count,
+    /** Hold only after a pass as short as this; after `passesMax` passes try anyway if the last was below `holdMs` / 4. */
+    catchUpMsMax: SpanMs,
+    passesMax: Count,
+    holdMs: SpanMs,
+    /** A flip counts only if stored this much before the hold ends on any host. */
+    marginMs: SpanMs,
+    attemptsMax: Count,
+    /** The source copy is kept at least this long after the flip. */
+    retainMs: SpanMs,
+  }),
+  host: Type.Object({
+    probationMs: SpanMs,
+    wipeTokenMs: SpanMs,
+    reinstallTimeoutMs: SpanMs,
+    /** Reinstalls at the same time. */
+    reinstallMax: Count,
+  }),
+});
+export type Policy = Type.Static<typeof Policy>;
+
+/** Careful: everything that changes the farm by itself starts as a proposal. */
+export const DEFAULT_POLICY: Policy = {
+  v: 1,
+  paused: null,
+  modes: {cordon: 'on', evacuate: 'approve', reinstall: 'approve', rebalance: 'approve', purge: 'approve'},
+  judge: {
+    windowMs: 60_000,
+    warmUpMs: 120_000,
+    silentMs: 45_000,
+    sickDwellMs: 30_000,
+    recoverDwellMs: 300_000,
+    ratioMax: 3,
+    floors: {
+      deliveryMsP95: 5_000,
+      queueAgeMsP95: 30_000,
+      probeDeliveryMs: 5_000,
+      probeLoginMs: 2_000,
+      probeFailureShare: 0.25,
+      imapDroppedShare: 0.05,
+    },
+    chanceMax: 0.2,
+  },
+  place: {reserveShare: 0.15, imbalanceMax: 1.25},
+  move: {
+    concurrentMax: 8,
+    perSourceMax: 4,
+    perTargetMax: 2,
+    catchUpMsMax: 2_000,
+    passesMax: 10,
+    holdMs: 30_000,
+    marginMs: 5_000,
+    attemptsMax: 3,
+    retainMs: 7 * 86_400_000,
+  },
+  host: {probationMs: 600_000, wipeTokenMs: 600_000, reinstallTimeoutMs: 3_600_000, reinstallMax: 2},
+};

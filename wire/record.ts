@@ -1,0 +1,246 @@
+import Type from 'typebox';
+import {
+  ByteCount,
+  Count,
+  Generation,
+  HostName,
+  InstantMs,
+  Labels,
+  MoveId,
+  orNull,
+  PlanId,
+  RefusalShape,
+  Role,
+  Share,
+  SpanMs,
+  Token,
+  UserName,
+} from './schema.ts';
+
+/** What the coordinator stores in KV buckets. Readers of an older release must be able to refuse it: `v` comes first. */
+
+/** ordered -> arrived -> provisioning -> probation -> active -> suspect -> draining -> drained -> safeToWipe -> reinstalling -> probation ... -> retired */
+export const HostStage = Type.Union(
+  (
+    [
+      'ordered',
+      'arrived',
+      'provisioning',
+      'probation',
+      'active',
+      'suspect',
+      'draining',
+      'drained',
+      'safeToWipe',
+      'reinstalling',
+      'failed',
+      'retired',
+    ] as const
+  ).map(name => Type.Literal(name)),
+);
+export type HostStage =
+  | 'ordered'
+  | 'arrived'
+  | 'provisioning'
+  | 'probation'
+  | 'active'
+  | 'suspect'
+  | 'draining'
+  | 'drained'
+  | 'safeToWipe'
+  | 'reinstalling'
+  | 'failed'
+  | 'retired';
+
+export const HostRecord = Type.Object({
+  v: Type.Literal(1),
+  host: HostName,
+  role: Role,
+  /** IP address at which edges and other backends reach the host's mail services. */
+  address: Type.String({minLength: 1, maxLength: 60}),
+  stage: Type.Unsafe<HostStage>(HostStage),
+  sinceMs: InstantMs,
+  /** A cordoned host gets no new mailbox; who did it and why. A person's cordon is lifted by a person only. */
+  cordon: orNull(Type.Object({by: Type.String(), reason: Type.String(), atMs: InstantMs})),
+  /** As of the last report; survives a silent host and a restarted coordinator. */
+  labels: Labels,
+  /** Permission to wipe: bound to this host, expiring, checked again on the host itself. */
+  wipe: orNull(Type.Object({token: Type.String(), expiresAtMs: InstantMs})),
+  /** Release that the next reinstall installs, as the driver knows it (value of the label `os`). */
+  reinstallTo: orNull(Type.String()),
+  /** The last 40 stages with the reason for each change. */
+  history: Type.Array(Type.Object({stage: Type.Unsafe<HostStage>(HostStage), atMs: InstantMs, reason: Type.String()})),
+});
+export type HostRecord = Type.Static<typeof HostRecord>;
+
+/** One measured reason: what was seen, what peers at equal load show, and how much worse that is. */
+export const Evidence = Type.Object({
+  sli: Type.String(),
+  unit: Type.String(),
+  value: Type.Number(),
+  baseline: orNull(Type.Number()),
+  /** value / baseline, or null where there is no baseline. */
+  ratio: orNull(Type.Number()),
+  note: Type.String(),
+});
+export type Evidence = Type.Static<typeof Evidence>;
+
+export const VerdictKind = Type.Union([
+  Type.Literal('healthy'),
+  Type.Literal('suspect'),
+  Type.Literal('sick'),
+  Type.Literal('silent'),
+  Type.Literal('unknown'),
+]);
+export type VerdictKind = Type.Static<typeof VerdictKind>;
+
+export const Verdict = Type.Object({
+  host: HostName,
+  kind: VerdictKind,
+  sinceMs: InstantMs,
+  /** A coded reason, e.g. SLI_WORSE_THAN_PEERS, REPORTS_STALE, IDLE, WARMING. */
+  because: Type.String(),
+  evidence: Type.Array(Evidence),
+});
+export type Verdict = Type.Static<typeof Verdict>;
+
+/** Which label the sick hosts share, held against hosts without it. */
+export const CohortVerdict = Type.Object({
+  /** e.g. {os: 'debian-13'}; several keys when they cannot be told apart or only the combination explains. */
+  labels: Labels,
+  /** Label keys that divide the farm the same way: which of them is the cause cannot be told from these hosts. */
+  confounded: Type.Array(Type.String()),
+  sick: Type.Array(HostName),
+  members: Type.Array(HostName),
+  /** Hosts without the label at comparable load, and how many of them are sick. */
+  controls: Type.Array(HostName),
+  controlsSick: Count,
+  /** Median over the sick hosts' worst SLI ratio against the controls. */
+  effect: orNull(Type.Number()),
+  /** One-sided Fisher exact p of so many sick among the members by chance. */
+  chance: Share,
+  explained: Type.Boolean(),
+  sinceMs: InstantMs,
+  evidence: Type.Array(Evidence),
+});
+export type CohortVerdict = Type.Static<typeof CohortVerdict>;
+
+export const Hurt = Type.Object({
+  atMs: InstantMs,
+  users: Count,
+  usersHurt: Count,
+  /** usersHurt / users */
+  share: Share,
+  byHost: Type.Record(Type.String(), Count),
+});
+export type Hurt = Type.Static<typeof Hurt>;
+
+export const DecisionKind = Type.Union(
+  (['watch', 'cordon', 'evacuate', 'reinstall', 'rebalance', 'page'] as const).map(name => Type.Literal(name)),
+);
+export type DecisionKind = 'watch' | 'cordon' | 'evacuate' | 'reinstall' | 'rebalance' | 'page';
+
+export const Veto = Type.Object({code: Type.String(), detail: Type.Record(Type.String(), Type.Unknown())});
+export type Veto = Type.Static<typeof Veto>;
+
+export const Decision = Type.Object({
+  kind: Type.Unsafe<DecisionKind>(DecisionKind),
+  /** null for the whole farm. */
+  host: orNull(HostName),
+  atMs: InstantMs,
+  because: Type.String(),
+  evidence: Type.Array(Evidence),
+  /** Brakes that stop it; empty = may be carried out as the mode of its kind allows. */
+  vetoes: Type.Array(Veto),
+  mode: Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]),
+});
+export type Decision = Type.Static<typeof Decision>;
+
+export const PlannedMove = Type.Object({user: UserName, source: HostName, target: HostName, bytes: ByteCount, why: Type.String()});
+export type PlannedMove = Type.Static<typeof PlannedMove>;
+
+/** Immutable; only one child of the current plan can become current (compare-and-set on the generation). */
+export const Plan = Type.Object({
+  v: Type.Literal(1),
+  id: PlanId,
+  parent: orNull(PlanId),
+  generation: Generation,
+  createdAtMs: InstantMs,
+  kind: Type.Union([Type.Literal('evacuate'), Type.Literal('rebalance'), Type.Literal('single')]),
+  because: Type.String(),
+  moves: Type.Array(PlannedMove),
+  /** Mailboxes that have no place, and why: the farm lacks this much. */
+  unplaced: Type.Array(Type.Object({user: UserName, source: HostName, bytes: ByteCount, code: Type.String()})),
+});
+export type Plan = Type.Static<typeof Plan>;
+
+/** Steps of a move in order; from `adopting` on there is only forward. */
+export type MoveStep =
+  | 'reserving'
+  | 'copying'
+  | 'holding'
+  | 'finalizing'
+  | 'verifying'
+  | 'flipping'
+  | 'adopting'
+  | 'retaining'
+  | 'retained'
+  | 'purging'
+  | 'purged'
+  | 'backingOut'
+  | 'backedOut';
+export const MOVE_STEPS = [
+  'reserving',
+  'copying',
+  'holding',
+  'finalizing',
+  'verifying',
+  'flipping',
+  'adopting',
+  'retaining',
+  'retained',
+  'purging',
+  'purged',
+  'backingOut',
+  'backedOut',
+] as const satisfies readonly MoveStep[];
+
+export const MoveRecord = Type.Object({
+  v: Type.Literal(1),
+  id: MoveId,
+  user: UserName,
+  source: HostName,
+  target: HostName,
+  planId: orNull(PlanId),
+  because: Type.String(),
+  /** Size when planned; the budget and ETA use it. */
+  bytes: ByteCount,
+  /** Grows with every stored change of this record; writers compare-and-set. */
+  createdAtMs: InstantMs,
+  updatedAtMs: InstantMs,
+  step: Type.Unsafe<MoveStep>(Type.Union(MOVE_STEPS.map(name => Type.Literal(name)))),
+  /** Attempts of the present step that failed in a way worth another try. */
+  attempts: Count,
+  passesMs: Type.Array(SpanMs),
+  /** KV revision of the route entry this move last wrote. */
+  routeRevision: orNull(Generation),
+  /** Set while held: server's timestamp of the hold entry, and the latest at which a flip counts. */
+  hold: orNull(Type.Object({heldAtMs: InstantMs, deadlineMs: InstantMs, spanMs: SpanMs})),
+  /** What was proved equal on both ends before the flip. */
+  verified: orNull(Type.Object({digest: Type.String(), messages: Count, folders: Count})),
+  /** From the hold entry to the adopted route: how long the user could be without service. */
+  pauseMs: orNull(SpanMs),
+  /** Why it backed out, or waits. */
+  refusal: orNull(RefusalShape),
+  timeline: Type.Array(Type.Object({step: Type.String(), atMs: InstantMs})),
+});
+export type MoveRecord = Type.Static<typeof MoveRecord>;
+
+export const Lease = Type.Object({
+  v: Type.Literal(1),
+  holder: Type.String(),
+  /** Fencing token: the KV revision at which this holder first took the lease. 0 in the entry that takes it. */
+  token: Token,
+  beat: Count,
+});
+export type Lease = Type.Static<typeof Lease>;

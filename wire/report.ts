@@ -1,0 +1,123 @@
+import Type from 'typebox';
+import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs} from './schema.ts';
+
+/**
+ * What a user of this host would feel in the interval. null = not measured (no traffic, probe not run), never "fine".
+ * These decide; the kernel's figures explain.
+ */
+export const Slis = Type.Object({
+  /** Postfix `delay=` of mail delivered to a mailbox in the interval: arrival to delivered. */
+  deliveryMsP50: orNull(SpanMs),
+  deliveryMsP95: orNull(SpanMs),
+  /** Age by true arrival of what is in incoming, active and deferred and is meant for mailboxes here. */
+  queueAgeMsP95: orNull(SpanMs),
+  queueAgeMsMax: orNull(SpanMs),
+  /** The probe message: handed to the host's Postfix until it stands at the agent's own sink. */
+  probeDeliveryMs: orNull(SpanMs),
+  /** The probe user's IMAP login until its first FETCH is answered. */
+  probeLoginMs: orNull(SpanMs),
+  /** Share of probes in the interval that failed or ran into their deadline. */
+  probeFailureShare: orNull(Share),
+  /** IMAP sessions that ended without LOGOUT or an orderly shutdown, and sessions there were. */
+  imapDropped: orNull(Count),
+  imapSessions: orNull(Count),
+});
+export type Slis = Type.Static<typeof Slis>;
+
+/** How much the host had to do in the interval; hosts are compared at equal load only. */
+export const Load = Type.Object({
+  deliveriesPerSecond: orNull(PerSecond),
+  loginsPerSecond: orNull(PerSecond),
+  imapSessions: orNull(Count),
+  /** Users whose route names this host. */
+  users: orNull(Count),
+  /** Distinct users with a delivery or a session in the interval. */
+  activeUsers: orNull(Count),
+});
+export type Load = Type.Static<typeof Load>;
+
+/** What the kernel says: explains a verdict, never makes one. */
+export const Kernel = Type.Object({
+  cpuBusyShare: orNull(Share),
+  cpuIowaitShare: orNull(Share),
+  cpuStealShare: orNull(Share),
+  runQueueWaitMsPerSecond: orNull(Count),
+  /** PSI avg10, percent 0..100. */
+  psiCpuSome10: orNull(Count),
+  psiIoSome10: orNull(Count),
+  psiIoFull10: orNull(Count),
+  psiMemorySome10: orNull(Count),
+  memoryAvailableBytes: orNull(ByteCount),
+  memoryTotalBytes: orNull(ByteCount),
+  dirtyBytes: orNull(ByteCount),
+  directReclaimPerSecond: orNull(PerSecond),
+  oomKills: orNull(Count),
+  /** Of the disk under the mail store: device flush (fsync), read and write time a request. */
+  diskFlushMs: orNull(SpanMs),
+  diskReadMs: orNull(SpanMs),
+  diskWriteMs: orNull(SpanMs),
+  diskBusyShare: orNull(Share),
+  retransmitsPerSecond: orNull(PerSecond),
+  listenDropsPerSecond: orNull(PerSecond),
+});
+export type Kernel = Type.Static<typeof Kernel>;
+
+export const Queue = Type.Object({
+  maildrop: Count,
+  incoming: Count,
+  active: Count,
+  deferred: Count,
+  hold: Count,
+  /** False when the walk ran out of its budget: counts are then lower bounds. */
+  complete: Type.Boolean(),
+});
+export type Queue = Type.Static<typeof Queue>;
+
+export const MailStore = Type.Object({
+  totalBytes: ByteCount,
+  freeBytes: ByteCount,
+  freeInodes: Count,
+});
+export type MailStore = Type.Static<typeof MailStore>;
+
+/** What the agent costs and how it fares. */
+export const AgentSelf = Type.Object({
+  version: Type.String({maxLength: 40}),
+  cpuMs: SpanMs,
+  rssBytes: ByteCount,
+  /** Reports waiting on disk, and lost for ever because the spool was full. */
+  spooled: Count,
+  dropped: Count,
+  /** Collectors that failed or ran into their deadline in the interval, with the reason. */
+  failing: Type.Record(Type.String(), Type.String({maxLength: 200})),
+});
+
+/** One message of one agent about one interval; about 2 KB. */
+export const HostReport = Type.Object(
+  {
+    v: Type.Literal(1),
+    host: HostName,
+    role: Role,
+    /** Grows by one each time the agent starts; with `sequence` it identifies a report for ever. */
+    generation: Generation,
+    sequence: Generation,
+    sampledAtMs: InstantMs,
+    intervalMs: SpanMs,
+    labels: Labels,
+    slis: Slis,
+    load: Load,
+    kernel: Kernel,
+    queue: orNull(Queue),
+    mailStore: orNull(MailStore),
+    /** Highest KV revision of the route bucket this host has applied: an edge that lags is visible. */
+    routeRevision: orNull(Generation),
+    agent: AgentSelf,
+  },
+  {$id: 'https://mailherd.example/schema/report-1.json', title: 'HostReport'},
+);
+export type HostReport = Type.Static<typeof HostReport>;
+
+/** JetStream message id: the same report published twice counts once. */
+export function reportId(report: Pick<HostReport, 'host' | 'generation' | 'sequence'>): string {
+  return `${report.host}-${report.generation}-${report.sequence}`;
+}

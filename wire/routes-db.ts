@@ -1,0 +1,31 @@
+/**
+ * `routes.db`, the SQLite file that Postfix and Dovecot of a host read through their own drivers. The agent alone writes it:
+ * WAL, short transactions, in place, never by rename (readers keep the old inode). Directory 2770 and files 0660, group of
+ * both daemons.
+ *
+ * A hold ends inside the query (`held_until` against SQLite's own clock), so it ends when agent, coordinator and NATS are dead.
+ */
+export const ROUTES_DB_SCHEMA = `
+CREATE TABLE IF NOT EXISTS self (name TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS hosts (name TEXT PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS routes (
+  user TEXT PRIMARY KEY,
+  host TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  held_until REAL NOT NULL DEFAULT 0,
+  held_target TEXT
+) WITHOUT ROWID;
+-- For a backend. mine = 1: this host may accept logins, mail and changes for the user. Everything else is the fence.
+CREATE VIEW IF NOT EXISTS backend AS
+  SELECT r.user, h.address,
+         r.host = (SELECT name FROM self) AND r.held_until <= (julianday('now') - 2440587.5) * 86400.0 AS mine,
+         r.host = (SELECT name FROM self) AS here
+  FROM routes r LEFT JOIN hosts h ON h.name = r.host;
+-- For an edge. address: where to send the user; while held that is already the target, which refuses until the flip.
+CREATE VIEW IF NOT EXISTS edge AS
+  SELECT r.user, h.address
+  FROM routes r
+  LEFT JOIN hosts h ON h.name = CASE
+    WHEN r.held_target IS NOT NULL AND r.held_until > (julianday('now') - 2440587.5) * 86400.0 THEN r.held_target
+    ELSE r.host END;
+`;

@@ -1,0 +1,34 @@
+import Type from 'typebox';
+
+/** One NATS token: a host's short name, lower case, as in `be07`. */
+export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'short host name'});
+/** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
+export const UserName = Type.String({minLength: 1, maxLength: 255, description: 'login name, e.g. ada@example.org'});
+export const MoveId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a move'});
+export const PlanId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a plan'});
+/** Grows with every change of a thing; receivers refuse smaller ones. */
+export const Generation = Type.Integer({minimum: 0});
+/** Revision of the lease under which a coordinator acts; agents refuse smaller ones than they have seen. */
+export const Token = Type.Integer({minimum: 0, description: 'fencing token'});
+export const InstantMs = Type.Integer({minimum: 0, description: 'milliseconds since 1970 UTC'});
+export const SpanMs = Type.Number({minimum: 0, description: 'milliseconds'});
+export const Count = Type.Number({minimum: 0});
+export const Share = Type.Number({minimum: 0, maximum: 1, description: '0..1'});
+export const ByteCount = Type.Number({minimum: 0, description: 'bytes'});
+export const PerSecond = Type.Number({minimum: 0, description: 'per second'});
+
+/** Absent is always null, never zero: a value that could not be read must not look like health. */
+export function orNull<T extends Type.TSchema>(schema: T): Type.TUnion<[T, Type.TNull]> {
+  return Type.Union([schema, Type.Null()]);
+}
+
+export const RefusalShape = Type.Object({code: Type.String(), detail: Type.Record(Type.String(), Type.Unknown())});
+
+export const Role = Type.Union([Type.Literal('backend'), Type.Literal('edge'), Type.Literal('control')], {
+  description: 'backend stores mailboxes; edge accepts users and mail; control runs the coordinator or NATS',
+});
+export type Role = Type.Static<typeof Role>;
+
+/** What a host is, as name -> value: os, kernel, hardware, batch, firmware, image, rack, dovecot, postfix ... */
+export const Labels = Type.Record(Type.String({maxLength: 40}), Type.String({maxLength: 120}));
+export type Labels = Type.Static<typeof Labels>;
