@@ -72,5 +72,5 @@ export const Reasoned = Type.Object({reason: Type.Optional(Type.String({maxLengt
 export const Purge = Type.Object({moves: Type.Array(Type.String(), {minItems: 1})}, {additionalProperties: false});
 export const PlanView = Type.Object({plan: Plan, dryRun: Type.Boolean()});
 export type PlanView = Type.Static<typeof PlanView>;
-export const ErrorView = Type.Object({error: RefusalShape, then: Type.String(), message: Type.String()});
+export const ErrorView = Type.Object({error: RefusalShape, next: Type.String(), message: Type.String()});
 export type ErrorView = Type.Static<typeof ErrorView>;
