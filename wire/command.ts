@@ -40,6 +40,8 @@ export const COMMANDS = {
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: the route is in force here too, the old copy is retained under the move's id. */
   retain: verb('retain', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
+  /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
+  carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),
   /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */
   discard: verb('discard', ofMove, {removedBytes: ByteCount}),
   /** Any host: wait until the route bucket is applied up to `revision`. */
@@ -66,8 +68,12 @@ export type Verb = keyof typeof COMMANDS;
 export type Request<V extends Verb> = Type.Static<(typeof COMMANDS)[V]['request']>;
 export type Answer<V extends Verb> = Type.Static<(typeof COMMANDS)[V]['answer']>;
 
-/** The reply to every command: `ok` with the verb's answer, or a refusal. */
+/** A silent agent is given up after this long without an answer or a sign of work. */
+export const COMMAND_SILENCE_MS = 15_000;
+
+/** The reply to every command: `ok` with the verb's answer, or a refusal; before it, while work goes on, `working` every few seconds. */
 export const Reply = Type.Union([
+  Type.Object({working: Type.Literal(true)}),
   Type.Object({ok: Type.Literal(true), answer: Type.Unknown()}),
   Type.Object({ok: Type.Literal(false), refusal: RefusalShape}),
 ]);

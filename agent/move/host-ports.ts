@@ -1,0 +1,60 @@
+import type {Clock} from '../../base/clock.ts';
+import type {Bytes, Millis} from '../../base/units.ts';
+import type {Manifest} from '../../wire/manifest.ts';
+import type {RouteRow} from '../route/apply.ts';
+
+/** A mailbox copy on this host that is not (yet, or no longer) the mailbox. */
+export interface Copy {
+  user: string;
+  moveId: string;
+  /** arriving: being filled before the flip. retained: the old copy after it. */
+  kind: 'arriving' | 'retained';
+}
+
+/** What the commands of a move need of this host. Real: *.io.ts beside this file; simulated: test/sim. */
+export interface HostPorts {
+  host: string;
+  clock: Clock;
+  store: MailStore;
+  routes: {
+    row(user: string): RouteRow | null;
+    usersHere(): string[];
+    revision(): number;
+    reached(revision: number, timeoutMs: Millis): Promise<void>;
+  };
+  /** Survives a crash: every change is on disk before the promise resolves. */
+  memory: {
+    highestToken(): number;
+    rememberToken(token: number): Promise<void>;
+    copies(): readonly Copy[];
+    copy(user: string): Copy | null;
+    putCopy(copy: Copy): Promise<void>;
+    removeCopy(user: string): Promise<void>;
+  };
+  queue: {
+    /** Messages in any Postfix queue of this host that still have to go somewhere; the agent's own probes do not count. */
+    count(): Promise<number>;
+    /** Asks Postfix to try the deferred mail of these users now. @returns how many messages. */
+    retry(users: readonly string[]): Promise<number>;
+  };
+}
+
+/** The mail store of one host, as Dovecot's own tools serve it. */
+export interface MailStore {
+  /** @returns true when something of the user lies on disk here. */
+  exists(user: string): Promise<boolean>;
+  freeBytes(): Promise<Bytes>;
+  /**
+   * One pass from here to `address`: makes the copy there equal, deletes there what is not here. Only ever before a flip.
+   * @returns again = true when the mailbox changed meanwhile. @throws MailherdError COPY_FAILED.
+   */
+  backup(user: string, address: string, full: boolean): Promise<{again: boolean}>;
+  /** After the flip: brings to `address` what came here late, keeps what changed there. @throws MailherdError COPY_FAILED. */
+  carry(user: string, address: string): Promise<void>;
+  /** Ends the user's sessions in order and waits for their processes. @throws MailherdError SESSIONS_LINGER. */
+  endSessions(user: string, timeoutMs: Millis): Promise<number>;
+  manifest(user: string, folder: string | null): Promise<Manifest>;
+  /** Deletes everything of the user on this host. @returns bytes freed. */
+  remove(user: string): Promise<Bytes>;
+  sizes(users: readonly string[]): Promise<{user: string; bytes: Bytes; messages: number}[]>;
+}

@@ -1,0 +1,142 @@
+import {MailherdError} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
+import type {Answer, Request, Verb} from '../../wire/command.ts';
+import {admit} from './admit.ts';
+import type {HostPorts} from './host-ports.ts';
+
+type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>};
+
+/** How long a host may lag behind a route that a command speaks of. */
+const ROUTE_WAIT_MS = 5 * SECOND_MS;
+const SESSIONS_END_MS = 10 * SECOND_MS;
+
+/**
+ * Runs one command. Safe to repeat: whoever lost the answer sends the same command again.
+ * @throws MailherdError TOKEN_STALE before anything else is looked at; otherwise the refusals of each verb.
+ */
+export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: Request<V>): Promise<Answer<V>> {
+  const highest = ports.memory.highestToken();
+  const token = admit(request.token, highest);
+  if (token > highest) await ports.memory.rememberToken(token);
+  const handler = HANDLERS[verb] as (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>;
+  return handler(ports, request);
+}
+
+const HANDLERS: Handlers = {
+  async reserve(ports, {user, moveId, bytes, discard}) {
+    requireElsewhere(ports, user);
+    const copy = ports.memory.copy(user);
+    if (copy !== null && copy.moveId !== moveId) {
+      if (!discard.includes(copy.moveId)) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId, kind: copy.kind});
+      await ports.store.remove(user);
+      await ports.memory.removeCopy(user);
+    }
+    if (copy === null && (await ports.store.exists(user))) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
+    const freeBytes = await ports.store.freeBytes();
+    if (bytes >= freeBytes) throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, freeBytes});
+    await ports.memory.putCopy({user, moveId, kind: 'arriving'});
+    return {freeBytes};
+  },
+
+  async copy(ports, {user, targetAddress, full}) {
+    requireHere(ports, user);
+    const begun = ports.clock.monotonic();
+    const {again} = await ports.store.backup(user, targetAddress, full);
+    return {tookMs: ports.clock.monotonic() - begun, again};
+  },
+
+  async hold(ports, {user, revision}) {
+    await ports.routes.reached(revision, ROUTE_WAIT_MS);
+    const begun = ports.clock.monotonic();
+    requireHere(ports, user);
+    requireHeld(ports, user);
+    const sessionsEnded = await ports.store.endSessions(user, SESSIONS_END_MS);
+    requireHeld(ports, user);
+    return {sessionsEnded, tookMs: ports.clock.monotonic() - begun};
+  },
+
+  async manifest(ports, {user, folder}) {
+    const begun = ports.clock.monotonic();
+    const manifest = await ports.store.manifest(user, folder);
+    return {manifest, tookMs: ports.clock.monotonic() - begun};
+  },
+
+  async adopt(ports, {user, moveId, revision}) {
+    await ports.routes.reached(revision, ROUTE_WAIT_MS);
+    requireHere(ports, user);
+    const copy = ports.memory.copy(user);
+    if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
+    if (copy !== null) await ports.memory.removeCopy(user);
+    return {appliedAtMs: ports.clock.now()};
+  },
+
+  async retain(ports, {user, moveId, revision}) {
+    await ports.routes.reached(revision, ROUTE_WAIT_MS);
+    requireElsewhere(ports, user);
+    const copy = ports.memory.copy(user);
+    if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
+    if (copy === null) await ports.memory.putCopy({user, moveId, kind: 'retained'});
+    return {appliedAtMs: ports.clock.now()};
+  },
+
+  async carry(ports, {user, moveId, targetAddress}) {
+    requireElsewhere(ports, user);
+    requireCopy(ports, user, moveId);
+    await ports.store.carry(user, targetAddress);
+    return {};
+  },
+
+  async discard(ports, {user, moveId}) {
+    requireElsewhere(ports, user);
+    const copy = ports.memory.copy(user);
+    if (copy === null) {
+      if (await ports.store.exists(user)) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
+      return {removedBytes: 0};
+    }
+    requireCopy(ports, user, moveId);
+    const removedBytes = await ports.store.remove(user);
+    await ports.memory.removeCopy(user);
+    return {removedBytes};
+  },
+
+  async sync(ports, {revision}) {
+    await ports.routes.reached(revision, ROUTE_WAIT_MS);
+    return {revision: ports.routes.revision()};
+  },
+
+  async retry(ports, {users}) {
+    return {requeued: await ports.queue.retry(users)};
+  },
+
+  async mailboxes(ports) {
+    return {mailboxes: await ports.store.sizes(ports.routes.usersHere())};
+  },
+
+  async wipeCheck(ports, {retained}) {
+    const copies = ports.memory.copies().filter(copy => copy.kind !== 'retained' || !retained.includes(copy.moveId));
+    return {users: ports.routes.usersHere().length, queued: await ports.queue.count(), copies: [...copies]};
+  },
+};
+
+function requireHere(ports: HostPorts, user: string): void {
+  const row = ports.routes.row(user);
+  if (row === null) throw new MailherdError('USER_UNKNOWN', {user, host: ports.host});
+  if (row.host !== ports.host) throw new MailherdError('NOT_OWNER', {user, host: ports.host, owner: row.host});
+}
+
+function requireElsewhere(ports: HostPorts, user: string): void {
+  const row = ports.routes.row(user);
+  if (row === null) throw new MailherdError('USER_UNKNOWN', {user, host: ports.host});
+  if (row.host === ports.host) throw new MailherdError('STILL_OWNER', {user, host: ports.host});
+}
+
+function requireHeld(ports: HostPorts, user: string): void {
+  const row = ports.routes.row(user);
+  if (row === null || row.heldUntil * SECOND_MS <= ports.clock.now()) throw new MailherdError('HOLD_LOST', {user, host: ports.host});
+}
+
+function requireCopy(ports: HostPorts, user: string, moveId: string): void {
+  const copy = ports.memory.copy(user);
+  if (copy === null) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
+  if (copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
+}

@@ -1,0 +1,19 @@
+/**
+ * Reads doveadm's `-f tab` output: a header line of column names, then rows; values have tab, newline and backslash escaped
+ * (Dovecot's str_tabescape: \001 followed by 0 = NUL, 1 = \001, t, r, n).
+ * @returns one record a row; a row with too few columns has the missing ones as ''.
+ */
+export function parseTab(text: string): Record<string, string>[] {
+  const lines = text.split('\n').filter(line => line !== '');
+  const header = lines.shift()?.split('\t') ?? [];
+  return lines.map(line => {
+    const values = line.split('\t').map(unescapeTab);
+    return Object.fromEntries(header.map((name, index) => [name, values[index] ?? '']));
+  });
+}
+
+const ESCAPED: Record<string, string> = {'0': '\0', '1': '\u0001', t: '\t', r: '\r', n: '\n'};
+
+function unescapeTab(value: string): string {
+  return value.replace(/\u0001(.)/g, (whole, code: string) => ESCAPED[code] ?? whole);
+}

@@ -1,0 +1,205 @@
+import {chownSync, chmodSync, existsSync, statSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {DatabaseSync, type StatementSync} from 'node:sqlite';
+import type {NatsConnection} from '@nats-io/transport-node';
+import {MailherdError} from '../../base/errors.ts';
+import type {Millis} from '../../base/units.ts';
+import {Bucket, type Entry} from '../../wire/bucket.io.ts';
+import type {Log} from '../../wire/log.ts';
+import {HostRecord} from '../../wire/record.ts';
+import {Route} from '../../wire/route.ts';
+import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
+import {HOST_BUCKET, ROUTE_BUCKET} from '../../wire/subjects.ts';
+import {type RouteRow, rowOf} from './apply.ts';
+
+/** The route table of this host: who lives where, as Postfix and Dovecot see it at their next lookup. */
+export interface RouteTable {
+  /** Highest revision of the route bucket that is in force here; 0 before the first one. */
+  revision(): number;
+  /** Users whose route names this host. */
+  userCount(): number;
+  usersHere(): string[];
+  row(user: string): RouteRow | null;
+  /** Resolves once `revision` is in force. @throws MailherdError ROUTE_LAGS after `timeoutMs`. */
+  reached(revision: number, timeoutMs: Millis): Promise<void>;
+}
+
+interface TableOptions {
+  path: string;
+  host: string;
+  /** Always routed here, known to this host only. */
+  probeUser: string | null;
+  nc: NatsConnection;
+  log: Log;
+  signal: AbortSignal;
+}
+
+type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number};
+
+/**
+ * Opens `routes.db` (creates it when absent), brings it up to date and keeps it so for as long as `signal` lasts.
+ * Mail flows with the last state when NATS is away. The connection stays open all the time: a WAL database that nobody has
+ * open cannot be read by a process that may not write it.
+ */
+export async function openRouteTable(options: TableOptions): Promise<RouteTable> {
+  const {log, signal, nc} = options;
+  const table = new SqliteRouteTable(options.path, options.host);
+  if (options.probeUser !== null) table.pin(options.probeUser);
+  signal.addEventListener('abort', () => table.close());
+  const onMisfit = (key: string, reason: string): void => log.error({key, reason}, 'a route or host record does not fit its schema; kept the old one');
+  void follow();
+
+  async function follow(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const hosts = await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: false, onMisfit});
+        await hosts.watch(change => ('removed' in change ? table.removeHost(change.key) : table.putHost(change.value.host, change.value.address)), signal);
+        const routes = await Bucket.open(nc, ROUTE_BUCKET, Route, {create: false, onMisfit});
+        await routes.watch(
+          change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
+          signal,
+        );
+        log.info({revision: table.revision(), users: table.userCount()}, 'route table is current');
+        return;
+      } catch (error) {
+        log.warn({err: error}, 'cannot follow the route bucket yet; trying again');
+        await new Promise(resolve => setTimeout(resolve, 1_000));
+      }
+    }
+  }
+  return table;
+}
+
+class SqliteRouteTable implements RouteTable {
+  readonly #db: DatabaseSync;
+  readonly #host: string;
+  readonly #pinned = new Set<string>();
+  readonly #upsert: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #advance: StatementSync;
+  #revision: number;
+  #pending: RouteChange[] = [];
+  #waiters: {revision: number; resolve: () => void}[] = [];
+  #closed = false;
+
+  constructor(path: string, host: string) {
+    this.#host = host;
+    const isNew = !existsSync(path);
+    this.#db = new DatabaseSync(path, {timeout: 5_000});
+    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    this.#db.exec(ROUTES_DB_SCHEMA);
+    if (isNew) giveToReaders(path);
+    const self = this.#db.prepare('SELECT name, revision FROM self').get() as {name: string; revision: number} | undefined;
+    if (self === undefined) this.#db.prepare('INSERT INTO self (name, revision) VALUES (?, 0)').run(host);
+    else if (self.name !== host) throw new MailherdError('CONFIG_INVALID', {file: path, reason: `this table is of host ${self.name}, not ${host}`});
+    this.#revision = self?.revision ?? 0;
+    this.#upsert = this.#db.prepare(
+      `INSERT INTO routes (user, host, generation, held_until, held_target) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (user) DO UPDATE SET host = excluded.host, generation = excluded.generation,
+         held_until = excluded.held_until, held_target = excluded.held_target`,
+    );
+    this.#remove = this.#db.prepare('DELETE FROM routes WHERE user = ?');
+    this.#advance = this.#db.prepare('UPDATE self SET revision = ?');
+  }
+
+  pin(user: string): void {
+    this.#pinned.add(user);
+    this.#upsert.run(user, this.#host, 0, 0, null);
+  }
+
+  putHost(name: string, address: string): void {
+    this.#db
+      .prepare('INSERT INTO hosts (name, address) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET address = excluded.address')
+      .run(name, address);
+  }
+
+  removeHost(name: string): void {
+    this.#db.prepare('DELETE FROM hosts WHERE name = ?').run(name);
+  }
+
+  /** Changes that arrive together go into one transaction: the first load of a large farm is one, a flip is one of its own. */
+  take(change: RouteChange): void {
+    this.#pending.push(change);
+    if (this.#pending.length === 1) setImmediate(() => this.#apply());
+  }
+
+  #apply(): void {
+    if (this.#closed) return;
+    const changes = this.#pending;
+    this.#pending = [];
+    let revision = this.#revision;
+    this.#db.exec('BEGIN IMMEDIATE');
+    for (const change of changes) {
+      if ('entry' in change) {
+        const row = rowOf(change.entry.value, change.entry.storedAtMs, Date.now());
+        this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget);
+        revision = Math.max(revision, change.entry.revision);
+      } else {
+        const user = Buffer.from(change.removedKey, 'base64url').toString('utf8');
+        if (!this.#pinned.has(user)) this.#remove.run(user);
+        revision = Math.max(revision, change.revision);
+      }
+    }
+    this.#advance.run(revision);
+    this.#db.exec('COMMIT');
+    this.#revision = revision;
+    const reached = this.#waiters.filter(waiter => waiter.revision <= revision);
+    this.#waiters = this.#waiters.filter(waiter => waiter.revision > revision);
+    for (const waiter of reached) waiter.resolve();
+  }
+
+  revision(): number {
+    return this.#revision;
+  }
+
+  userCount(): number {
+    const row = this.#db.prepare('SELECT count(*) AS users FROM routes WHERE host = ?').get(this.#host) as {users: number};
+    return row.users - this.#pinned.size;
+  }
+
+  usersHere(): string[] {
+    const rows = this.#db.prepare('SELECT user FROM routes WHERE host = ? ORDER BY user').all(this.#host) as {user: string}[];
+    return rows.map(row => row.user).filter(user => !this.#pinned.has(user));
+  }
+
+  row(user: string): RouteRow | null {
+    const row = this.#db
+      .prepare('SELECT user, host, generation, held_until AS heldUntil, held_target AS heldTarget FROM routes WHERE user = ?')
+      .get(user) as RouteRow | undefined;
+    return row ?? null;
+  }
+
+  reached(revision: number, timeoutMs: Millis): Promise<void> {
+    if (this.#revision >= revision) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        revision,
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter(other => other !== waiter);
+        reject(new MailherdError('ROUTE_LAGS', {host: this.#host, wanted: revision, applied: this.#revision}));
+      }, timeoutMs);
+      this.#waiters.push(waiter);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#db.close();
+  }
+}
+
+/** Same owner and group as the directory (postfix, dovecot), readable and writable by both; SQLite gives -wal and -shm the same. */
+function giveToReaders(path: string): void {
+  const directory = statSync(dirname(path));
+  chmodSync(path, 0o660);
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    if (!existsSync(file)) continue;
+    chmodSync(file, 0o660);
+    if (process.getuid?.() === 0) chownSync(file, directory.uid, directory.gid);
+  }
+}

@@ -1,0 +1,67 @@
+import type {FolderManifest, Manifest} from '../../wire/manifest.ts';
+
+/** One thing that is not the same on both ends. */
+export interface Difference {
+  what: string;
+  folder: string | null;
+  source: unknown;
+  target: unknown;
+}
+
+/**
+ * Everything that must survive a move, compared. HIGHESTMODSEQ may differ but must not be lower on the target, or clients with
+ * QRESYNC (RFC 7162) would miss changes.
+ * @returns [] when the target may become the mailbox.
+ */
+export function compareManifests(source: Manifest, target: Manifest): Difference[] {
+  const differences: Difference[] = [];
+  const targetFolders = new Map(target.folders.map(folder => [folder.name, folder]));
+  for (const folder of source.folders) {
+    const other = targetFolders.get(folder.name);
+    targetFolders.delete(folder.name);
+    if (other === undefined) differences.push({what: 'folder', folder: folder.name, source: 'there', target: 'missing'});
+    else differences.push(...compareFolder(folder, other));
+  }
+  for (const name of targetFolders.keys()) differences.push({what: 'folder', folder: name, source: 'missing', target: 'there'});
+  const lists: [string, unknown, unknown][] = [
+    ['subscriptions', [...source.subscriptions].sort(), [...target.subscriptions].sort()],
+    ['sieve', sieveLines(source), sieveLines(target)],
+  ];
+  for (const [what, ours, theirs] of lists) {
+    if (JSON.stringify(ours) !== JSON.stringify(theirs)) differences.push({what, folder: null, source: ours, target: theirs});
+  }
+  return differences;
+}
+
+function compareFolder(source: FolderManifest, target: FolderManifest): Difference[] {
+  const differences: Difference[] = [];
+  const differ = (what: string, ours: unknown, theirs: unknown): void => {
+    differences.push({what, folder: source.name, source: ours, target: theirs});
+  };
+  if (source.guid !== target.guid) differ('guid', source.guid, target.guid);
+  if (source.uidValidity !== target.uidValidity) differ('uidValidity', source.uidValidity, target.uidValidity);
+  if (source.uidNext !== target.uidNext) differ('uidNext', source.uidNext, target.uidNext);
+  if (source.messages !== target.messages) differ('messages', source.messages, target.messages);
+  if (source.digest !== target.digest) differ('digest', source.digest, target.digest);
+  if (target.highestModseq < source.highestModseq) differ('highestModseq', source.highestModseq, target.highestModseq);
+  return differences;
+}
+
+function sieveLines(manifest: Manifest): string[] {
+  return manifest.sieve.map(script => `${script.name} ${script.digest} ${script.active ? 'active' : ''}`).sort();
+}
+
+/**
+ * A text that is equal for two manifests exactly when nothing of the user's changed between them; the retained copy must still
+ * have it when it is purged. HIGHESTMODSEQ is left out: reading may raise it.
+ */
+export function canonicalManifest(manifest: Manifest): string {
+  const folders = manifest.folders
+    .map(({name, guid, uidValidity, uidNext, messages, digest}) => [name, guid, uidValidity, uidNext, messages, digest].join('\t'))
+    .sort();
+  return [...folders, ...manifest.subscriptions.map(name => `subscribed\t${name}`).sort(), ...sieveLines(manifest)].join('\n');
+}
+
+export function messageCount(manifest: Manifest): number {
+  return manifest.folders.reduce((sum, folder) => sum + folder.messages, 0);
+}
