@@ -76,7 +76,8 @@ export type Queue = Type.Static<typeof Queue>;
 export const MailStore = Type.Object({
   totalBytes: ByteCount,
   freeBytes: ByteCount,
-  freeInodes: Count,
+  /** null where the file system has no fixed number of inodes (btrfs). */
+  freeInodes: orNull(Count),
 });
 export type MailStore = Type.Static<typeof MailStore>;
 
