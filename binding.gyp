@@ -1,0 +1,29 @@
+{
+  "targets": [
+    {
+      "target_name": "mailherd",
+      "sources": [
+        "native/addon.cc",
+        "native/cpu_stat.cc",
+        "native/disk_stats.cc",
+        "native/host_sampler.cc",
+        "native/kernel_file.cc",
+        "native/key_values.cc",
+        "native/mounts.cc",
+        "native/pressure.cc",
+        "native/queue_id.cc",
+        "native/queue_walk.cc",
+        "native/store.cc",
+      ],
+      "defines": [
+        "NAPI_VERSION=8",
+        "NAPI_DISABLE_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+      ],
+      "cflags": ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility-inlines-hidden", "-isystem <!(node -p \"require('path').resolve(require('node-addon-api').include_dir)\")"],
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections", "-Wl,-s", "-Wl,--exclude-libs,ALL"],
+    }
+  ]
+}

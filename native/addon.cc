@@ -1,0 +1,147 @@
+#include <napi.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "async_call.h"
+#include "host_sampler.h"
+#include "queue_walk.h"
+#include "store.h"
+
+namespace mailherd {
+
+namespace {
+
+bool IsPath(const Napi::Value& value) { return value.IsString() && value.As<Napi::String>().Utf8Value().find('\0') == std::string::npos; }
+
+void ThrowType(Napi::Env env, const char* usage) { Napi::TypeError::New(env, usage).ThrowAsJavaScriptException(); }
+
+template <typename Container>
+Napi::Array ToNames(Napi::Env env, const Container& names) {
+  auto array = Napi::Array::New(env, names.size());
+  uint32_t at = 0;
+  for (const auto& name : names) array.Set(at++, Napi::String::New(env, name));
+  return array;
+}
+
+template <size_t N>
+Napi::Float64Array ToFloats(Napi::Env env, const std::array<double, N>& values) {
+  auto array = Napi::Float64Array::New(env, N);
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Value ToHostSample(Napi::Env env, const HostSample& sample) {
+  auto values = Napi::BigInt64Array::New(env, sample.values.size());
+  std::copy(sample.values.begin(), sample.values.end(), values.Data());
+  auto errors = Napi::Array::New(env, sample.errors.size());
+  for (size_t i = 0; i < sample.errors.size(); i++) errors.Set(static_cast<uint32_t>(i), ToError(env, sample.errors[i]).Value());
+  auto object = Napi::Object::New(env);
+  object.Set("values", values);
+  object.Set("errors", errors);
+  return object;
+}
+
+Napi::Value ToStore(Napi::Env env, const Store& store) {
+  auto object = Napi::Object::New(env);
+  object.Set("disk", store.disk.empty() ? env.Null() : Napi::String::New(env, store.disk).As<Napi::Value>());
+  object.Set("values", ToFloats(env, store.values));
+  return object;
+}
+
+/// new HostSampler(root); .sample(disk) -> Promise<{values, errors}>
+class JsHostSampler : public Napi::ObjectWrap<JsHostSampler> {
+ public:
+  static Napi::Function Define(Napi::Env env) { return DefineClass(env, "HostSampler", {InstanceMethod<&JsHostSampler::Sample>("sample")}); }
+
+  explicit JsHostSampler(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsHostSampler>(info) {
+    if (info.Length() != 1 || !IsPath(info[0])) {
+      ThrowType(info.Env(), "HostSampler(root: string)");
+      return;
+    }
+    sampler_ = std::make_shared<HostSampler>(info[0].As<Napi::String>().Utf8Value());
+  }
+
+ private:
+  Napi::Value Sample(const Napi::CallbackInfo& info) {
+    if (info.Length() != 1 || !(info[0].IsNull() || IsPath(info[0]))) {
+      ThrowType(info.Env(), "sample(disk: string | null)");
+      return info.Env().Undefined();
+    }
+    std::string disk = info[0].IsNull() ? std::string() : info[0].As<Napi::String>().Utf8Value();
+    auto work = [sampler = sampler_, disk = std::move(disk)]() -> Result<HostSample> { return sampler->Run(disk); };
+    return AsyncCall<HostSample>::Start(info.Env(), flight_, std::move(work), ToHostSample);
+  }
+
+  std::shared_ptr<HostSampler> sampler_;
+  std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
+};
+
+/// new QueueWalker(spool); .walk(level, budgetMs) -> Promise<Float64Array>
+class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
+ public:
+  static Napi::Function Define(Napi::Env env) { return DefineClass(env, "QueueWalker", {InstanceMethod<&JsQueueWalker::Walk>("walk")}); }
+
+  explicit JsQueueWalker(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsQueueWalker>(info) {
+    if (info.Length() != 1 || !IsPath(info[0])) {
+      ThrowType(info.Env(), "QueueWalker(spool: string)");
+      return;
+    }
+    walk_ = std::make_shared<QueueWalk>(info[0].As<Napi::String>().Utf8Value());
+  }
+
+ private:
+  static constexpr std::array<std::string_view, 3> kLevels = {"names", "ages", "stat"};
+
+  Napi::Value Walk(const Napi::CallbackInfo& info) {
+    constexpr const char* usage = "walk(level: 'names' | 'ages' | 'stat', budgetMs: number)";
+    if (info.Length() != 2 || !info[0].IsString() || !info[1].IsNumber()) {
+      ThrowType(info.Env(), usage);
+      return info.Env().Undefined();
+    }
+    const auto found = std::find(kLevels.begin(), kLevels.end(), info[0].As<Napi::String>().Utf8Value());
+    const double budgetMs = info[1].As<Napi::Number>().DoubleValue();
+    if (found == kLevels.end() || !(budgetMs >= 0 && budgetMs <= 3'600'000)) {
+      ThrowType(info.Env(), usage);
+      return info.Env().Undefined();
+    }
+    const auto level = static_cast<QueueLevel>(found - kLevels.begin());
+    auto work = [walk = walk_, level, budgetMs]() -> Result<QueueValues> { return walk->Run(level, budgetMs); };
+    return AsyncCall<QueueValues>::Start(info.Env(), flight_, std::move(work), [](Napi::Env env, const QueueValues& values) -> Napi::Value { return ToFloats(env, values); });
+  }
+
+  std::shared_ptr<QueueWalk> walk_;
+  std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
+};
+
+/// readStore(root, path) -> Promise<{disk, values}>
+Napi::Value ReadStoreOf(const Napi::CallbackInfo& info) {
+  if (info.Length() != 2 || !IsPath(info[0]) || !IsPath(info[1])) {
+    ThrowType(info.Env(), "readStore(root: string, path: string)");
+    return info.Env().Undefined();
+  }
+  auto work = [root = info[0].As<Napi::String>().Utf8Value(), path = info[1].As<Napi::String>().Utf8Value()] { return ReadStore(root, path); };
+  return AsyncCall<Store>::Start(info.Env(), nullptr, std::move(work), ToStore);
+}
+
+}  // namespace
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("hostFields", ToNames(env, HostFields()));
+  exports.Set("queueFields", ToNames(env, kQueueFields));
+  exports.Set("storeFields", ToNames(env, kStoreFields));
+  exports.Set("HostSampler", JsHostSampler::Define(env));
+  exports.Set("QueueWalker", JsQueueWalker::Define(env));
+  exports.Set("readStore", Napi::Function::New(env, ReadStoreOf, "readStore"));
+  return exports;
+}
+
+}  // namespace mailherd
+
+static Napi::Object InitModule(Napi::Env env, Napi::Object exports) { return mailherd::Init(env, exports); }
+
+NODE_API_MODULE(mailherd, InitModule)

@@ -1,0 +1,39 @@
+#include "kernel_file.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+namespace mailherd {
+
+namespace {
+constexpr size_t kBytesFirst = 16 * 1024;
+constexpr size_t kBytesMax = 4 * 1024 * 1024;
+}  // namespace
+
+Result<std::string_view> KernelFile::Read(std::string& buffer) noexcept {
+  if (!fd_) {
+    fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd_) return SysError{errno, "open", path_};
+  }
+  if (buffer.size() < kBytesFirst) buffer.resize(kBytesFirst);
+  size_t length = 0;
+  // The kernel may hand out less than asked for at any record boundary; only zero bytes mean the end.
+  for (;;) {
+    if (length == buffer.size()) {
+      if (length >= kBytesMax) return SysError{EFBIG, "read", path_};
+      buffer.resize(length * 2);
+    }
+    const ssize_t got = ::pread(fd_.get(), buffer.data() + length, buffer.size() - length, static_cast<off_t>(length));
+    if (got == 0) return std::string_view(buffer.data(), length);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      const int err = errno;
+      fd_.reset();
+      return SysError{err, "read", path_};
+    }
+    length += static_cast<size_t>(got);
+  }
+}
+
+}  // namespace mailherd
