@@ -68,6 +68,10 @@ export const HostRecord = Type.Object({
   wipe: orNull(Type.Object({token: Type.String(), expiresAtMs: InstantMs})),
   /** Release that the next reinstall installs, as the driver knows it (value of the label `os`). */
   reinstallTo: orNull(Type.String()),
+  /** Who wants the reinstall: `mailherd` or a person's token name; null while nobody does. */
+  reinstallAskedBy: orNull(Type.String()),
+  /** Generation of the agent's newest report: a reinstalled host is known by another one. */
+  agentGeneration: orNull(Generation),
   /** The last 40 stages with the reason for each change. */
   history: Type.Array(Type.Object({stage: Type.Unsafe<HostStage>(HostStage), atMs: InstantMs, reason: Type.String()})),
 });
@@ -173,6 +177,10 @@ export const Plan = Type.Object({
   unplaced: Type.Array(Type.Object({user: UserName, source: HostName, bytes: ByteCount, code: Type.String()})),
 });
 export type Plan = Type.Static<typeof Plan>;
+
+/** The entry `current` of the plan bucket; its compare-and-set makes one plan the child of the one before. */
+export const CurrentPlan = Type.Object({v: Type.Literal(1), current: PlanId, generation: Generation});
+export type CurrentPlan = Type.Static<typeof CurrentPlan>;
 
 /** Steps of a move in order; from `adopting` on there is only forward. */
 export type MoveStep =

@@ -1,0 +1,26 @@
+import type {MoveRecord, Plan, PlannedMove} from '../../wire/record.ts';
+
+export interface WaitingMove {
+  planned: PlannedMove;
+  planId: string;
+  /** A coded reason, e.g. SOURCE_BUDGET. */
+  because: string;
+}
+
+/** Carries plans out, one durable step at a time; the leader has one, and it stops with the lease. */
+export interface Mover {
+  /** Takes the moves of a plan into the queue; each begins when budgets allow. */
+  enqueue(plan: Plan): void;
+  /** Not begun yet, with a coded reason for waiting. */
+  waiting(): readonly WaitingMove[];
+  /** All known moves, newest state. */
+  records(): readonly MoveRecord[];
+  /** Before the flip: back out. @throws MailherdError MOVE_UNKNOWN, MOVE_STATE */
+  cancel(moveId: string): Promise<void>;
+  /** Purges retained source copies by explicit id. @throws MailherdError INPUT_INVALID on an empty list, MOVE_UNKNOWN, MOVE_STATE */
+  purge(moveIds: readonly string[]): Promise<void>;
+  /** The host was wiped with the copies it retained: its retained moves become purged. Repeatable. */
+  markWiped(host: string): Promise<void>;
+  /** Drops what waits from or to this host. @returns how many. */
+  dropWaiting(host: string): number;
+}
