@@ -1,0 +1,29 @@
+import type {HostSpec, Layout} from '../layout.ts';
+import {dovecot23Files} from './dovecot-23.ts';
+import {dovecot24Files} from './dovecot-24.ts';
+import {file, type HostFile} from './file.ts';
+import {agentFiles, type Identity} from './mailherd.ts';
+import {postfixFiles} from './postfix.ts';
+import {systemFiles} from './system.ts';
+
+export interface Installation {
+  layout: Layout;
+  spec: HostSpec;
+  identity: Identity;
+  /** 32 hex digits, fresh for every installation. */
+  machineId: string;
+  /** The operator's password file, `user:{SCHEME}hash` a line: the customers on every backend, and the host's own probe user. */
+  passwordFile: string;
+}
+
+/** Every file an installer lays down on an edge or backend beside the packages' own. */
+export function mailHostFiles({layout, spec, identity, machineId, passwordFile}: Installation): HostFile[] {
+  const dovecot = spec.release === 'bookworm' ? dovecot23Files : dovecot24Files;
+  return [
+    ...systemFiles(layout, spec, machineId),
+    ...postfixFiles(layout, spec),
+    ...dovecot(layout, spec, identity.doveadmPassword),
+    {...file('/etc/dovecot/users', passwordFile), mode: 0o640, group: 'dovecot'},
+    ...agentFiles(layout, spec, identity),
+  ];
+}

@@ -1,0 +1,62 @@
+/**
+ * How Postfix and Dovecot ask routes.db. Dovecot 2.3 and 2.4 name their variables differently, so both are arguments;
+ * the drivers escape what they put in.
+ */
+export interface QueryWords {
+  /** The login name, e.g. `%u`. */
+  user: string;
+  /** imap, lmtp, sieve, doveadm ..., e.g. `%s`. */
+  protocol: string;
+  /** Path of the user's home, made of words of this Dovecot, e.g. `/var/vmail/%d/%n`. */
+  home: string;
+}
+
+export const ROUTES_DB = '/var/lib/mailherd/routes/routes.db';
+
+/**
+ * SQLite has no way to fail on purpose but an overflow; Dovecot takes the failed query for a temporary failure, so that a proxy
+ * tries again, where an empty answer would be "wrong password" and make mail programs ask the user for one.
+ */
+const FAIL = 'abs(-9223372036854775808)';
+
+/**
+ * Passdb of a backend: the fence, ahead of the operator's own password file. Only `mine = 1` lets a login go on to the password
+ * (noauthenticate = this passdb checks none). A name that routes.db does not know fails as temporarily as a held one: a host
+ * whose table is still empty must not turn anybody away for good. For LMTP it says where the user lives instead.
+ */
+export function backendPassdb({user, protocol}: QueryWords, lmtpPort: number): string {
+  const isLmtp = `'${protocol}' = 'lmtp'`;
+  return `SELECT '${user}' AS user, \
+CASE WHEN mine = 1 OR (${isLmtp} AND address IS NOT NULL) THEN NULL ELSE ${FAIL} END AS password, \
+CASE WHEN ${isLmtp} THEN NULL ELSE 'y' END AS noauthenticate, \
+CASE WHEN ${isLmtp} THEN 'y' END AS nopassword, \
+CASE WHEN ${isLmtp} THEN 'y' END AS proxy_maybe, \
+CASE WHEN ${isLmtp} THEN address END AS host, \
+CASE WHEN ${isLmtp} THEN ${lmtpPort} END AS port \
+FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
+}
+
+/**
+ * Userdb of a backend. `tempfail` is the fence once more, at the moment the mailbox is opened: mail for a held user is deferred,
+ * never bounced. doveadm is let through: the moving copy is filled and read while the fence is up.
+ */
+export function backendUserdb({user, protocol, home}: QueryWords): string {
+  return `SELECT 5000 AS uid, 5000 AS gid, '${home}' AS home, \
+CASE WHEN '${protocol}' IN ('imap', 'lmtp', 'sieve') AND ifnull(mine, 0) = 0 THEN 'y' END AS tempfail \
+FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
+}
+
+/** Users of this host, for `doveadm -A`. */
+export const BACKEND_ITERATE = 'SELECT user FROM routes WHERE host = (SELECT name FROM self)';
+
+/** Passdb of an edge: where to send the login; the password goes along and is checked there. */
+export function edgePassdb({user, protocol}: QueryWords, ports: {imap: number; sieve: number}): string {
+  return `SELECT user, CASE WHEN address IS NULL THEN ${FAIL} END AS password, 'y' AS nopassword, 'y' AS proxy, address AS host, \
+CASE WHEN '${protocol}' = 'sieve' THEN ${ports.sieve} ELSE ${ports.imap} END AS port \
+FROM edge WHERE user = '${user}'`;
+}
+
+/** Postfix map of an edge: next hop of a recipient. */
+export const EDGE_TRANSPORT = "SELECT 'smtp:[' || address || ']:25' FROM edge WHERE user = '%s' AND address IS NOT NULL";
+/** Postfix map of an edge: does that recipient exist? */
+export const EDGE_RECIPIENT = "SELECT 'OK' FROM edge WHERE user = '%s'";

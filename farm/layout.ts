@@ -1,0 +1,98 @@
+import type {Labels, Role} from '../wire/schema.ts';
+
+/** Debian releases a host can be installed with: bookworm = 12 (Dovecot 2.3, Postfix 3.7), trixie = 13 (2.4, 3.10). */
+export type Release = 'bookworm' | 'trixie';
+export const RELEASES: readonly Release[] = ['bookworm', 'trixie'];
+
+/** One host of the farm. */
+export interface HostSpec {
+  name: string;
+  role: Role;
+  /** What it is installed with when the farm comes up; a reinstall may change that. */
+  release: Release;
+  address: string;
+  /** What an operator would write down about the machine. */
+  labels: Labels;
+  /** A spare is not booted with the farm; it arrives later. */
+  isSpare: boolean;
+}
+
+/** The whole farm as data. */
+export interface Layout {
+  /** Bridge on this machine; nothing is forwarded from it. */
+  bridge: string;
+  /** Network of the farm in CIDR form, and this machine's own address in it. */
+  network: string;
+  machineAddress: string;
+  /** Mail domain of the customers. */
+  domain: string;
+  /** Domain of the rest of the world: senders live there and would get bounces there. */
+  outsideDomain: string;
+  /** Port on `machineAddress` where the rest of the world takes mail, and where the provisioner listens. */
+  outsidePort: number;
+  provisionerPort: number;
+  hosts: readonly HostSpec[];
+  /** Mailboxes on every backend that is no spare. */
+  usersPerBackend: number;
+}
+
+const NET = '10.213.77';
+
+function host(name: string, role: Role, release: Release, last: number, labels: Labels, isSpare = false): HostSpec {
+  return {name, role, release, address: `${NET}.${last}`, labels, isSpare};
+}
+
+/** The farm of the demo: three old backends, two of the newest round, one spare. */
+export const LAYOUT: Layout = {
+  bridge: 'mhfarm0',
+  network: `${NET}.0/24`,
+  machineAddress: `${NET}.254`,
+  domain: 'farm.example',
+  outsideDomain: 'outside.example',
+  outsidePort: 2525,
+  provisionerPort: 8790,
+  usersPerBackend: 12,
+  hosts: [
+    host('ctl', 'control', 'bookworm', 1, {rack: 'r1'}),
+    host('edge1', 'edge', 'bookworm', 11, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
+    host('be1', 'backend', 'bookworm', 21, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
+    host('be2', 'backend', 'bookworm', 22, {rack: 'r2', batch: '2024-03', hardware: 'gen9'}),
+    host('be3', 'backend', 'bookworm', 23, {rack: 'r2', batch: '2025-01', hardware: 'gen10'}),
+    host('be4', 'backend', 'trixie', 24, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}),
+    host('be5', 'backend', 'trixie', 25, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
+    host('be6', 'backend', 'bookworm', 26, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}, true),
+  ],
+};
+
+/** One customer of the farm. */
+export interface UserSpec {
+  user: string;
+  password: string;
+  /** Host of the mailbox when the farm comes up. */
+  host: string;
+}
+
+const GIVEN = ['ada', 'ben', 'cleo', 'dirk', 'eva', 'finn', 'greta', 'hugo', 'ines', 'jan', 'kira', 'leon'] as const;
+
+/** All customers, spread evenly over the backends that are no spare. Passwords are for this miniature only. */
+export function users(layout: Layout): UserSpec[] {
+  return layout.hosts
+    .filter(spec => spec.role === 'backend' && !spec.isSpare)
+    .flatMap(spec =>
+      Array.from({length: layout.usersPerBackend}, (_, index) => {
+        const round = Math.floor(index / GIVEN.length);
+        const local = `${GIVEN[index % GIVEN.length]}${round === 0 ? '' : round}.${spec.name}`;
+        return {user: `${local}@${layout.domain}`, password: `pw-${local}`, host: spec.name};
+      }),
+    );
+}
+
+/** The user a host's agent logs in as; exists on that host only. */
+export function probeUser(hostName: string): string {
+  return `probe@${hostName}.mailherd.invalid`;
+}
+
+/** The host of that name, or undefined. */
+export function findHost(layout: Layout, name: string): HostSpec | undefined {
+  return layout.hosts.find(spec => spec.name === name);
+}
