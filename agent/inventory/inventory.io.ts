@@ -1,0 +1,51 @@
+import {execFile} from 'node:child_process';
+import {readFile} from 'node:fs/promises';
+import {release} from 'node:os';
+import {promisify} from 'node:util';
+import {bios, cpu, mem, system} from 'systeminformation';
+import {SECOND_MS} from '../../base/units.ts';
+import type {Log} from '../../wire/log.ts';
+import type {Labels} from '../../wire/schema.ts';
+import {type Facts, labelsOf, versionOf} from './labels.ts';
+
+const run = promisify(execFile);
+const COMMAND_TIMEOUT_MS = 10 * SECOND_MS;
+
+/** Asks the machine what it is. Slow (it starts programs): once at the start and every hour. Never rejects. */
+export async function readLabels(configured: Labels, log: Log): Promise<Labels> {
+  const [osRelease, systemFacts, firmware, processor, memory, dovecotVersion, postfixVersion] = await Promise.all([
+    attempt('os-release', () => readFile('/etc/os-release', 'utf8'), log),
+    attempt('system', () => system(), log),
+    attempt('bios', () => bios(), log),
+    attempt('cpu', () => cpu(), log),
+    attempt('memory', () => mem(), log),
+    attempt('dovecot', () => version('dovecot', ['--version']), log),
+    attempt('postfix', () => version('postconf', ['-d', 'mail_version']), log),
+  ]);
+  const facts: Facts = {
+    osRelease,
+    kernel: release(),
+    system: systemFacts,
+    firmware,
+    cpu: processor,
+    memoryBytes: memory?.total ?? null,
+    dovecotVersion,
+    postfixVersion,
+  };
+  return labelsOf(facts, configured);
+}
+
+/** A host without that program or without DMI simply has not that label. */
+async function attempt<T>(what: string, read: () => Promise<T>, log: Log): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    log.debug({what, error: String(error)}, 'nothing to know about this part of the host');
+    return null;
+  }
+}
+
+async function version(program: string, args: string[]): Promise<string | null> {
+  const {stdout} = await run(program, args, {timeout: COMMAND_TIMEOUT_MS, env: {PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C'}});
+  return versionOf(stdout);
+}

@@ -1,0 +1,114 @@
+import type {Instant, Millis} from '../../base/units.ts';
+import type {QueueWalk, Store} from '../../native/binding.ts';
+import type {HostReport, Kernel, Queue, Slis} from '../../wire/report.ts';
+import type {Labels, Role} from '../../wire/schema.ts';
+import type {ProbeFigures} from '../probe/tally.ts';
+import type {MailFigures} from '../sample/tally.ts';
+import {percentile} from './percentile.ts';
+
+/** Everything one interval gave; null = that source gave nothing, with its reason in `failing`. */
+export interface Interval {
+  host: string;
+  role: Role;
+  generation: number;
+  sequence: number;
+  sampledAtMs: Instant;
+  intervalMs: Millis;
+  labels: Labels;
+  kernel: Kernel | null;
+  queue: QueueWalk | null;
+  store: Store | null;
+  mail: MailFigures | null;
+  probes: ProbeFigures | null;
+  routes: {revision: number; userCount: number} | null;
+  self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number};
+  failing: Record<string, string>;
+}
+
+/** The report of one interval; pure. Nothing is filled in: what was not measured is null. */
+export function buildReport(interval: Interval): HostReport {
+  const {host, role, generation, sequence, sampledAtMs, intervalMs, labels, mail, store, routes} = interval;
+  const seconds = intervalMs / 1000;
+  return {
+    v: 1,
+    host,
+    role,
+    generation,
+    sequence,
+    sampledAtMs: Math.round(sampledAtMs),
+    intervalMs: Math.round(intervalMs),
+    labels,
+    slis: slisOf(interval),
+    load: {
+      deliveriesPerSecond: mail === null || seconds <= 0 ? null : rounded(mail.deliveries / seconds),
+      loginsPerSecond: mail === null || seconds <= 0 ? null : rounded(mail.logins / seconds),
+      imapSessions: mail?.sessionsOpen ?? null,
+      users: routes?.userCount ?? null,
+      activeUsers: mail?.activeUsers ?? null,
+    },
+    kernel: roundedKernel(interval.kernel ?? NO_KERNEL),
+    queue: queueOf(interval.queue),
+    mailStore:
+      store === null || role !== 'backend'
+        ? null
+        : {totalBytes: store.totalBytes, freeBytes: store.freeBytes, freeInodes: store.freeInodes},
+    routeRevision: routes?.revision ?? null,
+    agent: {...interval.self, cpuMs: rounded(interval.self.cpuMs), failing: interval.failing},
+  };
+}
+
+function slisOf({mail, queue, probes}: Interval): Slis {
+  return {
+    deliveryMsP50: mail === null ? null : percentile(mail.deliveryMs, 0.5),
+    deliveryMsP95: mail === null ? null : percentile(mail.deliveryMs, 0.95),
+    // Recipients are written inside the files, which nobody opens: mail for elsewhere is in it too.
+    queueAgeMsP95: orRounded(queue?.ageMsP95),
+    queueAgeMsMax: orRounded(queue?.ageMsMax),
+    probeDeliveryMs: orRounded(probes?.deliveryMs),
+    probeLoginMs: orRounded(probes?.loginMs),
+    probeFailureShare: probes === null || probes.attempts === 0 ? null : probes.failures / probes.attempts,
+    imapDropped: mail?.dropped ?? null,
+    imapSessions: mail?.sessions ?? null,
+  };
+}
+
+function queueOf(walk: QueueWalk | null): Queue | null {
+  if (walk === null) return null;
+  const {maildrop, incoming, active, deferred, hold, complete} = walk;
+  return {maildrop, incoming, active, deferred, hold, complete};
+}
+
+/** Four significant digits keep a report small and say more than any of the figures is worth. */
+function rounded(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
+}
+
+function orRounded(value: number | null | undefined): number | null {
+  return value === null || value === undefined ? null : Math.round(value);
+}
+
+function roundedKernel(kernel: Kernel): Kernel {
+  return Object.fromEntries(Object.entries(kernel).map(([name, value]) => [name, value === null ? null : rounded(value)])) as Kernel;
+}
+
+const NO_KERNEL: Kernel = {
+  cpuBusyShare: null,
+  cpuIowaitShare: null,
+  cpuStealShare: null,
+  runQueueWaitMsPerSecond: null,
+  psiCpuSome10: null,
+  psiIoSome10: null,
+  psiIoFull10: null,
+  psiMemorySome10: null,
+  memoryAvailableBytes: null,
+  memoryTotalBytes: null,
+  dirtyBytes: null,
+  directReclaimPerSecond: null,
+  oomKills: null,
+  diskFlushMs: null,
+  diskReadMs: null,
+  diskWriteMs: null,
+  diskBusyShare: null,
+  retransmitsPerSecond: null,
+  listenDropsPerSecond: null,
+};

@@ -1,0 +1,39 @@
+import {open, readFile, rename} from 'node:fs/promises';
+import {join} from 'node:path';
+import {MailherdError} from '../../base/errors.ts';
+
+/**
+ * One more than at the last start, kept on disk before it is used: reports of two runs never carry the same name.
+ * @throws MailherdError STORE_CORRUPT when the file holds something else than a number; the file system's errors.
+ */
+export async function nextGeneration(stateDir: string): Promise<number> {
+  const path = join(stateDir, 'generation');
+  const next = (await lastGeneration(path)) + 1;
+  const file = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await file.writeFile(`${next}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+  const folder = await open(stateDir, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+  return next;
+}
+
+async function lastGeneration(path: string): Promise<number> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+  if (!/^\d{1,15}\n?$/.test(text)) throw new MailherdError('STORE_CORRUPT', {path, text: text.slice(0, 40)});
+  return Number(text);
+}

@@ -1,0 +1,95 @@
+import {systemClock} from '../../base/clock.io.ts';
+import {MailherdError} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
+import type {HostReport} from '../../wire/report.ts';
+import type {Labels} from '../../wire/schema.ts';
+import type {AgentConfig} from '../config.ts';
+import type {ProbeTally} from '../probe/tally.ts';
+import {type Collected, Collector} from '../sample/collect.io.ts';
+import {HostSource} from '../sample/host.io.ts';
+import type {MailLog} from '../sample/maillog.io.ts';
+import {buildReport} from './build.ts';
+
+const MAIL_LOG_DEADLINE_MS = 500;
+
+/** Sources that a host may have or lack; those that are null report null. */
+export interface Sources {
+  mailLog: MailLog | null;
+  probes: ProbeTally | null;
+  /** Null until the route table is open. */
+  routes: () => {revision: number; userCount: number} | null;
+  spool: () => {spooled: number; dropped: number};
+  labels: () => Labels;
+}
+
+/** Makes one report after the other; each covers the time since the one before. */
+export class Reporter {
+  readonly #config: AgentConfig;
+  readonly #version: string;
+  readonly #generation: number;
+  readonly #sources: Sources;
+  readonly #host: HostSource;
+  readonly #mailLog: Collector<Awaited<ReturnType<MailLog['take']>>> | null;
+  #sequence = 0;
+  #beforeMs = systemClock.monotonic();
+  #cpuBefore = process.cpuUsage();
+
+  constructor(config: AgentConfig, version: string, generation: number, sources: Sources) {
+    this.#config = config;
+    this.#version = version;
+    this.#generation = generation;
+    this.#sources = sources;
+    const {mail, role, reportIntervalMs} = config;
+    const spool = role === 'control' ? null : mail.spool;
+    this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs});
+    const {mailLog} = sources;
+    this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
+  }
+
+  /** The report on the time since the last one, or since the start. Never rejects for what a source does. */
+  async next(): Promise<HostReport> {
+    const {config, sources} = {config: this.#config, sources: this.#sources};
+    const figures = await this.#host.sample();
+    const mail = (await this.#mailLog?.collect()) ?? null;
+    const nowMs = systemClock.monotonic();
+    const {user, system} = process.cpuUsage(this.#cpuBefore);
+    const report = buildReport({
+      host: config.host,
+      role: config.role,
+      generation: this.#generation,
+      sequence: ++this.#sequence,
+      sampledAtMs: systemClock.now(),
+      intervalMs: nowMs - this.#beforeMs,
+      labels: sources.labels(),
+      kernel: figures.kernel,
+      queue: figures.queue,
+      store: figures.store,
+      mail: valueOf(mail),
+      probes: sources.probes?.take() ?? null,
+      routes: sources.routes(),
+      self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...sources.spool()},
+      failing: {...figures.failing, ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {})},
+    });
+    this.#beforeMs = nowMs;
+    this.#cpuBefore = process.cpuUsage();
+    return report;
+  }
+}
+
+function valueOf<T>(collected: Collected<T> | null): T | null {
+  return collected?.ok ? collected.value : null;
+}
+
+/**
+ * One report of this host over one second, for the command line and the benchmarks: kernel, queue and file system only.
+ * @throws MailherdError NATIVE_FAILED when the addon is missing or gives nothing at all.
+ */
+export async function sampleOnce(config: AgentConfig, version: string, labels: Labels): Promise<HostReport> {
+  const none = {mailLog: null, probes: null, routes: () => null, spool: () => ({spooled: 0, dropped: 0}), labels: () => labels};
+  const reporter = new Reporter(config, version, 0, none);
+  await reporter.next();
+  await systemClock.sleep(SECOND_MS);
+  const report = await reporter.next();
+  if (report.agent.failing.host !== undefined) throw new MailherdError('NATIVE_FAILED', {reason: report.agent.failing.host});
+  return report;
+}
