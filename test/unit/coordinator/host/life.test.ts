@@ -1,0 +1,304 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {MailherdError} from '../../../../base/errors.ts';
+import type {HostFacts} from '../../../../coordinator/host/facts.ts';
+import {assertWipeToken, type HostEffect, type HostHappening, live, MAILHERD, newHost} from '../../../../coordinator/host/life.ts';
+import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
+import type {HostRecord, HostStage} from '../../../../wire/record.ts';
+
+const POLICY: Policy = {
+  ...DEFAULT_POLICY,
+  move: {...DEFAULT_POLICY.move, retainMs: 60_000},
+  host: {probationMs: 30_000, wipeTokenMs: 20_000, reinstallTimeoutMs: 300_000, reinstallMax: 1},
+};
+const EMPTY_ANSWER = {users: 0, queued: 0, copies: []};
+
+function facts(over: Partial<HostFacts> = {}): HostFacts {
+  return {
+    report: {generation: 4, labels: {os: 'debian-13'}},
+    verdict: 'healthy',
+    wellSinceMs: 0,
+    users: 0,
+    moves: 0,
+    waiting: 0,
+    retained: [],
+    driver: 'none',
+    ...over,
+  };
+}
+
+/** A host with its clock; notes every effect. */
+class Host {
+  record: HostRecord;
+  nowMs = 1_000_000;
+  effects: HostEffect[] = [];
+
+  constructor(stage: HostStage = 'active', over: Partial<HostRecord> = {}) {
+    this.record = {
+      ...newHost('be07', 'backend', '10.0.0.7', 'ada', 1_000_000),
+      stage,
+      agentGeneration: 4,
+      labels: {os: 'debian-13'},
+      ...over,
+    };
+  }
+
+  happens(happening: HostHappening, laterMs = 1_000): HostEffect[] {
+    this.nowMs += laterMs;
+    const turn = live(this.record, happening, POLICY, this.nowMs);
+    this.record = turn.record;
+    this.effects.push(...turn.effects);
+    return turn.effects;
+  }
+
+  sees(over: Partial<HostFacts> = {}, laterMs = 1_000): HostEffect[] {
+    return this.happens({type: 'observed', facts: facts(over)}, laterMs);
+  }
+
+  checked(over: Partial<Extract<HostHappening, {type: 'wipeChecked'}>> = {}): HostEffect[] {
+    return this.happens({
+      type: 'wipeChecked',
+      facts: facts(),
+      retained: [],
+      answer: EMPTY_ANSWER,
+      token: 'be07:secret',
+      mayReinstall: true,
+      ...over,
+    });
+  }
+}
+
+describe('the way of a new host', () => {
+  test('arrived, provisioning, probation, active; every stage timed', () => {
+    const host = new Host('arrived', {agentGeneration: null, labels: {}});
+    host.sees({report: null, verdict: null, wellSinceMs: null});
+    host.sees({report: null, verdict: null, wellSinceMs: null});
+    expect(host.record.stage).toBe('provisioning');
+    host.sees({verdict: 'unknown', wellSinceMs: null}, 5_000);
+    expect(host.record).toMatchObject({stage: 'probation', agentGeneration: 4, labels: {os: 'debian-13'}});
+    const beganMs = host.nowMs;
+    host.sees({verdict: 'unknown', wellSinceMs: beganMs + 1_000}, 30_000);
+    expect(host.record.stage).toBe('probation');
+    host.sees({verdict: 'unknown', wellSinceMs: beganMs + 1_000}, 1_000);
+    expect(host.record.stage).toBe('active');
+    expect(host.effects.filter(effect => effect.kind === 'staged').map(effect => [effect.to, effect.tookMs])).toEqual([
+      ['provisioning', 1_000],
+      ['probation', 6_000],
+      ['active', 31_000],
+    ]);
+  });
+
+  test('a host that is not well for the whole probation does not become active, and at last a person is called', () => {
+    const host = new Host('probation');
+    for (let minute = 0; minute < 5; minute++) host.sees({verdict: 'sick', wellSinceMs: null}, 60_000);
+    expect(host.record.stage).toBe('probation');
+    expect(host.sees({verdict: 'sick', wellSinceMs: null}, 60_000)).toContainEqual({kind: 'page', because: 'PROBATION_OVERDUE'});
+    expect(host.record.stage).toBe('failed');
+  });
+});
+
+describe('evacuation to return', () => {
+  test('the whole circle, with the cordon lifted at the end because it was ours', () => {
+    const host = new Host('suspect');
+    host.happens({type: 'evacuated', by: MAILHERD, reason: 'COHORT_SICK', release: 'debian-12'});
+    expect(host.record).toMatchObject({stage: 'draining', reinstallTo: 'debian-12', cordon: {by: MAILHERD}});
+    host.sees({users: 3, moves: 2, waiting: 1});
+    host.sees({users: 0, moves: 1});
+    expect(host.record.stage).toBe('draining');
+    host.sees();
+    expect(host.record.stage).toBe('drained');
+    const young = {retained: [{moveId: 'move-0001', sinceMs: host.nowMs}]};
+    expect(host.sees(young)).toEqual([]);
+    expect(host.sees(young, 60_000)).toEqual([{kind: 'checkWipe', retained: ['move-0001']}]);
+    host.checked({facts: facts(young), retained: ['move-0001']});
+    expect(host.record).toMatchObject({stage: 'safeToWipe', wipe: {token: 'be07:secret', expiresAtMs: host.nowMs + 20_000}});
+    expect(host.checked({facts: facts(young), retained: ['move-0001']})).toContainEqual({
+      kind: 'reinstall',
+      release: 'debian-12',
+      token: 'be07:secret',
+    });
+    expect(host.record.stage).toBe('reinstalling');
+    host.sees({report: {generation: 5, labels: {os: 'debian-12'}}, driver: 'running'});
+    expect(host.record.stage).toBe('reinstalling');
+    host.happens({type: 'driverEnded', ok: true, reason: ''});
+    expect(host.sees({report: {generation: 1, labels: {os: 'debian-12'}}, driver: 'ended'})).toContainEqual({kind: 'markWiped'});
+    expect(host.record).toMatchObject({
+      stage: 'probation',
+      wipe: null,
+      labels: {os: 'debian-12'},
+      agentGeneration: 1,
+      cordon: {by: MAILHERD},
+    });
+    host.sees({report: {generation: 1, labels: {os: 'debian-12'}}, wellSinceMs: host.nowMs}, 30_000);
+    expect(host.record).toMatchObject({stage: 'active', cordon: null, reinstallTo: null, reinstallAskedBy: null});
+  });
+
+  test("a person's cordon outlives the return", () => {
+    const host = new Host('suspect', {cordon: {by: 'ada', reason: 'mine', atMs: 1}});
+    host.happens({type: 'evacuated', by: MAILHERD, reason: 'COHORT_SICK', release: 'debian-12'});
+    host.record = {...host.record, stage: 'probation', sinceMs: host.nowMs};
+    host.sees({wellSinceMs: 0}, 60_000);
+    expect(host.record).toMatchObject({stage: 'active', cordon: {by: 'ada'}});
+  });
+
+  test('the old system that comes back instead of the wanted release is not taken in', () => {
+    const host = new Host('reinstalling', {
+      reinstallTo: 'debian-12',
+      reinstallAskedBy: MAILHERD,
+      wipe: {token: 'be07:x', expiresAtMs: 9e12},
+    });
+    expect(host.sees({report: {generation: 5, labels: {os: 'debian-13'}}, driver: 'ended'})).toContainEqual({
+      kind: 'page',
+      because: 'REINSTALL_OTHER_RELEASE',
+    });
+    expect(host.record.stage).toBe('failed');
+  });
+
+  test('a failed driver and a silent host end in failed; the wanted release, when it reports after all, is taken in', () => {
+    const host = new Host('reinstalling', {
+      reinstallTo: 'debian-12',
+      reinstallAskedBy: MAILHERD,
+      wipe: {token: 'be07:x', expiresAtMs: 9e12},
+    });
+    host.happens({type: 'driverEnded', ok: false, reason: 'exit 3'});
+    expect(host.record.stage).toBe('failed');
+    host.sees({report: {generation: 4, labels: {os: 'debian-13'}}});
+    expect(host.record.stage).toBe('failed');
+    host.sees({report: {generation: 1, labels: {os: 'debian-12'}}});
+    expect(host.record.stage).toBe('probation');
+    const overdue = new Host('reinstalling', {reinstallTo: 'debian-12', reinstallAskedBy: MAILHERD});
+    expect(overdue.sees({}, 300_001)).toContainEqual({kind: 'page', because: 'REINSTALL_OVERDUE'});
+  });
+
+  test('uncordon keeps a draining host and drops what waits; a host being reinstalled refuses', () => {
+    const host = new Host('draining', {cordon: {by: MAILHERD, reason: 'x', atMs: 1}, reinstallTo: 'debian-12', reinstallAskedBy: MAILHERD});
+    expect(host.happens({type: 'uncordoned', by: 'ada'})).toContainEqual({kind: 'dropWaiting'});
+    expect(host.record).toMatchObject({stage: 'active', cordon: null, reinstallTo: null, reinstallAskedBy: null});
+    expect(() => new Host('reinstalling').happens({type: 'uncordoned', by: 'ada'})).toThrow(MailherdError);
+    expect(() => new Host('active', {role: 'edge'}).happens({type: 'evacuated', by: 'ada', reason: '', release: null})).toThrow(
+      /HOST_STATE/,
+    );
+  });
+
+  test.each([
+    ['silent', {verdict: 'silent'}],
+    ['without a report', {report: null}],
+    ['with a verdict not known', {verdict: null}],
+  ] as const)('a host %s is never asked whether it may be wiped', (_name, over) => {
+    const host = new Host('drained', {reinstallTo: 'debian-12', reinstallAskedBy: MAILHERD});
+    expect(host.sees(over)).toEqual([]);
+    expect(host.record.stage).toBe('drained');
+  });
+
+  test.each([
+    ['a routed user', {facts: facts({users: 1})}],
+    ['users not known', {facts: facts({users: null})}],
+    ['a move', {facts: facts({moves: 1})}],
+    ['queued mail', {answer: {...EMPTY_ANSWER, queued: 1}}],
+    ['a user by its own table', {answer: {...EMPTY_ANSWER, users: 1}}],
+    ['a copy of unknown origin', {answer: {...EMPTY_ANSWER, copies: [{user: 'a', moveId: 'm', kind: 'incoming'}]}}],
+    ['a copy that is not due', {retained: ['move-0009']}],
+  ])('%s forbids the wipe', (_name, over) => {
+    const drained = new Host('drained', {reinstallTo: 'debian-12', reinstallAskedBy: MAILHERD});
+    drained.checked(over);
+    expect(drained.record).toMatchObject({stage: 'drained', wipe: null});
+    const allowed = new Host('safeToWipe', {
+      reinstallTo: 'debian-12',
+      reinstallAskedBy: MAILHERD,
+      wipe: {token: 'be07:t', expiresAtMs: 9e12},
+    });
+    expect(allowed.checked(over).map(effect => effect.kind)).not.toContain('reinstall');
+    expect(allowed.record).toMatchObject({stage: 'drained', wipe: null});
+  });
+});
+
+test('the token is of this host, this one, and not expired', () => {
+  const {record} = new Host('reinstalling', {wipe: {token: 'be07:good', expiresAtMs: 5_000}});
+  expect(() => assertWipeToken(record, 'be07:good', 4_999)).not.toThrow();
+  expect(() => assertWipeToken(record, 'be07:good', 5_000)).toThrow(/WIPE_TOKEN/);
+  expect(() => assertWipeToken(record, 'be07:bad', 1)).toThrow(/WIPE_TOKEN/);
+  expect(() => assertWipeToken({...record, wipe: null}, 'be07:good', 1)).toThrow(/WIPE_TOKEN/);
+  expect(() => assertWipeToken({...record, host: 'be08'}, 'be07:good', 1)).toThrow(/WIPE_TOKEN/);
+});
+
+const anyFacts: fc.Arbitrary<HostFacts> = fc.record({
+  report: fc.constantFrom(null, {generation: 4, labels: {os: 'debian-13'}}, {generation: 5, labels: {os: 'debian-12'}}),
+  verdict: fc.constantFrom(null, 'healthy', 'healthy', 'sick', 'silent', 'unknown'),
+  wellSinceMs: fc.constantFrom(null, 0),
+  users: fc.constantFrom(0, 0, 0, 2, null),
+  moves: fc.constantFrom(0, 0, 0, 1, null),
+  waiting: fc.constantFrom(0, 0, 0, 1),
+  retained: fc.constantFrom([], [], [{moveId: 'move-0001', sinceMs: 1_000_000}]),
+  driver: fc.constantFrom('none', 'running', 'ended'),
+});
+const someFacts = fc.oneof({weight: 3, arbitrary: fc.constant(facts())}, {weight: 2, arbitrary: anyFacts});
+const someHappening: fc.Arbitrary<HostHappening> = fc.oneof(
+  {weight: 4, arbitrary: someFacts.map(seen => ({type: 'observed' as const, facts: seen}))},
+  fc.constantFrom<HostHappening>(
+    {type: 'cordoned', by: 'ada', reason: 'r'},
+    {type: 'uncordoned', by: 'ada'},
+    {type: 'reinstallAsked', by: 'ada', release: 'debian-12'},
+    {type: 'driverEnded', ok: true, reason: ''},
+    {type: 'driverEnded', ok: false, reason: 'r'},
+  ),
+  fc.constantFrom<HostHappening>(
+    {type: 'evacuated', by: MAILHERD, reason: 'r', release: 'debian-12'},
+    {type: 'evacuated', by: 'ada', reason: 'r', release: null},
+  ),
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('wipeChecked' as const),
+      facts: someFacts,
+      retained: fc.constantFrom([], ['move-0001']),
+      answer: fc.constantFrom(EMPTY_ANSWER, EMPTY_ANSWER, EMPTY_ANSWER, {...EMPTY_ANSWER, queued: 1}, {...EMPTY_ANSWER, users: 1}),
+      token: fc.constant('be07:fresh'),
+      mayReinstall: fc.boolean(),
+    }),
+  },
+);
+
+test('no sequence reaches reinstalling without a valid token, no user, no move, an empty queue and retention met', () => {
+  let reached = 0;
+  const run = fc.array(fc.tuple(someHappening, fc.integer({min: 0, max: 15_000})), {minLength: 10, maxLength: 60});
+  const begin = fc.constantFrom<HostStage>('arrived', 'active', 'draining', 'drained');
+  fc.assert(
+    fc.property(begin, run, (first, steps) => {
+      const host = new Host(first, {reinstallTo: 'debian-12', reinstallAskedBy: MAILHERD});
+      for (const [happening, laterMs] of steps) {
+        const before = host.record;
+        let effects: HostEffect[];
+        try {
+          effects = host.happens(happening, laterMs);
+        } catch (error) {
+          expect(error).toMatchObject({code: 'HOST_STATE'});
+          expect(host.record).toBe(before);
+          continue;
+        }
+        const isWiping = effects.some(effect => effect.kind === 'reinstall');
+        expect(isWiping).toBe(host.record.stage === 'reinstalling' && before.stage !== 'reinstalling');
+        if (!isWiping) continue;
+        reached++;
+        expect(before.wipe?.expiresAtMs).toBeGreaterThan(host.nowMs);
+        expect(() => assertWipeToken(host.record, before.wipe?.token ?? '', host.nowMs)).not.toThrow();
+        expect(happening).toMatchObject({
+          type: 'wipeChecked',
+          mayReinstall: true,
+          answer: EMPTY_ANSWER,
+          facts: {users: 0, moves: 0, waiting: 0},
+        });
+        if (happening.type !== 'wipeChecked') continue;
+        for (const copy of happening.facts.retained) expect(host.nowMs - copy.sinceMs).toBeGreaterThanOrEqual(60_000);
+      }
+    }),
+    {numRuns: 3_000, seed: 7},
+  );
+  expect(reached).toBeGreaterThan(20);
+});
+
+test('what does not change gives back the very same record, so that nothing is written each round', () => {
+  const host = new Host('active', {cordon: null});
+  const before = host.record;
+  host.sees({verdict: 'healthy', users: 12});
+  expect(host.record).toBe(before);
+});
