@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {Policy} from './policy.ts';
 import {CohortVerdict, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName} from './schema.ts';
@@ -28,6 +29,10 @@ export const UserView = Type.Object({
 });
 export type UserView = Type.Static<typeof UserView>;
 
+/** One page of users in order of name; `next` is the `after` of the following page. */
+export const UsersView = Type.Object({users: Type.Array(UserView), next: orNull(UserName)});
+export type UsersView = Type.Static<typeof UsersView>;
+
 export const VerdictsView = Type.Object({
   verdicts: Type.Array(Verdict),
   cohorts: Type.Array(CohortVerdict),
@@ -46,11 +51,21 @@ export const MovesView = Type.Object({
 });
 export type MovesView = Type.Static<typeof MovesView>;
 
+/** How many customers were hurt, oldest first. */
+export const HurtView = Type.Object({history: Type.Array(Hurt)});
+export type HurtView = Type.Static<typeof HurtView>;
+
+/** The policy with its revision; a change names the revision it was made from. */
+export const PolicyView = Type.Object({policy: Policy, revision: Generation}, {additionalProperties: false});
+export type PolicyView = Type.Static<typeof PolicyView>;
+
 export const FarmView = Type.Object({
-  leader: Type.String(),
-  token: Count,
+  /** Name of the leading coordinator, and of the one that answers; null while nobody leads. */
+  leader: orNull(Type.String()),
+  answeredBy: Type.String(),
+  token: orNull(Count),
   nowMs: InstantMs,
-  paused: Type.Boolean(),
+  paused: Policy.properties.paused,
   hosts: Count,
   users: Count,
   hurt: orNull(Hurt),
@@ -61,15 +76,31 @@ export const NewHost = Type.Object(
   {host: HostName, role: Role, address: Type.String({minLength: 2, maxLength: 60})},
   {additionalProperties: false},
 );
+export type NewHost = Type.Static<typeof NewHost>;
 export const NewUser = Type.Object({user: UserName, host: Type.Optional(HostName)}, {additionalProperties: false});
+export type NewUser = Type.Static<typeof NewUser>;
 export const NewMove = Type.Object({user: UserName, target: Type.Optional(HostName)}, {additionalProperties: false});
+export type NewMove = Type.Static<typeof NewMove>;
 export const Evacuate = Type.Object(
   {dryRun: Type.Optional(Type.Boolean()), reason: Type.Optional(Type.String({maxLength: 500}))},
   {additionalProperties: false},
 );
+export type Evacuate = Type.Static<typeof Evacuate>;
+export const Reinstall = Type.Object(
+  {
+    release: Type.String({minLength: 1, maxLength: 120, description: 'value of the label os to install'}),
+    reason: Type.Optional(Type.String({maxLength: 500})),
+  },
+  {additionalProperties: false},
+);
+export type Reinstall = Type.Static<typeof Reinstall>;
+export const Rebalance = Type.Object({dryRun: Type.Optional(Type.Boolean())}, {additionalProperties: false});
+export type Rebalance = Type.Static<typeof Rebalance>;
 export const Reasoned = Type.Object({reason: Type.Optional(Type.String({maxLength: 500}))}, {additionalProperties: false});
+export type Reasoned = Type.Static<typeof Reasoned>;
 /** Purge by explicit id; an empty list is an error. */
 export const Purge = Type.Object({moves: Type.Array(Type.String(), {minItems: 1})}, {additionalProperties: false});
+export type Purge = Type.Static<typeof Purge>;
 export const PlanView = Type.Object({plan: Plan, dryRun: Type.Boolean()});
 export type PlanView = Type.Static<typeof PlanView>;
 export const ErrorView = Type.Object({error: RefusalShape, next: Type.String(), message: Type.String()});
