@@ -28,16 +28,17 @@ Napi::Array ToNames(Napi::Env env, const Container& names) {
   return array;
 }
 
-template <size_t N>
-Napi::Float64Array ToFloats(Napi::Env env, const std::array<double, N>& values) {
-  auto array = Napi::Float64Array::New(env, N);
-  std::copy(values.begin(), values.end(), array.Data());
+/// Empty when the environment is ending and makes no more values.
+template <typename Array, typename Container>
+Array ToTyped(Napi::Env env, const Container& values) {
+  Array array = Array::New(env, values.size());
+  if (!array.IsEmpty()) std::copy(values.begin(), values.end(), array.Data());
   return array;
 }
 
 Napi::Value ToHostSample(Napi::Env env, const HostSample& sample) {
-  auto values = Napi::BigInt64Array::New(env, sample.values.size());
-  std::copy(sample.values.begin(), sample.values.end(), values.Data());
+  const auto values = ToTyped<Napi::BigInt64Array>(env, sample.values);
+  if (values.IsEmpty()) return {};
   auto errors = Napi::Array::New(env, sample.errors.size());
   for (size_t i = 0; i < sample.errors.size(); i++) errors.Set(static_cast<uint32_t>(i), ToError(env, sample.errors[i]).Value());
   auto object = Napi::Object::New(env);
@@ -47,9 +48,11 @@ Napi::Value ToHostSample(Napi::Env env, const HostSample& sample) {
 }
 
 Napi::Value ToStore(Napi::Env env, const Store& store) {
+  const auto values = ToTyped<Napi::Float64Array>(env, store.values);
+  if (values.IsEmpty()) return {};
   auto object = Napi::Object::New(env);
   object.Set("disk", store.disk.empty() ? env.Null() : Napi::String::New(env, store.disk).As<Napi::Value>());
-  object.Set("values", ToFloats(env, store.values));
+  object.Set("values", values);
   return object;
 }
 
@@ -111,7 +114,7 @@ class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
     }
     const auto level = static_cast<QueueLevel>(found - kLevels.begin());
     auto work = [walk = walk_, level, budgetMs]() -> Result<QueueValues> { return walk->Run(level, budgetMs); };
-    return AsyncCall<QueueValues>::Start(info.Env(), flight_, std::move(work), [](Napi::Env env, const QueueValues& values) -> Napi::Value { return ToFloats(env, values); });
+    return AsyncCall<QueueValues>::Start(info.Env(), flight_, std::move(work), [](Napi::Env env, const QueueValues& values) -> Napi::Value { return ToTyped<Napi::Float64Array>(env, values); });
   }
 
   std::shared_ptr<QueueWalk> walk_;

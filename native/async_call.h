@@ -63,8 +63,12 @@ class AsyncCall final : public Napi::AsyncWorker {
   }
   void OnOK() override {
     const Napi::HandleScope scope(Env());
-    if (const auto* value = std::get_if<T>(&*result_)) deferred_.Resolve(convert_(Env(), *value));
-    else deferred_.Reject(ToError(Env(), std::get<SysError>(*result_)).Value());
+    if (const auto* value = std::get_if<T>(&*result_)) {
+      // A worker thread that ends completes its calls after JavaScript has ended: nobody is there to be told.
+      if (const Napi::Value converted = convert_(Env(), *value); !converted.IsEmpty()) deferred_.Resolve(converted);
+      return;
+    }
+    deferred_.Reject(ToError(Env(), std::get<SysError>(*result_)).Value());
   }
 
   Napi::Promise::Deferred deferred_;

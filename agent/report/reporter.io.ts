@@ -64,7 +64,7 @@ export class Reporter {
       kernel: figures.kernel,
       queue: figures.queue,
       store: figures.store,
-      mail: valueOf(mail),
+      mail: valueIn(mail),
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
       self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...sources.spool()},
@@ -76,7 +76,7 @@ export class Reporter {
   }
 }
 
-function valueOf<T>(collected: Collected<T> | null): T | null {
+function valueIn<T>(collected: Collected<T> | null): T | null {
   return collected?.ok ? collected.value : null;
 }
 

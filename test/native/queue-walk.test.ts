@@ -1,0 +1,147 @@
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {QueueWalker} from '../../native/binding.ts';
+
+const QUEUES = ['maildrop', 'incoming', 'active', 'deferred', 'hold'];
+const DIGITS = '0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz';
+let spool: string;
+
+beforeEach(() => {
+  spool = mkdtempSync(join(tmpdir(), 'mailherd-spool-'));
+  for (const queue of QUEUES) mkdirSync(join(spool, queue));
+});
+afterEach(() => rmSync(spool, {recursive: true}));
+
+function base52(value: number, width: number): string {
+  let digits = '';
+  for (let rest = value; rest > 0; rest = Math.floor(rest / 52)) digits = DIGITS[rest % 52] + digits;
+  return digits.padStart(width, '0');
+}
+
+/** A long queue id of a message that arrived `ageMs` ago. */
+function longId(ageMs: number, inode: string): string {
+  const us = Math.round((Date.now() - ageMs) * 1000);
+  return `${base52(Math.floor(us / 1e6), 6)}${base52(us % 1e6, 4)}z${inode}`;
+}
+
+function message(path: string, text = 'x'): void {
+  writeFileSync(join(spool, path), text);
+}
+
+test('counts and ages by name, without any stat', async () => {
+  for (const [at, seconds] of [10, 20, 30, 40, 1000].entries()) message(`deferred/${longId(seconds * 1000, `B${at}`)}`);
+  message(`incoming/${longId(500, 'C')}`);
+  message(`hold/${longId(9e6, 'D')}`);
+  message(`maildrop/${longId(9e6, 'F')}`);
+  const walk = await new QueueWalker(spool).walk('names', 1000);
+  expect(walk).toMatchObject({
+    maildrop: 1,
+    incoming: 1,
+    active: 0,
+    deferred: 5,
+    hold: 1,
+    aged: 6,
+    unaged: 0,
+    foreign: 0,
+    statCalls: 0,
+    bytes: null,
+    complete: true,
+  });
+  // hold and maildrop are much older but nobody waits for them
+  expect(walk.ageMsMax).toBeGreaterThanOrEqual(1_000_000);
+  expect(walk.ageMsMax).toBeLessThan(1_010_000);
+  expect(walk.ageMsP50).toBeGreaterThanOrEqual(20_000);
+  expect(walk.ageMsP50).toBeLessThan(30_000);
+  expect(walk.ageMsP95).toBe(walk.ageMsMax);
+});
+
+test('hashed directories to any usual depth, and what Postfix leaves beside them', async () => {
+  mkdirSync(join(spool, 'deferred/A/7'), {recursive: true});
+  mkdirSync(join(spool, 'deferred/0'));
+  mkdirSync(join(spool, 'deferred/g'));
+  message(`deferred/A/7/${longId(1000, 'B')}`);
+  message(`deferred/0/${longId(1000, 'C')}`);
+  message(`deferred/${longId(1000, 'D')}`);
+  const walk = await new QueueWalker(spool).walk('names', 1000);
+  expect(walk).toMatchObject({deferred: 3, foreign: 1, complete: true});
+});
+
+test('short ids: the birth of the file is the arrival, asked once', async () => {
+  message('active/4F2A1C0123');
+  message('deferred/0ABCDE9F01');
+  const walker = new QueueWalker(spool);
+  const blind = await walker.walk('names', 1000);
+  expect(blind).toMatchObject({active: 1, deferred: 1, aged: 0, unaged: 2, ageMsMax: null, ageMsP95: null});
+  const first = await walker.walk('ages', 1000);
+  expect(first).toMatchObject({active: 1, deferred: 1, aged: 2, unaged: 0, statCalls: 2});
+  expect(first.ageMsMax).toBeGreaterThanOrEqual(0);
+  expect(first.ageMsMax).toBeLessThan(60_000);
+  const second = await walker.walk('ages', 1000);
+  expect(second).toMatchObject({aged: 2, statCalls: 0});
+  expect(second.ageMsMax).toBeGreaterThanOrEqual(first.ageMsMax ?? Number.NaN);
+  rmSync(join(spool, 'active/4F2A1C0123'));
+  message('active/4F2A1C0124');
+  expect(await walker.walk('ages', 1000)).toMatchObject({aged: 2, statCalls: 1});
+});
+
+test('with stat: bytes of all queues', async () => {
+  message(`hold/${longId(1000, 'B')}`, 'a'.repeat(100));
+  message('active/4F2A1C0123', 'a'.repeat(23));
+  expect(await new QueueWalker(spool).walk('stat', 1000)).toMatchObject({bytes: 123, statCalls: 2});
+});
+
+test('foreign names count as foreign and as nothing else', async () => {
+  const names = [
+    'README',
+    '.hidden',
+    '12345.678',
+    'zzzzzz',
+    'AbCz',
+    `${longId(1, 'B')}!`,
+    'G00000',
+    '0'.repeat(200),
+    'core',
+    '4F2A1C01234567890',
+  ];
+  for (const name of names) message(`deferred/${name}`);
+  writeFileSync(Buffer.concat([Buffer.from(join(spool, 'deferred/')), Buffer.from([0xff, 0xfe, 0x80])]), 'x');
+  symlinkSync('/etc/passwd', join(spool, `deferred/${longId(1000, 'L')}`));
+  execFileSync('mkfifo', [join(spool, 'deferred/ABCDEF0123')]);
+  mkdirSync(join(spool, 'deferred/ABCDEF0124'));
+  expect(await new QueueWalker(spool).walk('stat', 1000)).toMatchObject({
+    deferred: 0,
+    foreign: names.length + 4,
+    statCalls: 0,
+    complete: true,
+    aged: 0,
+  });
+});
+
+test('a clock that jumped back gives no negative age', async () => {
+  message(`deferred/${longId(-3_600_000, 'B')}`);
+  message(`deferred/${longId(-1_000, 'C')}`);
+  expect(await new QueueWalker(spool).walk('names', 1000)).toMatchObject({deferred: 2, aged: 1, unaged: 1, ageMsMax: 0});
+});
+
+test('a spent budget ends the walk and says so', async () => {
+  for (let at = 0; at < 3000; at++) message(`deferred/${longId(1000 + at, `B${at}`)}`);
+  const walker = new QueueWalker(spool);
+  const walk = await walker.walk('stat', 0);
+  expect(walk.complete).toBe(false);
+  expect(walk.deferred).toBeLessThan(3000);
+  expect(await walker.walk('stat', 5000)).toMatchObject({complete: true, deferred: 3000});
+});
+
+test('a queue that cannot be read is an error with its path, not an empty queue', async () => {
+  rmSync(join(spool, 'hold'), {recursive: true});
+  await expect(new QueueWalker(spool).walk('names', 1000)).rejects.toMatchObject({
+    code: 'NATIVE_FAILED',
+    detail: {code: 'ENOENT', errno: 2, op: 'openat', path: `${spool}/hold`},
+  });
+  symlinkSync('/tmp', join(spool, 'hold'));
+  await expect(new QueueWalker(spool).walk('names', 1000)).rejects.toMatchObject({detail: {code: 'ENOTDIR'}});
+  await expect(new QueueWalker('/nowhere').walk('names', 1000)).rejects.toMatchObject({detail: {code: 'ENOENT', op: 'open'}});
+});
