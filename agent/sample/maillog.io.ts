@@ -144,6 +144,8 @@ export class MailLog {
     });
     return new Promise(resolve => {
       const ended = (reason: string): void => {
+        // A program that cannot be started says "error" and then "close".
+        if (this.#child !== child) return;
         this.#options.signal.removeEventListener('abort', stop);
         this.#child = null;
         this.#failure = complaint === '' ? reason : complaint;

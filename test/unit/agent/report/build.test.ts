@@ -1,0 +1,97 @@
+import {expect, test} from 'vitest';
+import {buildReport, type Interval} from '../../../../agent/report/build.ts';
+import {percentile} from '../../../../agent/report/percentile.ts';
+import {encode, parse} from '../../../../wire/codec.ts';
+import {HostReport} from '../../../../wire/report.ts';
+
+const NOTHING: Interval = {
+  host: 'be01',
+  role: 'backend',
+  generation: 1,
+  sequence: 2,
+  sampledAtMs: 1_000_000.5,
+  intervalMs: 10_000.25,
+  labels: {},
+  kernel: null,
+  queue: null,
+  store: null,
+  mail: null,
+  probes: null,
+  routes: null,
+  self: {version: '1', cpuMs: 1.23456789, rssBytes: 5, spooled: 0, dropped: 0},
+  failing: {host: 'hangs'},
+};
+const STORE = {disk: 'vda', totalBytes: 100, freeBytes: 50, freeInodes: 7};
+
+test('nothing measured: a valid report in which nothing looks like health', () => {
+  const report = parse(HostReport, buildReport(NOTHING), 'report');
+  const figures = [
+    ...Object.values(report.slis),
+    ...Object.values(report.load),
+    ...Object.values(report.kernel),
+    report.queue,
+    report.mailStore,
+    report.routeRevision,
+  ];
+  expect(figures.filter(figure => figure !== null)).toEqual([]);
+  expect(report.agent.failing).toEqual({host: 'hangs'});
+});
+
+test('rates by the interval, percentiles that occurred, probe share of probes', () => {
+  const report = buildReport({
+    ...NOTHING,
+    mail: {deliveryMs: [30, 10, 20, 1000], deliveries: 4, logins: 5, sessions: 9, sessionsOpen: 8, dropped: 1, activeUsers: 3},
+    probes: {attempts: 4, failures: 1, deliveryMs: 120.7, loginMs: null},
+    routes: {revision: 77, userCount: 12},
+    store: STORE,
+  });
+  expect(report.load).toEqual({deliveriesPerSecond: 0.4, loginsPerSecond: 0.5, imapSessions: 8, users: 12, activeUsers: 3});
+  expect(report.slis).toMatchObject({
+    deliveryMsP50: 20,
+    deliveryMsP95: 1000,
+    probeDeliveryMs: 121,
+    probeLoginMs: null,
+    probeFailureShare: 0.25,
+    imapDropped: 1,
+    imapSessions: 9,
+  });
+  expect(report).toMatchObject({routeRevision: 77, mailStore: {totalBytes: 100, freeBytes: 50, freeInodes: 7}});
+});
+
+test('a quiet interval: rates are zero, times are unknown, no probe is no success', () => {
+  const report = buildReport({
+    ...NOTHING,
+    mail: {deliveryMs: [], deliveries: 0, logins: 0, sessions: 0, sessionsOpen: 0, dropped: 0, activeUsers: 0},
+    probes: {attempts: 0, failures: 0, deliveryMs: null, loginMs: null},
+  });
+  expect(report.load.deliveriesPerSecond).toBe(0);
+  expect(report.slis).toMatchObject({deliveryMsP50: null, deliveryMsP95: null, probeFailureShare: null, imapDropped: 0});
+});
+
+test('only a backend has a mail store', () => {
+  expect(buildReport({...NOTHING, role: 'edge', store: STORE}).mailStore).toBeNull();
+});
+
+test('a full report is small', () => {
+  const kernel = Object.fromEntries(Object.keys(buildReport(NOTHING).kernel).map(name => [name, 0.123456789012345])) as Interval['kernel'];
+  const labels = {
+    os: 'debian-13',
+    kernel: '6.12.48+deb13-amd64',
+    hardware: 'Dell Inc. PowerEdge R6625',
+    batch: 'round-9',
+    rack: 'b12',
+    dovecot: '2.4.1',
+    postfix: '3.10.13',
+  };
+  expect(encode(HostReport, buildReport({...NOTHING, kernel, labels, store: STORE})).length).toBeLessThan(2_048);
+});
+
+test.each([
+  [[], 0.5, null],
+  [[7], 0.95, 7],
+  [[4, 1, 3, 2], 0.5, 2],
+  [[4, 1, 3, 2], 0, 1],
+  [[4, 1, 3, 2], 1, 4],
+])('percentile of %j at %d is %s', (values, share, expected) => {
+  expect(percentile(values, share)).toBe(expected);
+});

@@ -1,0 +1,107 @@
+import {expect, test} from 'vitest';
+import {parseMailLine} from '../../../../agent/sample/maillog.ts';
+
+const STATISTICS = 'in=36 out=33547 deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=1 body_bytes=32770';
+
+test('a delivery by LMTP, with its stages', () => {
+  const line =
+    '4F2A1C0123: to=<Ada@Example.org>, relay=10.77.0.11[10.77.0.11]:24, delay=0.54, delays=0.05/0.18/0.17/0.14, dsn=2.0.0, status=sent (250 2.0.0 <ada@example.org> x Saved)';
+  expect(parseMailLine('postfix/lmtp', line)).toEqual({
+    kind: 'delivered',
+    user: 'ada@example.org',
+    delayMs: 540,
+    delaysMs: [50, 180, 170, 140],
+    relay: '10.77.0.11[10.77.0.11]:24',
+  });
+});
+
+test('the same with an alias, a reused connection, a long queue id, another syslog name', () => {
+  const line =
+    '4bKz3R5q1Xz9vFQ: to=<ada@example.org>, orig_to=<info@example.org>, relay=be07[private/dovecot-lmtp], conn_use=3, delay=12345, delays=12000/0.01/0/345, dsn=2.0.0, status=sent (250 ok)';
+  expect(parseMailLine('postfix-in/submission/lmtp', line)).toMatchObject({
+    kind: 'delivered',
+    delayMs: 12_345_000,
+    delaysMs: [12_000_000, 10, 0, 345_000],
+  });
+});
+
+test.each([
+  ['postfix/lmtp', '4F2A1C0123: to=<a@x>, relay=be[1.2.3.4]:24, delay=0.5, delays=0/0/0/0.5, dsn=4.3.0, status=deferred (host said: 451)'],
+  ['postfix/smtp', '4F2A1C0123: to=<a@x>, relay=mx[1.2.3.4]:25, delay=0.5, delays=0/0/0/0.5, dsn=2.0.0, status=sent (250 ok)'],
+  ['postfix/qmgr', '4F2A1C0123: from=<a@x>, size=1540, nrcpt=1 (queue active)'],
+  ['postfix/lmtp', 'warning: something'],
+  ['sshd', '4F2A1C0123: to=<a@x>, relay=be[1.2.3.4]:24, delay=0.5, delays=0/0/0/0.5, dsn=2.0.0, status=sent (250 ok)'],
+  ['dovecot', ''],
+  [
+    'dovecot',
+    'imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): user=<bad>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<6r8ISQJhbpd/AAAB>',
+  ],
+  ['dovecot', 'lmtp(27641): Disconnect from 127.0.0.1: Logged out (state=READY)'],
+  ['dovecot', 'imap(ada@example.org)<27638><6VUFSQJhYpd/AAAB>: Error: something'],
+])('no event: %s %s', (identifier, line) => {
+  expect(parseMailLine(identifier, line)).toBeNull();
+});
+
+test.each([
+  [
+    '2.3',
+    'imap-login: Login: user=<Ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, mpid=27622, secured, session=<WgH+SAJhGpd/AAAB>',
+  ],
+  [
+    '2.4',
+    'imap-login: Logged in: user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, mpid=27622, secured, session=<WgH+SAJhGpd/AAAB>',
+  ],
+  [
+    '2.3 into a file',
+    'imap-login: Info: Login: user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, mpid=27622, session=<WgH+SAJhGpd/AAAB>',
+  ],
+])('a login in the words of %s', (_version, line) => {
+  expect(parseMailLine('dovecot', line)).toEqual({kind: 'login', user: 'ada@example.org', session: 'WgH+SAJhGpd/AAAB'});
+});
+
+test.each([
+  ['Disconnected: Logged out', true],
+  ['Logged out', true],
+  ['Disconnected: Server shutting down.', true],
+  ['Disconnected: Kicked by admin', true],
+  ['Disconnected: Connection closed (SELECT finished 0.002 secs ago)', true],
+  ['Connection closed (No commands sent)', true],
+  [
+    'Disconnected: Connection closed (IDLE running for 0.001 + waiting input for 12.0 secs, 0.001 in locks, 2 B in + 10 B out, state=wait-input)',
+    true,
+  ],
+  ['Disconnected: Inactivity - no input for 1800 secs', true],
+  ['Disconnected: Connection closed: read(size=8176) failed: Connection reset by peer (SELECT finished 0.002 secs ago)', false],
+  [
+    'Disconnected: Connection closed: read(size=8168) failed: Connection reset by peer (IDLE running for 0.001 + waiting input for 0.001 secs, state=wait-input)',
+    false,
+  ],
+  ['Disconnected: Connection closed: Connection timed out (IDLE running for 900 secs)', false],
+  [
+    'Disconnected: Connection closed (FETCH running for 0.001 + waiting output for 0.000 secs, 10 B in + 32813 B out, state=wait-output)',
+    false,
+  ],
+  ['Disconnected: Connection closed (UID FETCH running for 0.001 secs, state=wait-output)', false],
+  ['Disconnected: Connection closed (While APPENDing: 1 msgs, 0 secs, 3/100000 bytes)', false],
+  ['Disconnected: Disconnected for inactivity in reading our output (FETCH running for 600 secs)', false],
+])('an end: %s is orderly: %s', (reason, orderly) => {
+  const event = parseMailLine('dovecot', `imap(Ada@example.org)<27632><Vm8DSQJhPJd/AAAB>: ${reason} ${STATISTICS}`);
+  expect(event).toMatchObject({kind: 'ended', user: 'ada@example.org', session: 'Vm8DSQJhPJd/AAAB', orderly});
+  expect(event).toHaveProperty('reason', reason.replace(/^Disconnected: /, ''));
+});
+
+test('a process that was killed took its user out', () => {
+  const line = 'imap(ada@example.org)<27848><1tfwSwJhvrh/AAAB>: Fatal: master: service(imap): child 27848 killed with signal 9';
+  expect(parseMailLine('dovecot', line)).toMatchObject({
+    kind: 'ended',
+    session: '1tfwSwJhvrh/AAAB',
+    orderly: false,
+    reason: 'killed with signal 9',
+  });
+});
+
+test('a right password without a session, when the process limit is reached', () => {
+  const line =
+    'imap-login: Disconnected: Internal login failure (pid=27852 id=1): user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<kU3xSwJh0Lh/AAAB>';
+  expect(parseMailLine('dovecot', line)).toEqual({kind: 'refused', user: 'ada@example.org', reason: 'Internal login failure'});
+});
