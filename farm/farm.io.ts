@@ -4,18 +4,23 @@ import {seedRoutes} from './host/routes-seed.io.ts';
 import {ensureFaultLibrary} from './image/fault-library.io.ts';
 import {ensureImage} from './image/build.io.ts';
 import type {HostSpec, Layout} from './layout.ts';
+import {fillHost} from './mail/fill.io.ts';
 import {boot, isRunning, powerOff} from './machine/boot.io.ts';
 import {ensureBridge, raiseLimits, removeBridge, restoreLimits} from './machine/bridge.io.ts';
 import {installHost} from './machine/install.io.ts';
 import {discardRoot} from './machine/root.io.ts';
 import {changeState, isAlive, readState} from './machine/state.io.ts';
 import {hostPaths, type Paths} from './paths.ts';
+import {ensureSecrets} from './secrets.io.ts';
 
 export interface Farm {
   paths: Paths;
   layout: Layout;
   say: (line: string) => void;
 }
+
+/** One seed, one farm: the same mailboxes each time. */
+const FILL_SEED = 20_260_501;
 
 /** Builds whatever the farm needs and the cache has not: images (both at once) and the fault library. */
 export async function prepare({paths, layout, say}: Farm): Promise<void> {
@@ -29,6 +34,7 @@ export async function up(farm: Farm): Promise<void> {
   await prepare(farm);
   await ensureBridge(layout);
   await raiseLimits(paths);
+  await ensureSecrets(paths, layout);
   const wanted = layout.hosts.filter(spec => !spec.isSpare);
   await Promise.all(wanted.map(spec => bringUp(farm, spec)));
 }
@@ -41,6 +47,7 @@ export async function bringUp(farm: Farm, spec: HostSpec): Promise<void> {
   const startedMs = performance.now();
   await installHost(paths, layout, spec, null, say);
   if (spec.role !== 'control') await seedRoutes(hostPaths(paths, spec.name).root, layout, spec.name);
+  if (spec.role === 'backend' && !spec.isSpare) await fillHost(paths, layout, spec.name, FILL_SEED);
   const installedMs = performance.now();
   const machine = await boot(paths, layout, spec);
   say(`${spec.name}: installed in ${Math.round(installedMs - startedMs)} ms, up after ${machine.bootMs} ms (${spec.release}, ${spec.address})`);

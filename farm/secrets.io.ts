@@ -12,7 +12,10 @@ const Secrets = Type.Object({
 });
 type Secrets = Type.Static<typeof Secrets>;
 
-/** The farm's secrets: made when it comes up first, kept until `down`, so that a reinstalled host gets back what it had. */
+/**
+ * The farm's secrets: made when it comes up first, kept until `down`, so that a reinstalled host gets back what it had.
+ * Not to be called twice at once before they exist.
+ */
 export async function ensureSecrets(paths: Paths, layout: Layout): Promise<Secrets> {
   const path = `${paths.secrets}/farm.json`;
   try {

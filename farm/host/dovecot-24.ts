@@ -48,7 +48,6 @@ auth_internal_failure_delay = 0
 
 mail_driver = maildir
 mail_path = ~/Maildir
-mail_inbox_path =
 mail_uid = 5000
 mail_gid = 5000
 first_valid_uid = 5000
@@ -82,13 +81,13 @@ namespace inbox {
   separator = /
 }
 # First the fence, then the operator's own passwords
-passdb fence {
+passdb sql {
   driver = sql
   query = ${backendPassdb(WORDS, 24)}
   result_failure = return-fail
   result_internalfail = return-fail
 }
-passdb passwords {
+passdb passwd-file {
   driver = passwd-file
   passwd_file_path = /etc/dovecot/users
 }
@@ -124,7 +123,6 @@ function edge(layout: Layout): string {
 # Nobody's mailbox is here but that of the agent's own probe
 mail_driver = maildir
 mail_path = ~/Maildir
-mail_inbox_path =
 mail_uid = 5000
 mail_gid = 5000
 first_valid_uid = 5000
@@ -141,7 +139,7 @@ service imap-login {
     port = 0
   }
 }
-passdb probe {
+passdb passwd-file {
   driver = passwd-file
   passwd_file_path = /etc/dovecot/users
 }

@@ -10,7 +10,7 @@ const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 async function entering(paths: Paths, host: string, command: readonly string[]): Promise<string[]> {
   const machine = (await readState(paths)).machines[host];
   if (machine === undefined || !isAlive(machine.init)) throw new MailherdError('HOST_STATE', {host, reason: 'it is not running'});
-  const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--root', '--wd=/'];
+  const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--root', '--wdns=/'];
   return ['nsenter', '--target', `${machine.init.pid}`, ...namespaces, '--', 'env', '-i', ...ENVIRONMENT, ...command];
 }
 
