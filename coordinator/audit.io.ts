@@ -12,7 +12,7 @@ export interface AuditLine {
   subject: string | null;
   /** Evidence, arguments, reasons. */
   detail: Record<string, unknown>;
-  result: 'ok' | 'refused' | 'failed' | 'decided';
+  result: 'asked' | 'decided' | 'ok' | 'refused' | 'failed';
 }
 
 export interface Audit {

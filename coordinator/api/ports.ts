@@ -1,0 +1,72 @@
+import type {
+  Evacuate,
+  FarmView,
+  HostView,
+  HurtView,
+  MovesView,
+  NewHost,
+  NewMove,
+  NewUser,
+  PlanView,
+  PolicyView,
+  Reinstall,
+  UsersView,
+  UserView,
+  VerdictsView,
+} from '../../wire/api.ts';
+import type {FarmEvent} from '../../wire/event.ts';
+import type {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
+import type {Route} from '../../wire/route.ts';
+
+/** What the API can tell; every coordinator answers, leading or not. Unknown names throw MailherdError with a 404 code. */
+export interface Reads {
+  farm(): FarmView;
+  hosts(): HostView[];
+  host(host: string): HostView;
+  /** @param after name to begin behind, or null. */
+  users(filter: {host: string | null; after: string | null; limit: number}): UsersView;
+  user(user: string): UserView;
+  verdicts(): VerdictsView;
+  moves(): MovesView;
+  move(id: string): MoveRecord;
+  plan(id: string): Promise<Plan>;
+  policy(): PolicyView;
+  hurt(): HurtView;
+  /** Prometheus text format. */
+  metrics(): string;
+}
+
+/**
+ * What the API can change, by `by`, the name of the caller's token. Only the leader has it. All throw MailherdError and then have
+ * changed nothing.
+ */
+export interface Writes {
+  addHost(by: string, host: NewHost): Promise<HostRecord>;
+  addUser(by: string, user: NewUser): Promise<Route>;
+  evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
+  move(by: string, wish: NewMove): Promise<PlanView>;
+  rebalance(by: string, dryRun: boolean): Promise<PlanView>;
+  cancelMove(by: string, moveId: string): Promise<void>;
+  purge(by: string, moveIds: readonly string[]): Promise<void>;
+  cordon(by: string, host: string, reason: string): Promise<HostRecord>;
+  uncordon(by: string, host: string): Promise<HostRecord>;
+  reinstall(by: string, host: string, wish: Reinstall): Promise<HostRecord>;
+  pause(by: string, reason: string): Promise<PolicyView>;
+  resume(by: string): Promise<PolicyView>;
+  setPolicy(by: string, wish: PolicyView): Promise<PolicyView>;
+}
+
+export interface EventFeed {
+  /**
+   * Events from sequence `since` + 1 on (null: only new ones), until the signal aborts. `onEvent` returns false to end it.
+   * @throws MailherdError NATS_DOWN.
+   */
+  follow(since: number | null, onEvent: (sequence: number, event: FarmEvent) => boolean, signal: AbortSignal): Promise<void>;
+}
+
+export interface ApiPorts {
+  reads: Reads;
+  /** @throws MailherdError NOT_LEADER with the leader's name. */
+  writes(): Writes;
+  events: EventFeed;
+}
