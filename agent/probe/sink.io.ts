@@ -22,6 +22,7 @@ export class Sink {
       disableReverseLookup: true,
       size: MESSAGE_BYTES_MAX,
       maxClients: 20,
+      closeTimeout: 1_000,
       logger: false,
       onData: (stream, _session, done) => void this.#take(stream).then(() => done(), done),
     });

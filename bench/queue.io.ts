@@ -1,0 +1,81 @@
+import {execFileSync} from 'node:child_process';
+import {type QueueLevel, QueueWalker} from '../native/binding.ts';
+import {type Benchmark, median, rounded, wholeNumber} from './benchmark.ts';
+import {type PrivatePostfix, startPostfix} from './postfix.io.ts';
+import {cpuMsBelow} from './processes.io.ts';
+
+const ROUNDS = 9;
+const POSTQUEUE_ROUNDS = 3;
+
+export const benchmark: Benchmark = {
+  summary: 'CPU of one walk of a real Postfix queue, by names and with stat, against "postqueue -j" with what it makes Postfix do',
+  options: {
+    count: {type: 'string', default: '20000', help: 'deferred messages; 100000 take minutes to make'},
+  },
+  async run(options, say) {
+    const count = wholeNumber(options.count, 'count', 100, 1_000_000);
+    const postfix = startPostfix();
+    const stop = (): never => {
+      postfix.stop();
+      process.exit(130);
+    };
+    process.once('SIGINT', stop);
+    try {
+      await fill(postfix, count, say);
+      const names = await walkCpuMs(postfix.queue, 'names', count);
+      const stat = await walkCpuMs(postfix.queue, 'stat', count);
+      const postqueue = median(Array.from({length: POSTQUEUE_ROUNDS}, () => postqueueCpuMs(postfix, count)));
+      return {
+        count,
+        namesCpuMs: rounded(names),
+        statCpuMs: rounded(stat),
+        postqueueCpuMs: rounded(postqueue),
+        namesRatio: rounded(postqueue / names),
+        statRatio: rounded(postqueue / stat),
+      };
+    } finally {
+      process.off('SIGINT', stop);
+      postfix.stop();
+    }
+  },
+};
+
+async function fill(postfix: PrivatePostfix, count: number, say: (line: string) => void): Promise<void> {
+  const beganAtMs = performance.now();
+  let saidAtMs = beganAtMs;
+  await postfix.fill(count, deferred => {
+    if (performance.now() - saidAtMs < 10_000) return;
+    saidAtMs = performance.now();
+    say(`${deferred} of ${count} messages deferred after ${Math.round((saidAtMs - beganAtMs) / 1000)} s`);
+  });
+  say(`${count} messages deferred in ${Math.round((performance.now() - beganAtMs) / 1000)} s`);
+}
+
+/** CPU of this process for one walk, all threads: the median of some. */
+async function walkCpuMs(queue: string, level: QueueLevel, count: number): Promise<number> {
+  const walker = new QueueWalker(queue);
+  const costs: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = process.cpuUsage();
+    const walk = await walker.walk(level, 600_000);
+    const {user, system} = process.cpuUsage(before);
+    if (!walk.complete || walk.deferred !== count) throw new Error(`the walk saw ${walk.deferred} of ${count} messages`);
+    costs.push((user + system) / 1000);
+  }
+  return median(costs);
+}
+
+/** CPU of "postqueue -j" and of all of the instance's own processes meanwhile. */
+function postqueueCpuMs({config, masterPid}: PrivatePostfix, count: number): number {
+  const master = masterPid();
+  const before = cpuMsBelow(master);
+  const output = execFileSync('bash', ['-c', 'postqueue -c "$0" -j | wc -l; times', config], {encoding: 'utf8'});
+  const daemons = cpuMsBelow(master) - before;
+  const [lines = '', , children = ''] = output.trim().split('\n');
+  if (Number(lines) !== count) throw new Error(`postqueue listed ${lines} of ${count} messages`);
+  const own = [...children.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+    (sum, match) => sum + Number(match[1]) * 60_000 + Number(match[2]) * 1000,
+    0,
+  );
+  return daemons + own;
+}
