@@ -12,8 +12,9 @@ import {inboxPrefix} from '../wire/subjects.ts';
 import {type AgentConfig, EXIT_CONFIG, isProbeUser, parseAgentConfig, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {startProbes} from './probe/run.io.ts';
+import {natsChannel} from './report/channel.io.ts';
 import {nextGeneration} from './report/generation.io.ts';
-import {Outbox} from './report/publish.io.ts';
+import {Outbox} from './report/outbox.io.ts';
 import {Reporter} from './report/reporter.io.ts';
 import {Spool} from './report/spool.io.ts';
 import {openRouteTable, type RouteTable} from './route/table.io.ts';
@@ -46,7 +47,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   // NATS may be away when a host boots: everything that does not need it works meanwhile.
   const connection = connectNats({...config.nats, name: `agent ${host}`, inboxPrefix: inboxPrefix(host)}, log);
   const connected = connection.then(async nc => {
-    outbox.connect(nc);
+    outbox.connect(natsChannel(nc));
     if (role !== 'control') routes = await startRouting(config, nc, log, signal);
   });
   connected.catch(error => log.error({err: error}, 'no connection to NATS'));

@@ -1,5 +1,3 @@
-import {jetstream} from '@nats-io/jetstream';
-import type {NatsConnection} from '@nats-io/transport-node';
 import {systemClock} from '../../base/clock.io.ts';
 import type {Rng} from '../../base/random.ts';
 import {SECOND_MS} from '../../base/units.ts';
@@ -7,9 +5,9 @@ import type {EventData, EventType} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import {type HostReport, reportId} from '../../wire/report.ts';
 import {eventSubject, reportSubject} from '../../wire/subjects.ts';
+import type {Channel} from './channel.io.ts';
 import type {Parcel, Spool} from './spool.io.ts';
 
-const ACK_TIMEOUT_MS = 5 * SECOND_MS;
 /** What waits in memory while the disk hangs; beyond it the oldest goes. */
 const INBOX_MAX = 500;
 /** A farm that comes back after an outage must not drown its server: about 25 old messages a second from each host. */
@@ -34,8 +32,9 @@ interface OutboxOptions {
 export class Outbox {
   readonly #options: OutboxOptions;
   #inbox: Parcel[] = [];
-  #connection: NatsConnection | null = null;
-  #connected = false;
+  #channel: Channel | null = null;
+  /** Old messages wait until this moment after a reconnect, by the monotonic clock. */
+  #backfillFromMs = 0;
   #droppedFromInbox = 0;
   #eventCount = 0;
   #wake: () => void = () => undefined;
@@ -67,23 +66,16 @@ export class Outbox {
     this.#send({subject: eventSubject(host, type), id, data: {v: 1, id, type, host, atMs: systemClock.now(), data}});
   }
 
-  /** From now on there is a connection; it may come and go. */
-  connect(connection: NatsConnection): void {
-    this.#connection = connection;
-    this.#connected = !connection.isClosed();
-    void this.#watch(connection);
+  /** From now on there is a way; it may be up or down. */
+  connect(channel: Channel): void {
+    this.#channel = channel;
+    channel.onUp(() => {
+      const {rng, signal} = this.#options;
+      const waitMs = rng.between(...BACKFILL_BEGIN_MS);
+      this.#backfillFromMs = systemClock.monotonic() + waitMs;
+      void systemClock.sleep(waitMs, signal).then(() => this.#wake());
+    });
     this.#wake();
-  }
-
-  async #watch(connection: NatsConnection): Promise<void> {
-    for await (const status of connection.status()) {
-      if (status.type === 'disconnect') this.#connected = false;
-      if (status.type !== 'reconnect') continue;
-      await systemClock.sleep(this.#options.rng.between(...BACKFILL_BEGIN_MS), this.#options.signal);
-      this.#connected = !connection.isClosed();
-      this.#wake();
-    }
-    this.#connected = false;
   }
 
   #send(parcel: Parcel): void {
@@ -96,12 +88,12 @@ export class Outbox {
   }
 
   async #run(): Promise<void> {
-    const {spool, signal, log, rng} = this.#options;
+    const {signal, log, rng} = this.#options;
     while (!signal.aborted) {
       const fresh = this.#inbox.pop();
       try {
         if (fresh !== undefined) await this.#deliver(fresh);
-        else if (this.#connected && spool.count > 0) await this.#backfill();
+        else if (this.#mayBackfill()) await this.#backfill();
         else await this.#idle();
       } catch (error) {
         // The disk refused: keep the message in memory, within its bound.
@@ -117,6 +109,10 @@ export class Outbox {
     if (!(await this.#publish(parcel))) await this.#options.spool.push(parcel);
   }
 
+  #mayBackfill(): boolean {
+    return this.#options.spool.count > 0 && this.#channel?.isUp() === true && systemClock.monotonic() >= this.#backfillFromMs;
+  }
+
   async #backfill(): Promise<void> {
     const {spool, rng, signal} = this.#options;
     const parcel = await spool.newest();
@@ -128,9 +124,9 @@ export class Outbox {
 
   /** True once the server has stored it. A message whose acknowledgement got lost is published again under the same id. */
   async #publish(parcel: Parcel): Promise<boolean> {
-    if (this.#connection === null || !this.#connected) return false;
+    if (this.#channel === null || !this.#channel.isUp()) return false;
     try {
-      await jetstream(this.#connection).publish(parcel.subject, JSON.stringify(parcel.data), {msgID: parcel.id, timeout: ACK_TIMEOUT_MS});
+      await this.#channel.publish(parcel);
       if (this.#isFailing) this.#options.log.info({spooled: this.spooled}, 'publishing works again');
       this.#isFailing = false;
       return true;
@@ -145,7 +141,7 @@ export class Outbox {
     return new Promise(resolve => {
       this.#wake = resolve;
       // Whatever came between the look and now must not be slept over.
-      if (this.#inbox.length > 0 || this.#options.signal.aborted || (this.#connected && this.#options.spool.count > 0)) resolve();
+      if (this.#inbox.length > 0 || this.#options.signal.aborted || this.#mayBackfill()) resolve();
     });
   }
 

@@ -1,0 +1,138 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {buildReport} from '../../../../agent/report/build.ts';
+import type {Channel} from '../../../../agent/report/channel.io.ts';
+import {Outbox} from '../../../../agent/report/outbox.io.ts';
+import {type Parcel, Spool} from '../../../../agent/report/spool.io.ts';
+import {parse} from '../../../../wire/codec.ts';
+import {FarmEvent} from '../../../../wire/event.ts';
+import type {HostReport} from '../../../../wire/report.ts';
+
+const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
+/** The shortest of each pause, so that tests need not wait. */
+const rng = {unit: () => 0, between: () => 0, below: () => 0, pick: <T>(items: readonly T[]) => items[0] as T, fork: () => rng};
+
+let folder: string;
+let spool: Spool;
+let stop: AbortController;
+let outbox: Outbox;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mailherd-outbox-'));
+  spool = await Spool.open(folder, 1_000_000);
+  stop = new AbortController();
+  outbox = new Outbox({host: 'be01', generation: 3, spool, rng, log, signal: stop.signal});
+});
+afterEach(async () => {
+  stop.abort();
+  await outbox.done;
+  rmSync(folder, {recursive: true});
+});
+
+/** A way whose state the test sets; `arrived` is what the other end has stored, each id once. */
+function way(): Channel & {up: boolean; arrived: string[]; loseAcks: number; rise: () => void} {
+  const stored = new Set<string>();
+  let callback: () => void = () => undefined;
+  const channel = {
+    up: true,
+    arrived: [] as string[],
+    loseAcks: 0,
+    rise(): void {
+      channel.up = true;
+      callback();
+    },
+    isUp: () => channel.up,
+    onUp: (next: () => void) => {
+      callback = next;
+    },
+    async publish({id}: Parcel) {
+      if (!channel.up) throw new Error('down');
+      if (!stored.has(id)) channel.arrived.push(id);
+      stored.add(id);
+      if (channel.loseAcks-- > 0) throw new Error('timeout');
+    },
+  };
+  return channel;
+}
+
+function report(sequence: number): HostReport {
+  const none = {kernel: null, queue: null, store: null, mail: null, probes: null, routes: null, failing: {}, labels: {}};
+  const self = {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0};
+  return buildReport({host: 'be01', role: 'backend', generation: 3, sequence, sampledAtMs: 0, intervalMs: 10_000, self, ...none});
+}
+
+test('without a way everything is kept; once there is one, the newest goes first and nothing is missing', async () => {
+  for (let at = 1; at <= 5; at++) {
+    outbox.report(report(at));
+    await vi.waitFor(() => expect(spool.count).toBe(at));
+  }
+  expect(outbox.spooled).toBe(5);
+  const channel = way();
+  outbox.connect(channel);
+  await vi.waitFor(() => expect(channel.arrived).toEqual([5, 4, 3, 2, 1].map(at => `be01-3-${at}`)));
+  await vi.waitFor(() => expect(outbox.spooled).toBe(0));
+});
+
+test('a report of now goes before those of an outage', async () => {
+  const channel = way();
+  outbox.connect(channel);
+  channel.up = false;
+  outbox.report(report(1));
+  outbox.report(report(2));
+  await vi.waitFor(() => expect(spool.count).toBe(2));
+  outbox.report(report(3));
+  channel.rise();
+  await vi.waitFor(() => expect(outbox.spooled).toBe(0));
+  expect(channel.arrived[0]).toBe('be01-3-3');
+  expect([...channel.arrived].sort()).toEqual(['be01-3-1', 'be01-3-2', 'be01-3-3']);
+});
+
+test('a lost acknowledgement means the same id again, so that it counts once', async () => {
+  const channel = way();
+  channel.loseAcks = 2;
+  outbox.connect(channel);
+  outbox.report(report(1));
+  await vi.waitFor(() => expect(channel.loseAcks).toBeLessThan(0));
+  await vi.waitFor(() => expect(outbox.spooled).toBe(0));
+  expect(channel.arrived).toEqual(['be01-3-1']);
+});
+
+test('what is still here at the end is on disk', async () => {
+  outbox.report(report(1));
+  outbox.report(report(2));
+  stop.abort();
+  await outbox.done;
+  const again = await Spool.open(folder, 1_000_000);
+  expect(again.count).toBe(2);
+  await again.close();
+});
+
+test('a disk that takes nothing costs the oldest in memory, never the agent', async () => {
+  vi.spyOn(spool, 'push').mockRejectedValue(new Error('ENOSPC'));
+  for (let at = 1; at <= 600; at++) outbox.report(report(at));
+  await vi.waitFor(() => expect(log.error).toHaveBeenCalled());
+  expect(outbox.dropped).toBeGreaterThanOrEqual(99);
+  vi.mocked(spool.push).mockRestore();
+  const channel = way();
+  outbox.connect(channel);
+  await vi.waitFor(() => expect(outbox.spooled).toBe(0));
+  expect(channel.arrived).toContain('be01-3-600');
+});
+
+test('events fit their schema and never share an id', async () => {
+  const channel = way();
+  const seen: unknown[] = [];
+  channel.publish = async parcel => void seen.push(parcel);
+  outbox.connect(channel);
+  outbox.event('agentStarted', {generation: 3, version: '0.1.0'});
+  outbox.event('agentStarted', {generation: 3, version: '0.1.0'});
+  await vi.waitFor(() => expect(seen).toHaveLength(2));
+  const parcels = seen as Parcel[];
+  for (const {subject, data, id} of parcels) {
+    expect(subject).toBe('mailherd.event.be01.agentStarted');
+    expect(parse(FarmEvent, data, 'event').id).toBe(id);
+  }
+  expect(new Set(parcels.map(({id}) => id)).size).toBe(2);
+});
