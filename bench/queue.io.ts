@@ -10,7 +10,7 @@ const POSTQUEUE_ROUNDS = 3;
 export const benchmark: Benchmark = {
   summary: 'CPU of one walk of a real Postfix queue, by names and with stat, against "postqueue -j" with what it makes Postfix do',
   options: {
-    count: {type: 'string', default: '20000', help: 'deferred messages; 100000 take minutes to make'},
+    count: {type: 'string', default: '100000', help: 'deferred messages; 100000 take one to three minutes to make'},
   },
   async run(options, say) {
     const count = wholeNumber(options.count, 'count', 100, 1_000_000);
