@@ -19,6 +19,11 @@ export interface Mover {
   cancel(moveId: string): Promise<void>;
   /** Purges retained source copies by explicit id. @throws MailherdError INPUT_INVALID on an empty list, MOVE_UNKNOWN, MOVE_STATE */
   purge(moveIds: readonly string[]): Promise<void>;
+  /**
+   * Proves every copy that `host` retains to be what was verified, and carries to its user what came late.
+   * @returns the ids of these moves: what lies there under them may be lost with the host. @throws MailherdError what stands in the way.
+   */
+  prove(host: string): Promise<string[]>;
   /** The host was wiped with the copies it retained: its retained moves become purged. Repeatable. */
   markWiped(host: string): Promise<void>;
   /** Drops what waits from or to this host. @returns how many. */

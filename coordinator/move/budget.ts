@@ -1,0 +1,43 @@
+import type {Policy} from '../../wire/policy.ts';
+import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
+
+/** Moves that load a source and a target: from the first pass until the target has the mailbox. */
+export function isUnderWay(record: MoveRecord): boolean {
+  switch (record.step) {
+    case 'reserving':
+    case 'copying':
+    case 'holding':
+    case 'finalizing':
+    case 'verifying':
+    case 'flipping':
+    case 'adopting':
+    case 'backingOut':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** A move of the same user must be finished, with its source copy at rest, before another begins. */
+export function isSettled(record: MoveRecord): boolean {
+  return record.step === 'retained' || record.step === 'purged' || record.step === 'backedOut';
+}
+
+/** @returns null when `planned` may begin now, else a coded reason for waiting. */
+export function mayBegin(planned: PlannedMove, records: readonly MoveRecord[], limits: Policy['move'], isPaused: boolean): string | null {
+  if (isPaused) return 'PAUSED';
+  let running = 0;
+  let atSource = 0;
+  let atTarget = 0;
+  for (const record of records) {
+    if (record.user === planned.user && !isSettled(record)) return 'USER_MOVING';
+    if (!isUnderWay(record)) continue;
+    running++;
+    if (record.source === planned.source || record.target === planned.source) atSource++;
+    if (record.target === planned.target || record.source === planned.target) atTarget++;
+  }
+  if (running >= limits.concurrentMax) return 'FARM_BUDGET';
+  if (atSource >= limits.perSourceMax) return 'SOURCE_BUDGET';
+  if (atTarget >= limits.perTargetMax) return 'TARGET_BUDGET';
+  return null;
+}

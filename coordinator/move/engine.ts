@@ -1,0 +1,268 @@
+import {assert} from '../../base/assert.ts';
+import {MailherdError, toRefusal} from '../../base/errors.ts';
+import {type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {MoveRecord, Plan, PlannedMove} from '../../wire/record.ts';
+import type {Log} from '../../wire/log.ts';
+import {isSettled, mayBegin} from './budget.ts';
+import type {MovePorts} from './move-ports.ts';
+import type {Mover, WaitingMove} from './mover.ts';
+import {carryLate, type MoveContext, STEPS} from './steps.ts';
+
+interface EngineOptions {
+  ports: MovePorts;
+  policy: () => Policy;
+  newId: () => string;
+  log: Log;
+  /** Ends everything at once: the lease is gone. A successor goes on from the stored records. */
+  signal: AbortSignal;
+  /** The unfinished and finished moves that were found in the store. */
+  found: readonly MoveRecord[];
+}
+
+const BACKOFF_MAX_MS = 30 * SECOND_MS;
+const PUMP_MS = SECOND_MS;
+
+/** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
+export class MoveEngine implements Mover {
+  readonly #options: EngineOptions;
+  readonly #records = new Map<string, MoveRecord>();
+  readonly #cancelled = new Map<string, string>();
+  #waiting: WaitingMove[] = [];
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    for (const record of options.found) this.#records.set(record.id, record);
+  }
+
+  /** Goes on with what a predecessor left and begins what waits, until the signal. Never rejects. */
+  async run(): Promise<void> {
+    const {ports, signal} = this.#options;
+    for (const record of this.#records.values()) {
+      if (STEPS[record.step].phase !== 'end') this.#launch(record);
+    }
+    while (!signal.aborted) {
+      this.#pump();
+      await ports.clock.sleep(PUMP_MS, signal);
+    }
+  }
+
+  enqueue(plan: Plan): void {
+    const known = new Set(this.#waiting.map(({planned}) => planned.user));
+    for (const planned of plan.moves) {
+      if (known.has(planned.user)) continue;
+      this.#waiting.push({planned, planId: plan.id, because: 'QUEUED'});
+    }
+    this.#pump();
+  }
+
+  waiting(): readonly WaitingMove[] {
+    return this.#waiting;
+  }
+
+  records(): readonly MoveRecord[] {
+    return [...this.#records.values()];
+  }
+
+  async cancel(moveId: string): Promise<void> {
+    const record = this.#known(moveId);
+    const {phase} = STEPS[record.step];
+    if (phase !== 'before' && phase !== 'held') throw new MailherdError('MOVE_STATE', {moveId, step: record.step});
+    this.#cancelled.set(moveId, 'cancelled');
+  }
+
+  async purge(moveIds: readonly string[]): Promise<void> {
+    if (moveIds.length === 0) throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
+    const records = moveIds.map(moveId => this.#known(moveId));
+    for (const record of records) {
+      if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
+    }
+    for (const record of records) {
+      const purging = this.#stamped({...record, step: 'purging', attempts: 0, refusal: null}, record);
+      await this.#options.ports.storeMove(purging);
+      this.#records.set(record.id, purging);
+      this.#launch(purging);
+    }
+  }
+
+  async prove(host: string): Promise<string[]> {
+    const proved: string[] = [];
+    for (const record of this.#retainedAt(host)) {
+      const next = await carryLate(this.#options.ports, record);
+      if (next.verified?.digest !== record.verified?.digest) {
+        const stored = this.#stamped(next, record);
+        await this.#options.ports.storeMove(stored);
+        this.#records.set(record.id, stored);
+      }
+      proved.push(record.id);
+    }
+    return proved;
+  }
+
+  async markWiped(host: string): Promise<void> {
+    for (const record of this.#retainedAt(host)) {
+      const purged = this.#stamped({...record, step: 'purged'}, record);
+      await this.#options.ports.storeMove(purged);
+      this.#records.set(record.id, purged);
+    }
+  }
+
+  dropWaiting(host: string): number {
+    const before = this.#waiting.length;
+    this.#waiting = this.#waiting.filter(({planned}) => planned.source !== host && planned.target !== host);
+    return before - this.#waiting.length;
+  }
+
+  #retainedAt(host: string): MoveRecord[] {
+    return this.records().filter(record => record.source === host && record.step === 'retained');
+  }
+
+  #known(moveId: string): MoveRecord {
+    const record = this.#records.get(moveId);
+    if (record === undefined) throw new MailherdError('MOVE_UNKNOWN', {moveId});
+    return record;
+  }
+
+  #pump(): void {
+    const {policy, signal} = this.#options;
+    if (signal.aborted) return;
+    const {move, paused} = policy();
+    const left: WaitingMove[] = [];
+    for (const waiting of this.#waiting) {
+      const because = mayBegin(waiting.planned, this.records(), move, paused !== null);
+      if (because === null) this.#begin(waiting.planned, waiting.planId);
+      else left.push({...waiting, because});
+    }
+    this.#waiting = left;
+  }
+
+  #begin(planned: PlannedMove, planId: string): void {
+    const now = this.#options.ports.clock.now();
+    const record: MoveRecord = {
+      v: 1,
+      id: this.#options.newId(),
+      user: planned.user,
+      source: planned.source,
+      target: planned.target,
+      planId,
+      because: planned.why,
+      bytes: planned.bytes,
+      createdAtMs: now,
+      updatedAtMs: now,
+      step: 'reserving',
+      attempts: 0,
+      passesMs: [],
+      routeRevision: null,
+      hold: null,
+      verified: null,
+      pauseMs: null,
+      refusal: null,
+      timeline: [{step: 'reserving', atMs: now}],
+    };
+    this.#records.set(record.id, record);
+    this.#launch(record, true);
+  }
+
+  /** Runs a move to its end in the background; an unexpected failure is ours and is logged, the stored record stays for a successor. */
+  #launch(record: MoveRecord, isNew = false): void {
+    this.#drive(record, isNew).catch(error => {
+      this.#options.log.error({err: error, moveId: record.id, user: record.user}, 'this move is no longer driven here');
+    });
+  }
+
+  async #drive(record: MoveRecord, isNew: boolean): Promise<void> {
+    const {ports, policy, signal} = this.#options;
+    if (isNew) {
+      await ports.storeMove(record);
+      await this.#purgeOnTarget(record);
+    }
+    const context: MoveContext = {ports, limits: policy().move, heldSince: null, leftOnTarget: this.#leftOn(record)};
+    let current = record;
+    while (!signal.aborted && STEPS[current.step].phase !== 'end') {
+      const begun = ports.clock.monotonic();
+      const next = this.#stamped(await this.#step(context, current), current);
+      if (signal.aborted) return;
+      await ports.storeMove(next);
+      this.#records.set(next.id, next);
+      ports.stepped(next, ports.clock.monotonic() - begun);
+      current = next;
+    }
+    this.#cancelled.delete(record.id);
+    this.#pump();
+  }
+
+  async #step(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+    const {phase, run} = STEPS[record.step];
+    const isResumedHold = phase === 'held' && record.step !== 'flipping' && record.step !== 'holding' && context.heldSince === null;
+    if (isResumedHold) return {...record, step: 'backingOut', refusal: {code: 'HOLD_LOST', detail: {reason: 'the coordinator was restarted'}}};
+    if (this.#cancelled.has(record.id) && (phase === 'before' || phase === 'held') && record.step !== 'flipping') {
+      return {...record, step: 'backingOut', refusal: {code: 'CANCELLED', detail: {}}};
+    }
+    try {
+      return await run(context, record);
+    } catch (error) {
+      if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE' || error.code === 'NOT_LEADER') throw error;
+      return this.#afterFailure(context, record, error);
+    }
+  }
+
+  async #afterFailure(context: MoveContext, record: MoveRecord, error: MailherdError): Promise<MoveRecord> {
+    const {clock} = context.ports;
+    const {phase} = STEPS[record.step];
+    const attempts = record.attempts + 1;
+    const refusal = toRefusal(error);
+    if (record.step === 'purging') return {...record, step: 'retained', attempts: 0, refusal};
+    if (phase === 'held' || (phase === 'before' && (attempts >= context.limits.attemptsMax || !isWorthAnotherTry(error)))) {
+      return {...record, step: 'backingOut', attempts: 0, refusal};
+    }
+    await clock.sleep(backoff(attempts), this.#options.signal);
+    // A back-out keeps the first reason: that is what a person wants to know.
+    return {...record, attempts, refusal: record.step === 'backingOut' ? (record.refusal ?? refusal) : refusal};
+  }
+
+  /** A user who comes back to a host that still retains the old copy: that one is purged first, with its own check. */
+  async #purgeOnTarget(record: MoveRecord): Promise<void> {
+    const retained = this.records().filter(other => other.user === record.user && other.source === record.target && other.step === 'retained');
+    for (const other of retained) {
+      await this.purge([other.id]);
+      await this.#until(() => this.#known(other.id).step !== 'purging');
+    }
+  }
+
+  async #until(isDone: () => boolean): Promise<void> {
+    const {ports, signal} = this.#options;
+    while (!isDone() && !signal.aborted) await ports.clock.sleep(50, signal);
+  }
+
+  #leftOn(record: MoveRecord): string[] {
+    return this.records()
+      .filter(other => other.id !== record.id && other.user === record.user && other.target === record.target && other.step === 'backedOut')
+      .map(other => other.id);
+  }
+
+  #stamped(next: MoveRecord, before: MoveRecord): MoveRecord {
+    const now = this.#options.ports.clock.now();
+    if (next.step === before.step) return {...next, updatedAtMs: now};
+    assert(!isSettled(before) || before.step === 'retained', 'a finished move does not go on');
+    return {...next, updatedAtMs: now, attempts: 0, timeline: [...next.timeline, {step: next.step, atMs: now}].slice(-60)};
+  }
+}
+
+function isWorthAnotherTry(error: MailherdError): boolean {
+  switch (error.code) {
+    case 'HOST_SILENT':
+    case 'NATS_DOWN':
+    case 'COPY_FAILED':
+    case 'COMMAND_FAILED':
+    case 'ROUTE_LAGS':
+    case 'ROUTE_STALE':
+    case 'STORE_CONFLICT':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function backoff(attempts: number): Millis {
+  return Math.min(SECOND_MS * 2 ** (attempts - 1), BACKOFF_MAX_MS);
+}

@@ -1,0 +1,273 @@
+import {assert} from '../../base/assert.ts';
+import {MailherdError} from '../../base/errors.ts';
+import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Manifest} from '../../wire/manifest.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {MoveRecord, MoveStep} from '../../wire/record.ts';
+import {effectiveRoute, type Route} from '../../wire/route.ts';
+import {canonicalManifest, compareManifests, messageCount} from '../verify/compare.ts';
+import type {MovePorts, StoredRoute} from './move-ports.ts';
+
+/** What a running move knows beside its record; gone after a restart, on purpose. */
+export interface MoveContext {
+  ports: MovePorts;
+  limits: Policy['move'];
+  /** Monotonic time just before the hold was written; null when this process did not write it: then it must not flip. */
+  heldSince: Millis | null;
+  /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */
+  leftOnTarget: readonly string[];
+}
+
+/**
+ * before: any trouble means another try or back to the source. held: any trouble means back to the source at once.
+ * after: only forward, for as long as it takes. end: nothing to do by itself.
+ */
+export type Phase = 'before' | 'held' | 'after' | 'end';
+type Step = {phase: Phase; run: (context: MoveContext, record: MoveRecord) => Promise<MoveRecord>};
+
+const COMMAND_MS = 20 * SECOND_MS;
+const COPY_MS = 12 * HOUR_MS;
+const PURGE_MS = 10 * MINUTE_MS;
+/** Edges are told of a hold for the users' comfort only; the backends fence. */
+const EDGE_MS = SECOND_MS;
+const FINAL_PASSES_MAX = 3;
+const CARRIES_MAX = 5;
+
+/** The protocol of a move as a table; docs/MOVE.md tells it with the crash table. */
+export const STEPS: Record<MoveStep, Step> = {
+  reserving: {phase: 'before', run: reserve},
+  copying: {phase: 'before', run: copy},
+  holding: {phase: 'held', run: hold},
+  finalizing: {phase: 'held', run: finalize},
+  verifying: {phase: 'held', run: verify},
+  flipping: {phase: 'held', run: flip},
+  adopting: {phase: 'after', run: adopt},
+  retaining: {phase: 'after', run: retain},
+  retained: {phase: 'end', run: rest},
+  purging: {phase: 'after', run: purge},
+  purged: {phase: 'end', run: rest},
+  backingOut: {phase: 'after', run: backOut},
+  backedOut: {phase: 'end', run: rest},
+};
+
+async function rest(_context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  return record;
+}
+
+async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {user, source, target, id} = record;
+  const stored = await routeOf(ports, user);
+  const {route} = stored;
+  if (route.move !== null && route.move.id !== id) throw new MailherdError('MOVE_IN_PROGRESS', {user, moveId: route.move.id});
+  const {host} = effectiveRoute(route, stored.storedAtMs);
+  if (host !== source) throw new MailherdError('PLAN_STALE', {user, planned: source, owner: host});
+  const move = {id, source, target, token: ports.token()};
+  const revision = route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
+  await ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
+  await ports.command(target, 'reserve', {...ofMove(ports, record), source, bytes: record.bytes, discard: [...leftOnTarget]}, COMMAND_MS);
+  return {...record, step: 'copying', routeRevision: revision};
+}
+
+async function copy({ports, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const answer = await pass(ports, record, false, COPY_MS);
+  const passesMs = [...record.passesMs, answer.tookMs];
+  const isShort = answer.tookMs <= limits.catchUpMsMax;
+  if (passesMs.length > 1 && isShort) return {...record, passesMs, step: 'holding'};
+  if (passesMs.length < limits.passesMax) return {...record, passesMs};
+  if (answer.tookMs <= limits.holdMs / 4) return {...record, passesMs, step: 'holding'};
+  throw new MailherdError('COPY_FAILED', {reason: 'the passes do not get short enough for a hold', lastPassMs: answer.tookMs, passes: passesMs.length});
+}
+
+async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {ports, limits} = context;
+  const stored = await ownRoute(ports, record);
+  context.heldSince = ports.clock.monotonic();
+  const held: Route = {...stored.route, hold: {id: record.id, target: record.target, spanMs: limits.holdMs}};
+  const revision = await ports.writeRoute(held, stored.revision);
+  const entry = await ownRoute(ports, record);
+  if (entry.revision !== revision) throw new MailherdError('STORE_CONFLICT', {user: record.user, revision, found: entry.revision});
+  tellEdges(ports, revision);
+  await ports.command(record.source, 'hold', {...ofMove(ports, record), revision}, timeLeft(context));
+  const {storedAtMs} = entry;
+  const deadlineMs = storedAtMs + limits.holdMs - limits.marginMs;
+  return {...record, step: 'finalizing', routeRevision: revision, hold: {heldAtMs: storedAtMs, deadlineMs, spanMs: limits.holdMs}};
+}
+
+async function finalize(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  await finalPasses(context, record);
+  return {...record, step: 'verifying'};
+}
+
+async function finalPasses(context: MoveContext, record: MoveRecord): Promise<void> {
+  for (let passes = 1; ; passes++) {
+    const answer = await pass(context.ports, record, true, timeLeft(context));
+    if (!answer.again) return;
+    if (passes === FINAL_PASSES_MAX) throw new MailherdError('COPY_FAILED', {reason: 'the mailbox changes although it is held', passes});
+  }
+}
+
+async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  for (let attempt = 1; ; attempt++) {
+    const [source, target] = await Promise.all([
+      manifestAt(context.ports, record, record.source, timeLeft(context)),
+      manifestAt(context.ports, record, record.target, timeLeft(context)),
+    ]);
+    const differences = compareManifests(source, target);
+    if (differences.length === 0) {
+      const digest = await digestOf(source);
+      return {...record, step: 'flipping', verified: {digest, messages: messageCount(source), folders: source.folders.length}};
+    }
+    if (attempt === 2) throw new MailherdError('MANIFEST_DIFFERS', {differences: differences.slice(0, 20), count: differences.length});
+    await finalPasses(context, record);
+  }
+}
+
+/**
+ * The commit point. The write is a compare-and-set on the revision of the hold under which the copy was verified, and it counts
+ * only if the server stored it by the deadline (wire/route.ts).
+ */
+async function flip(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {ports} = context;
+  const {user, source, target, id, hold: held} = record;
+  assert(held !== null && record.verified !== null, 'only a held and verified mailbox is flipped');
+  const stored = await routeOf(ports, user);
+  if (stored.route.flip?.moveId === id) return flipped(record, stored);
+  if (context.heldSince === null || stored.revision !== record.routeRevision) throw new MailherdError('HOLD_LOST', {user, moveId: id});
+  timeLeft(context);
+  const route: Route = {
+    ...stored.route,
+    host: target,
+    generation: stored.route.generation + 1,
+    hold: null,
+    flip: {deadlineMs: held.deadlineMs, from: source, moveId: id},
+  };
+  await ports.writeRoute(route, stored.revision).catch(async error => {
+    if (!(error instanceof MailherdError) || error.code !== 'NATS_DOWN') throw error;
+  });
+  const written = await routeOf(ports, user);
+  if (written.route.flip?.moveId !== id) throw new MailherdError('HOLD_LOST', {user, moveId: id, reason: 'it is not known that the flip was written'});
+  return flipped(record, written);
+}
+
+function flipped(record: MoveRecord, written: StoredRoute): MoveRecord {
+  if (effectiveRoute(written.route, written.storedAtMs).isVoid) {
+    throw new MailherdError('FLIP_TOO_LATE', {user: record.user, storedAtMs: written.storedAtMs, deadlineMs: record.hold?.deadlineMs});
+  }
+  return {...record, step: 'adopting', routeRevision: written.revision};
+}
+
+async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {ports} = context;
+  assert(record.routeRevision !== null, 'adopting follows a flip');
+  await ports.command(record.target, 'adopt', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
+  const pauseMs = record.pauseMs ?? (context.heldSince === null ? null : ports.clock.monotonic() - context.heldSince);
+  const stored = await routeOf(ports, record.user);
+  let revision = stored.revision;
+  if (stored.route.move?.id === record.id) {
+    revision = await ports.writeRoute({...stored.route, move: null, hold: null, flip: null}, stored.revision);
+  }
+  tellEdges(ports, revision);
+  for (const host of new Set([record.source, record.target, ...ports.edges()])) {
+    ports.command(host, 'retry', {v: 1, token: ports.token(), users: [record.user]}, COMMAND_MS).catch(ignoreLateMail);
+  }
+  return {...record, step: 'retaining', pauseMs, routeRevision: revision};
+}
+
+async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  assert(record.routeRevision !== null, 'retaining follows a flip');
+  await ports.command(record.source, 'retain', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
+  return {...(await carryLate(ports, record)), step: 'retained'};
+}
+
+async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const proved = await carryLate(ports, record);
+  await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
+  return {...proved, step: 'purged'};
+}
+
+/**
+ * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
+ * is carried to where the user lives now. @returns the record with the digest of the retained copy as it is after that.
+ */
+export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
+  assert(record.verified !== null, 'a retained copy was verified');
+  let verified = record.verified;
+  for (let carries = 0; ; carries++) {
+    const manifest = await manifestAt(ports, record, record.source, COMMAND_MS);
+    const digest = await digestOf(manifest);
+    if (digest === verified.digest) return {...record, verified};
+    if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
+    const owner = (await routeOf(ports, record.user)).route.host;
+    if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
+    await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
+    verified = {digest: await digestOf(await manifestAt(ports, record, record.source, COMMAND_MS)), messages: messageCount(manifest), folders: manifest.folders.length};
+  }
+}
+
+async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {user, source, target, id} = record;
+  const stored = await routeOf(ports, user);
+  const {route} = stored;
+  const {isVoid} = effectiveRoute(route, stored.storedAtMs);
+  if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', refusal: null, routeRevision: stored.revision};
+  if (route.move?.id === id) {
+    const generation = route.generation + (isVoid ? 1 : 0);
+    const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, stored.revision);
+    tellEdges(ports, revision);
+    ports.command(source, 'retry', {v: 1, token: ports.token(), users: [user]}, COMMAND_MS).catch(ignoreLateMail);
+  }
+  await ports.command(target, 'discard', ofMove(ports, record), PURGE_MS).catch(error => {
+    if (!(error instanceof MailherdError) || !NOTHING_OF_OURS.has(error.code)) throw error;
+  });
+  return {...record, step: 'backedOut'};
+}
+
+/** A target that answers so holds no copy that this move made, or is the user's own host. */
+const NOTHING_OF_OURS = new Set(['COPY_UNKNOWN', 'COPY_MISSING', 'STILL_OWNER', 'USER_UNKNOWN']);
+
+/** Postfix tries deferred mail again by itself; asking it to do so now only makes it sooner. */
+function ignoreLateMail(_error: unknown): void {}
+
+function tellEdges(ports: MovePorts, revision: number): void {
+  for (const edge of ports.edges()) ports.command(edge, 'sync', {v: 1, token: ports.token(), revision}, EDGE_MS).catch(ignoreLateMail);
+}
+
+function ofMove(ports: MovePorts, record: MoveRecord): {v: 1; token: number; moveId: string; user: string} {
+  return {v: 1, token: ports.token(), moveId: record.id, user: record.user};
+}
+
+function pass(ports: MovePorts, record: MoveRecord, full: boolean, timeoutMs: Millis): Promise<{tookMs: number; again: boolean}> {
+  const {source, target} = record;
+  return ports.command(source, 'copy', {...ofMove(ports, record), target, targetAddress: ports.address(target), full}, timeoutMs);
+}
+
+async function manifestAt(ports: MovePorts, record: MoveRecord, host: string, timeoutMs: Millis): Promise<Manifest> {
+  return (await ports.command(host, 'manifest', {...ofMove(ports, record), folder: null}, timeoutMs)).manifest;
+}
+
+async function routeOf(ports: MovePorts, user: string): Promise<StoredRoute> {
+  const stored = await ports.readRoute(user);
+  if (stored === null) throw new MailherdError('USER_UNKNOWN', {user});
+  return stored;
+}
+
+/** The route, locked by this very move. */
+async function ownRoute(ports: MovePorts, record: MoveRecord): Promise<StoredRoute> {
+  const stored = await routeOf(ports, record.user);
+  if (stored.route.move?.id !== record.id) throw new MailherdError('ROUTE_STALE', {user: record.user, moveId: stored.route.move?.id ?? null});
+  return stored;
+}
+
+/** @returns milliseconds in which the flip must be written. @throws MailherdError HOLD_LOST when there are none. */
+function timeLeft({heldSince, limits, ports}: MoveContext): Millis {
+  if (heldSince === null) throw new MailherdError('HOLD_LOST', {reason: 'held by an earlier run'});
+  const left = heldSince + limits.holdMs - limits.marginMs - ports.clock.monotonic();
+  if (left <= 0) throw new MailherdError('HOLD_LOST', {reason: 'out of time'});
+  return left;
+}
+
+/** SHA-256 of the canonical manifest, hexadecimal. */
+async function digestOf(manifest: Manifest): Promise<string> {
+  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(canonicalManifest(manifest))));
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
+}
