@@ -41,10 +41,10 @@ export async function probeDelivery({sink, address, port, sender, recipient, tim
       (error: Error) => error.message.slice(0, 150),
     );
     // Postfix may hand the message on before it has answered us, so the arrival alone decides what is good.
-    const ended = async (): Promise<boolean | string> => (await refusal) ?? (await arrived);
+    const ended = async (): Promise<Millis | string | null> => (await refusal) ?? (await arrived);
     const first = await Promise.race([arrived, ended()]);
-    if (first === true) return {probe: 'delivery', ok: true, tookMs: systemClock.monotonic() - startedAtMs};
-    return {probe: 'delivery', ok: false, reason: typeof first === 'string' ? first : `did not arrive within ${timeoutMs} ms`};
+    if (typeof first === 'number') return {probe: 'delivery', ok: true, tookMs: systemClock.monotonic() - startedAtMs - first};
+    return {probe: 'delivery', ok: false, reason: first ?? `did not arrive within ${timeoutMs} ms`};
   } finally {
     transport.close();
   }

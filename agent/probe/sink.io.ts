@@ -1,5 +1,6 @@
 import {randomUUID} from 'node:crypto';
-import {SMTPServer, type SMTPServerDataStream} from 'smtp-server';
+import type {Socket} from 'node:net';
+import {SMTPServer, type SMTPServerDataStream, type SMTPServerSession} from 'smtp-server';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
@@ -13,7 +14,9 @@ const HEADER = new RegExp(`^${PROBE_HEADER}: ([0-9a-f-]{36})\\r?$`, 'im');
 /** The agent's own mailbox: an SMTP server on the loopback that keeps nothing and tells when a probe message has come. */
 export class Sink {
   readonly #server: SMTPServer;
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, (keptMs: Millis) => void>();
+  readonly #acceptedAtMs = new Map<number, Millis>();
+  readonly #keptMs = new Map<string, Millis>();
 
   private constructor(log: Log) {
     this.#server = new SMTPServer({
@@ -24,7 +27,18 @@ export class Sink {
       maxClients: 20,
       closeTimeout: 1_000,
       logger: false,
-      onData: (stream, _session, done) => void this.#take(stream).then(() => done(), done),
+      onConnect: (session, done) => {
+        this.#greet(session);
+        done();
+      },
+      onClose: session => void this.#keptMs.delete(session.id),
+      onData: (stream, session, done) => void this.#take(stream, session).then(() => done(), done),
+    });
+    this.#server.server.on('connection', (socket: Socket) => {
+      const {remotePort} = socket;
+      if (remotePort === undefined) return;
+      this.#acceptedAtMs.set(remotePort, systemClock.monotonic());
+      socket.once('close', () => this.#acceptedAtMs.delete(remotePort));
     });
     this.#server.on('error', error => log.debug({error: String(error)}, 'a connection to the sink failed'));
   }
@@ -49,12 +63,15 @@ export class Sink {
     return address !== null && typeof address === 'object' ? address.port : 0;
   }
 
-  /** A name for one message, and what resolves when it stands here: true, or false after `timeoutMs`. */
-  expect(timeoutMs: Millis): {id: string; arrived: Promise<boolean>} {
+  /**
+   * A name for one message, and what resolves when it stands here: with the time for which the sink itself kept the sender
+   * waiting (the library greets late on purpose), or with null after `timeoutMs`.
+   */
+  expect(timeoutMs: Millis): {id: string; arrived: Promise<Millis | null>} {
     const id = randomUUID();
     const stop = new AbortController();
-    const arrival = new Promise<boolean>(resolve => this.#waiting.set(id, () => resolve(true)));
-    const late = systemClock.sleep(timeoutMs, stop.signal).then(() => false);
+    const arrival = new Promise<Millis>(resolve => this.#waiting.set(id, resolve));
+    const late = systemClock.sleep(timeoutMs, stop.signal).then(() => null);
     const arrived = Promise.race([arrival, late]).finally(() => {
       stop.abort();
       this.#waiting.delete(id);
@@ -66,7 +83,15 @@ export class Sink {
     return new Promise(resolve => this.#server.close(() => resolve()));
   }
 
-  async #take(stream: SMTPServerDataStream): Promise<void> {
+  #greet({id, remotePort}: SMTPServerSession): void {
+    const acceptedAtMs = this.#acceptedAtMs.get(remotePort);
+    if (acceptedAtMs !== undefined) this.#keptMs.set(id, systemClock.monotonic() - acceptedAtMs);
+  }
+
+  async #take(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<void> {
+    // Only the first message of a connection waited for the greeting.
+    const keptMs = this.#keptMs.get(session.id) ?? 0;
+    this.#keptMs.delete(session.id);
     const parts: Buffer[] = [];
     let bytes = 0;
     for await (const part of stream) {
@@ -77,6 +102,6 @@ export class Sink {
     const header = text.slice(0, text.search(/\r?\n\r?\n/));
     const id = HEADER.exec(header)?.[1];
     // Late ones, of a probe that was given up, are swallowed too.
-    if (id !== undefined) this.#waiting.get(id)?.();
+    if (id !== undefined) this.#waiting.get(id)?.(keptMs);
   }
 }

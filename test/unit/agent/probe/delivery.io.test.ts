@@ -39,6 +39,8 @@ test('a message that reaches the sink is timed', async () => {
   const outcome = await probe(sink.port);
   expect(outcome).toMatchObject({probe: 'delivery', ok: true});
   expect(outcome.ok && outcome.tookMs).toBeGreaterThan(0);
+  // The library that the sink is made of greets after 100 ms: that is not the host's time.
+  expect(outcome.ok && outcome.tookMs).toBeLessThan(95);
 });
 
 test('several at once are told apart', async () => {
@@ -81,7 +83,7 @@ test('a greeting is one of the right protocol', async () => {
 
 test('mail that is no probe is swallowed, an address that is taken is an error', async () => {
   const waiting = sink.expect(50);
-  expect(await waiting.arrived).toBe(false);
+  expect(await waiting.arrived).toBeNull();
   await expect(Sink.listen('127.0.0.1', sink.port, log)).rejects.toMatchObject({
     code: 'PROBE_FAILED',
     detail: {reason: expect.stringContaining('EADDRINUSE')},
