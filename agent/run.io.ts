@@ -1,0 +1,111 @@
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import type {NatsConnection} from '@nats-io/transport-node';
+import {systemClock} from '../base/clock.io.ts';
+import {MailherdError} from '../base/errors.ts';
+import {type Rng, seededRng} from '../base/random.ts';
+import {HOUR_MS, SECOND_MS} from '../base/units.ts';
+import {packageVersion} from '../base/version.io.ts';
+import type {Log} from '../wire/log.ts';
+import {connectNats} from '../wire/nats.io.ts';
+import {inboxPrefix} from '../wire/subjects.ts';
+import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
+import {readLabels} from './inventory/inventory.io.ts';
+import {startProbes} from './probe/run.io.ts';
+import {natsChannel} from './report/channel.io.ts';
+import {nextGeneration} from './report/generation.io.ts';
+import {Outbox} from './report/outbox.io.ts';
+import {Reporter} from './report/reporter.io.ts';
+import {Spool} from './report/spool.io.ts';
+import {openRouteTable, type RouteTable} from './route/table.io.ts';
+import {MailLog} from './sample/maillog.io.ts';
+
+const CONNECT_RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
+
+/**
+ * The agent of one host, put together; runs until `stop` aborts.
+ * @throws MailherdError CONFIG_INVALID for an unusable seed; NATS_DOWN when the connection is closed for good; STORE_CORRUPT
+ * and the file system's errors for an unusable state directory.
+ */
+export async function runAgent(config: AgentConfig, log: Log, stop: AbortController): Promise<void> {
+  const {host, role, stateDir} = config;
+  const {signal} = stop;
+  const version = packageVersion();
+  mkdirSync(stateDir, {recursive: true, mode: 0o700});
+  const generation = await nextGeneration(stateDir);
+  const rng = seededRng((systemClock.now() ^ process.pid) | 0);
+  const spool = await Spool.open(stateDir, config.spoolBytesMax);
+  const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
+  const mailLog = role === 'control' ? null : await MailLog.open({path: join(stateDir, 'maillog.json'), isProbe: isProbeUser, log, signal});
+  const probes = startProbes(config, rng.fork('probes'), log, signal);
+  let labels = await readLabels(config.labels, log);
+  let routes: RouteTable | null = null;
+  const reporter = new Reporter(config, version, generation, {
+    mailLog,
+    probes: probes.tally,
+    routes: () => (routes === null ? null : {revision: routes.revision(), userCount: routes.userCount()}),
+    spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped}),
+    labels: () => labels,
+  });
+  outbox.event('agentStarted', {generation, version});
+
+  // NATS may be away when a host boots: what does not need it works meanwhile.
+  let failure: unknown = null;
+  let connection: NatsConnection | null = null;
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    stop.abort();
+  };
+  const connected = connect(config, rng.fork('connect'), log, signal).then(async nc => {
+    if (nc === null) return;
+    connection = nc;
+    nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
+    outbox.connect(natsChannel(nc));
+    if (role !== 'control') routes = await startRouting(config, nc, log, signal);
+  });
+  connected.catch(fail);
+
+  await Promise.all([
+    repeat(config.reportIntervalMs, signal, async () => outbox.report(await reporter.next())),
+    repeat(HOUR_MS, signal, async () => {
+      labels = await readLabels(config.labels, log);
+    }),
+    probes.done,
+  ]).catch(fail);
+  await mailLog?.save().catch(error => log.warn({err: error}, 'position in the mail log could not be saved'));
+  await outbox.done.catch(error => log.error({err: error}, 'the last reports could not be kept'));
+  await (connection as NatsConnection | null)?.close();
+  if (failure !== null) throw failure;
+}
+
+/** The first connection; tries for ever, null once the signal aborts. @throws MailherdError CONFIG_INVALID */
+async function connect(config: AgentConfig, rng: Rng, log: Log, signal: AbortSignal): Promise<NatsConnection | null> {
+  const {host, nats} = config;
+  while (!signal.aborted) {
+    try {
+      return await connectNats({...nats, name: `agent ${host}`, inboxPrefix: inboxPrefix(host)}, log);
+    } catch (error) {
+      if (error instanceof MailherdError && error.code === 'CONFIG_INVALID') throw error;
+      log.error({err: error}, 'NATS refuses this agent; trying again');
+      await systemClock.sleep(rng.between(...CONNECT_RETRY_MS), signal);
+    }
+  }
+  return null;
+}
+
+/** The route table of this host, from now on current. */
+async function startRouting(config: AgentConfig, nc: NatsConnection, log: Log, signal: AbortSignal): Promise<RouteTable> {
+  const probeUser = config.role === 'backend' ? probeUserOf(config) : null;
+  return openRouteTable({path: config.routesDb, host: config.host, probeUser, nc, log, signal});
+}
+
+/** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */
+async function repeat(everyMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  let dueMs = systemClock.monotonic() + everyMs;
+  for (;;) {
+    await systemClock.sleep(Math.max(dueMs - systemClock.monotonic(), 0), signal);
+    if (signal.aborted) return;
+    await work();
+    dueMs = Math.max(dueMs + everyMs, systemClock.monotonic());
+  }
+}
