@@ -102,9 +102,11 @@ export class Bucket<S extends Type.TSchema> {
     let iterator = await asked(this.#name, '', () => this.#kv.watch({}));
     const present = (await this.#isEmpty()) ? Promise.resolve() : null;
     let caughtUp: () => void = () => undefined;
-    const reached = present ?? new Promise<void>(resolve => {
-      caughtUp = resolve;
-    });
+    const reached =
+      present ??
+      new Promise<void>(resolve => {
+        caughtUp = resolve;
+      });
     signal.addEventListener('abort', () => iterator.stop(), {once: true});
     void (async () => {
       while (!signal.aborted) {
@@ -115,7 +117,7 @@ export class Bucket<S extends Type.TSchema> {
           if (entry.isUpdate) caughtUp();
         }
         if (signal.aborted) return;
-        iterator = await this.#again(signal) ?? iterator;
+        iterator = (await this.#again(signal)) ?? iterator;
       }
     })();
     await reached;
@@ -171,7 +173,8 @@ async function asked<T>(bucket: string, key: string, call: () => Promise<T>): Pr
   } catch (cause) {
     if (cause instanceof MailherdError) throw cause;
     const detail = {bucket, key, reason: cause instanceof Error ? cause.message : String(cause)};
-    if (cause instanceof JetStreamApiError && cause.code === WRONG_LAST_SEQUENCE) throw new MailherdError('STORE_CONFLICT', detail, {cause});
+    if (cause instanceof JetStreamApiError && cause.code === WRONG_LAST_SEQUENCE)
+      throw new MailherdError('STORE_CONFLICT', detail, {cause});
     throw new MailherdError('NATS_DOWN', detail, {cause});
   }
 }

@@ -44,7 +44,8 @@ export async function connectNats(config: NatsConfig, log: Log): Promise<NatsCon
 
 function readSeed(file: string): Uint8Array {
   try {
-    if ((statSync(file).mode & 0o077) !== 0) throw new MailherdError('CONFIG_INVALID', {file, reason: 'others may read this secret; chmod 600'});
+    if ((statSync(file).mode & 0o077) !== 0)
+      throw new MailherdError('CONFIG_INVALID', {file, reason: 'others may read this secret; chmod 600'});
     return new TextEncoder().encode(readFileSync(file, 'utf8').trim());
   } catch (cause) {
     if (cause instanceof MailherdError) throw cause;

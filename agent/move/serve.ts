@@ -27,7 +27,8 @@ const HANDLERS: Handlers = {
     requireElsewhere(ports, user);
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) {
-      if (!discard.includes(copy.moveId)) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId, kind: copy.kind});
+      if (!discard.includes(copy.moveId))
+        throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId, kind: copy.kind});
       await ports.store.remove(user);
       await ports.memory.removeCopy(user);
     }

@@ -1,4 +1,4 @@
-import {chownSync, chmodSync, existsSync, statSync} from 'node:fs';
+import {chmodSync, chownSync, existsSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import type {NatsConnection} from '@nats-io/transport-node';
@@ -46,14 +46,18 @@ export async function openRouteTable(options: TableOptions): Promise<RouteTable>
   const table = new SqliteRouteTable(options.path, options.host);
   if (options.probeUser !== null) table.pin(options.probeUser);
   signal.addEventListener('abort', () => table.close());
-  const onMisfit = (key: string, reason: string): void => log.error({key, reason}, 'a route or host record does not fit its schema; kept the old one');
+  const onMisfit = (key: string, reason: string): void =>
+    log.error({key, reason}, 'a route or host record does not fit its schema; kept the old one');
   void follow();
 
   async function follow(): Promise<void> {
     while (!signal.aborted) {
       try {
         const hosts = await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: false, onMisfit});
-        await hosts.watch(change => ('removed' in change ? table.removeHost(change.key) : table.putHost(change.value.host, change.value.address)), signal);
+        await hosts.watch(
+          change => ('removed' in change ? table.removeHost(change.key) : table.putHost(change.value.host, change.value.address)),
+          signal,
+        );
         const routes = await Bucket.open(nc, ROUTE_BUCKET, Route, {create: false, onMisfit});
         await routes.watch(
           change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
@@ -91,7 +95,8 @@ class SqliteRouteTable implements RouteTable {
     if (isNew) giveToReaders(path);
     const self = this.#db.prepare('SELECT name, revision FROM self').get() as {name: string; revision: number} | undefined;
     if (self === undefined) this.#db.prepare('INSERT INTO self (name, revision) VALUES (?, 0)').run(host);
-    else if (self.name !== host) throw new MailherdError('CONFIG_INVALID', {file: path, reason: `this table is of host ${self.name}, not ${host}`});
+    else if (self.name !== host)
+      throw new MailherdError('CONFIG_INVALID', {file: path, reason: `this table is of host ${self.name}, not ${host}`});
     this.#revision = self?.revision ?? 0;
     this.#upsert = this.#db.prepare(
       `INSERT INTO routes (user, host, generation, held_until, held_target) VALUES (?, ?, ?, ?, ?)

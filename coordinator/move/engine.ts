@@ -1,9 +1,9 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord, Plan, PlannedMove} from '../../wire/record.ts';
-import type {Log} from '../../wire/log.ts';
 import {isSettled, mayBegin} from './budget.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
@@ -72,7 +72,8 @@ export class MoveEngine implements Mover {
   }
 
   async purge(moveIds: readonly string[]): Promise<void> {
-    if (moveIds.length === 0) throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
+    if (moveIds.length === 0)
+      throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
     const records = moveIds.map(moveId => this.#known(moveId));
     for (const record of records) {
       if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
@@ -194,7 +195,8 @@ export class MoveEngine implements Mover {
   async #step(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
     const {phase, run} = STEPS[record.step];
     const isResumedHold = phase === 'held' && record.step !== 'flipping' && record.step !== 'holding' && context.heldSince === null;
-    if (isResumedHold) return {...record, step: 'backingOut', refusal: {code: 'HOLD_LOST', detail: {reason: 'the coordinator was restarted'}}};
+    if (isResumedHold)
+      return {...record, step: 'backingOut', refusal: {code: 'HOLD_LOST', detail: {reason: 'the coordinator was restarted'}}};
     if (this.#cancelled.has(record.id) && (phase === 'before' || phase === 'held') && record.step !== 'flipping') {
       return {...record, step: 'backingOut', refusal: {code: 'CANCELLED', detail: {}}};
     }
@@ -222,7 +224,9 @@ export class MoveEngine implements Mover {
 
   /** A user who comes back to a host that still retains the old copy: that one is purged first, with its own check. */
   async #purgeOnTarget(record: MoveRecord): Promise<void> {
-    const retained = this.records().filter(other => other.user === record.user && other.source === record.target && other.step === 'retained');
+    const retained = this.records().filter(
+      other => other.user === record.user && other.source === record.target && other.step === 'retained',
+    );
     for (const other of retained) {
       await this.purge([other.id]);
       await this.#until(() => this.#known(other.id).step !== 'purging');

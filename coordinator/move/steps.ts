@@ -62,7 +62,8 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
   const {host} = effectiveRoute(route, stored.storedAtMs);
   if (host !== source) throw new MailherdError('PLAN_STALE', {user, planned: source, owner: host});
   const move = {id, source, target, token: ports.token()};
-  const revision = route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
+  const revision =
+    route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
   await ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
   await ports.command(target, 'reserve', {...ofMove(ports, record), source, bytes: record.bytes, discard: [...leftOnTarget]}, COMMAND_MS);
   return {...record, step: 'copying', routeRevision: revision};
@@ -75,7 +76,11 @@ async function copy({ports, limits}: MoveContext, record: MoveRecord): Promise<M
   if (passesMs.length > 1 && isShort) return {...record, passesMs, step: 'holding'};
   if (passesMs.length < limits.passesMax) return {...record, passesMs};
   if (answer.tookMs <= limits.holdMs / 4) return {...record, passesMs, step: 'holding'};
-  throw new MailherdError('COPY_FAILED', {reason: 'the passes do not get short enough for a hold', lastPassMs: answer.tookMs, passes: passesMs.length});
+  throw new MailherdError('COPY_FAILED', {
+    reason: 'the passes do not get short enough for a hold',
+    lastPassMs: answer.tookMs,
+    passes: passesMs.length,
+  });
 }
 
 async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -145,7 +150,8 @@ async function flip(context: MoveContext, record: MoveRecord): Promise<MoveRecor
     if (!(error instanceof MailherdError) || error.code !== 'NATS_DOWN') throw error;
   });
   const written = await routeOf(ports, user);
-  if (written.route.flip?.moveId !== id) throw new MailherdError('HOLD_LOST', {user, moveId: id, reason: 'it is not known that the flip was written'});
+  if (written.route.flip?.moveId !== id)
+    throw new MailherdError('HOLD_LOST', {user, moveId: id, reason: 'it is not known that the flip was written'});
   return flipped(record, written);
 }
 
@@ -200,7 +206,11 @@ export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<M
     const owner = (await routeOf(ports, record.user)).route.host;
     if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
     await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
-    verified = {digest: await digestOf(await manifestAt(ports, record, record.source, COMMAND_MS)), messages: messageCount(manifest), folders: manifest.folders.length};
+    verified = {
+      digest: await digestOf(await manifestAt(ports, record, record.source, COMMAND_MS)),
+      messages: messageCount(manifest),
+      folders: manifest.folders.length,
+    };
   }
 }
 
@@ -254,7 +264,8 @@ async function routeOf(ports: MovePorts, user: string): Promise<StoredRoute> {
 /** The route, locked by this very move. */
 async function ownRoute(ports: MovePorts, record: MoveRecord): Promise<StoredRoute> {
   const stored = await routeOf(ports, record.user);
-  if (stored.route.move?.id !== record.id) throw new MailherdError('ROUTE_STALE', {user: record.user, moveId: stored.route.move?.id ?? null});
+  if (stored.route.move?.id !== record.id)
+    throw new MailherdError('ROUTE_STALE', {user: record.user, moveId: stored.route.move?.id ?? null});
   return stored;
 }
 

@@ -1,0 +1,182 @@
+import {execFile} from 'node:child_process';
+import {createHash} from 'node:crypto';
+import {existsSync} from 'node:fs';
+import {readdir, rename, rm, stat, statfs} from 'node:fs/promises';
+import {join, resolve} from 'node:path';
+import type {Clock} from '../../base/clock.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Bytes, Millis} from '../../base/units.ts';
+import type {Manifest} from '../../wire/manifest.ts';
+import type {MailStore} from './host-ports.ts';
+import {folderManifest, linesByFolder} from './manifest.ts';
+import {parseTab} from './tab.ts';
+
+interface DoveadmOptions {
+  /** Directory of the mail store; nothing outside it is ever removed. */
+  store: string;
+  /** Port of the doveadm service on the other backends. */
+  doveadmPort: number;
+  clock: Clock;
+}
+
+/** Exit codes of dsync: 2 = changes came during the pass, run it again (doveadm-sync(1)). */
+const EXIT_AGAIN = 2;
+const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;
+const WHO_POLL_MS = 20;
+
+interface Outcome {
+  exit: number;
+  out: string;
+  err: string;
+}
+
+/** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
+export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailStore {
+  const home = async (user: string): Promise<string> => {
+    const path = resolve((await must(['user', '-f', 'home', user])).trim());
+    if (!path.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home: path, reason: `outside ${store}`});
+    return path;
+  };
+
+  async function dsync(user: string, args: string[]): Promise<{again: boolean}> {
+    const {exit, err} = await doveadm(args);
+    if (exit === 0) return {again: false};
+    if (exit === EXIT_AGAIN) return {again: true};
+    throw new MailherdError('COPY_FAILED', {user, exit, reason: lastLines(err)});
+  }
+
+  return {
+    async exists(user) {
+      const path = await home(user);
+      return existsSync(path) && (await readdir(path)).length > 0;
+    },
+
+    async freeBytes() {
+      const {bavail, bsize} = await statfs(store);
+      return bavail * bsize;
+    },
+
+    backup: (user, address, full) => dsync(user, ['backup', ...(full ? ['-f'] : []), '-u', user, `tcp:${address}:${doveadmPort}`]),
+
+    async carry(user, address) {
+      for (let passes = 0; passes < 3; passes++) {
+        if (!(await dsync(user, ['sync', '-1', '-u', user, `tcp:${address}:${doveadmPort}`])).again) return;
+      }
+      throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
+    },
+
+    async endSessions(user, timeoutMs) {
+      const sessions = await sessionsOf(user);
+      if (sessions > 0) await doveadm(['kick', user]);
+      await untilGone(user, timeoutMs, clock);
+      return sessions;
+    },
+
+    manifest: readManifest,
+
+    async remove(user) {
+      const path = await home(user);
+      if (!existsSync(path)) return 0;
+      const bytes = await sizeOf(path);
+      const doomed = `${path}.discarded`;
+      await rm(doomed, {recursive: true, force: true});
+      await rename(path, doomed);
+      await rm(doomed, {recursive: true});
+      return bytes;
+    },
+
+    async sizes(users) {
+      const sizes: {user: string; bytes: Bytes; messages: number}[] = [];
+      for (const user of users) {
+        const [total] = parseTab(await must(['-f', 'tab', 'mailbox', 'status', '-u', user, '-t', 'messages vsize', '*']));
+        sizes.push({user, bytes: Number(total?.vsize ?? 0), messages: Number(total?.messages ?? 0)});
+      }
+      return sizes;
+    },
+  };
+}
+
+async function readManifest(user: string, folder: string | null): Promise<Manifest> {
+  const [status, messages, subscribed, sieve] = await Promise.all([
+    must(['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity uidnext highestmodseq messages vsize', '*']),
+    must(['-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid size.virtual date.received flags', 'ALL']),
+    must(['mailbox', 'list', '-u', user, '-s']),
+    readSieve(user),
+  ]);
+  const lines = linesByFolder(parseTab(messages));
+  const folders = parseTab(status).map(row => {
+    const own = lines.get(row.mailbox ?? '') ?? [];
+    if (own.length !== Number(row.messages)) {
+      throw new MailherdError('COMMAND_FAILED', {
+        user,
+        folder: row.mailbox,
+        reason: `${row.messages} messages by status, ${own.length} fetched`,
+      });
+    }
+    return folderManifest(row, own, sha256(own.join('\n')));
+  });
+  return {
+    folders,
+    subscriptions: subscribed.split('\n').filter(name => name !== ''),
+    sieve,
+    lines: folder === null ? null : (lines.get(folder) ?? []),
+  };
+}
+
+async function readSieve(user: string): Promise<Manifest['sieve']> {
+  const scripts = parseTab(await must(['-f', 'tab', 'sieve', 'list', '-u', user]));
+  return Promise.all(
+    scripts.map(async ({script = '', active}) => ({
+      name: script,
+      digest: sha256(await must(['sieve', 'get', '-u', user, script])),
+      active: active === 'ACTIVE',
+    })),
+  );
+}
+
+async function sessionsOf(user: string): Promise<number> {
+  const rows = parseTab(await must(['-f', 'tab', 'who', '-1', user]));
+  return rows.filter(row => row.username === user).length;
+}
+
+async function untilGone(user: string, timeoutMs: Millis, clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + timeoutMs;
+  for (;;) {
+    const sessions = await sessionsOf(user);
+    if (sessions === 0) return;
+    if (clock.monotonic() > deadline) throw new MailherdError('SESSIONS_LINGER', {user, sessions});
+    await clock.sleep(WHO_POLL_MS);
+  }
+}
+
+async function sizeOf(path: string): Promise<Bytes> {
+  let bytes = 0;
+  for (const entry of await readdir(path, {recursive: true, withFileTypes: true})) {
+    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
+  }
+  return bytes;
+}
+
+async function must(args: string[]): Promise<string> {
+  const {exit, out, err} = await doveadm(args);
+  if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: `doveadm ${args.join(' ')}`, exit, reason: lastLines(err)});
+  return out;
+}
+
+function doveadm(args: string[]): Promise<Outcome> {
+  return new Promise((resolveOutcome, reject) => {
+    execFile('doveadm', args, {maxBuffer: OUTPUT_BYTES_MAX, encoding: 'utf8'}, (error, out, err) => {
+      if (error !== null && typeof error.code !== 'number') {
+        reject(new MailherdError('COMMAND_FAILED', {command: `doveadm ${args[0]}`, reason: error.message}, {cause: error}));
+      } else resolveOutcome({exit: error === null ? 0 : Number(error.code), out, err});
+    });
+  });
+}
+
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-3).join(' | ').slice(-500);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,45 @@
+import type {FolderManifest} from '../../wire/manifest.ts';
+
+/** Rows of `doveadm -f tab mailbox status`, `fetch` and `sieve list`, by column name. */
+type Row = Record<string, string>;
+
+/**
+ * One line a message that is equal on two hosts exactly when the message is: UID, GUID, size, INTERNALDATE, flags and keywords.
+ * \Recent is a session's business (RFC 3501 2.3.2), not the mailbox's.
+ */
+export function messageLine(row: Row): string {
+  const flags = (row.flags ?? '')
+    .split(' ')
+    .filter(flag => flag !== '' && flag !== '\\Recent')
+    .sort();
+  return [row.uid, row.guid, row['size.virtual'], row['date.received'], ...flags].join(' ');
+}
+
+/** Message lines by folder, in the order of their UIDs. */
+export function linesByFolder(rows: readonly Row[]): Map<string, string[]> {
+  const folders = new Map<string, {uid: number; line: string}[]>();
+  for (const row of rows) {
+    const name = row.mailbox ?? '';
+    const lines = folders.get(name) ?? [];
+    lines.push({uid: Number(row.uid), line: messageLine(row)});
+    folders.set(name, lines);
+  }
+  return new Map([...folders].map(([name, lines]) => [name, lines.sort((a, b) => a.uid - b.uid).map(({line}) => line)]));
+}
+
+/**
+ * @param statusRow a row of `mailbox status`.
+ * @param lines the folder's message lines; @param digest of them.
+ */
+export function folderManifest(statusRow: Row, lines: readonly string[], digest: string): FolderManifest {
+  return {
+    name: statusRow.mailbox ?? '',
+    guid: statusRow.guid ?? '',
+    uidValidity: Number(statusRow.uidvalidity),
+    uidNext: Number(statusRow.uidnext),
+    highestModseq: Number(statusRow.highestmodseq),
+    messages: lines.length,
+    bytes: Number(statusRow.vsize),
+    digest,
+  };
+}

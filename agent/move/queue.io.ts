@@ -1,0 +1,53 @@
+import {execFile} from 'node:child_process';
+import {promisify} from 'node:util';
+import {MailherdError} from '../../base/errors.ts';
+import type {HostPorts} from './host-ports.ts';
+
+const run = promisify(execFile);
+
+interface QueuedMessage {
+  queue_name: string;
+  queue_id: string;
+  recipients: {address: string}[];
+}
+
+/**
+ * Postfix's queue of this host, by postqueue(1) `-j` (one JSON object a line). Opens every queue file: only for rare, explicit
+ * questions, never for sampling.
+ * @param isProbe true for recipients that the agent's own probes write to.
+ */
+export function postfixQueue(isProbe: (recipient: string) => boolean): HostPorts['queue'] {
+  async function list(): Promise<QueuedMessage[]> {
+    const text = await postqueue(['-j']);
+    return text
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => JSON.parse(line) as QueuedMessage)
+      .filter(({recipients}) => !recipients.every(({address}) => isProbe(address)));
+  }
+  return {
+    count: async () => (await list()).length,
+    async retry(users) {
+      const wanted = new Set(users);
+      const ids = (await list())
+        .filter(
+          ({queue_name, recipients}) => queue_name === 'deferred' && recipients.some(({address}) => wanted.has(address.toLowerCase())),
+        )
+        .map(({queue_id}) => queue_id);
+      for (const id of ids) await postqueue(['-i', id]);
+      return ids.length;
+    },
+  };
+}
+
+async function postqueue(args: string[]): Promise<string> {
+  try {
+    return (await run('postqueue', args, {maxBuffer: 512 * 1024 * 1024})).stdout;
+  } catch (cause) {
+    throw new MailherdError(
+      'COMMAND_FAILED',
+      {command: `postqueue ${args.join(' ')}`, reason: cause instanceof Error ? cause.message : ''},
+      {cause},
+    );
+  }
+}
