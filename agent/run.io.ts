@@ -20,7 +20,7 @@ import {Spool} from './report/spool.io.ts';
 import {openRouteTable, type RouteTable} from './route/table.io.ts';
 import {MailLog} from './sample/maillog.io.ts';
 
-const CONNECT_RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
+const RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
 
 /**
  * The agent of one host, put together; runs until `stop` aborts.
@@ -61,7 +61,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     connection = nc;
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
     outbox.connect(natsChannel(nc));
-    if (role !== 'control') routes = await startRouting(config, nc, log, signal);
+    if (role !== 'control') routes = await startRouting(config, nc, rng.fork('routes'), log, signal);
   });
   connected.catch(fail);
 
@@ -87,16 +87,25 @@ async function connect(config: AgentConfig, rng: Rng, log: Log, signal: AbortSig
     } catch (error) {
       if (error instanceof MailherdError && error.code === 'CONFIG_INVALID') throw error;
       log.error({err: error}, 'NATS refuses this agent; trying again');
-      await systemClock.sleep(rng.between(...CONNECT_RETRY_MS), signal);
+      await systemClock.sleep(rng.between(...RETRY_MS), signal);
     }
   }
   return null;
 }
 
-/** The route table of this host, from now on current. */
-async function startRouting(config: AgentConfig, nc: NatsConnection, log: Log, signal: AbortSignal): Promise<RouteTable> {
+/** The route table of this host, from now on current; tries until it can be opened, null once the signal aborts. */
+async function startRouting(config: AgentConfig, nc: NatsConnection, rng: Rng, log: Log, signal: AbortSignal): Promise<RouteTable | null> {
   const probeUser = config.role === 'backend' ? probeUserOf(config) : null;
-  return openRouteTable({path: config.routesDb, host: config.host, probeUser, nc, log, signal});
+  while (!signal.aborted) {
+    try {
+      return await openRouteTable({path: config.routesDb, host: config.host, probeUser, nc, log, signal});
+    } catch (error) {
+      // A host whose routes cannot be kept must still be seen.
+      log.error({err: error, path: config.routesDb}, 'the route table cannot be opened; trying again');
+      await systemClock.sleep(rng.between(...RETRY_MS), signal);
+    }
+  }
+  return null;
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */
