@@ -1,0 +1,99 @@
+import {randomUUID} from 'node:crypto';
+import {systemClock} from '../../base/clock.io.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Millis} from '../../base/units.ts';
+import type {Bucket} from '../../wire/bucket.io.ts';
+import type {Log} from '../../wire/log.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {HostRecord, MoveRecord, MoveRecord as MoveRecordSchema} from '../../wire/record.ts';
+import type {Route, Route as RouteSchema} from '../../wire/route.ts';
+import {userKey} from '../../wire/subjects.ts';
+import type {Commander} from '../command.io.ts';
+import {MoveEngine} from './engine.ts';
+import type {MovePorts} from './move-ports.ts';
+
+interface MoverOptions {
+  command: Commander;
+  routes: Bucket<typeof RouteSchema>;
+  moves: Bucket<typeof MoveRecordSchema>;
+  /** Present host records, for addresses and edges. */
+  hosts: () => readonly HostRecord[];
+  policy: () => Policy;
+  token: number;
+  /** Told of every step, for events. */
+  stepped: (record: MoveRecord, tookMs: Millis) => void;
+  log: Log;
+  /** Aborted when the lease is lost. */
+  signal: AbortSignal;
+}
+
+/**
+ * The engine on NATS: loads what predecessors left and goes on with it.
+ * @throws MailherdError NATS_DOWN when the store does not answer.
+ */
+export async function startMover(options: MoverOptions): Promise<MoveEngine> {
+  const {moves, policy, log, signal} = options;
+  const revisions = new Map<string, number>();
+  const found: MoveRecord[] = [];
+  for (const entry of await moves.entries()) {
+    revisions.set(entry.value.id, entry.revision);
+    found.push(entry.value);
+  }
+  const engine = new MoveEngine({ports: natsPorts(options, revisions), policy, newId: randomUUID, log, signal, found});
+  void engine.run();
+  return engine;
+}
+
+function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}: MoverOptions, revisions: Map<string, number>): MovePorts {
+  return {
+    clock: systemClock,
+    token: () => token,
+    command,
+    stepped,
+
+    async readRoute(user) {
+      const entry = await routes.get(userKey(user));
+      return entry === null ? null : {route: entry.value, revision: entry.revision, storedAtMs: entry.storedAtMs};
+    },
+
+    writeRoute: (route: Route, expected) => routes.update(userKey(route.user), route, expected),
+
+    async storeMove(record) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const known = revisions.get(record.id);
+          const revision = known === undefined ? await moves.create(record.id, record) : await moves.update(record.id, record, known);
+          revisions.set(record.id, revision);
+          return;
+        } catch (error) {
+          if (!(error instanceof MailherdError) || signal.aborted) throw error;
+          if (error.code === 'STORE_CONFLICT') {
+            if (attempt === 1 || !(await isStored(record))) throw error;
+            return;
+          }
+          log.warn({moveId: record.id, err: error}, 'the record of a move cannot be stored; trying again');
+          await systemClock.sleep(1_000, signal);
+        }
+      }
+    },
+
+    address(host) {
+      const record = hosts().find(known => known.host === host);
+      if (record === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
+      return record.address;
+    },
+
+    edges: () =>
+      hosts()
+        .filter(({role, stage}) => role === 'edge' && stage !== 'retired')
+        .map(({host}) => host),
+  };
+
+  /** A write whose acknowledgement was lost looks like a conflict when it is tried again. */
+  async function isStored(record: MoveRecord): Promise<boolean> {
+    const entry = await moves.get(record.id);
+    if (entry === null || JSON.stringify(entry.value) !== JSON.stringify(record)) return false;
+    revisions.set(record.id, entry.revision);
+    return true;
+  }
+}
