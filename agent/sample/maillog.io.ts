@@ -1,4 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process';
+import {existsSync} from 'node:fs';
 import {readFile, rename, writeFile} from 'node:fs/promises';
 import {createInterface} from 'node:readline';
 import Type from 'typebox';
@@ -15,6 +16,9 @@ const UNITS = ['postfix@-.service', 'postfix.service', 'dovecot.service'];
 const RETRY_MS_MIN = 1 * SECOND_MS;
 const RETRY_MS_MAX = 30 * SECOND_MS;
 const SAVE_EVERY_MS = MINUTE_MS;
+
+/** There while journald runs. Without it `journalctl --follow` waits in silence, which must not look like a quiet host. */
+const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 
 /** Where the reader stood and which sessions it knew, so that a restart neither misses nor repeats a line. */
 const Position = Type.Object({cursor: Type.String(), open: Type.Array(Type.Tuple([Type.String(), Type.String()]))});
@@ -34,6 +38,7 @@ interface FollowOptions {
   signal: AbortSignal;
   /** The program and its first arguments; tests put their own here. */
   journalctl?: readonly string[];
+  journalSocket?: string;
 }
 
 /** Follows the journal of Postfix and Dovecot through a `journalctl` child, for as long as the signal lasts. */
@@ -60,10 +65,13 @@ export class MailLog {
 
   /**
    * Figures since the last call.
-   * @throws MailherdError COMMAND_FAILED while the journal cannot be followed; what came before is then discarded.
+   * @throws MailherdError COMMAND_FAILED while there is no journal or it cannot be followed; what came before is then discarded.
    */
   async take(): Promise<MailFigures> {
     const figures = this.#tally.take();
+    const socket = this.#options.journalSocket ?? JOURNAL_SOCKET;
+    if (!existsSync(socket))
+      throw new MailherdError('COMMAND_FAILED', {command: 'journalctl', reason: `journald does not run: no ${socket}`});
     if (this.#child === null) throw new MailherdError('COMMAND_FAILED', {command: 'journalctl', reason: this.#failure});
     return figures;
   }

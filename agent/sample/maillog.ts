@@ -42,10 +42,13 @@ function milliseconds(seconds: string | undefined): Millis | undefined {
   return Number.isFinite(value) ? Math.round(value * 1000) : undefined;
 }
 
-/** 2.3 writes "Login:", 2.4 "Logged in:"; a proxy names the session when it begins to proxy. */
+/** 2.3 writes "Login:", 2.4 "Logged in:". */
 const LOGIN = /^imap-login: (?:Login|Logged in): user=<([^>]*)>.*?\bsession=<([^>]+)>/;
+/** On a proxy a session begins and ends with these; who closed it first is all that it knows. */
+const PROXIED =
+  /^imap-login: proxy\([^)]*\): (Started proxying|Disconnected by .*?)(?: to .*?)?(?: \(\d+s idle.*?\)|\([\d.]+ secs.*?\))?: user=<([^>]*)>.*?\bsession=<([^>]+)>/;
 const ENDED = /^imap\(([^)]*)\)<\d+>(?:<([^>]*)>)?: (.*)$/;
-const REFUSED = /^imap-login: (?:Disconnected|Login aborted): (Internal login failure)[^:]*: user=<([^>]*)>/;
+const REFUSED = /^imap-login: (?:Disconnected|Login aborted): .*?(internal (?:login )?failure)[^:]*: user=<([^>]*)>/i;
 /** Counters that follow the reason. */
 const STATISTICS = / in=\d+ out=\d+.*$/;
 
@@ -55,15 +58,22 @@ function parseDovecot(message: string): MailEvent | null {
   if (login !== null) return {kind: 'login', user: (login[1] ?? '').toLowerCase(), session: login[2] ?? ''};
   const ended = ENDED.exec(text);
   if (ended !== null) return parseEnd(ended[1] ?? '', ended[2], ended[3] ?? '');
+  const proxied = PROXIED.exec(text);
+  if (proxied !== null) return parseProxied(proxied[1] ?? '', (proxied[2] ?? '').toLowerCase(), proxied[3] ?? '');
   const refused = REFUSED.exec(text);
   if (refused !== null) return {kind: 'refused', user: (refused[2] ?? '').toLowerCase(), reason: refused[1] ?? ''};
   return null;
 }
 
+function parseProxied(reason: string, user: string, session: string): MailEvent | null {
+  if (reason === 'Started proxying') return {kind: 'login', user, session};
+  return {kind: 'ended', user, session, orderly: !LOST.test(reason), reason};
+}
+
 function parseEnd(user: string, session: string | undefined, text: string): MailEvent | null {
   const died = /^Fatal: master: service\(imap\): child \d+ (.*)$/.exec(text)?.[1];
   const left =
-    /^(?:Disconnected: )?((?:Logged out|Connection closed|Server shutting down|Kicked by admin|Inactivity|Disconnected|Too many).*)$/.exec(
+    /^(?:Disconnected: )?((?:Logged out|Connection closed|Server shutting down|User kicked|Kicked by admin|Inactivity|Disconnected|Too many).*)$/.exec(
       text,
     )?.[1];
   const reason = died ?? left?.replace(STATISTICS, '');
@@ -71,15 +81,20 @@ function parseEnd(user: string, session: string | undefined, text: string): Mail
   return {kind: 'ended', user: user.toLowerCase(), session: session ?? null, orderly: died === undefined && isOrderly(reason), reason};
 }
 
+/** What the network did, not the user. */
+const LOST = /timed out|reset by peer|Broken pipe|No route to host/i;
+/** What was under way when the connection closed: "(UID FETCH running for", "(While APPENDing:", "(While running APPEND command:". */
+const IN_COMMAND = /\((?!IDLE )[A-Z][A-Z ]* running for|\(While /;
+
 /**
  * Did the session end as a user or an administrator wanted it to? A client that just closes is orderly (most do), in IDLE
  * too; one that loses the connection while a command runs is not. Ended by the server: only what we or an administrator
  * ask for is orderly, and a client that was silent for half an hour (RFC 9051, 5.4).
  */
 function isOrderly(reason: string): boolean {
-  if (/^(?:Logged out|Server shutting down|Kicked by admin)/.test(reason)) return true;
-  if (/timed out|reset by peer|Broken pipe|No route to host/i.test(reason)) return false;
-  if (/^Connection closed/.test(reason)) return !/\((?!IDLE )[A-Z][A-Z ]* running for|\(While APPENDing/.test(reason);
+  if (/^(?:Logged out|Server shutting down|User kicked|Kicked by admin)/.test(reason)) return true;
+  if (LOST.test(reason)) return false;
+  if (/^Connection closed/.test(reason)) return !IN_COMMAND.test(reason);
   if (/^(?:Disconnected for inactivity|Inactivity)/.test(reason)) return !/reading our output/.test(reason);
   return false;
 }

@@ -40,6 +40,7 @@ const open = (program: string) =>
     log,
     signal: stop.signal,
     journalctl: [program],
+    journalSocket: folder,
   });
 
 test('sums up what the journal says, without probes, without lines it cannot use', async () => {
@@ -92,4 +93,14 @@ test('without a journal the figures are refused with the reason', async () => {
   await vi.waitFor(() =>
     expect(mailLog.take()).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {reason: expect.stringContaining('ENOENT')}}),
   );
+});
+
+test('a host without journald is not a quiet host', async () => {
+  const program = reader([]);
+  const options = {path: join(folder, 'position.json'), isProbe: () => false, log, signal: stop.signal, journalctl: [program]};
+  const mailLog = await MailLog.open({...options, journalSocket: join(folder, 'no-socket')});
+  await expect(mailLog.take()).rejects.toMatchObject({
+    code: 'COMMAND_FAILED',
+    detail: {reason: expect.stringContaining('journald does not run')},
+  });
 });

@@ -63,6 +63,7 @@ test.each([
   ['Disconnected: Logged out', true],
   ['Logged out', true],
   ['Disconnected: Server shutting down.', true],
+  ['Disconnected: User kicked', true],
   ['Disconnected: Kicked by admin', true],
   ['Disconnected: Connection closed (SELECT finished 0.002 secs ago)', true],
   ['Connection closed (No commands sent)', true],
@@ -83,6 +84,7 @@ test.each([
   ],
   ['Disconnected: Connection closed (UID FETCH running for 0.001 secs, state=wait-output)', false],
   ['Disconnected: Connection closed (While APPENDing: 1 msgs, 0 secs, 3/100000 bytes)', false],
+  ['Disconnected: Connection closed (While running APPEND command: 1 msgs, 1 secs, 3/100000 bytes)', false],
   ['Disconnected: Disconnected for inactivity in reading our output (FETCH running for 600 secs)', false],
 ])('an end: %s is orderly: %s', (reason, orderly) => {
   const event = parseMailLine('dovecot', `imap(Ada@example.org)<27632><Vm8DSQJhPJd/AAAB>: ${reason} ${STATISTICS}`);
@@ -100,8 +102,42 @@ test('a process that was killed took its user out', () => {
   });
 });
 
-test('a right password without a session, when the process limit is reached', () => {
-  const line =
-    'imap-login: Disconnected: Internal login failure (pid=27852 id=1): user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<kU3xSwJh0Lh/AAAB>';
-  expect(parseMailLine('dovecot', line)).toEqual({kind: 'refused', user: 'ada@example.org', reason: 'Internal login failure'});
+test.each([
+  'Disconnected: Internal login failure (pid=27852 id=1): user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<kU3xSwJh0Lh/AAAB>',
+  'Login aborted: Internal login failure (pid=7522 id=1) (internal failure, 1/1 successful auths in 10 secs) (internal_failure): user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<WU/G9AJhVoN/AAAB>',
+  'Disconnected: Connection closed (internal failure, 1 successful auths): user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<iqm18AJhvKJ/AAAB>',
+])('a right password without a session: %s', line => {
+  expect(parseMailLine('dovecot', `imap-login: ${line}`)).toMatchObject({kind: 'refused', user: 'ada@example.org'});
+});
+
+const PROXY = 'imap-login: proxy(ada@example.org,10.77.0.11:143):';
+const WHO = 'user=<ada@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<Ezp78AJhcI9/AAAB>';
+
+test.each([['<10.77.0.11> (0.017 secs)'], ['remote host (12.039 secs, 2 reconnects)']])('a proxied login, to %s', target => {
+  expect(parseMailLine('dovecot', `${PROXY} Started proxying to ${target}: ${WHO}`)).toEqual({
+    kind: 'login',
+    user: 'ada@example.org',
+    session: 'Ezp78AJhcI9/AAAB',
+  });
+});
+
+test.each([
+  ['Disconnected by client (0s idle, in=216, out=823)', true],
+  ['Disconnected by server (0s idle, in=227, out=887)', true],
+  ['Disconnected by proxy: Kicked by admin', true],
+  ['Disconnected by client: read(size=992) failed: Connection reset by peer (0s idle, in=214, out=823)', false],
+  ['Disconnected by client: Connection reset by peer (0s idle, in=237, out=36819+4096, client output blocked)', false],
+  ['Disconnected by server: read(size=980) failed: Connection timed out (0s idle, in=214, out=823)', false],
+])('a proxied end: %s is orderly: %s', (text, orderly) => {
+  expect(parseMailLine('dovecot', `${PROXY} ${text}: ${WHO}`)).toMatchObject({
+    kind: 'ended',
+    user: 'ada@example.org',
+    session: 'Ezp78AJhcI9/AAAB',
+    orderly,
+  });
+});
+
+test('a proxy that tries again has not lost anybody yet', () => {
+  const line = `${PROXY} Disconnected by server: Connection closed (state=login/id, duration=10s) - reconnecting (attempt #1): ${WHO}`;
+  expect(parseMailLine('dovecot', line.replace('imap-login: ', 'imap-login: Warning: '))).toBeNull();
 });
