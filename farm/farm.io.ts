@@ -1,15 +1,15 @@
 import {existsSync} from 'node:fs';
 import {readdir, rm} from 'node:fs/promises';
 import {seedRoutes} from './host/routes-seed.io.ts';
-import {ensureFaultLibrary} from './image/fault-library.io.ts';
 import {ensureImage} from './image/build.io.ts';
+import {ensureFaultLibrary} from './image/fault-library.io.ts';
 import type {HostSpec, Layout} from './layout.ts';
-import {fillHost} from './mail/fill.io.ts';
 import {boot, isRunning, powerOff} from './machine/boot.io.ts';
 import {ensureBridge, raiseLimits, removeBridge, restoreLimits} from './machine/bridge.io.ts';
-import {installHost} from './machine/install.io.ts';
-import {discardRoot} from './machine/root.io.ts';
+import {installHost, noteInstalled} from './machine/install.io.ts';
+import {discardRoot, mountRoot} from './machine/root.io.ts';
 import {changeState, isAlive, readState} from './machine/state.io.ts';
+import {fillHost} from './mail/fill.io.ts';
 import {hostPaths, type Paths} from './paths.ts';
 import {ensureSecrets} from './secrets.io.ts';
 
@@ -39,23 +39,36 @@ export async function up(farm: Farm): Promise<void> {
   await Promise.all(wanted.map(spec => bringUp(farm, spec)));
 }
 
-/** Installs and boots one host, unless it runs. */
+/** Boots one host unless it runs; installs it first when it is not installed yet. */
 export async function bringUp(farm: Farm, spec: HostSpec): Promise<void> {
   const {paths, layout, say} = farm;
   if (await isRunning(paths, spec.name)) return;
   await powerOff(paths, spec.name);
   const startedMs = performance.now();
+  const installed = (await readState(paths)).installed[spec.name];
+  if (installed === undefined) await installAndFill(farm, spec);
+  else await mountRoot(hostPaths(paths, spec.name));
+  const installedMs = performance.now();
+  const release = installed?.release ?? spec.release;
+  const machine = await boot(paths, layout, {...spec, release});
+  say(`${spec.name}: installed in ${Math.round(installedMs - startedMs)} ms, up after ${machine.bootMs} ms (${release}, ${spec.address})`);
+}
+
+async function installAndFill({paths, layout, say}: Farm, spec: HostSpec): Promise<void> {
   await installHost(paths, layout, spec, null, say);
   if (spec.role !== 'control') await seedRoutes(hostPaths(paths, spec.name).root, layout, spec.name);
   if (spec.role === 'backend' && !spec.isSpare) await fillHost(paths, layout, spec.name, FILL_SEED);
-  const installedMs = performance.now();
-  const machine = await boot(paths, layout, spec);
-  say(`${spec.name}: installed in ${Math.round(installedMs - startedMs)} ms, up after ${machine.bootMs} ms (${spec.release}, ${spec.address})`);
+  await noteInstalled(paths, spec);
 }
 
 /** Ends everything the farm has running and removes everything of it but the cache; also what an interrupted run left. */
 export async function down({paths, layout, say}: Farm): Promise<void> {
-  const state = await readState(paths);
+  const state = await readState(paths).catch(async error => {
+    // What was running is then found by its root, its mounts and its groups.
+    say(`farm: the state file is not readable and is left out: ${error instanceof Error ? error.message : String(error)}`);
+    await rm(paths.state, {force: true});
+    return readState(paths);
+  });
   for (const [name, mark] of Object.entries(state.helpers)) {
     if (!isAlive(mark)) continue;
     process.kill(mark.pid, 'SIGTERM');

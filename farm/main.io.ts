@@ -1,8 +1,12 @@
+import Table from 'cli-table3';
 import {Command} from 'commander';
 import {MailherdError} from '../base/errors.ts';
 import {down, type Farm, prepare, up} from './farm.io.ts';
+import {startFault, stopFaults} from './fault/act.io.ts';
+import {FAULTS, type FaultName, isFaultName} from './fault/catalog.ts';
 import {LAYOUT} from './layout.ts';
 import {shellIn} from './machine/enter.io.ts';
+import {readState} from './machine/state.io.ts';
 import {farmPaths} from './paths.ts';
 
 const farm: Farm = {
@@ -11,11 +15,22 @@ const farm: Farm = {
   say: line => process.stderr.write(`${line}\n`),
 };
 
-const program = new Command('farm').description('a miniature mail farm on this machine: real hosts, real mail, real faults').enablePositionalOptions();
+const program = new Command('farm')
+  .description('a miniature mail farm on this machine: real hosts, real mail, real faults')
+  .enablePositionalOptions();
 
-program.command('prepare').description('build what the cache has not: images, fault library').action(() => prepare(farm));
-program.command('up').description('bring up the farm; hosts that run are left alone').action(() => up(farm));
-program.command('down').description('end and remove everything of the farm; the cache of images stays').action(() => down(farm));
+program
+  .command('prepare')
+  .description('build what the cache has not: images, fault library')
+  .action(() => prepare(farm));
+program
+  .command('up')
+  .description('bring up the farm; hosts that run are left alone')
+  .action(() => up(farm));
+program
+  .command('down')
+  .description('end and remove everything of the farm; the cache of images stays')
+  .action(() => down(farm));
 program
   .command('shell <host> [command...]')
   .description('a shell, or a command, inside a host')
@@ -23,6 +38,43 @@ program
   .action(async (host: string, command: string[]) => {
     process.exitCode = await shellIn(farm.paths, host, command);
   });
+
+const fault = program.command('fault').description('make a host go wrong, from inside, and right again');
+fault.command('list').description('faults there are, and those that are on').action(listFaults);
+fault
+  .command('start <fault> <hosts> [value]')
+  .description('start a fault on hosts (be4,be5), or change its strength')
+  .action(async (name: string, hosts: string, value?: string) => {
+    const known = faultName(name);
+    for (const host of hosts.split(',')) {
+      await startFault(farm.paths, farm.layout, known, host, value);
+      farm.say(`${host}: ${name} is on`);
+    }
+  });
+fault
+  .command('stop [fault] [host]')
+  .description('stop a fault on a host; all of it, or all there are, when none is named')
+  .action(async (name?: string, host?: string) => {
+    const stopped = await stopFaults(farm.paths, farm.layout, name === undefined ? null : faultName(name), host ?? null);
+    for (const line of stopped) farm.say(`${line} is off`);
+  });
+
+function faultName(name: string): FaultName {
+  if (isFaultName(name)) return name;
+  throw new MailherdError('INPUT_INVALID', {what: 'fault', value: name, reason: `one of ${Object.keys(FAULTS).join(', ')}`});
+}
+
+async function listFaults(): Promise<void> {
+  const table = new Table({head: ['fault', 'value', 'what it does'], style: {head: []}});
+  for (const [name, info] of Object.entries(FAULTS)) {
+    table.push([name, info.value === null ? '' : `${info.value.name} (${info.value.unit}), ${info.value.fallback}`, info.summary]);
+  }
+  process.stdout.write(`${table.toString()}\n`);
+  const {faults} = await readState(farm.paths);
+  for (const [host, on] of Object.entries(faults)) {
+    for (const [name, value] of Object.entries(on)) process.stdout.write(`on now: ${name} ${value} at ${host}\n`);
+  }
+}
 
 try {
   await program.parseAsync();

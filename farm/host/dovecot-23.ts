@@ -134,16 +134,17 @@ userdb {
 }
 
 function sql(queries: string): HostFile {
-  return {...file('/etc/dovecot/routes-sql.conf.ext', `driver = sqlite\nconnect = ${ROUTES_DB}\n${queries}`), mode: 0o640, group: 'dovecot'};
+  return {
+    ...file('/etc/dovecot/routes-sql.conf.ext', `driver = sqlite\nconnect = ${ROUTES_DB}\n${queries}`),
+    mode: 0o640,
+    group: 'dovecot',
+  };
 }
 
 /** Configuration of Dovecot 2.3 (Debian 12). @param doveadmPassword what backends show each other for a copy over TCP. */
 export function dovecot23Files(layout: Layout, spec: HostSpec, doveadmPassword: string): HostFile[] {
   if (spec.role === 'edge') {
-    return [
-      file('/etc/dovecot/dovecot.conf', edge(layout)),
-      sql(`password_query = ${edgePassdb(WORDS, {imap: 143, sieve: 4190})}\n`),
-    ];
+    return [file('/etc/dovecot/dovecot.conf', edge(layout)), sql(`password_query = ${edgePassdb(WORDS, {imap: 143, sieve: 4190})}\n`)];
   }
   return [
     file('/etc/dovecot/dovecot.conf', backend(layout)),

@@ -47,7 +47,14 @@ export async function installFiles(root: string, owners: Owners, files: readonly
 }
 
 /** Makes a directory that belongs to `owner`. */
-export async function installDirectory(root: string, owners: Owners, path: string, mode: number, owner: string, group: string): Promise<void> {
+export async function installDirectory(
+  root: string,
+  owners: Owners,
+  path: string,
+  mode: number,
+  owner: string,
+  group: string,
+): Promise<void> {
   await mkdir(`${root}${path}`, {recursive: true});
   await giveTo(owners, `${root}${path}`, owner, group);
   await chmod(`${root}${path}`, mode);

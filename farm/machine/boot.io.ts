@@ -39,7 +39,7 @@ export async function boot(paths: Paths, layout: Layout, spec: HostSpec): Promis
     if (init === null && (!isAlive(nspawn) || performance.now() > deadlineMs)) throw bootFailed(at, spec, 'its systemd did not start');
     if (init === null) await sleep(20);
   }
-  const machine: MachineState = {release: spec.release, nspawn, init, bootedAtMs: Date.now(), bootMs: 0};
+  const machine: MachineState = {nspawn, init, bootedAtMs: Date.now(), bootMs: 0};
   await changeState(paths, state => {
     state.machines[spec.name] = machine;
   });
@@ -129,13 +129,15 @@ export async function isRunning(paths: Paths, host: string): Promise<boolean> {
 
 /**
  * Cuts the power of a host: SIGKILL to its systemd ends every process in it at once, nothing is flushed or closed in order.
- * Also ends a machine of an earlier, interrupted run that no state file knows, found by its root. Fine when there is none.
+ * Also ends a machine of an earlier, interrupted run that no state file knows, found by its root and its
+ * group. Fine when there is none.
  */
 export async function powerOff(paths: Paths, host: string): Promise<void> {
   const at = hostPaths(paths, host);
   const known = (await readState(paths)).machines[host];
-  const marks = [known?.init, known?.nspawn, ...strays(at)].filter(mark => mark !== undefined && mark !== null);
-  if (processesOf(host).length > 0) freeze(host, false);
+  const grouped = processesOf(host);
+  const marks = [known?.init, known?.nspawn, ...strays(at), ...grouped.map(markOf)].filter(mark => mark !== undefined && mark !== null);
+  if (grouped.length > 0) freeze(host, false);
   for (const mark of marks) if (isAlive(mark)) process.kill(mark.pid, 'SIGKILL');
   for (let waited = 0; marks.some(isAlive) || processesOf(host).length > 0; waited += 20) {
     if (waited > 10_000) throw new MailherdError('COMMAND_FAILED', {command: `power off ${host}`, reason: 'its processes do not end'});

@@ -18,7 +18,8 @@ export async function ensureBridge(layout: Layout): Promise<void> {
   const address = `${layout.machineAddress}${prefix}`;
   if (!existsSync(`/sys/class/net/${layout.bridge}`)) {
     const taken = await run(['ip', '-o', '-4', 'route', 'show', layout.network]);
-    if (taken.trim() !== '') throw new MailherdError('CONFIG_INVALID', {reason: `network ${layout.network} is in use on this machine: ${taken.trim()}`});
+    if (taken.trim() !== '')
+      throw new MailherdError('CONFIG_INVALID', {reason: `network ${layout.network} is in use on this machine: ${taken.trim()}`});
     await run(['ip', 'link', 'add', layout.bridge, 'type', 'bridge']);
   }
   await run(['ip', 'address', 'replace', address, 'dev', layout.bridge]);

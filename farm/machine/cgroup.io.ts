@@ -2,7 +2,8 @@ import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSy
 
 /**
  * Control groups of the farm's hosts on this machine: one group a host, in which its whole tree of processes is born.
- * Machines differ: version 1 with one hierarchy a controller (cgroups(7)), or version 2 with one for all.
+ * Machines differ: version 1 with one hierarchy a controller (cgroups(7)), or version 2 with one for all. A host's systemd makes
+ * its own groups below the version 2 one; without a group for each host they would all make them in the same place.
  */
 const ROOT = '/sys/fs/cgroup';
 const PARENT = 'mailherd-farm';
@@ -18,7 +19,9 @@ function directory(controller: Controller, host: string): string {
 }
 
 function directories(host: string): string[] {
-  return isUnified() ? [directory('cpu', host)] : V1_CONTROLLERS.map(controller => directory(controller, host));
+  if (isUnified()) return [directory('cpu', host)];
+  const hybrid = existsSync(`${ROOT}/unified/cgroup.procs`) ? [`${ROOT}/unified/${PARENT}/${host}`] : [];
+  return [...V1_CONTROLLERS.map(controller => directory(controller, host)), ...hybrid];
 }
 
 /** Makes the groups of a host. @returns the files into which a process writes its pid to be born there. */

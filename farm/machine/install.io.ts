@@ -4,12 +4,13 @@ import {mailHostFiles} from '../host/files.ts';
 import {enableUnits, installDirectory, installFiles, readOwners} from '../host/install.io.ts';
 import {openNats} from '../host/nats.ts';
 import {FAULT_LIBRARY, services, systemFiles} from '../host/system.ts';
-import {ensureFaultLibrary} from '../image/fault-library.io.ts';
 import {ensureImage} from '../image/build.io.ts';
+import {ensureFaultLibrary} from '../image/fault-library.io.ts';
 import type {HostSpec, Layout} from '../layout.ts';
 import {hostPaths, type Paths} from '../paths.ts';
 import {identityOf, passwordFile} from '../secrets.io.ts';
 import {makeRoot} from './root.io.ts';
+import {changeState} from './state.io.ts';
 
 /**
  * Installs a host from nothing, as a data centre's installer would: what was on it is gone afterwards, its identity is put back.
@@ -24,6 +25,9 @@ export async function installHost(
 ): Promise<void> {
   const image = await ensureImage(paths, spec.release, say);
   const {root} = hostPaths(paths, spec.name);
+  await changeState(paths, state => {
+    delete state.installed[spec.name];
+  });
   await makeRoot(hostPaths(paths, spec.name), software === null ? [image] : [software, image]);
   const owners = await readOwners(root);
   const machineId = randomBytes(16).toString('hex');
@@ -39,4 +43,11 @@ export async function installHost(
     await installDirectory(root, owners, '/var/lib/mailherd/routes', 0o2770, 'postfix', 'dovecot');
   }
   await enableUnits(root, services(spec, software !== null));
+}
+
+/** Notes that a host is complete: from now on it is booted again, not installed again. */
+export async function noteInstalled(paths: Paths, spec: HostSpec): Promise<void> {
+  await changeState(paths, state => {
+    state.installed[spec.name] = {release: spec.release};
+  });
 }

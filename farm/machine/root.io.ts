@@ -26,7 +26,16 @@ export async function makeRoot(at: HostPaths, lowers: readonly string[]): Promis
   await writeFile(`${at.dir}/lowers.json`, JSON.stringify(lowers));
   await writeFile(at.storeImage, '');
   await truncate(at.storeImage, STORE_BYTES);
-  await run(['mkfs.ext4', '-q', '-F', '-m', '0', '-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=5000:5000', at.storeImage]);
+  await run([
+    'mkfs.ext4',
+    '-q',
+    '-F',
+    '-m',
+    '0',
+    '-E',
+    'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=5000:5000',
+    at.storeImage,
+  ]);
   await mountRoot(at);
   await rm(`${at.store}/lost+found`, {recursive: true, force: true});
 }

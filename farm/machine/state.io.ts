@@ -13,8 +13,9 @@ export const ProcessMark = Type.Object({
 });
 export type ProcessMark = Type.Static<typeof ProcessMark>;
 
+const Release = Type.Union([Type.Literal('bookworm'), Type.Literal('trixie')]);
+
 export const MachineState = Type.Object({
-  release: Type.Union([Type.Literal('bookworm'), Type.Literal('trixie')]),
   nspawn: ProcessMark,
   /** The machine's own process 1. */
   init: ProcessMark,
@@ -26,8 +27,12 @@ export type MachineState = Type.Static<typeof MachineState>;
 export const FarmState = Type.Object({
   v: Type.Literal(1),
   machines: Type.Record(Type.String(), MachineState),
+  /** What hosts are installed with; a host that is off keeps its entry, and its disks. */
+  installed: Type.Record(Type.String(), Type.Object({release: Release})),
   /** Other processes the farm started: traffic, provisioner. */
   helpers: Type.Record(Type.String(), ProcessMark),
+  /** Faults that are on: host -> fault -> strength. */
+  faults: Type.Record(Type.String(), Type.Record(Type.String(), Type.String())),
   /** Kernel settings raised for the farm, with the value they had. */
   sysctls: Type.Record(Type.String(), Type.String()),
   /** The .deb the hosts were installed with; null = without the project's software. */
@@ -35,7 +40,7 @@ export const FarmState = Type.Object({
 });
 export type FarmState = Type.Static<typeof FarmState>;
 
-const EMPTY: FarmState = {v: 1, machines: {}, helpers: {}, sysctls: {}, software: null};
+const EMPTY: FarmState = {v: 1, machines: {}, installed: {}, helpers: {}, faults: {}, sysctls: {}, software: null};
 
 /** What the farm has running, empty when there is none. @throws MailherdError INPUT_INVALID when the file was damaged. */
 export async function readState(paths: Paths): Promise<FarmState> {

@@ -3,7 +3,7 @@ import {seededRng} from '../../base/random.ts';
 import {type Layout, type UserSpec, users} from '../layout.ts';
 import {hostPaths, type Paths} from '../paths.ts';
 import {type CorpusMessage, readCorpus} from './corpus.io.ts';
-import {maildirName, planMailbox, type PlannedFolder, SIEVE_SCRIPT} from './mailbox-plan.ts';
+import {maildirName, type PlannedFolder, planMailbox, SIEVE_SCRIPT} from './mailbox-plan.ts';
 
 const VMAIL = 5_000;
 const CORPUS_COUNT = 2_000;

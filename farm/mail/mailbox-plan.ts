@@ -18,7 +18,16 @@ export interface PlannedFolder {
 }
 
 /** Folders as people have them: nested ones, a space, other alphabets, characters IMAP must escape, and an empty one. */
-const FOLDERS = ['INBOX', 'Sent', 'Archive/2002', 'Archive/2002/Summer Party', 'Entwürfe & Ideen', 'Проекты/Сервер', 'Lists', 'Empty'] as const;
+const FOLDERS = [
+  'INBOX',
+  'Sent',
+  'Archive/2002',
+  'Archive/2002/Summer Party',
+  'Entwürfe & Ideen',
+  'Проекты/Сервер',
+  'Lists',
+  'Empty',
+] as const;
 
 /** Where the Sieve script files what is marked for it. */
 export const SIEVE_FOLDER = 'Lists/Filed';
