@@ -11,6 +11,10 @@ import {connectNats} from '../wire/nats.io.ts';
 import {inboxPrefix} from '../wire/subjects.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
+import {doveadmStore} from './move/doveadm.io.ts';
+import {openMoveMemory} from './move/memory.io.ts';
+import {postfixQueue} from './move/queue.io.ts';
+import {serveCommands} from './move/serve.io.ts';
 import {startProbes} from './probe/run.io.ts';
 import {natsChannel} from './report/channel.io.ts';
 import {nextGeneration} from './report/generation.io.ts';
@@ -61,7 +65,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     connection = nc;
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
     outbox.connect(natsChannel(nc));
-    if (role !== 'control') routes = await startRouting(config, nc, rng.fork('routes'), log, signal);
+    if (role !== 'control') routes = await startServing(config, nc, rng.fork('serving'), log, signal);
   });
   connected.catch(fail);
 
@@ -93,15 +97,23 @@ async function connect(config: AgentConfig, rng: Rng, log: Log, signal: AbortSig
   return null;
 }
 
-/** The route table of this host, from now on current; tries until it can be opened, null once the signal aborts. */
-async function startRouting(config: AgentConfig, nc: NatsConnection, rng: Rng, log: Log, signal: AbortSignal): Promise<RouteTable | null> {
-  const probeUser = config.role === 'backend' ? probeUserOf(config) : null;
+/**
+ * Keeps the route table current and answers the coordinator's commands, from now on; tries until both can begin, null once the
+ * signal aborts.
+ */
+async function startServing(config: AgentConfig, nc: NatsConnection, rng: Rng, log: Log, signal: AbortSignal): Promise<RouteTable | null> {
+  const {host, role, mail, stateDir} = config;
+  const probeUser = role === 'backend' ? probeUserOf(config) : null;
   while (!signal.aborted) {
     try {
-      return await openRouteTable({path: config.routesDb, host: config.host, probeUser, nc, log, signal});
+      const memory = openMoveMemory(stateDir);
+      const routes = await openRouteTable({path: config.routesDb, host, probeUser, nc, log, signal});
+      const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
+      serveCommands({nc, ports: {host, clock: systemClock, store, routes, memory, queue: postfixQueue(isProbeUser)}, log, signal});
+      return routes;
     } catch (error) {
-      // A host whose routes cannot be kept must still be seen.
-      log.error({err: error, path: config.routesDb}, 'the route table cannot be opened; trying again');
+      // A host whose routes or moves cannot be kept must still be seen.
+      log.error({err: error}, 'routes and moves cannot be served; trying again');
       await systemClock.sleep(rng.between(...RETRY_MS), signal);
     }
   }
