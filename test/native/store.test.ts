@@ -38,7 +38,8 @@ const ROOT_MOUNT = '27 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw';
 test('the disk of the longest mount that holds the path, not its partition', async () => {
   disk('sda', '8:0', 'sda1', '8:1');
   disk('nvme0n1', '259:0', 'nvme0n1p1', '259:1');
-  mounts(ROOT_MOUNT, '30 27 259:1 / /data rw,noatime - xfs /dev/nvme0n1p1 rw', '31 27 8:0 / /data/vmailer rw - ext4 /dev/sda rw');
+  // not in the order of their length: a mount moved by pivot_root comes last
+  mounts('30 27 259:1 / /data rw,noatime - xfs /dev/nvme0n1p1 rw', '31 27 8:0 / /data/vmailer rw - ext4 /dev/sda rw', ROOT_MOUNT);
   expect((await readStore('/data/vmail', root)).disk).toBe('nvme0n1');
   expect((await readStore('/var', root)).disk).toBe('sda');
 });
