@@ -1,0 +1,57 @@
+import type {Instant} from '../base/units.ts';
+import type {HostRecord, MoveRecord, PlannedMove} from '../wire/record.ts';
+import type {HostReport} from '../wire/report.ts';
+
+/** One host as the leader sees it. */
+export interface FleetHost {
+  record: HostRecord;
+  /** Reports of the present agent generation, oldest first; bounded by fold(). */
+  reports: HostReport[];
+  /** When the newest report reached us (the NATS server's timestamp), or null while none has. */
+  receivedAtMs: Instant | null;
+  /** The newest report's identity. */
+  highest: {generation: number; sequence: number} | null;
+  /** When the first report of the present generation was sampled, by the host's clock. */
+  generationSinceMs: Instant | null;
+}
+
+/** Where a user lives, void flips resolved. */
+export interface FleetRoute {
+  host: string;
+  generation: number;
+  /** The move that has locked the mailbox. */
+  moveId: string | null;
+}
+
+/** The whole farm as one leader pictures it: the only input of judgment, decision and planning. Owned and changed by the loop. */
+export interface Fleet {
+  hosts: Map<string, FleetHost>;
+  routes: Map<string, FleetRoute>;
+  /** Sizes as last listed; a user that is missing here has an unknown size, not an empty mailbox. */
+  mailboxes: Map<string, {bytes: number; messages: number}>;
+  moves: readonly MoveRecord[];
+  /** Planned and not begun. */
+  waiting: readonly PlannedMove[];
+}
+
+/** A farm of which nothing is known yet. */
+export function emptyFleet(): Fleet {
+  return {hosts: new Map(), routes: new Map(), mailboxes: new Map(), moves: [], waiting: []};
+}
+
+/** A host of which only the record is known. */
+export function fleetHost(record: HostRecord): FleetHost {
+  return {record, reports: [], receivedAtMs: null, highest: null, generationSinceMs: null};
+}
+
+/** Mailboxes whose route names each host; hosts without any are present with 0. */
+export function usersByHost(fleet: Fleet): Map<string, number> {
+  const counts = new Map<string, number>([...fleet.hosts.keys()].map(host => [host, 0]));
+  for (const {host} of fleet.routes.values()) counts.set(host, (counts.get(host) ?? 0) + 1);
+  return counts;
+}
+
+/** Labels of the newest report, else those the record kept. */
+export function labelsOf(host: FleetHost): HostRecord['labels'] {
+  return host.reports.at(-1)?.labels ?? host.record.labels;
+}

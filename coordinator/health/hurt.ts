@@ -1,0 +1,26 @@
+import type {Instant} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {Hurt} from '../../wire/record.ts';
+import {type Fleet, usersByHost} from '../fleet.ts';
+import {type HostSlis, SLI_TABLE} from './sli.ts';
+
+/**
+ * How many customers feel something now: on each backend with an SLI above its floor, its active users (when it reports them,
+ * else all that live there), of all users of the farm.
+ */
+export function hurtOf(fleet: Fleet, slis: readonly HostSlis[], judge: Policy['judge'], nowMs: Instant): Hurt {
+  const routed = usersByHost(fleet);
+  const byHost: Record<string, number> = {};
+  let usersHurt = 0;
+  for (const own of slis) {
+    if (own.role !== 'backend' || (own.state !== 'measured' && own.state !== 'IDLE')) continue;
+    if (!SLI_TABLE.some(({sli}) => (own.values[sli] ?? 0) > judge.floors[sli])) continue;
+    const live = routed.get(own.host) ?? 0;
+    const hurt = Math.min(live, own.activeUsers ?? live);
+    if (hurt === 0) continue;
+    byHost[own.host] = hurt;
+    usersHurt += hurt;
+  }
+  const users = fleet.routes.size;
+  return {atMs: nowMs, users, usersHurt, share: users === 0 ? 0 : usersHurt / users, byHost};
+}

@@ -1,0 +1,66 @@
+import type {Instant, Millis} from '../../base/units.ts';
+import type {HostReport} from '../../wire/report.ts';
+import type {Fleet, FleetHost} from '../fleet.ts';
+
+/** Reports sampled this long before the newest one are forgotten. */
+export const KEEP_MS: Millis = 15 * 60_000;
+/** At most so many reports of one host, however short its interval. */
+export const KEEP_MAX = 256;
+/** A report may claim to be sampled this much after it arrived: clocks of two hosts differ. */
+export const SKEW_MS_MAX: Millis = 60_000;
+
+export type FoldRefusal = 'HOST_UNKNOWN' | 'ROLE_DIFFERS' | 'FROM_THE_FUTURE' | 'OLD_GENERATION' | 'DUPLICATE' | 'TOO_OLD';
+export interface Folded {
+  accepted: boolean;
+  /** null when accepted. */
+  reason: FoldRefusal | null;
+}
+
+/**
+ * Takes one report into the picture. Reports may come twice and in any order: the picture ends the same. A report of a newer
+ * generation drops those of the older one.
+ * @param receivedAtMs the NATS server's timestamp of the report.
+ * @param subjectHost host named by the subject, which the server's permissions vouch for; a report of another name is refused.
+ */
+export function fold(fleet: Fleet, report: HostReport, receivedAtMs: Instant, subjectHost: string = report.host): Folded {
+  const host = fleet.hosts.get(subjectHost);
+  if (host === undefined || report.host !== subjectHost) return refused('HOST_UNKNOWN');
+  if (host.record.role !== report.role) return refused('ROLE_DIFFERS');
+  if (report.sampledAtMs > receivedAtMs + SKEW_MS_MAX) return refused('FROM_THE_FUTURE');
+  const {highest} = host;
+  if (highest !== null && report.generation < highest.generation) return refused('OLD_GENERATION');
+  if (highest === null || report.generation > highest.generation) {
+    host.reports = [report];
+    host.highest = {generation: report.generation, sequence: report.sequence};
+    host.receivedAtMs = receivedAtMs;
+    host.generationSinceMs = report.sampledAtMs;
+    return {accepted: true, reason: null};
+  }
+  const reason = insert(host, report);
+  if (reason !== null) return refused(reason);
+  host.generationSinceMs = Math.min(host.generationSinceMs ?? report.sampledAtMs, report.sampledAtMs);
+  if (report.sequence > highest.sequence) {
+    host.highest = {generation: report.generation, sequence: report.sequence};
+    host.receivedAtMs = receivedAtMs;
+  }
+  return {accepted: true, reason: null};
+}
+
+function insert(host: FleetHost, report: HostReport): FoldRefusal | null {
+  const {reports} = host;
+  const after = reports.findLastIndex(known => known.sequence <= report.sequence);
+  if (after >= 0 && reports[after]?.sequence === report.sequence) return 'DUPLICATE';
+  const isOldest = after < 0;
+  if (isOldest && reports.length >= KEEP_MAX) return 'TOO_OLD';
+  const newest = reports.at(-1);
+  if (newest !== undefined && report.sequence < newest.sequence && report.sampledAtMs < newest.sampledAtMs - KEEP_MS) return 'TOO_OLD';
+  reports.splice(after + 1, 0, report);
+  const last = reports.at(-1) ?? report;
+  const kept = reports.filter(known => known === last || known.sampledAtMs >= last.sampledAtMs - KEEP_MS);
+  host.reports = kept.slice(-KEEP_MAX);
+  return null;
+}
+
+function refused(reason: FoldRefusal): Folded {
+  return {accepted: false, reason};
+}
