@@ -8,6 +8,7 @@ import {LAYOUT} from './layout.ts';
 import {shellIn} from './machine/enter.io.ts';
 import {readState} from './machine/state.io.ts';
 import {farmPaths} from './paths.ts';
+import {addTrafficCommands} from './traffic/commands.io.ts';
 
 const farm: Farm = {
   paths: farmPaths(process.env),
@@ -38,6 +39,8 @@ program
   .action(async (host: string, command: string[]) => {
     process.exitCode = await shellIn(farm.paths, host, command);
   });
+
+addTrafficCommands(program, farm);
 
 const fault = program.command('fault').description('make a host go wrong, from inside, and right again');
 fault.command('list').description('faults there are, and those that are on').action(listFaults);
