@@ -3,7 +3,7 @@ import {createHash} from 'node:crypto';
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {packageVersion} from '../base/version.io.ts';
-import {type Build, SHIPPED, stageBinaries, stageCode, stageDebian, stageModules} from './stage.io.ts';
+import {type Build, checkStage, SHIPPED, stageBinaries, stageCode, stageDebian, stageModules} from './stage.io.ts';
 
 const ARCHES: Readonly<Record<string, string>> = {x64: 'amd64', arm64: 'arm64'};
 
@@ -35,6 +35,7 @@ function main(args: readonly string[]): string {
     timed('compile', () => stageCode(build));
     timed('modules', () => stageModules(build));
     timed('binaries', () => stageBinaries(build));
+    timed('check', () => checkStage(build));
     timed('control', () => stageDebian(build));
     timed('package', () => execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z3', '--build', stage, temporary], {stdio: 'pipe'}));
     rmSync(stamp, {force: true});

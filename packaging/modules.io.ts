@@ -1,5 +1,5 @@
 import {cpSync, existsSync, readFileSync} from 'node:fs';
-import {basename, join} from 'node:path';
+import {basename, dirname, join} from 'node:path';
 
 interface LockEntry {
   dev?: boolean;
@@ -10,8 +10,9 @@ interface LockEntry {
 
 /** Not needed when it runs: the runtime goes to its own place, the headers of the addon were used when it was compiled. */
 const NOT_SHIPPED = [/^node_modules\/node-linux-/, /^node_modules\/node-addon-api$/];
-const NOT_SHIPPED_FILES =
-  /\.(?:[cm]?ts|map|md|markdown|flow|tsbuildinfo|ya?ml)$|^(?:\.github|\.bin|test|tests|__tests__|benchmarks?|examples?|docs?)$|^\.(?!\.)/i;
+const NOT_SHIPPED_FILES = /\.(?:[cm]?ts|map|md|markdown|flow|tsbuildinfo)$|^\./i;
+/** Of a module's top only: deeper down a `doc` is code. */
+const NOT_SHIPPED_FOLDERS = /^(?:test|tests|__tests__|benchmarks?|examples?|docs?)$/i;
 const LICENCE = /^(?:licen[cs]e|notice|copying)/i;
 
 /**
@@ -41,5 +42,6 @@ function isShipped(file: string, module: string): boolean {
   const name = basename(file);
   // Nested modules have lock entries of their own.
   if (name === 'node_modules') return false;
+  if (dirname(file) === module && NOT_SHIPPED_FOLDERS.test(name)) return false;
   return LICENCE.test(name) || !NOT_SHIPPED_FILES.test(name);
 }

@@ -78,6 +78,24 @@ export function stageBinaries({root, stage, nodeArch}: Build): void {
   copy(join(node, 'LICENSE'), join(stage, 'usr/share/doc/mailherd/node.LICENSE'), 0o644);
 }
 
+/**
+ * Starts what was staged with the staged runtime, so that a module that is missing is missed here.
+ * @throws when a part cannot be loaded.
+ */
+export function checkStage({stage, isStrict}: Build): void {
+  const target = join(stage, LIB);
+  const parts = ['native/binding.js', 'agent/main.io.js', 'coordinator/main.io.js'].filter(
+    part => isStrict || existsSync(join(target, part)),
+  );
+  const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).hostFields();`;
+  for (const args of [
+    ['--input-type=module', '-e', load],
+    ['cli/main.io.js', '--help'],
+  ]) {
+    execFileSync(join(target, 'bin/node'), args, {cwd: target, stdio: ['ignore', 'ignore', 'inherit'], timeout: 30_000});
+  }
+}
+
 /** Wrapper, units, examples, maintainer scripts, control file. Comes last: the control file tells the size of all. */
 export function stageDebian({root, stage, version, arch}: Build): void {
   const own = join(root, 'packaging');
