@@ -1,0 +1,199 @@
+import type {Instant, Millis} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {CohortVerdict, Decision, HostStage, Verdict, Veto} from '../../wire/record.ts';
+import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
+import {MAILHERD} from '../host/life.ts';
+import {releaseFor} from '../host/release.ts';
+import {isUnderWay} from '../move/budget.ts';
+import {openTargets, placingOf} from '../plan/filter.ts';
+import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
+
+/** A host whose moves failed is given this long before it is decided again. */
+const RETRY_MS: Millis = 60_000;
+/** A rebalance that would move fewer mailboxes off the fullest host than this is not worth it. */
+const SURPLUS_MIN = 2;
+
+/** Stages in which a host holds or may hold mailboxes. */
+const IN_SERVICE: ReadonlySet<HostStage> = new Set(['probation', 'active', 'suspect', 'draining']);
+/** Stages that life lets an evacuation begin or go on. */
+const LEAVING: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe']);
+
+interface Case {
+  fleet: Fleet;
+  verdicts: readonly Verdict[];
+  cohorts: readonly CohortVerdict[];
+  policy: Policy;
+  nowMs: Instant;
+  users: ReadonlyMap<string, number>;
+  general: Veto[];
+}
+
+/**
+ * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
+ * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
+ */
+export function decide(
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+  nowMs: Instant,
+): Decision[] {
+  const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
+  const general = generalVetoes(
+    policy,
+    backends.map(({kind}) => kind),
+  );
+  const on: Case = {fleet, verdicts, cohorts, policy, nowMs, users: usersByHost(fleet), general};
+  const explained = new Map(cohorts.filter(cohort => cohort.explained).flatMap(cohort => cohort.sick.map(host => [host, cohort] as const)));
+  const blamed = new Set(cohorts.filter(cohort => cohort.explained).flatMap(({members}) => members));
+  const unexplained = backends.filter(verdict => !blamed.has(verdict.host) && isIll(verdict, policy, nowMs));
+  const isTooMany = unexplained.length >= UNEXPLAINED_MIN && unexplained.length > UNEXPLAINED_SHARE_MAX * backends.length;
+  const tooMany: Veto[] = isTooMany
+    ? [{code: 'TOO_MANY_UNEXPLAINED', detail: {hosts: unexplained.map(({host}) => host), backends: backends.length}}]
+    : [];
+  return [
+    ...pages(on, unexplained, isTooMany),
+    ...watches(on),
+    ...cordons(on, backends, blamed, explained, tooMany),
+    ...evacuations(on, backends, explained, tooMany),
+    ...reinstalls(on),
+    ...rebalances(on, tooMany),
+  ];
+}
+
+/** Sick, or suspect for as long as it takes to be called sick: peers that are as bad keep a host from that. */
+function isIll({kind, sinceMs, because}: Verdict, policy: Policy, nowMs: Instant): boolean {
+  return kind === 'sick' || (kind === 'suspect' && because !== 'RECOVERING' && nowMs - sinceMs >= policy.judge.sickDwellMs);
+}
+
+function pages(on: Case, unexplained: readonly Verdict[], isTooMany: boolean): Decision[] {
+  const paged: Decision[] = [];
+  const page = (host: string | null, because: string, evidence: Verdict['evidence']): void => {
+    paged.push({kind: 'page', host, atMs: on.nowMs, because, evidence, vetoes: [], mode: 'on'});
+  };
+  const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
+  if (isTooMany) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
+  if (on.general.some(({code}) => code === 'MONITOR_SUSPECT')) page(null, 'MONITOR_SUSPECT', []);
+  else for (const {host, kind} of on.verdicts) if (kind === 'silent') page(host, 'SILENT', []);
+  return paged;
+}
+
+function watches({verdicts, nowMs}: Case): Decision[] {
+  return verdicts
+    .filter(({kind}) => kind === 'suspect')
+    .map(({host, because, evidence}) => ({kind: 'watch', host, atMs: nowMs, because, evidence, vetoes: [], mode: 'on'}));
+}
+
+/** No new mailbox for sick hosts, nor for those that share what made others sick. */
+function cordons(
+  on: Case,
+  backends: readonly Verdict[],
+  blamed: ReadonlySet<string>,
+  explained: ReadonlyMap<string, CohortVerdict>,
+  tooMany: Veto[],
+): Decision[] {
+  const mode = on.policy.modes.cordon;
+  if (mode === 'off') return [];
+  return backends.flatMap(({host, kind, evidence}): Decision[] => {
+    const isBlamed = blamed.has(host);
+    if ((!isBlamed && kind !== 'sick') || on.fleet.hosts.get(host)?.record.cordon !== null) return [];
+    const because = isBlamed && !explained.has(host) ? 'SHARES_SICK_COHORT' : reasonOf(host, explained);
+    const vetoes = isBlamed ? on.general : [...on.general, ...tooMany];
+    return [{kind: 'cordon', host, atMs: on.nowMs, because, evidence, vetoes, mode}];
+  });
+}
+
+function evacuations(on: Case, backends: readonly Verdict[], explained: ReadonlyMap<string, CohortVerdict>, tooMany: Veto[]): Decision[] {
+  const mode = on.policy.modes.evacuate;
+  if (mode === 'off') return [];
+  // A sick host that recovers shows no evidence any more: it is not emptied now, and not called healthy yet.
+  const due = backends.filter(({host, kind, evidence}) => {
+    return mayEvacuate(on, host) && ((kind === 'sick' && evidence.length > 0) || isLeftOver(on, host));
+  });
+  if (due.length === 0) return [];
+  const {fleet, verdicts, cohorts, policy, nowMs} = on;
+  const fits = evacuationVetoes(
+    due.map(({host}) => host),
+    fleet,
+    verdicts,
+    cohorts,
+    policy,
+  );
+  return due.map(({host, kind, evidence}) => {
+    const isCounted = kind === 'sick' && !explained.has(host);
+    const vetoes = [...on.general, ...(isCounted ? tooMany : []), ...fits];
+    const because = kind === 'sick' ? reasonOf(host, explained) : 'STILL_HOLDS_MAILBOXES';
+    return {kind: 'evacuate', host, atMs: nowMs, because, evidence, vetoes, mode};
+  });
+}
+
+/** Neither empty, nor being emptied, nor just tried in vain. */
+function mayEvacuate({fleet, users, nowMs}: Case, host: string): boolean {
+  if ((users.get(host) ?? 0) === 0) return false;
+  if (fleet.waiting.some(({source}) => source === host)) return false;
+  const isBusy = fleet.moves.some(move => move.source === host && isUnderWay(move));
+  const isFresh = fleet.moves.some(
+    ({source, step, updatedAtMs}) => source === host && step === 'backedOut' && nowMs - updatedAtMs < RETRY_MS,
+  );
+  return !isBusy && !isFresh;
+}
+
+/** Draining, with mailboxes that no move works on: unplaced at first, or their moves backed out. */
+function isLeftOver({fleet}: Case, host: string): boolean {
+  return fleet.hosts.get(host)?.record.stage === 'draining';
+}
+
+/** Hosts emptied by us, before the release was known to be the cause: now it is. */
+function reinstalls({fleet, cohorts, policy, nowMs, general}: Case): Decision[] {
+  const mode = policy.modes.reinstall;
+  if (mode === 'off') return [];
+  return [...fleet.hosts.values()].flatMap(({record}): Decision[] => {
+    if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
+    const host = fleet.hosts.get(record.host);
+    const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(record.host));
+    const release = releaseFor(record.host, cohorts, name => {
+      const other = fleet.hosts.get(name);
+      return other === undefined ? null : labelsOf(other);
+    });
+    if (host === undefined || cohort === undefined || release === null) return [];
+    return [
+      {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
+    ];
+  });
+}
+
+/** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */
+function rebalances(on: Case, tooMany: Veto[]): Decision[] {
+  const {fleet, verdicts, cohorts, policy, nowMs, users, general} = on;
+  const mode = policy.modes.rebalance;
+  if (mode === 'off' || fleet.waiting.length > 0 || fleet.moves.some(isUnderWay)) return [];
+  for (const {record} of fleet.hosts.values()) {
+    if (record.role === 'backend' && ['draining', 'reinstalling', 'probation'].includes(record.stage)) return [];
+  }
+  if (verdicts.some(({host, kind}) => kind === 'sick' && (users.get(host) ?? 0) > 0)) return [];
+  if (fleet.moves.some(({step, updatedAtMs}) => step === 'backedOut' && nowMs - updatedAtMs < RETRY_MS)) return [];
+  const counts = openTargets(placingOf(fleet, verdicts, cohorts, policy)).map(host => users.get(host) ?? 0);
+  if (counts.length < 2) return [];
+  const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+  const most = Math.max(...counts);
+  if (most <= policy.place.imbalanceMax * mean || most - mean < SURPLUS_MIN) return [];
+  const note = `fullest of ${counts.length} hosts against their mean`;
+  const evidence = [{sli: 'mailboxes', unit: 'mailboxes', value: most, baseline: mean, ratio: mean === 0 ? null : most / mean, note}];
+  return [{kind: 'rebalance', host: null, atMs: nowMs, because: 'IMBALANCE', evidence, vetoes: [...general, ...tooMany], mode}];
+}
+
+function reasonOf(host: string, explained: ReadonlyMap<string, CohortVerdict>): string {
+  const cohort = explained.get(host);
+  return cohort === undefined ? 'SICK_ALONE' : describe(cohort);
+}
+
+/** e.g. SICK_COHORT os=debian-13 */
+function describe({labels}: CohortVerdict): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return `SICK_COHORT ${pairs.join(' ')}`;
+}
+
+function isBackendInService(host: FleetHost | undefined): boolean {
+  return host !== undefined && host.record.role === 'backend' && IN_SERVICE.has(host.record.stage);
+}

@@ -1,0 +1,48 @@
+import type {Instant} from '../base/units.ts';
+import type {Policy} from '../wire/policy.ts';
+import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
+import {decide} from './decision/decide.ts';
+import {type Fleet, labelsOf} from './fleet.ts';
+import {type CohortMemory, findCohorts} from './health/cohort.ts';
+import {hurtOf} from './health/hurt.ts';
+import {type JudgeMemory, judgeHost} from './health/judge.ts';
+import {type HostSlis, measure} from './health/sli.ts';
+
+/** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
+export interface FlowMemory {
+  hosts: Readonly<Record<string, JudgeMemory>>;
+  cohorts: CohortMemory;
+}
+
+export interface FlowOutcome {
+  memory: FlowMemory;
+  slis: HostSlis[];
+  verdicts: Verdict[];
+  cohorts: CohortVerdict[];
+  hurt: Hurt;
+  decisions: Decision[];
+}
+
+export function emptyMemory(): FlowMemory {
+  return {hosts: {}, cohorts: {}};
+}
+
+/**
+ * READ FIRST: how Mailherd thinks, once a round. Reports are already folded into the fleet; what follows a decision (plan, move,
+ * verify, flip, retain, purge, and a host's life) is carried out elsewhere, from these decisions.
+ */
+export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: Instant): FlowOutcome {
+  const hosts = [...fleet.hosts.values()].sort((a, b) => (a.record.host < b.record.host ? -1 : 1));
+  const slis = hosts.map(host => measure(host, policy.judge, nowMs));
+  const judged = slis.map(own => judgeHost(own, slis, memory.hosts[own.host] ?? null, policy.judge, nowMs));
+  const verdicts = judged.map(({verdict}) => verdict);
+  const subjects = hosts.flatMap((host, index) => {
+    const verdict = verdicts[index];
+    return host.record.role !== 'backend' || verdict === undefined ? [] : [{host: host.record.host, labels: labelsOf(host), verdict}];
+  });
+  const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
+  const hurt = hurtOf(fleet, slis, policy.judge, nowMs);
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs);
+  const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
+  return {memory: {hosts: hostMemory, cohorts: cohortMemory}, slis, verdicts, cohorts, hurt, decisions};
+}

@@ -1,0 +1,157 @@
+import {MailherdError} from '../../base/errors.ts';
+import type {Instant} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {CohortVerdict, Plan, PlannedMove, Verdict} from '../../wire/record.ts';
+import type {Fleet} from '../fleet.ts';
+import {movingUsers} from './capacity.ts';
+import {openTargets, type Placing, placingOf, whyNotHere} from './filter.ts';
+import {book, choose} from './place.ts';
+
+/** Names and place of the new plan in the line of plans. */
+export interface PlanIds {
+  planId: string;
+  /** That of the parent + 1. */
+  generation: number;
+  parent: string | null;
+  nowMs: Instant;
+}
+
+/**
+ * Every mailbox off these hosts: the largest first, spread over all hosts that may take it. Mailboxes already on their way are left
+ * to their moves.
+ * @returns a plan; what has no place is in `unplaced` with a code. The same input gives the same plan.
+ * @throws MailherdError HOST_UNKNOWN.
+ */
+export function planEvacuation(
+  hosts: readonly string[],
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+  ids: PlanIds,
+  because: string,
+): Plan {
+  for (const host of hosts) if (!fleet.hosts.has(host)) throw new MailherdError('HOST_UNKNOWN', {host});
+  const placing = placingOf(fleet, verdicts, cohorts, policy, hosts);
+  const moving = movingUsers(fleet);
+  const leaving = new Set(hosts);
+  const users = [...fleet.routes].filter(([user, {host}]) => leaving.has(host) && !moving.has(user)).map(([user]) => user);
+  return {...header('evacuate', ids, because), ...placeAll(users, placing, because)};
+}
+
+/**
+ * Evens out the number of mailboxes of the hosts that may take some: from those above the mean to those below it, and no more. Small
+ * and large ones move alike, so that bytes follow.
+ */
+export function planRebalance(
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+  ids: PlanIds,
+  because: string,
+): Plan {
+  const placing = placingOf(fleet, verdicts, cohorts, policy);
+  const targets = openTargets(placing);
+  const moving = movingUsers(fleet);
+  const usersOf = (host: string): number => placing.rooms.get(host)?.users ?? 0;
+  const mean = targets.reduce((sum, host) => sum + usersOf(host), 0) / Math.max(1, targets.length);
+  const moves: PlannedMove[] = [];
+  const here = new Map<string, string[]>(targets.map(host => [host, []]));
+  for (const [user, {host}] of fleet.routes) if (!moving.has(user)) here.get(host)?.push(user);
+  for (const source of [...targets].sort((a, b) => usersOf(b) - usersOf(a) || order(a, b))) {
+    const movable = largestFirst(
+      (here.get(source) ?? []).map(({user}) => user),
+      placing,
+    );
+    const surplus = usersOf(source) - Math.ceil(mean);
+    for (const user of crossSection(movable, surplus)) {
+      const below = targets.filter(host => usersOf(host) + 1 <= Math.ceil(mean) && usersOf(host) + 1 < usersOf(source));
+      const found = choose(user, below, placing);
+      if ('why' in found) continue;
+      const planned = {user, source, target: found.host, bytes: placing.sizeOf(user), why: because};
+      book(planned, placing);
+      moves.push(planned);
+    }
+  }
+  return {...header('rebalance', ids, because), moves, unplaced: []};
+}
+
+/**
+ * One mailbox, to `target` or to where it fits best.
+ * @returns a plan with one move, or with the reason under `unplaced`.
+ * @throws MailherdError USER_UNKNOWN, HOST_UNKNOWN, MOVE_IN_PROGRESS.
+ */
+export function planSingle(
+  user: string,
+  target: string | null,
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+  ids: PlanIds,
+  because: string,
+): Plan {
+  const route = fleet.routes.get(user);
+  if (route === undefined) throw new MailherdError('USER_UNKNOWN', {user});
+  if (target !== null && !fleet.hosts.has(target)) throw new MailherdError('HOST_UNKNOWN', {host: target});
+  if (route.moveId !== null || movingUsers(fleet).has(user)) throw new MailherdError('MOVE_IN_PROGRESS', {user});
+  const placing = placingOf(fleet, verdicts, cohorts, policy);
+  const head = header('single', ids, because);
+  if (target === null) return {...head, ...placeAll([user], placing, because)};
+  const bytes = placing.sizeOf(user);
+  const why = whyNotHere(user, target, placing);
+  if (why !== null) return {...head, moves: [], unplaced: [{user, source: route.host, bytes, code: why}]};
+  return {...head, moves: [{user, source: route.host, target, bytes, why: because}], unplaced: []};
+}
+
+/** Where a new mailbox goes, or null when no host takes one. */
+export function placeNew(
+  user: string,
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+): string | null {
+  const placing = placingOf(fleet, verdicts, cohorts, policy);
+  const found = choose(user, openTargets(placing), placing);
+  return 'host' in found ? found.host : null;
+}
+
+function placeAll(users: readonly string[], placing: Placing, because: string): Pick<Plan, 'moves' | 'unplaced'> {
+  const targets = openTargets(placing);
+  const moves: PlannedMove[] = [];
+  const unplaced: Plan['unplaced'] = [];
+  for (const user of largestFirst(users, placing)) {
+    const source = placing.fleet.routes.get(user)?.host;
+    if (source === undefined) continue;
+    const bytes = placing.sizeOf(user);
+    const found = choose(user, targets, placing);
+    if ('why' in found) {
+      unplaced.push({user, source, bytes, code: found.why});
+      continue;
+    }
+    const planned = {user, source, target: found.host, bytes, why: because};
+    book(planned, placing);
+    moves.push(planned);
+  }
+  return {moves, unplaced};
+}
+
+function header(kind: Plan['kind'], {planId, generation, parent, nowMs}: PlanIds, because: string): Omit<Plan, 'moves' | 'unplaced'> {
+  return {v: 1, id: planId, parent, generation, createdAtMs: nowMs, kind, because};
+}
+
+function largestFirst(users: readonly string[], placing: Placing): string[] {
+  return [...users].sort((a, b) => placing.sizeOf(b) - placing.sizeOf(a) || order(a, b));
+}
+
+/** `count` of the items, evenly from the whole list. */
+function crossSection(items: readonly string[], count: number): string[] {
+  const wanted = Math.max(0, Math.min(items.length, count));
+  return Array.from({length: wanted}, (_, index) => items[Math.floor(((index + 0.5) * items.length) / wanted)] as string);
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,70 @@
+import type {Bytes} from '../../base/units.ts';
+import {MIB} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import {type Fleet, usersByHost} from '../fleet.ts';
+import {isUnderWay} from '../move/budget.ts';
+
+/** What a host will hold once everything that runs or waits has arrived. Changed while a plan is built. */
+export interface Room {
+  users: number;
+  /** Sum of the mailboxes that live here, the retained copies of others not counted. */
+  bytes: Bytes;
+  /** What may still be placed here: free space less the reserve and less what is on its way; null when the host told no space. */
+  freeBytes: Bytes | null;
+}
+
+/** For a farm that has not listed a single mailbox yet. */
+const SIZE_UNKNOWN_BYTES: Bytes = 16 * MIB;
+
+/** Size of a mailbox; one that was never listed counts as the mean of those that were. */
+export function mailboxBytes(fleet: Fleet): (user: string) => Bytes {
+  let sum = 0;
+  for (const {bytes} of fleet.mailboxes.values()) sum += bytes;
+  const mean = fleet.mailboxes.size === 0 ? SIZE_UNKNOWN_BYTES : Math.ceil(sum / fleet.mailboxes.size);
+  return user => fleet.mailboxes.get(user)?.bytes ?? mean;
+}
+
+/**
+ * Room of every host with running and waiting moves counted at both ends. Space is counted as used until it is seen free: a source
+ * keeps its copy until the purge, and a running move is counted in full on top of what it has already copied.
+ */
+export function roomsOf(fleet: Fleet, policy: Policy): Map<string, Room> {
+  const sizeOf = mailboxBytes(fleet);
+  const users = usersByHost(fleet);
+  const rooms = new Map<string, Room>();
+  for (const [host, {reports}] of fleet.hosts) {
+    const store = reports.findLast(({mailStore}) => mailStore !== null)?.mailStore ?? null;
+    const freeBytes = store === null ? null : Math.floor(store.freeBytes - policy.place.reserveShare * store.totalBytes);
+    rooms.set(host, {users: users.get(host) ?? 0, bytes: 0, freeBytes});
+  }
+  for (const [user, {host}] of fleet.routes) {
+    const room = rooms.get(host);
+    if (room !== undefined) room.bytes += sizeOf(user);
+  }
+  for (const {user, source, target, bytes} of coming(fleet)) {
+    const isThere = fleet.routes.get(user)?.host === target;
+    const into = rooms.get(target);
+    const from = rooms.get(source);
+    if (into?.freeBytes !== undefined && into.freeBytes !== null) into.freeBytes -= bytes;
+    if (isThere) continue;
+    if (into !== undefined) {
+      into.users++;
+      into.bytes += bytes;
+    }
+    if (from !== undefined) {
+      from.users--;
+      from.bytes -= bytes;
+    }
+  }
+  return rooms;
+}
+
+/** Running moves that will reach their target, and waiting ones. */
+function coming(fleet: Fleet): {user: string; source: string; target: string; bytes: Bytes}[] {
+  return [...fleet.moves.filter(move => isUnderWay(move) && move.step !== 'backingOut'), ...fleet.waiting];
+}
+
+/** Users whose mailbox moves or waits to. */
+export function movingUsers(fleet: Fleet): Set<string> {
+  return new Set([...fleet.moves.filter(isUnderWay), ...fleet.waiting].map(({user}) => user));
+}

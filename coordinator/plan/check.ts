@@ -1,0 +1,86 @@
+import type {Policy} from '../../wire/policy.ts';
+import type {CohortVerdict, Plan, Verdict} from '../../wire/record.ts';
+import type {Fleet} from '../fleet.ts';
+
+/** A rule that a plan breaks. */
+export interface Breach {
+  rule: string;
+  detail: Record<string, unknown>;
+}
+
+/** Steps at which a move still brings its mailbox to its target. */
+const COMING: ReadonlySet<string> = new Set(['reserving', 'copying', 'holding', 'finalizing', 'verifying', 'flipping', 'adopting']);
+
+/**
+ * Reads a plan as a stranger would. On purpose it shares no code with the builder: an error in one shows in the other.
+ * @returns all breaches; an empty list lets the plan be stored and carried out.
+ */
+export function checkPlan(
+  plan: Plan,
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+): Breach[] {
+  const breaches = [...checkUsers(plan, fleet)];
+  const sources = new Set([...plan.moves, ...plan.unplaced].map(({source}) => source));
+  for (const target of new Set(plan.moves.map(move => move.target))) {
+    const rule = targetRule(target, fleet, verdicts, cohorts);
+    if (rule !== null) breaches.push({rule, detail: {target}});
+    if (plan.kind === 'evacuate' && sources.has(target)) breaches.push({rule: 'TARGET_IS_EMPTIED', detail: {target}});
+  }
+  breaches.push(...checkSpace(plan, fleet, policy));
+  if (plan.parent !== null && plan.generation < 1) {
+    breaches.push({rule: 'GENERATION', detail: {generation: plan.generation, parent: plan.parent}});
+  }
+  return breaches;
+}
+
+function checkUsers(plan: Plan, fleet: Fleet): Breach[] {
+  const breaches: Breach[] = [];
+  const named = new Set<string>();
+  const busy = new Map<string, string>();
+  for (const {user, step} of fleet.moves) if (COMING.has(step) || step === 'backingOut') busy.set(user, step);
+  for (const {user} of fleet.waiting) busy.set(user, 'waiting');
+  const left = new Set(fleet.moves.filter(({step}) => step === 'retained').map(({user, source}) => JSON.stringify([user, source])));
+  for (const {user, source} of [...plan.moves, ...plan.unplaced]) {
+    if (named.has(user)) breaches.push({rule: 'USER_TWICE', detail: {user}});
+    named.add(user);
+    const host = fleet.routes.get(user)?.host ?? null;
+    if (host !== source) breaches.push({rule: 'NOT_AT_SOURCE', detail: {user, source, host}});
+    if (busy.has(user)) breaches.push({rule: 'USER_MOVING', detail: {user, step: busy.get(user)}});
+  }
+  for (const {user, source, target} of plan.moves) {
+    if (source === target) breaches.push({rule: 'TO_ITSELF', detail: {user, target}});
+    if (left.has(JSON.stringify([user, target]))) breaches.push({rule: 'COPY_RETAINED', detail: {user, target}});
+  }
+  return breaches;
+}
+
+function targetRule(target: string, fleet: Fleet, verdicts: readonly Verdict[], cohorts: readonly CohortVerdict[]): string | null {
+  const host = fleet.hosts.get(target);
+  if (host === undefined) return 'TARGET_UNKNOWN';
+  if (host.record.role !== 'backend') return 'TARGET_NO_BACKEND';
+  if (host.record.stage !== 'active') return 'TARGET_NOT_ACTIVE';
+  if (host.record.cordon !== null) return 'TARGET_CORDONED';
+  const kind = verdicts.find(verdict => verdict.host === target)?.kind;
+  if (kind !== 'healthy' && kind !== 'unknown') return 'TARGET_NOT_WELL';
+  return cohorts.some(({explained, members}) => explained && members.includes(target)) ? 'TARGET_IN_SICK_COHORT' : null;
+}
+
+function checkSpace(plan: Plan, fleet: Fleet, policy: Policy): Breach[] {
+  const needs = new Map<string, number>();
+  const need = (host: string, bytes: number): void => void needs.set(host, (needs.get(host) ?? 0) + bytes);
+  for (const {target, bytes} of plan.moves) need(target, bytes);
+  const planned = new Set(needs.keys());
+  for (const {target, bytes, step} of fleet.moves) if (COMING.has(step)) need(target, bytes);
+  for (const {target, bytes} of fleet.waiting) need(target, bytes);
+  const breaches: Breach[] = [];
+  for (const target of planned) {
+    const store = fleet.hosts.get(target)?.reports.findLast(({mailStore}) => mailStore !== null)?.mailStore;
+    const roomBytes = store === undefined || store === null ? 0 : store.freeBytes - policy.place.reserveShare * store.totalBytes;
+    const neededBytes = needs.get(target) ?? 0;
+    if (neededBytes > roomBytes) breaches.push({rule: 'SPACE', detail: {target, neededBytes, roomBytes}});
+  }
+  return breaches;
+}

@@ -1,0 +1,101 @@
+import type {Bytes} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {CohortVerdict, Verdict, VerdictKind} from '../../wire/record.ts';
+import type {Fleet} from '../fleet.ts';
+import {mailboxBytes, type Room, roomsOf} from './capacity.ts';
+
+export type WhyNot =
+  | 'SELF'
+  | 'HOST_UNKNOWN'
+  | 'ROLE'
+  | 'STAGE'
+  | 'CORDONED'
+  | 'SILENT'
+  | 'SICK'
+  | 'SUSPECT'
+  | 'SICK_COHORT'
+  | 'RETAINED'
+  | 'SPACE';
+
+/** Everything the choice of a target looks at, gathered once for a plan. */
+export interface Placing {
+  fleet: Fleet;
+  rooms: Map<string, Room>;
+  sizeOf: (user: string) => Bytes;
+  kinds: ReadonlyMap<string, VerdictKind>;
+  /** Hosts that share the label which explains sick hosts. */
+  blamed: ReadonlySet<string>;
+  /** Hosts that the plan empties. */
+  leaving: ReadonlySet<string>;
+  /** `host user` of copies that earlier moves left. */
+  retained: ReadonlySet<string>;
+}
+
+/** @param leaving hosts that the plan empties: they take nothing, even if they are well. */
+export function placingOf(
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+  leaving: readonly string[] = [],
+): Placing {
+  return {
+    fleet,
+    rooms: roomsOf(fleet, policy),
+    sizeOf: mailboxBytes(fleet),
+    kinds: new Map(verdicts.map(({host, kind}) => [host, kind])),
+    blamed: new Set(cohorts.filter(({explained}) => explained).flatMap(({members}) => members)),
+    leaving: new Set(leaving),
+    retained: new Set(fleet.moves.filter(({step}) => step === 'retained').map(({source, user}) => `${source} ${user}`)),
+  };
+}
+
+/** Why a host takes no mailbox at all, or null when it may; SPACE here means that it is full or told no space. */
+export function whyNoTarget(host: string, placing: Placing): WhyNot | null {
+  const record = placing.fleet.hosts.get(host)?.record;
+  if (record === undefined) return 'HOST_UNKNOWN';
+  if (placing.leaving.has(host)) return 'SELF';
+  if (record.role !== 'backend') return 'ROLE';
+  if (record.stage !== 'active') return 'STAGE';
+  if (record.cordon !== null) return 'CORDONED';
+  switch (placing.kinds.get(host)) {
+    case undefined:
+    case 'silent':
+      return 'SILENT';
+    case 'sick':
+      return 'SICK';
+    case 'suspect':
+      return 'SUSPECT';
+    case 'healthy':
+    case 'unknown':
+      if (placing.blamed.has(host)) return 'SICK_COHORT';
+      return (placing.rooms.get(host)?.freeBytes ?? 0) <= 0 ? 'SPACE' : null;
+  }
+}
+
+/** Why this mailbox cannot go to this host, or null when it can. */
+export function whyNotHere(user: string, host: string, placing: Placing): WhyNot | null {
+  if (placing.fleet.routes.get(user)?.host === host) return 'SELF';
+  const why = whyNoTarget(host, placing);
+  if (why !== null) return why;
+  if (placing.retained.has(`${host} ${user}`)) return 'RETAINED';
+  const freeBytes = placing.rooms.get(host)?.freeBytes ?? null;
+  return freeBytes === null || freeBytes < placing.sizeOf(user) ? 'SPACE' : null;
+}
+
+/** The answer to "why not that host", for people. */
+export function whyNot(
+  user: string,
+  host: string,
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+): WhyNot | null {
+  return whyNotHere(user, host, placingOf(fleet, verdicts, cohorts, policy));
+}
+
+/** Hosts that take mailboxes at present, by name. */
+export function openTargets(placing: Placing): string[] {
+  return [...placing.fleet.hosts.keys()].filter(host => whyNoTarget(host, placing) === null).sort();
+}
