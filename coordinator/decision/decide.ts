@@ -10,8 +10,8 @@ import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX}
 
 /** A host whose moves failed is given this long before it is decided again. */
 const RETRY_MS: Millis = 60_000;
-/** A rebalance that would move fewer mailboxes off the fullest host than this is not worth it. */
-const SURPLUS_MIN = 2;
+/** Hosts whose numbers of mailboxes differ by less cannot be made more even. */
+const DIFFERENCE_MIN = 2;
 
 /** Stages in which a host holds or may hold mailboxes. */
 const IN_SERVICE: ReadonlySet<HostStage> = new Set(['probation', 'active', 'suspect', 'draining']);
@@ -177,8 +177,12 @@ function rebalances(on: Case, tooMany: Veto[]): Decision[] {
   if (counts.length < 2) return [];
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
   const most = Math.max(...counts);
-  if (most <= policy.place.imbalanceMax * mean || most - mean < SURPLUS_MIN) return [];
-  const note = `fullest of ${counts.length} hosts against their mean`;
+  const least = Math.min(...counts);
+  const {imbalanceMax} = policy.place;
+  // Among many hosts an empty one hardly lowers the mean: the emptiest counts as the fullest does.
+  const isUneven = most > imbalanceMax * mean || least * imbalanceMax < mean;
+  if (!isUneven || most - least < DIFFERENCE_MIN) return [];
+  const note = `fullest of ${counts.length} hosts against their mean; the emptiest has ${least}`;
   const evidence = [{sli: 'mailboxes', unit: 'mailboxes', value: most, baseline: mean, ratio: mean === 0 ? null : most / mean, note}];
   return [{kind: 'rebalance', host: null, atMs: nowMs, because: 'IMBALANCE', evidence, vetoes: [...general, ...tooMany], mode}];
 }

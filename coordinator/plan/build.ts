@@ -60,13 +60,10 @@ export function planRebalance(
   const here = new Map<string, string[]>(targets.map(host => [host, []]));
   for (const [user, {host}] of fleet.routes) if (!moving.has(user)) here.get(host)?.push(user);
   for (const source of [...targets].sort((a, b) => usersOf(b) - usersOf(a) || order(a, b))) {
-    const movable = largestFirst(
-      (here.get(source) ?? []).map(({user}) => user),
-      placing,
-    );
-    const surplus = usersOf(source) - Math.ceil(mean);
+    const movable = largestFirst(here.get(source) ?? [], placing);
+    const surplus = usersOf(source) - Math.floor(mean);
     for (const user of crossSection(movable, surplus)) {
-      const below = targets.filter(host => usersOf(host) + 1 <= Math.ceil(mean) && usersOf(host) + 1 < usersOf(source));
+      const below = targets.filter(host => usersOf(host) < Math.ceil(mean) && usersOf(host) + 1 < usersOf(source));
       const found = choose(user, below, placing);
       if ('why' in found) continue;
       const planned = {user, source, target: found.host, bytes: placing.sizeOf(user), why: because};

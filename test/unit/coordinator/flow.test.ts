@@ -1,0 +1,183 @@
+import {expect, test} from 'vitest';
+import type {FlowOutcome} from '../../../coordinator/flow.ts';
+import {Farm, fiveHosts, IDLE, moveOf, NEW, OLD, recordOf, SICK} from './fleet-builder.ts';
+
+const kinds = ({verdicts}: FlowOutcome): Record<string, string> => Object.fromEntries(verdicts.map(({host, kind}) => [host, kind]));
+const decided = ({decisions}: FlowOutcome, kind: string): (string | null)[] => decisions.filter(d => d.kind === kind).map(({host}) => host);
+
+test('a healthy farm: nobody is hurt, nothing is decided', () => {
+  const outcome = fiveHosts().pass(300);
+  expect(kinds(outcome)).toEqual({be1: 'healthy', be2: 'healthy', be3: 'healthy', be4: 'healthy', be5: 'healthy'});
+  expect(outcome.decisions).toEqual([]);
+  expect(outcome.hurt).toMatchObject({users: 60, usersHurt: 0, share: 0});
+});
+
+test('the newest release is bad on two of five hosts: named by its label, cordoned, evacuated', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  const outcome = farm.pass(120, {be4: SICK, be5: SICK});
+  expect(kinds(outcome)).toMatchObject({be1: 'healthy', be4: 'sick', be5: 'sick'});
+  expect(outcome.cohorts).toHaveLength(1);
+  expect(outcome.cohorts[0]).toMatchObject({
+    labels: {os: 'debian-13'},
+    confounded: ['kernel', 'dovecot'],
+    sick: ['be4', 'be5'],
+    controls: ['be1', 'be2', 'be3'],
+    controlsSick: 0,
+    chance: 0.1,
+    explained: true,
+  });
+  expect(decided(outcome, 'cordon')).toEqual(['be4', 'be5']);
+  expect(decided(outcome, 'evacuate')).toEqual(['be4', 'be5']);
+  expect(outcome.decisions.flatMap(({vetoes}) => vetoes)).toEqual([]);
+  expect(outcome.hurt).toMatchObject({users: 60, usersHurt: 24, share: 0.4, byHost: {be4: 12, be5: 12}});
+  const evidence = outcome.verdicts.find(({host}) => host === 'be4')?.evidence ?? [];
+  expect(evidence.map(({sli}) => sli)).toEqual(['queueAgeMsP95', 'deliveryMsP95', 'diskFlushMs']);
+});
+
+test('three of five are bad: they do not become their own baseline', () => {
+  const farm = fiveHosts(['be3', 'be4', 'be5']);
+  farm.pass(200);
+  const outcome = farm.pass(120, {be3: SICK, be4: SICK, be5: SICK});
+  expect(outcome.cohorts[0]).toMatchObject({labels: {os: 'debian-13'}, explained: true, chance: 0.1});
+  expect(decided(outcome, 'evacuate')).toEqual(['be3', 'be4', 'be5']);
+  expect(outcome.decisions.every(({vetoes}) => vetoes.length === 0)).toBe(true);
+});
+
+test('a host is suspect before it is sick, and no short trouble makes it sick', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  expect(kinds(farm.pass(20, {be1: SICK})).be1).toBe('healthy');
+  farm.pass(100);
+  const outcome = farm.pass(50, {be1: SICK});
+  expect(kinds(outcome).be1).toBe('suspect');
+  expect(decided(outcome, 'watch')).toEqual(['be1']);
+  expect(kinds(farm.pass(10, {be1: SICK})).be1).toBe('sick');
+});
+
+test('one sick host alone is evacuated; one already on its way out is not decided again', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  const outcome = farm.pass(100, {be1: SICK});
+  expect(decided(outcome, 'evacuate')).toEqual(['be1']);
+  expect(outcome.decisions.find(({kind}) => kind === 'evacuate')).toMatchObject({because: 'SICK_ALONE', mode: 'approve', vetoes: []});
+  farm.change('be1', {stage: 'draining', cordon: {by: 'mailherd', reason: 'x', atMs: farm.nowMs}});
+  farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be2', 'copying')];
+  const busy = farm.pass(10, {be1: SICK});
+  expect(decided(busy, 'evacuate')).toEqual([]);
+  expect(decided(busy, 'cordon')).toEqual([]);
+  farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be2', 'backedOut', {updatedAtMs: farm.nowMs})];
+  expect(decided(farm.pass(10, {be1: SICK}), 'evacuate')).toEqual([]);
+  expect(decided(farm.pass(60, {be1: SICK}), 'evacuate')).toEqual(['be1']);
+});
+
+test('all hosts are bad: a person is called and nothing is moved', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  const outcome = farm.pass(120, {be1: SICK, be2: SICK, be3: SICK, be4: SICK, be5: SICK});
+  expect(decided(outcome, 'page')).toEqual([null]);
+  expect(decided(outcome, 'evacuate')).toEqual([]);
+  expect(decided(outcome, 'cordon')).toEqual([]);
+});
+
+test('half the hosts are bad and share no label that others lack: page, and a veto on the rest', () => {
+  const farm = fiveHosts(['be1', 'be4']);
+  farm.pass(200);
+  const outcome = farm.pass(120, {be1: SICK, be2: SICK});
+  expect(outcome.cohorts.every(({explained}) => !explained)).toBe(true);
+  expect(decided(outcome, 'page')).toEqual([null]);
+  for (const decision of outcome.decisions.filter(({kind}) => kind === 'evacuate' || kind === 'cordon')) {
+    expect(decision.vetoes.map(({code}) => code)).toContain('TOO_MANY_UNEXPLAINED');
+  }
+});
+
+test('idle, warming and silent hosts are never healthy', () => {
+  const farm = fiveHosts();
+  expect(farm.pass(60).verdicts[0]).toMatchObject({kind: 'unknown', because: 'WARMING'});
+  farm.pass(140);
+  const outcome = farm.pass(100, {be1: IDLE, be2: null});
+  expect(outcome.verdicts[0]).toMatchObject({kind: 'unknown', because: 'IDLE'});
+  expect(outcome.verdicts[1]).toMatchObject({kind: 'silent', because: 'REPORTS_STALE'});
+  expect(decided(outcome, 'page')).toEqual(['be2']);
+});
+
+test('an idle host whose probes fail is sick all the same', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  const failing = {...IDLE, slis: {...IDLE.slis, probeFailureShare: 1}};
+  expect(kinds(farm.pass(120, {be1: failing})).be1).toBe('sick');
+});
+
+test('most hosts fall silent at once: the monitor is suspected, nothing is moved', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  farm.pass(100, {be1: SICK});
+  const outcome = farm.pass(60, {be1: SICK, be2: null, be3: null});
+  expect(decided(outcome, 'page')).toEqual([null]);
+  expect(outcome.decisions.find(({kind}) => kind === 'evacuate')?.vetoes.map(({code}) => code)).toEqual(['MONITOR_SUSPECT']);
+});
+
+test('the way back is slower than the way out', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  farm.pass(100, {be1: SICK});
+  const recovering = farm.pass(200);
+  expect(recovering.verdicts[0]).toMatchObject({kind: 'sick', because: 'RECOVERING'});
+  expect(decided(recovering, 'evacuate')).toEqual([]);
+  expect(kinds(farm.pass(200)).be1).toBe('healthy');
+});
+
+test('without a peer a host is suspect at most', () => {
+  const farm = new Farm().add(recordOf('be1', OLD), 5);
+  farm.pass(200);
+  const outcome = farm.pass(300, {be1: SICK});
+  expect(outcome.verdicts[0]).toMatchObject({kind: 'suspect', because: 'NO_PEERS'});
+  expect(decided(outcome, 'evacuate')).toEqual([]);
+});
+
+test('paused, nowhere to go, no space: each is a veto', () => {
+  const codes = (outcome: FlowOutcome): string[] => {
+    const evacuate = outcome.decisions.find(({kind}) => kind === 'evacuate');
+    return evacuate?.vetoes.map(({code}) => code) ?? ['none decided'];
+  };
+  const paused = fiveHosts();
+  paused.policy = {...paused.policy, paused: {by: 'ada', atMs: 0, reason: 'maintenance'}};
+  paused.pass(200);
+  expect(codes(paused.pass(100, {be1: SICK}))).toEqual(['PAUSED']);
+  const closed = fiveHosts();
+  for (const host of ['be2', 'be3', 'be4', 'be5']) closed.change(host, {cordon: {by: 'ada', reason: 'x', atMs: 0}});
+  closed.pass(200);
+  expect(codes(closed.pass(100, {be1: SICK}))).toEqual(['NO_HEALTHY_TARGET']);
+  const full = fiveHosts();
+  full.fleet.mailboxes.set('u000@be1.example', {bytes: 1e15, messages: 1});
+  full.pass(200);
+  expect(codes(full.pass(100, {be1: SICK}))).toEqual(['DOES_NOT_FIT']);
+});
+
+test('a host that joins empty is a reason to rebalance, once all is quiet', () => {
+  const farm = fiveHosts();
+  farm.add(recordOf('be6', OLD, {stage: 'probation'}));
+  expect(decided(farm.pass(200, {be6: IDLE}), 'rebalance')).toEqual([]);
+  farm.change('be6', {stage: 'active'});
+  expect(decided(farm.pass(10, {be6: IDLE}), 'rebalance')).toEqual([null]);
+  farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be6', 'copying')];
+  expect(decided(farm.pass(10, {be6: IDLE}), 'rebalance')).toEqual([]);
+});
+
+test('a host emptied before the release was blamed is reinstalled once it is', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  farm.pass(100, {be4: SICK});
+  farm.change('be4', {stage: 'draining', cordon: {by: 'mailherd', reason: 'x', atMs: 0}});
+  const outcome = farm.pass(100, {be4: SICK, be5: SICK});
+  expect(decided(outcome, 'reinstall')).toEqual(['be4']);
+});
+
+test('what is off is not decided', () => {
+  const farm = fiveHosts();
+  farm.policy = {...farm.policy, modes: {...farm.policy.modes, evacuate: 'off', cordon: 'off'}};
+  farm.pass(200);
+  const outcome = farm.pass(100, {be4: SICK, be5: SICK});
+  expect(outcome.cohorts[0]?.labels).toEqual({os: NEW.os});
+  expect(outcome.decisions).toEqual([]);
+});

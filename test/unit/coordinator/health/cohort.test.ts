@@ -1,0 +1,77 @@
+import {expect, test} from 'vitest';
+import {findCohorts, fisherChance, type Subject} from '../../../../coordinator/health/cohort.ts';
+import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
+import type {VerdictKind} from '../../../../wire/record.ts';
+import type {Labels} from '../../../../wire/schema.ts';
+
+const {judge} = DEFAULT_POLICY;
+const subject = (host: string, kind: VerdictKind, labels: Labels): Subject => {
+  const evidence = kind === 'sick' ? [{sli: 'deliveryMsP95', unit: 'ms', value: 60_000, baseline: 500, ratio: 120, note: ''}] : [];
+  return {host, labels, verdict: {host, kind, sinceMs: 0, because: '', evidence}};
+};
+const many = (count: number, from: number, kind: VerdictKind, labels: Labels): Subject[] =>
+  Array.from({length: count}, (_, index) => subject(`h${from + index}`, kind, {serial: `${from + index}`, ...labels}));
+
+// Reference values: R's fisher.test(matrix(c(a, b, c, d), 2, byrow = TRUE), alternative = "greater")$p.value, where rows are label / no label.
+test.each([
+  [2, 0, 0, 3, 0.1],
+  [1, 0, 0, 4, 0.2],
+  [3, 1, 1, 3, 0.242857142857],
+  [0, 4, 0, 4, 1],
+  [4, 0, 4, 0, 1],
+  [60, 0, 0, 100, 0],
+])('Fisher: %i sick and %i well members, %i sick and %i well others', (a, b, c, d, chance) => {
+  expect(fisherChance(a, b, c, d)).toBeCloseTo(chance, 10);
+});
+
+test('60 of 160 hosts sick, all of the newest release: explained, however many', () => {
+  const {cohorts} = findCohorts([...many(60, 0, 'sick', {os: 'new'}), ...many(100, 60, 'healthy', {os: 'old'})], {}, judge, 5);
+  expect(cohorts).toHaveLength(1);
+  expect(cohorts[0]).toMatchObject({labels: {os: 'new'}, explained: true, effect: 120, sinceMs: 5, confounded: []});
+  expect(cohorts[0]?.sick).toHaveLength(60);
+  expect(cohorts[0]?.controls).toHaveLength(100);
+});
+
+test('a rack is named when the rack is what they share, though their release is the same as of all', () => {
+  const {cohorts} = findCohorts(
+    [...many(3, 0, 'sick', {os: 'x', rack: 'r7'}), ...many(9, 3, 'healthy', {os: 'x', rack: 'r1'})],
+    {},
+    judge,
+    0,
+  );
+  expect(cohorts.map(({labels}) => labels)).toEqual([{rack: 'r7'}]);
+});
+
+test('two causes at once are told apart', () => {
+  const farm = [...many(4, 0, 'sick', {os: 'new', rack: 'r1'}), ...many(3, 4, 'sick', {os: 'old', rack: 'r2'})];
+  const {cohorts} = findCohorts([...farm, ...many(30, 7, 'healthy', {os: 'old', rack: 'r3'})], {}, judge, 0);
+  expect(cohorts.map(({labels, explained}) => ({labels, explained}))).toEqual([
+    {labels: {os: 'new'}, explained: true},
+    {labels: {rack: 'r2'}, explained: true},
+  ]);
+});
+
+test('sick controls, too few controls, no controls: not explained', () => {
+  const explainedOf = (subjects: Subject[]): boolean[] => findCohorts(subjects, {}, judge, 0).cohorts.map(({explained}) => explained);
+  expect(
+    explainedOf([...many(4, 0, 'sick', {os: 'a'}), ...many(2, 4, 'sick', {os: 'b'}), ...many(3, 6, 'healthy', {os: 'b'})]),
+  ).not.toContain(true);
+  expect(explainedOf([...many(1, 0, 'sick', {os: 'a'}), ...many(2, 1, 'healthy', {os: 'b'})])).toEqual([false]);
+  expect(explainedOf(many(5, 0, 'sick', {os: 'a'})).includes(true)).toBe(false);
+});
+
+test('hosts that cannot be judged prove nothing, but belong to the cohort', () => {
+  const {cohorts} = findCohorts(
+    [
+      ...many(2, 0, 'sick', {os: 'a'}),
+      ...many(1, 2, 'unknown', {os: 'a'}),
+      ...many(4, 3, 'healthy', {os: 'b'}),
+      ...many(9, 7, 'silent', {os: 'b'}),
+    ],
+    {'os=a': 3},
+    judge,
+    9,
+  );
+  expect(cohorts[0]).toMatchObject({members: ['h0', 'h1', 'h2'], controls: ['h3', 'h4', 'h5', 'h6'], sinceMs: 3});
+  expect(cohorts[0]?.chance).toBeCloseTo(1 / 15, 10);
+});

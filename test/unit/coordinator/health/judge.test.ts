@@ -1,0 +1,58 @@
+import {expect, test} from 'vitest';
+import {fleetHost} from '../../../../coordinator/fleet.ts';
+import {baselineOf} from '../../../../coordinator/health/judge.ts';
+import {measure, median} from '../../../../coordinator/health/sli.ts';
+import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
+import type {HostReport} from '../../../../wire/report.ts';
+import {OLD, type ReportChange, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
+
+const {judge} = DEFAULT_POLICY;
+const NOW_MS = START_MS + 300_000;
+
+function measured(changes: ReportChange[], nowMs = NOW_MS): ReturnType<typeof measure> {
+  const record = recordOf('be1', OLD);
+  const reports: HostReport[] = changes.map((change, index) =>
+    reportOf(record, index, NOW_MS - (changes.length - 1 - index) * 10_000, change),
+  );
+  return measure({...fleetHost(record), reports, receivedAtMs: NOW_MS, generationSinceMs: START_MS}, judge, nowMs);
+}
+
+test('the baseline is not lifted by bad peers until three quarters are bad', () => {
+  expect(baselineOf([1, 1, 90, 90])).toBe(1);
+  expect(baselineOf([1, 90, 90, 90])).toBe(1);
+  expect(baselineOf([90, null, 90])).toBe(90);
+  expect(baselineOf([null])).toBeNull();
+  expect(baselineOf([])).toBeNull();
+});
+
+test('median', () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  expect(median([])).toBeNull();
+});
+
+test('what was not measured stays null and is no zero', () => {
+  const {values} = measured([1, 2, 3].map(() => ({slis: {deliveryMsP95: null, imapSessions: null}})));
+  expect(values.deliveryMsP95).toBeNull();
+  expect(values.imapDroppedShare).toBeNull();
+  expect(values.probeLoginMs).toBe(80);
+});
+
+test('dropped sessions are pooled, and one or two are chance', () => {
+  expect(measured([{slis: {imapDropped: 2, imapSessions: 4}}, {}, {}]).values.imapDroppedShare).toBe(0);
+  expect(measured([{slis: {imapDropped: 4, imapSessions: 60}}, {}, {}]).values.imapDroppedShare).toBe(0.04);
+});
+
+test('only the window counts', () => {
+  const old = Array.from({length: 6}, () => ({slis: {deliveryMsP95: 99_000}}));
+  expect(measured([...old, ...old.map(() => ({}))]).values.deliveryMsP95).toBe(400);
+});
+
+test('states', () => {
+  expect(measured([{}, {}]).state).toBe('WARMING');
+  expect(measured([{}, {}, {}]).state).toBe('measured');
+  expect(measured([{}, {}, {}], NOW_MS + judge.silentMs + 1).state).toBe('SILENT');
+  const reinstalling = fleetHost(recordOf('be1', OLD, {stage: 'reinstalling'}));
+  expect(measure(reinstalling, judge, NOW_MS).state).toBe('NOT_IN_SERVICE');
+  expect(measure(fleetHost(recordOf('be1', OLD)), judge, NOW_MS).state).toBe('NO_REPORT');
+});

@@ -1,0 +1,71 @@
+import {expect, test} from 'vitest';
+import {seededRng} from '../../../../base/random.ts';
+import {emptyFleet, type Fleet, fleetHost} from '../../../../coordinator/fleet.ts';
+import {fold, KEEP_MAX, KEEP_MS, SKEW_MS_MAX} from '../../../../coordinator/report/fold.ts';
+import type {HostReport} from '../../../../wire/report.ts';
+import {OLD, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
+
+const record = recordOf('be1', OLD);
+const report = (sequence: number, change: Partial<HostReport> = {}): HostReport => ({
+  ...reportOf(record, sequence, START_MS + sequence * 10_000),
+  ...change,
+});
+function fleetOf(): Fleet {
+  const fleet = emptyFleet();
+  fleet.hosts.set('be1', fleetHost(record));
+  return fleet;
+}
+const LATER_MS = START_MS + 3_600_000;
+
+test('the same report twice counts once', () => {
+  const fleet = fleetOf();
+  expect(fold(fleet, report(1), LATER_MS)).toEqual({accepted: true, reason: null});
+  expect(fold(fleet, report(1), LATER_MS + 1)).toEqual({accepted: false, reason: 'DUPLICATE'});
+  expect(fleet.hosts.get('be1')).toMatchObject({receivedAtMs: LATER_MS, highest: {generation: 1, sequence: 1}});
+});
+
+test('any order gives the same picture', () => {
+  const pictureOf = (order: number[]): unknown => {
+    const fleet = fleetOf();
+    for (const sequence of order) {
+      fold(fleet, report(sequence, {generation: sequence > 6 ? 2 : 1}), LATER_MS + sequence);
+      fold(fleet, report(sequence, {generation: sequence > 6 ? 2 : 1}), LATER_MS + sequence);
+    }
+    return fleet.hosts.get('be1');
+  };
+  const sorted = Array.from({length: 20}, (_, index) => index + 1);
+  const rng = seededRng(7);
+  for (let round = 0; round < 20; round++) {
+    const mixed = sorted.map(sequence => ({sequence, at: rng.unit()})).sort((a, b) => a.at - b.at);
+    expect(pictureOf(mixed.map(({sequence}) => sequence))).toEqual(pictureOf(sorted));
+  }
+});
+
+test('unknown host, other role, another name than its subject, the far future: refused, nothing changes', () => {
+  const fleet = fleetOf();
+  const nowMs = START_MS + 10_000;
+  expect(fold(fleet, report(1, {host: 'be9'}), nowMs).reason).toBe('HOST_UNKNOWN');
+  expect(fold(fleet, report(1), nowMs, 'be2').reason).toBe('HOST_UNKNOWN');
+  expect(fold(fleet, report(1, {role: 'edge'}), nowMs).reason).toBe('ROLE_DIFFERS');
+  expect(fold(fleet, report(1, {sampledAtMs: nowMs + SKEW_MS_MAX + 1}), nowMs).reason).toBe('FROM_THE_FUTURE');
+  expect(fleet.hosts.get('be1')).toEqual(fleetHost(record));
+});
+
+test('a new generation replaces the old one, which is refused from then on', () => {
+  const fleet = fleetOf();
+  fold(fleet, report(5), LATER_MS);
+  fold(fleet, report(1, {generation: 2}), LATER_MS);
+  expect(fleet.hosts.get('be1')?.reports).toHaveLength(1);
+  expect(fold(fleet, report(6), LATER_MS).reason).toBe('OLD_GENERATION');
+});
+
+test('what is kept is bounded in time and number', () => {
+  const fleet = fleetOf();
+  for (let sequence = 1; sequence <= 500; sequence++) fold(fleet, report(sequence), START_MS + sequence * 10_000);
+  expect(fleet.hosts.get('be1')?.reports).toHaveLength(KEEP_MS / 10_000 + 1);
+  expect(fold(fleet, report(1), LATER_MS * 2).reason).toBe('TOO_OLD');
+  const fast = fleetOf();
+  for (let sequence = 1; sequence <= 500; sequence++) fold(fast, report(sequence, {sampledAtMs: START_MS + sequence}), LATER_MS);
+  expect(fast.hosts.get('be1')?.reports).toHaveLength(KEEP_MAX);
+  expect(fold(fast, report(1, {sampledAtMs: START_MS + 1}), LATER_MS).reason).toBe('TOO_OLD');
+});
