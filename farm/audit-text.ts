@@ -1,6 +1,6 @@
-import Table from 'cli-table3';
 import type {Audit} from './audit.io.ts';
 import type {Finding} from './mail/judge.ts';
+import {tableText} from './table.ts';
 
 const SHOWN_MAX = 10;
 
@@ -11,12 +11,11 @@ function findings(title: string, list: readonly Finding[]): string {
   return `${[`${title}:`, ...lines, ...rest].join('\n')}\n`;
 }
 
-const seconds = (ms: number | null): string => (ms === null ? '-' : (ms / 1_000).toFixed(0));
+const seconds = (ms: number | null): string => (ms === null ? '-' : (ms / 1_000).toFixed(1));
 
 /** An audit for people. */
 export function auditText(result: Audit): string {
-  const summary = new Table({style: {head: []}});
-  summary.push(
+  const summary = tableText(null, [
     ['mails accepted', result.accepted],
     ['messages filed (APPEND)', result.appended],
     ['flag changes', result.flagged],
@@ -32,15 +31,12 @@ export function auditText(result: Audit): string {
       result.queuesEmptyAfterMs === null ? `never: ${JSON.stringify(result.queuesLeft)}` : `${result.queuesEmptyAfterMs} ms`,
     ],
     ['delivery p50 / p95 / max', `${seconds(result.delayMsP50)} / ${seconds(result.delayMsP95)} / ${seconds(result.delayMsMax)} s`],
-  );
-  const time = new Table({
-    head: ['after s', 'accepted', 'late p50', 'p95', 'max s', 'logins', 'failed', 'dropped', 'orderly', 'users hurt'],
-    style: {head: []},
-  });
+  ]);
   const first = result.felt[0]?.fromMs ?? 0;
-  for (const each of result.felt) {
-    time.push([
-      seconds(each.fromMs - first),
+  const time = tableText(
+    ['after s', 'accepted', 'delay p50', 'p95', 'max s', 'logins', 'failed', 'dropped', 'orderly', 'users hurt'],
+    result.felt.map(each => [
+      ((each.fromMs - first) / 1_000).toFixed(0),
       each.accepted,
       seconds(each.delayMsP50),
       seconds(each.delayMsP95),
@@ -50,14 +46,14 @@ export function auditText(result: Audit): string {
       each.dropped,
       each.droppedOrderly,
       `${(each.hurtShare * 100).toFixed(0)} %`,
-    ]);
-  }
+    ]),
+  );
   return [
-    `${summary.toString()}\n`,
+    summary,
     findings('lost', result.lost),
     findings('duplicated', result.duplicated),
     findings('UIDs changed', result.uidsChanged),
     findings('wrong flags', result.wrongFlags),
-    `${time.toString()}\n`,
+    time,
   ].join('');
 }

@@ -2,7 +2,7 @@ import type {Farm} from './farm.io.ts';
 import {users} from './layout.ts';
 import {tryRunIn} from './machine/enter.io.ts';
 import {isAlive, readState} from './machine/state.io.ts';
-import {type Felt, felt, quantile} from './mail/felt.ts';
+import {delaysOf, type Felt, felt, quantile} from './mail/felt.ts';
 import {type Judgement, judge} from './mail/judge.ts';
 import {openLedger, readLedger} from './mail/ledger.io.ts';
 import {readMailboxes} from './mail/read-mailbox.io.ts';
@@ -13,7 +13,7 @@ export interface Audit extends Judgement {
   /** How long the audit waited for the last queue to become empty; null = one did not. */
   queuesEmptyAfterMs: number | null;
   queuesLeft: Record<string, number>;
-  /** Over the whole run. */
+  /** From accepted until a waiting mail program was told; over the whole run. */
   delayMsP50: number | null;
   delayMsP95: number | null;
   delayMsMax: number | null;
@@ -75,13 +75,7 @@ export async function audit(farm: Farm, timeoutMs: number): Promise<Audit> {
   const mailboxes = await readMailboxes(farm.layout, customers);
   const entries = readLedger(farm.paths.ledger);
   const arrivals = mailboxes.flatMap(mailbox => mailbox.arrivals);
-  const arrivedAt = new Map(arrivals.map(each => [`${each.user}\n${each.messageId}`, each.arrivedAtMs]));
-  const delays = entries
-    .filter(entry => entry.kind === 'accepted')
-    .flatMap(entry => {
-      const arrived = arrivedAt.get(`${entry.user}\n${entry.messageId}`);
-      return arrived === undefined ? [] : [Math.max(0, arrived - Math.floor(entry.atMs / 1_000) * 1_000)];
-    });
+  const delays = delaysOf(entries, arrivals).flatMap(each => (each.seenMs === null ? [] : [each.seenMs]));
   return {
     ...judge(entries, mailboxes),
     bounced: entries.filter(entry => entry.kind === 'bounced').length,

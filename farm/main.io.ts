@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import {Command} from 'commander';
 import {MailherdError} from '../base/errors.ts';
 import {down, type Farm, prepare, up} from './farm.io.ts';
@@ -8,6 +7,7 @@ import {LAYOUT} from './layout.ts';
 import {shellIn} from './machine/enter.io.ts';
 import {readState} from './machine/state.io.ts';
 import {farmPaths} from './paths.ts';
+import {tableText} from './table.ts';
 import {addTrafficCommands} from './traffic/commands.io.ts';
 
 const farm: Farm = {
@@ -68,11 +68,12 @@ function faultName(name: string): FaultName {
 }
 
 async function listFaults(): Promise<void> {
-  const table = new Table({head: ['fault', 'value', 'what it does'], style: {head: []}});
-  for (const [name, info] of Object.entries(FAULTS)) {
-    table.push([name, info.value === null ? '' : `${info.value.name} (${info.value.unit}), ${info.value.fallback}`, info.summary]);
-  }
-  process.stdout.write(`${table.toString()}\n`);
+  const rows = Object.entries(FAULTS).map(([name, info]) => [
+    name,
+    info.value === null ? '' : `${info.value.name} (${info.value.unit}), ${info.value.fallback}`,
+    info.summary,
+  ]);
+  process.stdout.write(tableText(['fault', 'value', 'what it does'], rows));
   const {faults} = await readState(farm.paths);
   for (const [host, on] of Object.entries(faults)) {
     for (const [name, value] of Object.entries(on)) process.stdout.write(`on now: ${name} ${value} at ${host}\n`);

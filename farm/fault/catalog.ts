@@ -33,7 +33,7 @@ export const FAULTS = {
   'power-off': {summary: 'the power is cut: nothing is written out or closed in order; stopping the fault boots it again', value: null},
   'bad-release': {
     summary: 'what a bad operating system release does: slow fsync and dropped IMAP connections together',
-    value: {name: 'delay', unit: 'ms', fallback: '1500'},
+    value: {name: 'delay', unit: 'ms', fallback: '2000'},
   },
 } as const satisfies Record<string, FaultInfo>;
 

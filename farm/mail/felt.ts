@@ -1,7 +1,7 @@
 import type {Instant, Millis} from '../../base/units.ts';
-import type {LedgerEntry} from './ledger.ts';
+import type {Entry, LedgerEntry} from './ledger.ts';
 
-/** When a mail reached its mailbox, as the mailbox itself says (INTERNALDATE, whole seconds). */
+/** When a mail reached its mailbox, as the mailbox itself says (INTERNALDATE): whole seconds, and taken before it is safe on disk. */
 export interface Arrival {
   user: string;
   messageId: string;
@@ -12,7 +12,7 @@ export interface Arrival {
 export interface Felt {
   fromMs: Instant;
   accepted: number;
-  /** From the 250 of the edge to the mailbox; whole seconds, as mailboxes count them. */
+  /** From the 250 of the edge until a mail program that waits for mail was told of it; of users who have one. */
   delayMsP50: Millis | null;
   delayMsP95: Millis | null;
   delayMsMax: Millis | null;
@@ -32,25 +32,53 @@ export interface FeltOptions {
   users: number;
 }
 
+/** Delays of accepted mails: the exact ones that waiting mail programs saw, and at least what the mailboxes say. */
+export function delaysOf(
+  entries: readonly LedgerEntry[],
+  arrivals: readonly Arrival[],
+): {entry: Entry<'accepted'>; seenMs: Millis | null; storedMs: Millis | null}[] {
+  const key = (each: {user: string; messageId: string}): string => `${each.user}\n${each.messageId}`;
+  const storedAt = new Map(arrivals.map(each => [key(each), each.arrivedAtMs]));
+  const seenAt = new Map<string, Instant>();
+  for (const entry of entries) if (entry.kind === 'seen' && !seenAt.has(key(entry))) seenAt.set(key(entry), entry.atMs);
+  return entries
+    .filter(entry => entry.kind === 'accepted')
+    .map(entry => {
+      const stored = storedAt.get(key(entry));
+      const seen = seenAt.get(key(entry));
+      return {
+        entry,
+        // A waiting program may be told before our own sender has read its 250.
+        seenMs: seen === undefined ? null : Math.max(0, seen - entry.atMs),
+        storedMs: stored === undefined ? null : Math.max(0, stored - Math.floor(entry.atMs / 1_000) * 1_000),
+      };
+    });
+}
+
+interface Bucket {
+  entries: LedgerEntry[];
+  delays: Millis[];
+  hurt: Set<string>;
+}
+
 /** What users felt over time, in buckets by when the mail was accepted or the thing happened; gaps are given too. */
 export function felt(entries: readonly LedgerEntry[], arrivals: readonly Arrival[], options: FeltOptions): Felt[] {
-  const arrivedAt = new Map(arrivals.map(each => [`${each.user}\n${each.messageId}`, each.arrivedAtMs]));
-  const buckets = new Map<number, {entries: LedgerEntry[]; delays: Millis[]; hurt: Set<string>}>();
+  const buckets = new Map<number, Bucket>();
+  const bucketOf = (atMs: Instant): Bucket => {
+    const from = Math.floor(atMs / options.bucketMs) * options.bucketMs;
+    const bucket = buckets.get(from) ?? {entries: [], delays: [], hurt: new Set()};
+    buckets.set(from, bucket);
+    return bucket;
+  };
   for (const entry of entries) {
-    const from = Math.floor(entry.atMs / options.bucketMs) * options.bucketMs;
-    let bucket = buckets.get(from);
-    if (bucket === undefined) {
-      bucket = {entries: [], delays: [], hurt: new Set()};
-      buckets.set(from, bucket);
-    }
+    const bucket = bucketOf(entry.atMs);
     bucket.entries.push(entry);
     if (entry.kind === 'loginFailed' || (entry.kind === 'dropped' && !entry.isOrderly)) bucket.hurt.add(entry.user);
-    if (entry.kind !== 'accepted') continue;
-    const arrived = arrivedAt.get(`${entry.user}\n${entry.messageId}`);
-    if (arrived === undefined) continue;
-    const delayMs = Math.max(0, arrived - Math.floor(entry.atMs / 1_000) * 1_000);
-    bucket.delays.push(delayMs);
-    if (delayMs > options.lateMs) bucket.hurt.add(entry.user);
+  }
+  for (const {entry, seenMs, storedMs} of delaysOf(entries, arrivals)) {
+    const bucket = bucketOf(entry.atMs);
+    if (seenMs !== null) bucket.delays.push(seenMs);
+    if (Math.max(seenMs ?? 0, storedMs ?? 0) > options.lateMs) bucket.hurt.add(entry.user);
   }
   const first = Math.min(...buckets.keys());
   const last = Math.max(...buckets.keys());

@@ -1,4 +1,4 @@
-import {ImapFlow} from 'imapflow';
+import {type FetchMessageObject, ImapFlow} from 'imapflow';
 import type {Layout, UserSpec} from '../layout.ts';
 
 /** A mail program's connection to the farm, through an edge. Whoever opens it closes it. */
@@ -27,4 +27,12 @@ export function imapClient(layout: Layout, {user, password}: Pick<UserSpec, 'use
 /** The id of a message from its raw header, or a stand-in that is never equal to a real one. */
 export function messageIdOf(headers: Buffer | undefined, uid: number): string {
   return /^message-id:\s*(<[^<>\s]+>)/im.exec(headers?.toString('latin1') ?? '')?.[1] ?? `(none, uid ${uid})`;
+}
+
+/**
+ * Only the answers to our own FETCH: a server may at any time tell what other programs changed (RFC 3501 section 7), and the
+ * library hands that on as one more message, without UID and header.
+ */
+export function answersOf(fetched: readonly FetchMessageObject[]): FetchMessageObject[] {
+  return fetched.filter(each => (each.uid as number | undefined) !== undefined && each.headers !== undefined);
 }

@@ -2,7 +2,7 @@ import type {ImapFlow} from 'imapflow';
 import {MailherdError} from '../../base/errors.ts';
 import type {Layout, UserSpec} from '../layout.ts';
 import type {Arrival} from './felt.ts';
-import {imapClient, messageIdOf} from './imap.io.ts';
+import {answersOf, imapClient, messageIdOf} from './imap.io.ts';
 import type {FoundFolder, FoundMailbox, FoundMessage} from './judge.ts';
 
 export interface ReadMailbox extends FoundMailbox {
@@ -57,7 +57,8 @@ async function readFolder(client: ImapFlow, user: string, folder: string, arriva
   const opened = await client.mailboxOpen(folder, {readOnly: true});
   const messages: FoundMessage[] = [];
   if (opened.exists > 0) {
-    for (const each of await client.fetchAll('1:*', {uid: true, flags: true, internalDate: true, headers: ['message-id']})) {
+    const fetched = await client.fetchAll('1:*', {uid: true, flags: true, internalDate: true, headers: ['message-id']});
+    for (const each of answersOf(fetched)) {
       const messageId = messageIdOf(each.headers, each.uid);
       messages.push({uid: each.uid, messageId, flags: [...(each.flags ?? [])]});
       if (each.internalDate !== undefined) arrivals.push({user, messageId, arrivedAtMs: new Date(each.internalDate).getTime()});

@@ -13,8 +13,8 @@ export const Rate = Type.Object({
 });
 export type Rate = Type.Static<typeof Rate>;
 
-export const QUIET: Rate = {mailsPerSecond: 3, sessions: 6, watchers: 10};
-export const BUSY: Rate = {mailsPerSecond: 12, sessions: 14, watchers: 10};
+export const QUIET: Rate = {mailsPerSecond: 3, sessions: 6, watchers: 24};
+export const BUSY: Rate = {mailsPerSecond: 12, sessions: 14, watchers: 24};
 
 const file = (paths: Paths): string => `${paths.run}/traffic.json`;
 

@@ -2,7 +2,7 @@ import type {ImapFlow} from 'imapflow';
 import type {Rng} from '../../base/random.ts';
 import type {Layout, UserSpec} from '../layout.ts';
 import type {CorpusMessage} from '../mail/corpus.io.ts';
-import {imapClient, messageIdOf} from '../mail/imap.io.ts';
+import {answersOf, imapClient, messageIdOf} from '../mail/imap.io.ts';
 import type {Ledger} from '../mail/ledger.io.ts';
 import {composeMail} from '../mail/message.ts';
 import {pause} from './sender.io.ts';
@@ -98,7 +98,7 @@ async function look({ledger}: SessionOptions, open: Open): Promise<void> {
   const range = `${Math.max(1, exists - FETCH_LAST + 1)}:*`;
   const fetched = await client.fetchAll(range, {uid: true, flags: true, headers: ['message-id']});
   open.messages = [];
-  for (const each of fetched) {
+  for (const each of answersOf(fetched)) {
     const flags = each.flags ?? new Set<string>();
     open.messages.push({uid: each.uid, flags});
     ledger.note({

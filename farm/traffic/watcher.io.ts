@@ -1,6 +1,6 @@
 import type {ImapFlow} from 'imapflow';
 import type {UserSpec} from '../layout.ts';
-import {imapClient, messageIdOf} from '../mail/imap.io.ts';
+import {answersOf, imapClient, messageIdOf} from '../mail/imap.io.ts';
 import {pause} from './sender.io.ts';
 import {reasonOf, type SessionOptions} from './session.io.ts';
 
@@ -66,7 +66,7 @@ async function readNew(client: ImapFlow, place: {nextUid: number}, user: string,
   if (client.mailbox === false) return;
   const uidValidity = `${client.mailbox.uidValidity}`;
   const fetched = await client.fetchAll(`${place.nextUid}:*`, {uid: true, headers: ['message-id']}, {uid: true});
-  for (const each of fetched) {
+  for (const each of answersOf(fetched)) {
     // `n:*` always names the last message, even when it is older (RFC 3501 section 9)
     if (each.uid < place.nextUid) continue;
     const messageId = messageIdOf(each.headers, each.uid);
