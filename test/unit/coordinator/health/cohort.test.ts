@@ -12,7 +12,7 @@ const subject = (host: string, kind: VerdictKind, labels: Labels): Subject => {
 const many = (count: number, from: number, kind: VerdictKind, labels: Labels): Subject[] =>
   Array.from({length: count}, (_, index) => subject(`h${from + index}`, kind, {serial: `${from + index}`, ...labels}));
 
-// Reference values: R's fisher.test(matrix(c(a, b, c, d), 2, byrow = TRUE), alternative = "greater")$p.value, where rows are label / no label.
+// By hand from the hypergeometric tail, e.g. 3 of 4 against 1 of 4: (C(4,3) C(4,1) + C(4,4) C(4,0)) / C(8,4) = 17/70.
 test.each([
   [2, 0, 0, 3, 0.1],
   [1, 0, 0, 4, 0.2],
