@@ -1,10 +1,13 @@
-import {JetStreamApiError} from '@nats-io/jetstream';
+import {JetStreamApiCodes, JetStreamApiError} from '@nats-io/jetstream';
 import {type KV, type KvEntry, Kvm} from '@nats-io/kv';
 import type {NatsConnection} from '@nats-io/transport-node';
 import type Type from 'typebox';
+import {assert} from '../base/assert.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Instant} from '../base/units.ts';
 import {decode, encode} from './codec.ts';
+import {Follower, type Stored} from './follow.io.ts';
+import {natsLog} from './nats.io.ts';
 
 export interface Entry<T> {
   key: string;
@@ -20,46 +23,62 @@ export interface Removal {
   revision: number;
 }
 
-interface BucketOptions {
+export interface BucketOptions {
   /** Create the bucket when it is absent; only the coordinator may. */
   create: boolean;
+  /** Values kept of a key, 1 (only the last) to 64. */
   history?: number;
-  /** Told of entries that do not fit the schema. */
+  /** Told of entries that do not fit the schema; without it they are logged as errors. */
   onMisfit?: (key: string, reason: string) => void;
 }
 
-const WRONG_LAST_SEQUENCE = 10071;
+/** In a cluster each bucket lies on this many servers, so that it outlives one of them. */
+const CLUSTER_REPLICAS = 3;
 
 /**
  * A NATS KV bucket whose values fit one schema. All reads go to the stream's leader (no direct gets): what a compare-and-set is
  * based on must not be a replica's past.
  */
 export class Bucket<S extends Type.TSchema> {
+  readonly #nc: NatsConnection;
   readonly #kv: KV;
   readonly #name: string;
   readonly #schema: S;
   readonly #onMisfit: (key: string, reason: string) => void;
 
-  private constructor(kv: KV, name: string, schema: S, onMisfit: (key: string, reason: string) => void) {
+  private constructor(nc: NatsConnection, kv: KV, name: string, schema: S, options: BucketOptions) {
+    this.#nc = nc;
     this.#kv = kv;
     this.#name = name;
     this.#schema = schema;
-    this.#onMisfit = onMisfit;
+    this.#onMisfit =
+      options.onMisfit ?? ((key, reason) => natsLog(nc).error({bucket: name, key, reason}, 'a stored record does not fit its schema'));
   }
 
-  /** @throws MailherdError NATS_DOWN when the server does not answer or the bucket is not there. */
+  /** @throws MailherdError NATS_DOWN when the server does not answer, refuses, or the bucket is not there. */
   static async open<S extends Type.TSchema>(nc: NatsConnection, name: string, schema: S, options: BucketOptions): Promise<Bucket<S>> {
     const kvm = new Kvm(nc);
-    const kv = await asked(name, '', () =>
-      options.create ? kvm.create(name, {history: options.history ?? 1, allow_direct: false}) : kvm.open(name, {bindOnly: true}),
-    );
-    return new Bucket(kv, name, schema, options.onMisfit ?? ((key, reason) => failMisfit(name, key, reason)));
+    const replicas = nc.info?.cluster === undefined ? 1 : CLUSTER_REPLICAS;
+    const kv = await asked(name, '', async () => {
+      if (options.create) return kvm.create(name, {history: options.history ?? 1, allow_direct: false, replicas});
+      const bound = await kvm.open(name);
+      // Opening asks the server nothing: this tells whether the bucket is there.
+      await bound.status();
+      return bound;
+    });
+    return new Bucket(nc, kv, name, schema, options);
   }
 
-  /** @throws MailherdError NATS_DOWN; INPUT_INVALID when what is stored does not fit the schema. */
+  /** @throws MailherdError NATS_DOWN; STORE_CORRUPT when what is stored does not fit the schema. */
   async get(key: string): Promise<Entry<Type.Static<S>> | null> {
     const entry = await asked(this.#name, key, () => this.#kv.get(key));
-    return entry === null || entry.operation !== 'PUT' ? null : this.#entryOf(entry);
+    if (entry === null || entry.operation !== 'PUT') return null;
+    try {
+      return this.#entryOf(key, entry.value, entry.revision, storedAt(entry));
+    } catch (cause) {
+      if (!(cause instanceof MailherdError)) throw cause;
+      throw new MailherdError('STORE_CORRUPT', {bucket: this.#name, key, revision: entry.revision, ...cause.detail}, {cause});
+    }
   }
 
   /** @returns the revision. @throws MailherdError STORE_CONFLICT when the key exists; NATS_DOWN when it is not known whether it was written. */
@@ -67,103 +86,77 @@ export class Bucket<S extends Type.TSchema> {
     return asked(this.#name, key, () => this.#kv.create(key, encode(this.#schema, value)));
   }
 
-  /** Compare-and-set. @returns the new revision. @throws MailherdError as create. */
+  /** Compare-and-set. @returns the new revision. @throws MailherdError STORE_CONFLICT when the newest revision is another; NATS_DOWN as create. */
   update(key: string, value: Type.Static<S>, expectedRevision: number): Promise<number> {
+    assert(expectedRevision > 0, 'only what exists can be updated');
     return asked(this.#name, key, () => this.#kv.update(key, encode(this.#schema, value), expectedRevision));
   }
 
-  /** Last writer wins; only for what has one writer. @returns the revision. @throws MailherdError NATS_DOWN. */
+  /** Last writer wins; only for what has one writer. @returns the revision. @throws MailherdError NATS_DOWN as create. */
   put(key: string, value: Type.Static<S>): Promise<number> {
     return asked(this.#name, key, () => this.#kv.put(key, encode(this.#schema, value)));
   }
 
-  /** @throws MailherdError STORE_CONFLICT when the newest revision is another; NATS_DOWN. */
+  /** @throws MailherdError STORE_CONFLICT when the newest revision is another; NATS_DOWN as create. */
   async remove(key: string, expectedRevision: number): Promise<void> {
+    // The library leaves out a condition of 0: it would remove whatever is there.
+    assert(expectedRevision > 0, 'only what exists can be removed');
     await asked(this.#name, key, () => this.#kv.delete(key, {previousSeq: expectedRevision}));
   }
 
   /** All present entries; misfits go to `onMisfit`. @throws MailherdError NATS_DOWN. */
   async entries(): Promise<Entry<Type.Static<S>>[]> {
-    const found: Entry<Type.Static<S>>[] = [];
+    const found = new Map<string, Entry<Type.Static<S>>>();
     const stop = new AbortController();
-    await this.watch(entry => {
-      if (!('removed' in entry)) found.push(entry);
-    }, stop.signal);
-    stop.abort();
-    return found;
+    try {
+      await this.watch(entry => {
+        if ('removed' in entry) found.delete(entry.key);
+        else found.set(entry.key, entry);
+      }, stop.signal);
+    } finally {
+      stop.abort();
+    }
+    return [...found.values()];
   }
 
   /**
-   * Delivers all present entries and then every change, in order, until `signal`. A connection that is lost and comes back goes on
-   * where it was; at worst entries come again, so `onEntry` must bear repeats.
-   * @returns once all entries that were present have been delivered. @throws MailherdError NATS_DOWN when it cannot begin.
+   * Delivers all present entries (removed ones as such, in order of their revisions) and then every change, one after the other,
+   * until `signal`. After an outage it goes on with what is newer than the last delivered entry; of a key that changed more than
+   * once meanwhile only the last value comes. An entry whose `onEntry` throws comes again after a second. Should the bucket have
+   * been made anew, all of it comes again with smaller revisions.
+   * @returns once all entries that were present have been delivered.
+   * @throws MailherdError NATS_DOWN when it cannot begin; CANCELLED when `signal` came first.
    */
-  async watch(onEntry: (entry: Entry<Type.Static<S>> | Removal) => void, signal: AbortSignal): Promise<void> {
-    let iterator = await asked(this.#name, '', () => this.#kv.watch({}));
-    const present = (await this.#isEmpty()) ? Promise.resolve() : null;
-    let caughtUp: () => void = () => undefined;
-    const reached =
-      present ??
-      new Promise<void>(resolve => {
-        caughtUp = resolve;
-      });
-    signal.addEventListener('abort', () => iterator.stop(), {once: true});
-    void (async () => {
-      while (!signal.aborted) {
-        for await (const entry of iterator) {
-          if (signal.aborted) break;
-          this.#deliver(entry, onEntry);
-          // The last of the entries that were present is the first one marked as update by the client, since it counts them down.
-          if (entry.isUpdate) caughtUp();
-        }
-        if (signal.aborted) return;
-        iterator = (await this.#again(signal)) ?? iterator;
-      }
-    })();
-    await reached;
+  async watch(onEntry: (entry: Entry<Type.Static<S>> | Removal) => void | Promise<void>, signal: AbortSignal): Promise<void> {
+    const prefix = `$KV.${this.#name}.`;
+    const follower = new Follower(this.#nc, {
+      stream: `KV_${this.#name}`,
+      filter: `${prefix}>`,
+      onMessage: message => this.#deliver(message.subject.slice(prefix.length), message, onEntry),
+      onTrouble: reason => natsLog(this.#nc).warn({bucket: this.#name, reason}, 'watching a bucket was interrupted'),
+      signal,
+    });
+    await asked(this.#name, '', () => follower.start());
   }
 
-  #deliver(entry: KvEntry, onEntry: (entry: Entry<Type.Static<S>> | Removal) => void): void {
-    if (entry.operation !== 'PUT') return onEntry({key: entry.key, removed: true, revision: entry.revision});
-    let decoded: Entry<Type.Static<S>>;
+  #deliver(key: string, message: Stored, onEntry: (entry: Entry<Type.Static<S>> | Removal) => void | Promise<void>): void | Promise<void> {
+    if (message.operation !== 'PUT') return onEntry({key, removed: true, revision: message.sequence});
+    let entry: Entry<Type.Static<S>>;
     try {
-      decoded = this.#entryOf(entry);
+      entry = this.#entryOf(key, message.data, message.sequence, message.storedAtMs);
     } catch (error) {
-      return this.#onMisfit(entry.key, error instanceof Error ? error.message : String(error));
+      return this.#onMisfit(key, error instanceof Error ? error.message : String(error));
     }
-    onEntry(decoded);
+    return onEntry(entry);
   }
 
-  /** The consumer was ended by the server (deleted, lost with a restart): begin anew. */
-  async #again(signal: AbortSignal): Promise<Awaited<ReturnType<KV['watch']>> | null> {
-    for (;;) {
-      await new Promise(resolve => setTimeout(resolve, 1_000));
-      if (signal.aborted) return null;
-      try {
-        return await this.#kv.watch({});
-      } catch (error) {
-        if (!isTransport(error)) throw error;
-      }
-    }
-  }
-
-  async #isEmpty(): Promise<boolean> {
-    const status = await asked(this.#name, '', () => this.#kv.status());
-    return status.values === 0;
-  }
-
-  #entryOf(entry: KvEntry): Entry<Type.Static<S>> {
-    const value = decode(this.#schema, entry.value, `${this.#name}/${entry.key}`);
-    return {key: entry.key, value, revision: entry.revision, storedAtMs: entry.created.getTime()};
+  #entryOf(key: string, data: Uint8Array, revision: number, storedAtMs: Instant): Entry<Type.Static<S>> {
+    return {key, value: decode(this.#schema, data, `${this.#name}/${key}`), revision, storedAtMs};
   }
 }
 
-function failMisfit(bucket: string, key: string, reason: string): never {
-  throw new MailherdError('STORE_CORRUPT', {bucket, key, reason});
-}
-
-function isTransport(error: unknown): boolean {
-  return error instanceof Error;
+function storedAt(entry: KvEntry): Instant {
+  return entry.created.getTime();
 }
 
 /** One call to the server, with its failures as codes. */
@@ -173,8 +166,11 @@ async function asked<T>(bucket: string, key: string, call: () => Promise<T>): Pr
   } catch (cause) {
     if (cause instanceof MailherdError) throw cause;
     const detail = {bucket, key, reason: cause instanceof Error ? cause.message : String(cause)};
-    if (cause instanceof JetStreamApiError && cause.code === WRONG_LAST_SEQUENCE)
-      throw new MailherdError('STORE_CONFLICT', detail, {cause});
-    throw new MailherdError('NATS_DOWN', detail, {cause});
+    throw new MailherdError(isConflict(cause) ? 'STORE_CONFLICT' : 'NATS_DOWN', detail, {cause});
   }
+}
+
+function isConflict(error: unknown): boolean {
+  if (!(error instanceof JetStreamApiError)) return false;
+  return error.code === JetStreamApiCodes.StreamWrongLastSequence || error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown;
 }
