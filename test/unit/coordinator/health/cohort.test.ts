@@ -58,6 +58,12 @@ test('sick controls, too few controls, no controls: not explained', () => {
   ).not.toContain(true);
   expect(explainedOf([...many(1, 0, 'sick', {os: 'a'}), ...many(2, 1, 'healthy', {os: 'b'})])).toEqual([false]);
   expect(explainedOf(many(5, 0, 'sick', {os: 'a'})).includes(true)).toBe(false);
+  // A label of most hosts: two of its ten are sick, none of four others; that is chance (45/91).
+  expect(
+    explainedOf([...many(2, 0, 'sick', {os: 'a'}), ...many(8, 2, 'healthy', {os: 'a'}), ...many(4, 10, 'healthy', {os: 'b'})]),
+  ).not.toContain(true);
+  const credulous = findCohorts([subject('h1', 'sick', {os: 'a'}), subject('h2', 'sick', {os: 'a'})], {}, {...judge, chanceMax: 1}, 0);
+  expect(credulous.cohorts.map(({explained}) => explained)).toEqual([false]);
 });
 
 test('hosts that cannot be judged prove nothing, but belong to the cohort', () => {
