@@ -7,7 +7,7 @@ import {median} from './sli.ts';
 /** Labels that somebody can do something about, the most useful first; all others follow by name. */
 const PREFERENCE = ['os', 'kernel', 'image', 'dovecot', 'postfix', 'firmware', 'batch', 'hardware', 'rack'];
 const SICK_MIN = 2;
-/** A single sick member is explained only against at least so many healthy hosts without its label. */
+/** A single sick member is explained only against so many healthy hosts and no sick one: a label of one host alone would explain any host. */
 const CONTROLS_FOR_ONE = 3;
 /** If more of the hosts without the label are sick as well, the label is not the story. */
 const CONTROLS_SICK_SHARE_MAX = 0.25;
@@ -79,7 +79,7 @@ function candidateOf(key: string, value: string, subjects: readonly Subject[], j
   const controls = others.filter(isHealthy).map(({host}) => host);
   const controlsSick = others.filter(isSick).length;
   const chance = fisherChance(sick.length, well, controlsSick, controls.length);
-  const isEnough = sick.length >= SICK_MIN || (sick.length === 1 && controls.length >= CONTROLS_FOR_ONE);
+  const isEnough = sick.length >= SICK_MIN || (sick.length === 1 && controlsSick === 0 && controls.length >= CONTROLS_FOR_ONE);
   const areControlsWell = controls.length > 0 && controlsSick <= CONTROLS_SICK_SHARE_MAX * (controls.length + controlsSick);
   const explained = isEnough && areControlsWell && chance <= judge.chanceMax;
   return {key, value, members: members.map(({host}) => host), sick, controls, controlsSick, chance, explained};
