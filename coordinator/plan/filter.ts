@@ -76,9 +76,13 @@ export function whyNoTarget(host: string, placing: Placing): WhyNot | null {
 /** Why this mailbox cannot go to this host, or null when it can. */
 export function whyNotHere(user: string, host: string, placing: Placing): WhyNot | null {
   if (placing.fleet.routes.get(user)?.host === host) return 'SELF';
-  const why = whyNoTarget(host, placing);
-  if (why !== null) return why;
-  if (placing.retained.has(`${host} ${user}`)) return 'RETAINED';
+  return whyNoTarget(host, placing) ?? whyNoRoom(user, host, placing);
+}
+
+/** The same for a host that is known to take mailboxes (openTargets). */
+export function whyNoRoom(user: string, host: string, placing: Placing): WhyNot | null {
+  if (placing.fleet.routes.get(user)?.host === host) return 'SELF';
+  if (placing.retained.size > 0 && placing.retained.has(`${host} ${user}`)) return 'RETAINED';
   const freeBytes = placing.rooms.get(host)?.freeBytes ?? null;
   return freeBytes === null || freeBytes < placing.sizeOf(user) ? 'SPACE' : null;
 }

@@ -1,5 +1,5 @@
 import type {PlannedMove} from '../../wire/record.ts';
-import {type Placing, type WhyNot, whyNotHere} from './filter.ts';
+import {type Placing, type WhyNot, whyNoRoom} from './filter.ts';
 
 /**
  * The target for one mailbox: where users and bytes, each as a share of what all targets hold, end lowest; ties by name.
@@ -16,7 +16,7 @@ export function choose(user: string, targets: readonly string[], placing: Placin
   let best: {host: string; score: number} | null = null;
   let why: WhyNot | 'NO_TARGET' = 'NO_TARGET';
   for (const host of targets) {
-    const refusal = whyNotHere(user, host, placing);
+    const refusal = whyNoRoom(user, host, placing);
     if (refusal !== null) {
       if (refusal !== 'SELF' || why === 'NO_TARGET') why = refusal;
       continue;
