@@ -1,5 +1,6 @@
 import {readFileSync, statSync} from 'node:fs';
-import {connect, type NatsConnection, nkeyAuthenticator} from '@nats-io/transport-node';
+import {type ConnectionOptions, connect, createInbox, type NatsConnection, nkeyAuthenticator} from '@nats-io/transport-node';
+import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Log} from './log.ts';
 
@@ -13,42 +14,105 @@ export interface NatsConfig {
   inboxPrefix: string;
 }
 
+const FIRST_CONNECT_WAIT_MS = 500;
+const FIRST_CONNECT_JITTER_MS = 1_500;
+/** While the first connection is waited for, the log says so this often. */
+const STILL_WAITING_MS = 60_000;
+
+const STAY_CONNECTED: ConnectionOptions = {
+  maxReconnectAttempts: -1,
+  // The library gives up after two refused logins; a credential may be added to the server's configuration later.
+  ignoreAuthErrorAbort: true,
+  // Names are looked up anew for each attempt, by the system.
+  resolve: false,
+  reconnectTimeWait: 500,
+  reconnectJitter: 1_500,
+  timeout: 5_000,
+  pingInterval: 10_000,
+  maxPingOut: 2,
+};
+
+const made = new WeakMap<NatsConnection, {log: Log; inboxPrefix: string}>();
+
+/** Says what nobody asked about to the standard error output, when a connection was made without a log. */
+const warnings: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (fields, message) => process.emitWarning(`${message} ${JSON.stringify(fields)}`),
+  error: (fields, message) => process.emitWarning(`${message} ${JSON.stringify(fields)}`),
+};
+
+/** The log a connection was made with. */
+export function natsLog(nc: NatsConnection): Log {
+  return made.get(nc)?.log ?? warnings;
+}
+
+/** A new subject of one's own, where the server lets this connection listen. */
+export function ownInbox(nc: NatsConnection): string {
+  return createInbox(made.get(nc)?.inboxPrefix);
+}
+
 /**
  * Connects and stays connected: the first connection is waited for, a lost one is sought again for ever, with jitter so that a
- * farm does not come back as one.
- * @throws MailherdError CONFIG_INVALID when the seed cannot be read or others may read it.
+ * farm does not come back as one. What is published while disconnected is lost (the library keeps it and then throws it away):
+ * publish through a spool, or by a request that fails.
+ * @throws MailherdError CONFIG_INVALID when the seed cannot be read or others may read it; CANCELLED when `signal` ends the wait.
  */
-export async function connectNats(config: NatsConfig, log: Log): Promise<NatsConnection> {
-  const nc = await connect({
+export async function connectNats(config: NatsConfig, log: Log, signal?: AbortSignal): Promise<NatsConnection> {
+  const seed = config.seedFile === null ? null : readSeed(config.seedFile);
+  const options: ConnectionOptions = {
+    ...STAY_CONNECTED,
     servers: config.servers,
     name: config.name,
     inboxPrefix: config.inboxPrefix,
-    ...(config.seedFile === null ? {} : {authenticator: nkeyAuthenticator(readSeed(config.seedFile))}),
-    maxReconnectAttempts: -1,
-    waitOnFirstConnect: true,
-    reconnectTimeWait: 500,
-    reconnectJitter: 1_500,
-    timeout: 5_000,
-    pingInterval: 10_000,
-    maxPingOut: 2,
-  });
-  void (async () => {
-    for await (const status of nc.status()) {
-      if (status.type === 'disconnect') log.warn({server: status.server}, 'NATS connection lost; reconnecting');
-      else if (status.type === 'reconnect') log.info({server: status.server}, 'NATS connection is back');
-      else if (status.type === 'error') log.error({err: status.error}, 'NATS refused something');
-    }
-  })();
+    ...(seed === null ? {} : {authenticator: nkeyAuthenticator(seed)}),
+  };
+  const nc = await firstConnection(options, log, signal);
+  made.set(nc, {log, inboxPrefix: config.inboxPrefix});
+  void report(nc, log);
   return nc;
+}
+
+/** The library could wait by itself, but would not say what for. */
+async function firstConnection(options: ConnectionOptions, log: Log, signal?: AbortSignal): Promise<NatsConnection> {
+  let saidAtMs = Number.NEGATIVE_INFINITY;
+  while (signal?.aborted !== true) {
+    try {
+      return await connect(options);
+    } catch (error) {
+      const nowMs = systemClock.monotonic();
+      if (nowMs - saidAtMs >= STILL_WAITING_MS) {
+        log.warn({servers: options.servers, reason: messageOf(error)}, 'NATS cannot be reached; trying again');
+        saidAtMs = nowMs;
+      }
+    }
+    await systemClock.sleep(FIRST_CONNECT_WAIT_MS + Math.random() * FIRST_CONNECT_JITTER_MS, signal);
+  }
+  throw new MailherdError('CANCELLED', {waitedFor: 'NATS'});
+}
+
+async function report(nc: NatsConnection, log: Log): Promise<void> {
+  for await (const status of nc.status()) {
+    if (status.type === 'disconnect') log.warn({server: status.server}, 'NATS connection lost; reconnecting');
+    else if (status.type === 'reconnect') log.info({server: status.server}, 'NATS connection is back');
+    else if (status.type === 'staleConnection') log.warn({}, 'NATS does not answer pings');
+    else if (status.type === 'slowConsumer') log.warn({subject: status.sub.getSubject(), pending: status.pending}, 'messages pile up here');
+    else if (status.type === 'error') log.error({reason: messageOf(status.error)}, 'NATS refused something');
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function readSeed(file: string): Uint8Array {
   try {
-    if ((statSync(file).mode & 0o077) !== 0)
-      throw new MailherdError('CONFIG_INVALID', {file, reason: 'others may read this secret; chmod 600'});
+    if ((statSync(file).mode & 0o077) !== 0) {
+      throw new MailherdError('CONFIG_INVALID', {file, path: '/', reason: 'others may read this secret; chmod 600'});
+    }
     return new TextEncoder().encode(readFileSync(file, 'utf8').trim());
   } catch (cause) {
     if (cause instanceof MailherdError) throw cause;
-    throw new MailherdError('CONFIG_INVALID', {file, reason: 'the NATS seed cannot be read'}, {cause});
+    throw new MailherdError('CONFIG_INVALID', {file, path: '/', reason: `the NATS seed cannot be read: ${messageOf(cause)}`}, {cause});
   }
 }
