@@ -1,10 +1,11 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
-import {connect as dial, createServer} from 'node:net';
+import {createServer, connect as dial} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {NatsConnection} from '@nats-io/transport-node';
+import {vi} from 'vitest';
 import {initCommand} from '../../cli/init.io.ts';
 import type {Log} from '../../wire/log.ts';
 import {connectNats} from '../../wire/nats.io.ts';
@@ -20,7 +21,10 @@ export class TestServer {
     const server = new TestServer();
     server.#port = await freePort();
     const farm = ['farm', '--dir', server.dir, '--listen', `127.0.0.1:${server.#port}`, '--store-dir', join(server.dir, 'store')];
+    // It tells the operator what to copy where.
+    const output = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     await initCommand().parseAsync([...farm, ...hosts.flatMap(host => ['--host', `${host}:backend`])], {from: 'user'});
+    output.mockRestore();
     await server.run();
     return server;
   }

@@ -1,0 +1,188 @@
+import {AckPolicy, jetstream, jetstreamManager} from '@nats-io/jetstream';
+import type {NatsConnection} from '@nats-io/transport-node';
+import Type from 'typebox';
+import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest';
+import {Bucket} from '../../wire/bucket.io.ts';
+import {
+  commandSubject,
+  commandSubjects,
+  EVENT_STREAM,
+  EVENT_SUBJECTS,
+  eventSubject,
+  HOST_BUCKET,
+  MOVE_BUCKET,
+  REPORT_STREAM,
+  REPORT_SUBJECTS,
+  ROUTE_BUCKET,
+  reportSubject,
+} from '../../wire/subjects.ts';
+import {TestServer} from './server.ts';
+
+const Note = Type.Object({text: Type.String()});
+
+let server: TestServer;
+let coordinator: NatsConnection;
+let host: NatsConnection;
+let observer: NatsConnection;
+let refused: string[] = [];
+
+beforeAll(async () => {
+  server = await TestServer.start();
+  const note = (reason: string): void => {
+    refused.push(reason);
+  };
+  coordinator = await server.connect('coordinator', note);
+  const manager = await jetstreamManager(coordinator);
+  await manager.streams.add({name: REPORT_STREAM, subjects: [REPORT_SUBJECTS]});
+  await manager.streams.add({name: EVENT_STREAM, subjects: [EVENT_SUBJECTS]});
+  for (const name of [HOST_BUCKET, ROUTE_BUCKET, MOVE_BUCKET]) await Bucket.open(coordinator, name, Note, {create: true});
+  host = await server.connect('be01', note);
+  observer = await server.connect('observer', note);
+});
+afterAll(() => server.end());
+afterEach(() => {
+  refused = [];
+});
+
+async function storedIn(stream: string): Promise<number> {
+  return (await (await jetstreamManager(coordinator)).streams.info(stream)).state.messages;
+}
+
+/** The server says so asynchronously, and the client hands it on. */
+async function expectRefused(kind: 'publish' | 'subscription', subject: string): Promise<void> {
+  await vi.waitFor(
+    () => expect(refused.join('\n').toLowerCase()).toContain(`permissions violation for ${kind} to \\"${subject.toLowerCase()}`),
+    {
+      timeout: 5_000,
+    },
+  );
+}
+
+test('a host stores its own reports and events', async () => {
+  const js = jetstream(host);
+  await js.publish(reportSubject('be01'), '{}', {msgID: 'r1'});
+  expect((await js.publish(reportSubject('be01'), '{}', {msgID: 'r1'})).duplicate).toBe(true);
+  await js.publish(eventSubject('be01', 'agentStarted'), '{}');
+  expect([await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)]).toEqual([1, 1]);
+  expect(refused).toEqual([]);
+});
+
+test.each([reportSubject('be02'), eventSubject('be02', 'agentStarted'), eventSubject('farm', 'evacuated'), commandSubject('be02', 'hold')])(
+  'a host may not publish %s',
+  async subject => {
+    const before = [await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)];
+    host.publish(subject, '{}');
+    await host.flush();
+    await expectRefused('publish', subject);
+    expect([await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)]).toEqual(before);
+  },
+);
+
+test('a host answers a command with many replies', async () => {
+  const subscription = host.subscribe(commandSubjects('be01'), {
+    callback: (_error, message) => {
+      for (let at = 0; at < 500; at += 1) message.respond(`${at}`);
+    },
+  });
+  await host.flush();
+  let replies = 0;
+  const inbox = coordinator.subscribe('_INBOX_coordinator.test', {
+    callback: () => {
+      replies += 1;
+    },
+  });
+  coordinator.publish(commandSubject('be01', 'copy'), '{}', {reply: '_INBOX_coordinator.test'});
+  await vi.waitFor(() => expect(replies).toBe(500), {timeout: 5_000});
+  expect(refused).toEqual([]);
+  subscription.unsubscribe();
+  inbox.unsubscribe();
+});
+
+test.each([
+  commandSubjects('be02'),
+  'mailherd.command.>',
+  '_INBOX_be02.>',
+  '_INBOX_coordinator.>',
+  '_INBOX.>',
+  '>',
+  REPORT_SUBJECTS,
+  EVENT_SUBJECTS,
+  `$KV.${ROUTE_BUCKET}.>`,
+])('a host may not listen to %s', async subject => {
+  const subscription = host.subscribe(subject, {callback: () => undefined});
+  await host.flush();
+  await expectRefused('subscription', subject);
+  subscription.unsubscribe();
+});
+
+test.each([HOST_BUCKET, ROUTE_BUCKET])('a host reads and watches %s and cannot write it', async name => {
+  const writer = await Bucket.open(coordinator, name, Note, {create: false});
+  const revision = await writer.create('a', {text: '1'});
+  const reader = await Bucket.open(host, name, Note, {create: false});
+  expect((await reader.get('a'))?.value.text).toBe('1');
+  expect(await reader.get('none')).toBeNull();
+  expect((await reader.entries()).map(({key}) => key)).toEqual(['a']);
+  const seen: string[] = [];
+  const stop = new AbortController();
+  await reader.watch(change => {
+    seen.push(change.key);
+  }, stop.signal);
+  await writer.put('b', {text: '2'});
+  await vi.waitFor(() => expect(seen).toEqual(['a', 'b']));
+  expect(refused).toEqual([]);
+
+  await expect(reader.update('a', {text: 'stolen'}, revision)).rejects.toMatchObject({code: 'NATS_DOWN'});
+  await expect(reader.put('c', {text: 'stolen'})).rejects.toMatchObject({code: 'NATS_DOWN'});
+  expect((await writer.entries()).map(({key, value}) => `${key}=${value.text}`)).toEqual(['a=1', 'b=2']);
+  stop.abort();
+});
+
+test('a host gets at no other bucket or stream, and changes none', async () => {
+  await expect(Bucket.open(host, MOVE_BUCKET, Note, {create: false})).rejects.toMatchObject({code: 'NATS_DOWN'});
+  const manager = await jetstreamManager(host, {checkAPI: false, timeout: 1_000});
+  await expect(manager.streams.getMessage(REPORT_STREAM, {seq: 1})).rejects.toThrow();
+  await expect(manager.streams.purge(`KV_${ROUTE_BUCKET}`)).rejects.toThrow();
+  await expect(manager.streams.delete(`KV_${ROUTE_BUCKET}`)).rejects.toThrow();
+  await expect(manager.consumers.add(EVENT_STREAM, {name: 'spy', ack_policy: AckPolicy.None})).rejects.toThrow();
+  expect(await storedIn(`KV_${ROUTE_BUCKET}`)).toBeGreaterThan(0);
+}, 30_000);
+
+test('an observer consumes events durably, once each', async () => {
+  const manager = await jetstreamManager(observer, {checkAPI: false});
+  await manager.consumers.add(EVENT_STREAM, {durable_name: 'billing', ack_policy: AckPolicy.Explicit});
+  const before = await storedIn(EVENT_STREAM);
+  const read = async (connection: NatsConnection): Promise<number> => {
+    const consumer = await jetstream(connection).consumers.get(EVENT_STREAM, 'billing');
+    let count = 0;
+    for await (const message of await consumer.fetch({max_messages: 100, expires: 1_000})) {
+      await message.ackAck();
+      count += 1;
+    }
+    return count;
+  };
+  expect(await read(observer)).toBe(before);
+  await jetstream(host).publish(eventSubject('be01', 'agentStarted'), '{}');
+  // Another run of the same observer goes on where the first one stopped.
+  expect(await read(await server.connect('observer'))).toBe(1);
+  expect(refused).toEqual([]);
+});
+
+test('an observer can do nothing else', async () => {
+  const manager = await jetstreamManager(observer, {checkAPI: false, timeout: 1_000});
+  for (const stream of [REPORT_STREAM, `KV_${ROUTE_BUCKET}`]) {
+    await expect(manager.consumers.add(stream, {name: 'spy', ack_policy: AckPolicy.None})).rejects.toThrow();
+    await expect(manager.streams.info(stream)).rejects.toThrow();
+  }
+  await expect(manager.streams.purge(EVENT_STREAM)).rejects.toThrow();
+  await expect(manager.streams.getMessage(EVENT_STREAM, {seq: 1})).rejects.toThrow();
+  await expect(manager.consumers.delete(EVENT_STREAM, 'billing')).rejects.toThrow();
+  for (const subject of [eventSubject('farm', 'evacuated'), commandSubject('be01', 'hold'), `$KV.${ROUTE_BUCKET}.a`]) {
+    observer.publish(subject, '{}');
+    await observer.flush();
+    await expectRefused('publish', subject);
+  }
+  const subscription = observer.subscribe('mailherd.>', {callback: () => undefined});
+  await observer.flush();
+  await expectRefused('subscription', 'mailherd.>');
+  subscription.unsubscribe();
+}, 60_000);
