@@ -57,7 +57,8 @@ export const LAYOUT: Layout = {
     host('edge1', 'edge', 'bookworm', 11, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
     host('be1', 'backend', 'bookworm', 21, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
     host('be2', 'backend', 'bookworm', 22, {rack: 'r2', batch: '2024-03', hardware: 'gen9'}),
-    host('be3', 'backend', 'bookworm', 23, {rack: 'r2', batch: '2025-01', hardware: 'gen10'}),
+    // Of the newest round too, but with the older release: so it can be told which of the two is to blame
+    host('be3', 'backend', 'bookworm', 23, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
     host('be4', 'backend', 'trixie', 24, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}),
     host('be5', 'backend', 'trixie', 25, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
     host('be6', 'backend', 'bookworm', 26, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}, true),
@@ -90,6 +91,21 @@ export function users(layout: Layout): UserSpec[] {
 /** The user a host's agent logs in as; exists on that host only. */
 export function probeUser(hostName: string): string {
   return `probe@${hostName}.mailherd.invalid`;
+}
+
+/** What an operator may call a release: its code name, its number, or as agents label it. */
+const RELEASE_NAMES: Readonly<Record<string, Release>> = {
+  bookworm: 'bookworm',
+  '12': 'bookworm',
+  'debian-12': 'bookworm',
+  trixie: 'trixie',
+  '13': 'trixie',
+  'debian-13': 'trixie',
+};
+
+/** The release of that name, undefined for one the farm cannot install. */
+export function releaseOf(name: string): Release | undefined {
+  return Object.hasOwn(RELEASE_NAMES, name) ? RELEASE_NAMES[name] : undefined;
 }
 
 /** The host of that name, or undefined. */

@@ -7,8 +7,10 @@ import {LAYOUT} from './layout.ts';
 import {shellIn} from './machine/enter.io.ts';
 import {readState} from './machine/state.io.ts';
 import {farmPaths} from './paths.ts';
+import {runProvisioner} from './provisioner.io.ts';
+import {statusText} from './status.io.ts';
 import {tableText} from './table.ts';
-import {addTrafficCommands} from './traffic/commands.io.ts';
+import {addTrafficCommands, untilInterrupted} from './traffic/commands.io.ts';
 
 const farm: Farm = {
   paths: farmPaths(process.env),
@@ -22,12 +24,25 @@ const program = new Command('farm')
 
 program
   .command('prepare')
-  .description('build what the cache has not: images, fault library')
-  .action(() => prepare(farm));
+  .description('build what the cache has not: images, fault library, layers of the package')
+  .option('--deb <path>', "the project's package")
+  .action((options: {deb?: string}) => prepare(farm, options.deb ?? null));
 program
   .command('up')
   .description('bring up the farm; hosts that run are left alone')
-  .action(() => up(farm));
+  .option('--deb <path>', "install the project's package: agents and the coordinator run as its services")
+  .option('--empty', 'without mailboxes')
+  .action((options: {deb?: string; empty?: boolean}) => up(farm, {deb: options.deb ?? null, isFilled: options.empty !== true}));
+program
+  .command('provisioner')
+  .description("play the data centre's provisioning in the foreground (up starts it)")
+  .action(() => runProvisioner(farm, untilInterrupted()));
+program
+  .command('status')
+  .description('hosts, queues, faults, helpers')
+  .action(async () => {
+    process.stdout.write(await statusText(farm));
+  });
 program
   .command('down')
   .description('end and remove everything of the farm; the cache of images stays')

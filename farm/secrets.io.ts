@@ -1,7 +1,9 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {chmod, mkdir, readFile, writeFile} from 'node:fs/promises';
 import Type from 'typebox';
+import {stringify} from 'yaml';
 import {decode} from '../wire/codec.ts';
+import type {ControlIdentity} from './host/control.ts';
 import type {Identity} from './host/mailherd.ts';
 import {type HostSpec, type Layout, probeUser, users} from './layout.ts';
 import type {Paths} from './paths.ts';
@@ -9,6 +11,8 @@ import type {Paths} from './paths.ts';
 const Secrets = Type.Object({
   doveadmPassword: Type.String(),
   probePasswords: Type.Record(Type.String(), Type.String()),
+  /** The operator's bearer token for the coordinator's API. */
+  apiToken: Type.String(),
 });
 type Secrets = Type.Static<typeof Secrets>;
 
@@ -27,6 +31,7 @@ export async function ensureSecrets(paths: Paths, layout: Layout): Promise<Secre
   const secrets: Secrets = {
     doveadmPassword: word(),
     probePasswords: Object.fromEntries(layout.hosts.map(spec => [spec.name, word()])),
+    apiToken: randomBytes(32).toString('base64url'),
   };
   await mkdir(paths.secrets, {recursive: true});
   await chmod(paths.secrets, 0o700);
@@ -38,15 +43,28 @@ export async function ensureSecrets(paths: Paths, layout: Layout): Promise<Secre
 export async function identityOf(paths: Paths, layout: Layout, spec: HostSpec): Promise<Identity> {
   const secrets = await ensureSecrets(paths, layout);
   return {
-    seed: await readSeed(paths, spec.name),
+    seed: await readMade(paths, `${spec.name}.seed`),
     probePassword: secrets.probePasswords[spec.name] ?? '',
     doveadmPassword: secrets.doveadmPassword,
   };
 }
 
-async function readSeed(paths: Paths, host: string): Promise<string | null> {
+/** Secrets of the control host. */
+export async function controlIdentity(paths: Paths, layout: Layout): Promise<ControlIdentity> {
+  const {apiToken} = await ensureSecrets(paths, layout);
+  const sha256 = createHash('sha256').update(apiToken).digest('hex');
+  return {
+    coordinatorSeed: await readMade(paths, 'coordinator.seed'),
+    natsConfig: await readMade(paths, 'nats-server.conf'),
+    tokens: stringify([{name: 'operator', role: 'operate', sha256}]),
+    token: apiToken,
+  };
+}
+
+/** A file made with the farm's NATS credentials; null when none were made. */
+async function readMade(paths: Paths, name: string): Promise<string | null> {
   try {
-    return (await readFile(`${paths.secrets}/nats/${host}.seed`, 'utf8')).trim();
+    return (await readFile(`${paths.secrets}/nats/${name}`, 'utf8')).trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -17,7 +17,10 @@ export function agentFiles(layout: Layout, spec: HostSpec, identity: Identity): 
   const config = {
     host: spec.name,
     role: spec.role,
-    nats: {servers: control.map(each => `nats://${each.address}:4222`), seedFile: '/etc/mailherd/agent.seed'},
+    nats: {
+      servers: control.map(each => `${each.address}:4222`),
+      seedFile: identity.seed === null ? null : '/etc/mailherd/agent.seed',
+    },
     stateDir: '/var/lib/mailherd/agent',
     routesDb: ROUTES_DB,
     reportIntervalMs: 5_000,

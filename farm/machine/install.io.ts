@@ -1,14 +1,14 @@
 import {randomBytes} from 'node:crypto';
 import {copyFile} from 'node:fs/promises';
+import {controlFiles} from '../host/control.ts';
 import {mailHostFiles} from '../host/files.ts';
 import {enableUnits, installDirectory, installFiles, readOwners} from '../host/install.io.ts';
-import {openNats} from '../host/nats.ts';
 import {FAULT_LIBRARY, services, systemFiles} from '../host/system.ts';
 import {ensureImage} from '../image/build.io.ts';
 import {ensureFaultLibrary} from '../image/fault-library.io.ts';
 import type {HostSpec, Layout} from '../layout.ts';
 import {hostPaths, type Paths} from '../paths.ts';
-import {identityOf, passwordFile} from '../secrets.io.ts';
+import {controlIdentity, identityOf, passwordFile} from '../secrets.io.ts';
 import {makeRoot} from './root.io.ts';
 import {changeState} from './state.io.ts';
 
@@ -33,7 +33,10 @@ export async function installHost(
   const machineId = randomBytes(16).toString('hex');
   const identity = await identityOf(paths, layout, spec);
   if (spec.role === 'control') {
-    await installFiles(root, owners, [...systemFiles(layout, spec, machineId), ...openNats(spec)]);
+    await installFiles(root, owners, [
+      ...systemFiles(layout, spec, machineId),
+      ...controlFiles(layout, spec, await controlIdentity(paths, layout), software !== null),
+    ]);
     await installDirectory(root, owners, '/var/lib/nats', 0o750, 'nats', 'nats');
   } else {
     const files = mailHostFiles({layout, spec, identity, machineId, passwordFile: passwordFile(layout, spec, identity)});

@@ -1,5 +1,5 @@
 import {readFileSync} from 'node:fs';
-import {mkdir, readFile, rename, writeFile} from 'node:fs/promises';
+import {mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
 import {dirname} from 'node:path';
 import Type from 'typebox';
 import {decode} from '../../wire/codec.ts';
@@ -56,18 +56,38 @@ export async function readState(paths: Paths): Promise<FarmState> {
 
 let chain: Promise<unknown> = Promise.resolve();
 
-/** Changes the state file; changes of one process come one after another, readers see the old or the new file whole. */
+/** Changes the state file; changes come one after another, from other processes too, and readers see the old or the new file whole. */
 export function changeState(paths: Paths, change: (state: FarmState) => void): Promise<void> {
   const next = chain.then(async () => {
-    const state = await readState(paths);
-    change(state);
     await mkdir(dirname(paths.state), {recursive: true});
-    const temporary = `${paths.state}.${process.pid}`;
-    await writeFile(temporary, `${JSON.stringify(state, null, 2)}\n`);
-    await rename(temporary, paths.state);
+    const unlock = await lock(`${paths.state}.lock`);
+    try {
+      const state = await readState(paths);
+      change(state);
+      const temporary = `${paths.state}.${process.pid}`;
+      await writeFile(temporary, `${JSON.stringify(state, null, 2)}\n`);
+      await rename(temporary, paths.state);
+    } finally {
+      await unlock();
+    }
   });
   chain = next.catch(() => undefined);
   return next;
+}
+
+/** Waits for a lock file that holds the pid of its owner; one whose owner is gone is taken over. @returns how to let go of it. */
+async function lock(path: string): Promise<() => Promise<void>> {
+  for (;;) {
+    try {
+      await writeFile(path, `${process.pid}`, {flag: 'wx'});
+      return () => rm(path, {force: true});
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+    if (owner > 0 && markOf(owner) === null) await rm(path, {force: true});
+    else await new Promise(resolve => setTimeout(resolve, 10));
+  }
 }
 
 /** The mark of a live process, null when there is none of that pid. */

@@ -1,0 +1,56 @@
+import {existsSync} from 'node:fs';
+import {copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile} from 'node:fs/promises';
+import {basename} from 'node:path';
+import type {Release} from '../layout.ts';
+import type {Paths} from '../paths.ts';
+import {run} from '../run.io.ts';
+import {ensureImage, removeHalfBuilt, shortHash} from './build.io.ts';
+
+/**
+ * The layer that a Debian package adds to a release's image, made when it is not in the cache: dpkg installs it inside a
+ * throw-away machine without network and without systemd, so that nothing starts; what that wrote is the layer.
+ * @param deb path of the package. @returns the layer's directory. @throws MailherdError COMMAND_FAILED with what dpkg said.
+ */
+export async function ensureSoftware(paths: Paths, release: Release, deb: string, say: (line: string) => void): Promise<string> {
+  const image = await ensureImage(paths, release, say);
+  const key = shortHash(`${basename(image)} ${shortHash(await readFile(deb))}`);
+  const directory = `${paths.cache}/software-${release}-${key}`;
+  if (existsSync(`${directory}.complete`)) return directory;
+  await removeHalfBuilt(paths, `software-building-${release}-`);
+  const building = `${paths.cache}/software-building-${release}-${process.pid}`;
+  for (const part of ['upper', 'work', 'root']) await mkdir(`${building}/${part}`, {recursive: true});
+  const startedMs = performance.now();
+  const inside = '/var/tmp/mailherd.deb';
+  await mkdir(`${building}/upper/var/tmp`, {recursive: true});
+  await copyFile(deb, `${building}/upper${inside}`);
+  // The mount lives in a mount namespace of its own and is gone when the command ends, however it ends.
+  const script = `mount -t overlay mailherd-farm -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" "$2/root"
+exec systemd-nspawn --quiet --directory="$2/root" --machine=mhfarm-install-$3 --register=no --keep-unit --private-network \\
+  --settings=no --link-journal=no --resolv-conf=off --timezone=off --console=pipe --setenv=DEBIAN_FRONTEND=noninteractive \\
+  dpkg --install ${inside}`;
+  await run(['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, 'sh', image, building, release]);
+  await rm(`${building}/upper${inside}`);
+  await rm(directory, {recursive: true, force: true});
+  await rename(`${building}/upper`, directory);
+  await writeFile(`${directory}.complete`, `${deb}\n`);
+  await run(['rm', '-rf', '--one-file-system', building]);
+  await prune(paths, release);
+  say(`${release}: software installed in ${Math.round((performance.now() - startedMs) / 100) / 10} s`);
+  return directory;
+}
+
+const LAYERS_KEPT = 3;
+
+/** Removes old layers: every build of the package makes one. Those of a running farm stay. */
+async function prune(paths: Paths, release: Release): Promise<void> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8');
+  const markers = (await readdir(paths.cache)).filter(name => name.startsWith(`software-${release}-`) && name.endsWith('.complete'));
+  const dated = await Promise.all(markers.map(async name => ({name, builtMs: (await stat(`${paths.cache}/${name}`)).mtimeMs})));
+  const old = dated.sort((a, b) => b.builtMs - a.builtMs).slice(LAYERS_KEPT);
+  for (const {name} of old) {
+    const directory = `${paths.cache}/${name.slice(0, -'.complete'.length)}`;
+    if (mounts.includes(directory)) continue;
+    await rm(`${paths.cache}/${name}`);
+    await run(['rm', '-rf', '--one-file-system', directory]);
+  }
+}
