@@ -1,0 +1,290 @@
+import {readFileSync} from 'node:fs';
+import {Command, InvalidArgumentError} from 'commander';
+import {stringify as stringifyYaml} from 'yaml';
+import {SECOND_MS} from '../base/units.ts';
+import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
+import type {FarmEvent} from '../wire/event.ts';
+import type {HostRecord} from '../wire/record.ts';
+import {ApiClient} from './client.io.ts';
+import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
+import type {Look} from './format.ts';
+import {patchPolicy} from './policy-patch.ts';
+import {
+  areMovesOver,
+  renderEvent,
+  renderHost,
+  renderHosts,
+  renderHurt,
+  renderMoves,
+  renderPlan,
+  renderUser,
+  renderUsers,
+  renderVerdicts,
+} from './render.ts';
+
+interface Common {
+  json?: true;
+}
+
+/** The operator's commands. Each prints a table, or with --json what the API answered. */
+export function operatorCommands(): Command[] {
+  return [...readCommands(), ...hostCommands(), ...moveCommands(), ...farmCommands()].map(command => {
+    for (const leaf of command.commands.length === 0 ? [command] : command.commands)
+      leaf.option('--json', 'print the answer of the API as JSON');
+    return command;
+  });
+}
+
+function readCommands(): Command[] {
+  return [
+    new Command('hosts')
+      .description('all hosts: stage, verdict, users, moves')
+      .addHelpText('after', example('mailherd hosts', "mailherd hosts --json | jq -r '.[].record.host'"))
+      .action(async (options: Common) => show(options, await get<HostView[]>('/v1/hosts'), renderHosts)),
+    new Command('host')
+      .argument('<name>')
+      .description('one host: verdict with evidence, queue, history')
+      .addHelpText('after', example('mailherd host be07'))
+      .action(async (name: string, options: Common) => show(options, await get<HostView>(`/v1/hosts/${part(name)}`), renderHost)),
+    new Command('users')
+      .description('users and where they live')
+      .option('--host <name>', 'only those of one host')
+      .option('--after <user>', 'begin behind this one')
+      .option('--limit <count>', 'at most this many', count)
+      .addHelpText('after', example('mailherd users --host be07', 'mailherd users --after m@example.org --limit 100'))
+      .action(async ({json, ...filter}: Common & Record<string, string>) => {
+        const query = new URLSearchParams(filter).toString();
+        show({...(json && {json})}, await get<UsersView>(`/v1/users${query === '' ? '' : `?${query}`}`), renderUsers);
+      }),
+    new Command('user')
+      .argument('<name>')
+      .description('where one user lives')
+      .addHelpText('after', example('mailherd user ada@example.org'))
+      .action(async (name: string, options: Common) => show(options, await get<UserView>(`/v1/users/${part(name)}`), renderUser)),
+    new Command('verdicts')
+      .description('who is hurt, which hosts are sick, and what they share')
+      .addHelpText('after', example('mailherd verdicts'))
+      .action(async (options: Common) => show(options, await get<VerdictsView>('/v1/verdicts'), renderVerdicts)),
+    new Command('hurt')
+      .description('share of customers hurt over time')
+      .addHelpText('after', example('mailherd hurt'))
+      .action(async (options: Common) => show(options, await get<HurtView>('/v1/hurt'), view => renderHurt(view.history))),
+    new Command('events')
+      .description('events as they happen, one a line')
+      .option('--since <sequence>', 'replay what came after this one; 0 = all that is kept', count)
+      .addHelpText('after', example('mailherd events', 'mailherd events --since 0 --json | jq \'select(.event.type == "hostStaged")\''))
+      .action(followEvents),
+  ];
+}
+
+function hostCommands(): Command[] {
+  const reason = '--reason <text>';
+  return [
+    new Command('evacuate')
+      .argument('<host>')
+      .description('move every mailbox off a host')
+      .option('--dry-run', 'show the plan and change nothing')
+      .option(reason, 'for the audit log')
+      .addHelpText('after', example('mailherd evacuate be07 --dry-run', 'mailherd evacuate be07 --reason "disk is failing"'))
+      .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
+        show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, wish), renderPlan);
+      }),
+    new Command('cordon')
+      .argument('<host>')
+      .description('give a host no new mailbox')
+      .option(reason, 'for the audit log')
+      .addHelpText('after', example('mailherd cordon be07 --reason "memory test tonight"'))
+      .action((host: string, options: Common & {reason?: string}) => changeHost(host, 'cordon', options)),
+    new Command('uncordon')
+      .argument('<host>')
+      .description('use a host again; also keeps one that is being emptied')
+      .option(reason, 'for the audit log')
+      .addHelpText('after', example('mailherd uncordon be07'))
+      .action((host: string, options: Common & {reason?: string}) => changeHost(host, 'uncordon', options)),
+    new Command('reinstall')
+      .argument('<host>')
+      .requiredOption('--release <name>', 'value of the label os to install')
+      .option(reason, 'for the audit log')
+      .description('reinstall an emptied host as soon as it is proved safe to wipe')
+      .addHelpText('after', example('mailherd reinstall be07 --release debian-12'))
+      .action((host: string, options: Common & {reason?: string; release: string}) => changeHost(host, 'reinstall', options)),
+    new Command('add-host')
+      .argument('<name>')
+      .argument('<address>')
+      .option('--role <role>', 'backend or edge', 'backend')
+      .description('register a host that has arrived')
+      .addHelpText('after', example('mailherd add-host be08 10.0.0.18'))
+      .action(async (host: string, address: string, {role, ...options}: Common & {role: string}) => {
+        show(
+          options,
+          await post<HostRecord>('/v1/hosts', {host, address, role}),
+          record => `${record.host} is registered: ${record.stage}.`,
+        );
+      }),
+  ];
+}
+
+function moveCommands(): Command[] {
+  return [
+    new Command('moves')
+      .description('running and waiting moves')
+      .option('--watch', 'until nothing is left to do')
+      .option('--all', 'finished ones too')
+      .addHelpText('after', example('mailherd moves --watch'))
+      .action(watchMoves),
+    new Command('move')
+      .argument('<user>')
+      .option('--to <host>', 'target; chosen for you unless told')
+      .description('move one mailbox')
+      .addHelpText('after', example('mailherd move ada@example.org', 'mailherd move ada@example.org --to be02'))
+      .action(async (user: string, {to, ...options}: Common & {to?: string}) => {
+        show(options, await post<PlanView>('/v1/moves', {user, ...(to !== undefined && {target: to})}), renderPlan);
+      }),
+    new Command('cancel')
+      .argument('<move>')
+      .description('back out of a move that has not been switched over yet')
+      .addHelpText('after', example('mailherd cancel move-4f2a'))
+      .action(async (id: string, options: Common) =>
+        show(options, await post(`/v1/moves/${part(id)}/cancel`, {}), () => `${id} backs out.`),
+      ),
+    new Command('purge')
+      .argument('<move...>')
+      .description('remove retained source copies, by the ids of their moves')
+      .addHelpText('after', example('mailherd purge move-4f2a move-9c01'))
+      .action(async (moves: string[], options: Common) =>
+        show(options, await post('/v1/purge', {moves}), () => `${moves.length} copies are being removed.`),
+      ),
+    new Command('rebalance')
+      .option('--dry-run', 'show the plan and change nothing')
+      .description('even out the hosts')
+      .addHelpText('after', example('mailherd rebalance --dry-run'))
+      .action(async ({json, ...wish}: Common & {dryRun?: true}) =>
+        show({...(json && {json})}, await post<PlanView>('/v1/rebalance', wish), renderPlan),
+      ),
+  ];
+}
+
+function farmCommands(): Command[] {
+  const policy = new Command('policy').description('what Mailherd may do by itself');
+  policy
+    .command('get')
+    .description('show the policy')
+    .action(async (options: Common) => show(options, await get<PolicyView>('/v1/policy'), view => stringifyYaml(view.policy).trimEnd()));
+  policy
+    .command('set')
+    .argument('<name=value...>')
+    .description('change parts of the policy')
+    .addHelpText(
+      'after',
+      example('mailherd policy set modes.evacuate=on', 'mailherd policy set move.concurrentMax=4 move.retainMs=86400000'),
+    )
+    .action(async (settings: string[], options: Common) => {
+      const view = await get<PolicyView>('/v1/policy');
+      const changed = {...view, policy: patchPolicy(view.policy, settings)};
+      show(
+        options,
+        await client().call<PolicyView>('PUT', '/v1/policy', changed),
+        answer => `The policy is changed (revision ${answer.revision}).`,
+      );
+    });
+  return [
+    policy,
+    new Command('pause')
+      .option('--reason <text>', 'for the audit log')
+      .description('stop all automatic work')
+      .addHelpText('after', example('mailherd pause --reason "network maintenance"'))
+      .action(async ({json, ...wish}: Common & {reason?: string}) => {
+        show(
+          {...(json && {json})},
+          await post<PolicyView>('/v1/pause', wish),
+          () => 'Automatic work is paused. Go on with: mailherd resume',
+        );
+      }),
+    new Command('resume')
+      .description('go on with automatic work')
+      .action(async (options: Common) => show(options, await post<PolicyView>('/v1/resume', {}), () => 'Automatic work goes on.')),
+  ];
+}
+
+async function changeHost(host: string, verb: string, {json, ...wish}: Common & {reason?: string; release?: string}): Promise<void> {
+  const record = await post<HostRecord>(`/v1/hosts/${part(host)}/${verb}`, wish);
+  const cordon = ({cordon: now}: HostRecord): string => (now === null ? 'not cordoned' : `cordoned by ${now.by}`);
+  show(
+    {...(json && {json})},
+    record,
+    ({stage, reinstallTo}) =>
+      `${host}: ${stage}, ${cordon(record)}${reinstallTo === null ? '' : `, to be reinstalled with ${reinstallTo}`}.`,
+  );
+}
+
+async function followEvents({json, since}: Common & {since?: string}): Promise<void> {
+  for await (const {sequence, data} of client().events(since ?? null)) {
+    const event = JSON.parse(data) as FarmEvent;
+    print(json ? JSON.stringify({sequence, event}) : renderEvent(sequence, event));
+  }
+}
+
+const WATCH_MS = 2 * SECOND_MS;
+
+async function watchMoves({json, watch, all}: Common & {watch?: true; all?: true}): Promise<void> {
+  let before = '';
+  for (;;) {
+    const view = await get<MovesView>('/v1/moves');
+    const text = json ? JSON.stringify(view) : renderMoves(view, all ?? false, look());
+    if (watch && process.stdout.isTTY && !json) print(`\u001b[H\u001b[J${text}`);
+    else if (text !== before) print(text);
+    before = text;
+    if (!watch || areMovesOver(view)) return;
+    await new Promise(resolve => setTimeout(resolve, WATCH_MS));
+  }
+}
+
+function show<T>(options: Common, answer: T, render: (answer: T, look: Look) => string): void {
+  print(options.json ? JSON.stringify(answer, null, 2) : render(answer, look()));
+}
+
+function look(): Look {
+  return {colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined, nowMs: Date.now()};
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function get<T>(path: string): Promise<T> {
+  return client().call<T>('GET', path);
+}
+
+function post<T>(path: string, body: object): Promise<T> {
+  return client().call<T>('POST', path, body);
+}
+
+/** Path part; names of users hold anything. */
+function part(name: string): string {
+  return encodeURIComponent(name);
+}
+
+function client(): ApiClient {
+  return new ApiClient(accessFrom(process.env, readConfig(), CLI_CONFIG_FILE));
+}
+
+/** null when there is no file, or it belongs to others and the environment says it all. */
+function readConfig(): string | null {
+  const {MAILHERD_API, MAILHERD_TOKEN} = process.env;
+  try {
+    return readFileSync(CLI_CONFIG_FILE, 'utf8');
+  } catch (error) {
+    const {code} = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || (code === 'EACCES' && MAILHERD_API !== undefined && MAILHERD_TOKEN !== undefined)) return null;
+    throw error;
+  }
+}
+
+function count(text: string): string {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a number.');
+  return text;
+}
+
+function example(...lines: string[]): string {
+  return `\nExamples:\n${lines.map(line => `  $ ${line}`).join('\n')}`;
+}

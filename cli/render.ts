@@ -1,0 +1,253 @@
+import {CODES} from '../base/errors.ts';
+import type {ErrorView, HostView, MovesView, PlanView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
+import type {FarmEvent} from '../wire/event.ts';
+import type {CohortVerdict, Evidence, Hurt, MoveRecord, Plan, VerdictKind} from '../wire/record.ts';
+import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from './format.ts';
+
+const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
+const ENDED = new Set<MoveRecord['step']>(['retained', 'purged', 'backedOut']);
+
+function verdictWord(kind: VerdictKind | null, look: Look): string {
+  return kind === null ? '-' : tint(kind, VERDICT_TONE[kind], look);
+}
+
+/** One line a host. */
+export function renderHosts(hosts: readonly HostView[], look: Look): string {
+  if (hosts.length === 0) return 'No host is registered yet.';
+  const rows = hosts.map(({record, verdict, users, bytes, movesIn, movesOut, reportAgeMs}) => [
+    record.host,
+    record.role,
+    record.stage,
+    verdictWord(verdict?.kind ?? null, look),
+    record.labels.os ?? '-',
+    String(users),
+    size(bytes),
+    String(movesIn),
+    String(movesOut),
+    span(reportAgeMs),
+    record.cordon === null ? '' : `by ${record.cordon.by}`,
+  ]);
+  return table(['HOST', 'ROLE', 'STAGE', 'VERDICT', 'RELEASE', 'USERS#', 'SIZE#', 'IN#', 'OUT#', 'REPORT#', 'CORDONED'], rows);
+}
+
+/** Everything of one host, with evidence and history. */
+export function renderHost({record, verdict, users, bytes, movesIn, movesOut, reportAgeMs, report}: HostView, look: Look): string {
+  const {cordon, wipe} = record;
+  const queue = report?.queue ?? null;
+  const store = report?.mailStore ?? null;
+  const head = facts([
+    ['Host', record.host],
+    ['Role', record.role],
+    ['Address', record.address],
+    ['Stage', `${record.stage} for ${span(look.nowMs - record.sinceMs)}`],
+    [
+      'Verdict',
+      verdict === null ? '-' : `${verdictWord(verdict.kind, look)} (${verdict.because}) for ${span(look.nowMs - verdict.sinceMs)}`,
+    ],
+    ['Cordon', cordon === null ? '-' : `by ${cordon.by} since ${instant(cordon.atMs)}: ${cordon.reason}`],
+    ['Labels', labels(record.labels)],
+    ['Users', `${users}, ${size(bytes)}`],
+    ['Moves', `${movesIn} in, ${movesOut} out`],
+    ['Last report', reportAgeMs === null ? 'none' : `${span(reportAgeMs)} ago`],
+    ['Queue', queue === null ? '-' : `${queue.active} active, ${queue.incoming} incoming, ${queue.deferred} deferred, ${queue.hold} held`],
+    ['Mail store', store === null ? '-' : `${size(store.freeBytes)} free of ${size(store.totalBytes)}`],
+    ['Wipe allowed', wipe === null ? 'no' : `until ${instant(wipe.expiresAtMs)}`],
+    ['Reinstall', record.reinstallTo === null ? '-' : `${record.reinstallTo}, asked by ${record.reinstallAskedBy ?? 'nobody yet'}`],
+  ]);
+  const past = record.history.slice(-10).map(({stage, atMs, reason}) => [instant(atMs), stage, reason]);
+  return [head, evidence(verdict?.evidence ?? []), table(['WHEN', 'STAGE', 'WHY'], past)].filter(part => part !== '').join('\n\n');
+}
+
+function evidence(items: readonly Evidence[]): string {
+  if (items.length === 0) return '';
+  const figure = (value: number | null): string => (value === null ? '-' : String(Number(value.toPrecision(3))));
+  const rows = items.map(({sli, unit, value, baseline, ratio, note}) => {
+    return [
+      sli,
+      `${figure(value)} ${unit}`,
+      baseline === null ? '-' : `${figure(baseline)} ${unit}`,
+      ratio === null ? '-' : `x${figure(ratio)}`,
+      note,
+    ];
+  });
+  return table(['EVIDENCE', 'HERE#', 'PEERS#', 'RATIO#', 'NOTE'], rows);
+}
+
+export function renderUsers({users, next}: UsersView): string {
+  if (users.length === 0) return 'No user.';
+  const rows = users.map(({user, host, bytes, messages, moveId}) => [
+    user,
+    host,
+    size(bytes),
+    messages === null ? '-' : String(messages),
+    moveId ?? '',
+  ]);
+  const text = table(['USER', 'HOST', 'SIZE#', 'MESSAGES#', 'MOVE'], rows);
+  return next === null ? text : `${text}\nMore: --after ${next}`;
+}
+
+export function renderUser({user, host, generation, moveId, held, bytes, messages}: UserView): string {
+  return facts([
+    ['User', user],
+    ['Host', host],
+    ['Generation', String(generation)],
+    ['Size', messages === null ? size(bytes) : `${size(bytes)}, ${messages} messages`],
+    ['Move', moveId === null ? '-' : `${moveId}${held ? ', held' : ''}`],
+  ]);
+}
+
+/** Who is hurt, what explains it, and the verdict on each host that is not well. */
+export function renderVerdicts({verdicts, cohorts, hurt, hurtPeak}: VerdictsView, look: Look): string {
+  const head = facts([
+    ['Customers hurt', hurtLine(hurt)],
+    ['At peak', hurtPeak === null ? '-' : `${hurtLine(hurtPeak)} at ${instant(hurtPeak.atMs)}`],
+  ]);
+  const rows = verdicts.map(({host, kind, because, sinceMs, evidence: seen}) => {
+    const worst = [...seen].sort((a, b) => (b.ratio ?? 0) - (a.ratio ?? 0))[0];
+    return [host, verdictWord(kind, look), span(look.nowMs - sinceMs), because, worst === undefined ? '' : `${worst.sli} ${worst.note}`];
+  });
+  const hosts = rows.length === 0 ? 'No host is judged yet.' : table(['HOST', 'VERDICT', 'FOR#', 'BECAUSE', 'WORST'], rows);
+  return [head, ...cohorts.map(cohort => renderCohort(cohort, look)), hosts].join('\n\n');
+}
+
+function hurtLine(hurt: Hurt | null): string {
+  return hurt === null ? 'not known' : `${percent(hurt.share)} (${hurt.usersHurt} of ${hurt.users})`;
+}
+
+function renderCohort(cohort: CohortVerdict, look: Look): string {
+  const {sick, members, controls, controlsSick, effect, chance, explained, confounded} = cohort;
+  const verdict = explained ? tint('explains the sick hosts', 'bad', look) : 'does not explain the sick hosts';
+  const head = facts([
+    ['Cohort', `${labels(cohort.labels)} ${verdict}`],
+    ['Sick', `${sick.length} of ${members.length} with it: ${sick.join(', ')}`],
+    ['Controls', `${controlsSick} of ${controls.length} without it sick: ${controls.join(', ') || '-'}`],
+    ['Effect', effect === null ? '-' : `x${effect.toFixed(1)}`],
+    ['By chance', `p = ${Number(chance.toPrecision(2))}`],
+    ...(confounded.length === 0 ? [] : [['Same division', confounded.join(', ')] as const]),
+  ]);
+  const seen = evidence(cohort.evidence);
+  return seen === '' ? head : `${head}\n${seen}`;
+}
+
+/** Running and waiting moves; finished ones only with `all`. */
+export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all: boolean, look: Look): string {
+  const shown = moves.filter(move => all || !ENDED.has(move.step));
+  const rows = shown.map(move => [
+    move.id,
+    move.user,
+    move.source,
+    move.target,
+    size(move.bytes),
+    tint(move.step, moveTone(move.step), look),
+    span((ENDED.has(move.step) ? move.updatedAtMs : look.nowMs) - move.createdAtMs),
+    span(move.pauseMs),
+    move.refusal === null ? '' : move.refusal.code,
+  ]);
+  const waits = waiting.map(({user, source, target, bytes, because}) => [
+    '',
+    user,
+    source,
+    target,
+    size(bytes),
+    'waiting',
+    '',
+    '',
+    because,
+  ]);
+  const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
+  const summary = `${done} of ${total} moves done, ${moves.filter(move => !ENDED.has(move.step)).length} running, ${waiting.length} waiting${left}.`;
+  if (rows.length + waits.length === 0) return summary;
+  return `${table(['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'], [...rows, ...waits])}\n${summary}`;
+}
+
+function moveTone(step: MoveRecord['step']): Tone {
+  if (step === 'backingOut' || step === 'backedOut') return 'warn';
+  return ENDED.has(step) ? 'good' : 'plain';
+}
+
+/** True when nothing of it is left to do. */
+export function areMovesOver({moves, waiting}: MovesView): boolean {
+  return waiting.length === 0 && moves.every(move => ENDED.has(move.step));
+}
+
+export function renderPlan({plan, dryRun}: PlanView): string {
+  const rows = plan.moves.map(({user, source, target, bytes, why}) => [user, source, target, size(bytes), why]);
+  const total = plan.moves.reduce((sum, {bytes}) => sum + bytes, 0);
+  const summary = `${dryRun ? 'Would move' : 'Will move'} ${plan.moves.length} mailboxes, ${size(total)}${dryRun ? '. Nothing was changed.' : ` (plan ${plan.id}).`}`;
+  const parts = rows.length === 0 ? [] : [table(['USER', 'FROM', 'TO', 'SIZE#', 'WHY'], rows)];
+  return [...parts, ...renderUnplaced(plan), summary].join('\n');
+}
+
+function renderUnplaced({unplaced}: Plan): string[] {
+  if (unplaced.length === 0) return [];
+  const rows = unplaced.map(({user, source, bytes, code}) => [user, source, size(bytes), code]);
+  return [`${unplaced.length} mailboxes have no place:`, table(['USER', 'FROM', 'SIZE#', 'WHY'], rows)];
+}
+
+const BAR_CHARS = 40;
+
+/** Share of customers hurt over time, with a bar against the peak; runs of equal shares are one line. */
+export function renderHurt(history: readonly Hurt[]): string {
+  const peak = Math.max(0, ...history.map(({share}) => share));
+  if (history.length === 0) return 'Nothing is known of customers hurt yet.';
+  const changes = history.filter(({usersHurt, users}, index) => {
+    const before = history[index - 1];
+    return before === undefined || before.usersHurt !== usersHurt || before.users !== users;
+  });
+  const rows = changes.map(({atMs, share, usersHurt, users, byHost}) => [
+    instant(atMs),
+    percent(share),
+    `${usersHurt}/${users}`,
+    peak === 0 ? '' : '#'.repeat(Math.round((share / peak) * BAR_CHARS)),
+    Object.keys(byHost).sort().join(' '),
+  ]);
+  return table(['WHEN', 'HURT#', 'CUSTOMERS#', '', 'ON'], rows);
+}
+
+/** One line an event. */
+export function renderEvent(sequence: number, event: FarmEvent): string {
+  const head = `${String(sequence).padStart(6)}  ${instant(event.atMs)}  ${(event.host ?? 'farm').padEnd(8)}  ${event.type.padEnd(14)}`;
+  return `${head}  ${tell(event)}`.trimEnd();
+}
+
+function tell(event: FarmEvent): string {
+  switch (event.type) {
+    case 'verdictChanged':
+      return `${event.data.from ?? 'new'} -> ${event.data.verdict.kind} (${event.data.verdict.because})`;
+    case 'cohortJudged':
+    case 'cohortCleared': {
+      const {cohort} = event.data;
+      return `${labels(cohort.labels)}: ${cohort.sick.length} of ${cohort.members.length} sick, ${cohort.controlsSick} of ${cohort.controls.length} controls`;
+    }
+    case 'hurtChanged':
+      return hurtLine(event.data);
+    case 'decided':
+      return `${event.data.decision.kind} (${event.data.decision.because}), mode ${event.data.decision.mode}${event.data.decision.vetoes.map(({code}) => `, veto ${code}`).join('')}`;
+    case 'planned':
+      return `${event.data.kind}: ${event.data.moves} moves, ${size(event.data.bytes)}, ${event.data.unplaced} without a place`;
+    case 'hostStaged':
+      return `${event.data.from ?? 'new'} -> ${event.data.to} after ${span(event.data.tookMs)}: ${event.data.reason}`;
+    case 'moveStepped':
+      return `${event.data.user} ${event.data.source} -> ${event.data.target}: ${event.data.step}${event.data.refusal === null ? '' : ` (${event.data.refusal.code})`}`;
+    default:
+      return Object.entries(event.data)
+        .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+        .join(' ');
+  }
+}
+
+/** What the code's `next` asks of the reader. */
+const ADVICE: Record<string, string> = {
+  fix: 'Change the request.',
+  retry: 'Try again shortly.',
+  replan: 'Look at the farm as it is now and plan again.',
+  stop: 'Do not try again.',
+  page: 'Look at the log of the coordinator.',
+};
+
+/** One line: code, what it means with details, what to do next. */
+export function renderError({error, next, message}: ErrorView): string {
+  const text = message.startsWith(`${error.code}: `) ? message.slice(error.code.length + 2) : message;
+  const known = Object.hasOwn(CODES, error.code);
+  return `mailherd: ${error.code}: ${text}. ${ADVICE[next] ?? ''}${known ? '' : ' (This coordinator is newer than this command.)'}`.trim();
+}
