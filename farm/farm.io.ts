@@ -12,8 +12,7 @@ import {discardRoot, mountRoot} from './machine/root.io.ts';
 import {changeState, isAlive, readState} from './machine/state.io.ts';
 import {fillHost} from './mail/fill.io.ts';
 import {hostPaths, type Paths} from './paths.ts';
-import {ensureSecrets} from './secrets.io.ts';
-import {startHelper} from './traffic/control.io.ts';
+import {ensureSecrets, makeCredentials} from './secrets.io.ts';
 
 export interface Farm {
   paths: Paths;
@@ -41,7 +40,7 @@ export async function prepare({paths, layout, say}: Farm, deb: string | null): P
   await Promise.all([...releases.map(layers), ensureFaultLibrary(paths)]);
 }
 
-/** Brings up every host that is no spare and does not run yet, and the provisioner. Hosts that were off are booted as they were. */
+/** Brings up every host that is no spare and does not run yet. Hosts that were off are booted as they were. */
 export async function up(farm: Farm, options: UpOptions): Promise<void> {
   const {paths, layout} = farm;
   const state = await readState(paths);
@@ -52,9 +51,9 @@ export async function up(farm: Farm, options: UpOptions): Promise<void> {
   await ensureBridge(layout);
   await raiseLimits(paths);
   await ensureSecrets(paths, layout);
+  if (deb !== null) await makeCredentials(paths, layout);
   const wanted = layout.hosts.filter(spec => !spec.isSpare);
   await Promise.all(wanted.map(spec => bringUp(farm, spec, options.isFilled)));
-  await startHelper(paths, 'provisioner', ['provisioner']);
 }
 
 /** Keeps the package the farm came up with: what is reinstalled later gets the same one. */

@@ -36,34 +36,48 @@ export interface Layout {
   usersPerBackend: number;
 }
 
-const NET = '10.213.77';
+/** A farm on the /24 network `net` (its first three numbers); `last` is the last number of each address. */
+export function makeLayout(
+  bridge: string,
+  net: string,
+  usersPerBackend: number,
+  hosts: readonly (Omit<HostSpec, 'address'> & {last: number})[],
+): Layout {
+  return {
+    bridge,
+    network: `${net}.0/24`,
+    machineAddress: `${net}.254`,
+    domain: 'farm.example',
+    outsideDomain: 'outside.example',
+    outsidePort: 2525,
+    provisionerPort: 8790,
+    usersPerBackend,
+    hosts: hosts.map(({last, ...spec}) => ({...spec, address: `${net}.${last}`})),
+  };
+}
 
-function host(name: string, role: Role, release: Release, last: number, labels: Labels, isSpare = false): HostSpec {
-  return {name, role, release, address: `${NET}.${last}`, labels, isSpare};
+function backend(
+  name: string,
+  release: Release,
+  last: number,
+  labels: Labels,
+  isSpare = false,
+): Omit<HostSpec, 'address'> & {last: number} {
+  return {name, role: 'backend', release, last, labels, isSpare};
 }
 
 /** The farm of the demo: three old backends, two of the newest round, one spare. */
-export const LAYOUT: Layout = {
-  bridge: 'mhfarm0',
-  network: `${NET}.0/24`,
-  machineAddress: `${NET}.254`,
-  domain: 'farm.example',
-  outsideDomain: 'outside.example',
-  outsidePort: 2525,
-  provisionerPort: 8790,
-  usersPerBackend: 12,
-  hosts: [
-    host('ctl', 'control', 'bookworm', 1, {rack: 'r1'}),
-    host('edge1', 'edge', 'bookworm', 11, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
-    host('be1', 'backend', 'bookworm', 21, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
-    host('be2', 'backend', 'bookworm', 22, {rack: 'r2', batch: '2024-03', hardware: 'gen9'}),
-    // Of the newest round too, but with the older release: so it can be told which of the two is to blame
-    host('be3', 'backend', 'bookworm', 23, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
-    host('be4', 'backend', 'trixie', 24, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}),
-    host('be5', 'backend', 'trixie', 25, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
-    host('be6', 'backend', 'bookworm', 26, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}, true),
-  ],
-};
+export const LAYOUT: Layout = makeLayout('mhfarm0', '10.213.77', 12, [
+  {name: 'ctl', role: 'control', release: 'bookworm', last: 1, labels: {rack: 'r1'}, isSpare: false},
+  {name: 'edge1', role: 'edge', release: 'bookworm', last: 11, labels: {rack: 'r1', batch: '2024-03', hardware: 'gen9'}, isSpare: false},
+  backend('be1', 'bookworm', 21, {rack: 'r1', batch: '2024-03', hardware: 'gen9'}),
+  backend('be2', 'bookworm', 22, {rack: 'r2', batch: '2024-03', hardware: 'gen9'}),
+  // Of the newest round too, but with the older release: so it can be told which of the two is to blame
+  backend('be3', 'bookworm', 23, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
+  backend('be4', 'trixie', 24, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}),
+  backend('be5', 'trixie', 25, {rack: 'r2', batch: '2026-05', hardware: 'gen11'}),
+  backend('be6', 'bookworm', 26, {rack: 'r1', batch: '2026-05', hardware: 'gen11'}, true),
+]);
 
 /** One customer of the farm. */
 export interface UserSpec {

@@ -11,6 +11,7 @@ import {runProvisioner} from './provisioner.io.ts';
 import {statusText} from './status.io.ts';
 import {tableText} from './table.ts';
 import {addTrafficCommands, untilInterrupted} from './traffic/commands.io.ts';
+import {startHelper} from './traffic/control.io.ts';
 
 const farm: Farm = {
   paths: farmPaths(process.env),
@@ -32,7 +33,10 @@ program
   .description('bring up the farm; hosts that run are left alone')
   .option('--deb <path>', "install the project's package: agents and the coordinator run as its services")
   .option('--empty', 'without mailboxes')
-  .action((options: {deb?: string; empty?: boolean}) => up(farm, {deb: options.deb ?? null, isFilled: options.empty !== true}));
+  .action(async (options: {deb?: string; empty?: boolean}) => {
+    await up(farm, {deb: options.deb ?? null, isFilled: options.empty !== true});
+    await startHelper(farm.paths, 'provisioner', ['provisioner']);
+  });
 program
   .command('provisioner')
   .description("play the data centre's provisioning in the foreground (up starts it)")

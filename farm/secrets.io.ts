@@ -1,18 +1,17 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {chmod, mkdir, readFile, writeFile} from 'node:fs/promises';
 import Type from 'typebox';
-import {stringify} from 'yaml';
+import {MailherdError} from '../base/errors.ts';
 import {decode} from '../wire/codec.ts';
-import type {ControlIdentity} from './host/control.ts';
+import {apiUrl, type ControlIdentity} from './host/control.ts';
 import type {Identity} from './host/mailherd.ts';
 import {type HostSpec, type Layout, probeUser, users} from './layout.ts';
 import type {Paths} from './paths.ts';
+import {run} from './run.io.ts';
 
 const Secrets = Type.Object({
   doveadmPassword: Type.String(),
   probePasswords: Type.Record(Type.String(), Type.String()),
-  /** The operator's bearer token for the coordinator's API. */
-  apiToken: Type.String(),
 });
 type Secrets = Type.Static<typeof Secrets>;
 
@@ -31,7 +30,6 @@ export async function ensureSecrets(paths: Paths, layout: Layout): Promise<Secre
   const secrets: Secrets = {
     doveadmPassword: word(),
     probePasswords: Object.fromEntries(layout.hosts.map(spec => [spec.name, word()])),
-    apiToken: randomBytes(32).toString('base64url'),
   };
   await mkdir(paths.secrets, {recursive: true});
   await chmod(paths.secrets, 0o700);
@@ -43,28 +41,50 @@ export async function ensureSecrets(paths: Paths, layout: Layout): Promise<Secre
 export async function identityOf(paths: Paths, layout: Layout, spec: HostSpec): Promise<Identity> {
   const secrets = await ensureSecrets(paths, layout);
   return {
-    seed: await readMade(paths, `${spec.name}.seed`),
+    seed: (await readMade(paths, `seeds/${spec.name}.seed`))?.trim() ?? null,
     probePassword: secrets.probePasswords[spec.name] ?? '',
     doveadmPassword: secrets.doveadmPassword,
   };
 }
 
-/** Secrets of the control host. */
-export async function controlIdentity(paths: Paths, layout: Layout): Promise<ControlIdentity> {
-  const {apiToken} = await ensureSecrets(paths, layout);
-  const sha256 = createHash('sha256').update(apiToken).digest('hex');
+/** Where `mailherd init` keeps the farm's credentials, and the operator's cli.yaml. */
+function initDirectory(paths: Paths): string {
+  return `${paths.secrets}/mailherd`;
+}
+
+/** Has the project's own command make the credentials of every host and the coordinator; run again, it adds what is missing. */
+export async function makeCredentials(paths: Paths, layout: Layout): Promise<void> {
+  const control = layout.hosts.find(spec => spec.role === 'control');
+  if (control === undefined) throw new MailherdError('CONFIG_INVALID', {reason: 'the farm has no control host'});
+  await mkdir(paths.secrets, {recursive: true});
+  const cli = new URL('../cli/main.io.ts', import.meta.url).pathname;
+  const mailHosts = layout.hosts.filter(spec => spec.role !== 'control').flatMap(spec => ['--host', `${spec.name}:${spec.role}`]);
+  const where = ['--listen', '0.0.0.0:4222', '--server', `${control.address}:4222`, '--api', apiUrl(control)];
+  await run([process.execPath, cli, 'init', 'farm', '--dir', initDirectory(paths), ...where, ...mailHosts]);
+}
+
+/** What the control host gets of the credentials; null when none were made. */
+export async function controlIdentity(paths: Paths): Promise<ControlIdentity | null> {
+  const natsServer = await readMade(paths, 'nats-server.conf');
+  if (natsServer === null) return null;
+  const need = async (name: string): Promise<string> => {
+    const text = await readMade(paths, name);
+    if (text === null) throw new MailherdError('CONFIG_INVALID', {file: `${initDirectory(paths)}/${name}`, reason: 'is missing'});
+    return text;
+  };
   return {
-    coordinatorSeed: await readMade(paths, 'coordinator.seed'),
-    natsConfig: await readMade(paths, 'nats-server.conf'),
-    tokens: stringify([{name: 'operator', role: 'operate', sha256}]),
-    token: apiToken,
+    natsServer,
+    natsUsers: await need('nats-users.conf'),
+    coordinatorSeed: await need('seeds/coordinator.seed'),
+    tokens: await need('tokens.yaml'),
+    cli: await need('cli.yaml'),
   };
 }
 
-/** A file made with the farm's NATS credentials; null when none were made. */
+/** A file that `mailherd init` made; null when there is none. */
 async function readMade(paths: Paths, name: string): Promise<string | null> {
   try {
-    return (await readFile(`${paths.secrets}/nats/${name}`, 'utf8')).trim();
+    return await readFile(`${initDirectory(paths)}/${name}`, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -2,16 +2,13 @@ import {stringify} from 'yaml';
 import type {HostSpec, Layout} from '../layout.ts';
 import {file, type HostFile, secret} from './file.ts';
 
-/** Secrets of the control host, and what belongs to them. */
+/** What `mailherd init` made for the control host, as text of the files. */
 export interface ControlIdentity {
-  /** Seed of the coordinator's NATS user; null = a server without credentials. */
-  coordinatorSeed: string | null;
-  /** The NATS server's configuration as it was made with the credentials; null = one without. */
-  natsConfig: string | null;
-  /** Text of the coordinator's tokens file: digests of bearer tokens. */
+  natsServer: string;
+  natsUsers: string;
+  coordinatorSeed: string;
   tokens: string;
-  /** The operator's own bearer token. */
-  token: string;
+  cli: string;
 }
 
 const NATS_WITHOUT_CREDENTIALS = `listen: 0.0.0.0:4222
@@ -20,34 +17,33 @@ jetstream {
 }
 `;
 
+const API_PORT = 8_700;
+
 /** Where the coordinator's API answers in the farm. */
 export function apiUrl(spec: HostSpec): string {
-  return `http://${spec.address}:8700`;
+  return `http://${spec.address}:${API_PORT}`;
 }
 
-/** What the control host has beside the system: NATS, and the coordinator when the project's software is on it. */
-export function controlFiles(layout: Layout, spec: HostSpec, identity: ControlIdentity, hasSoftware: boolean): HostFile[] {
-  const nats = file('/etc/nats-server.conf', identity.natsConfig ?? NATS_WITHOUT_CREDENTIALS);
+/** What the control host has beside the system: NATS, and the coordinator when the project's software is on it (identity not null). */
+export function controlFiles(layout: Layout, spec: HostSpec, identity: ControlIdentity | null): HostFile[] {
   const reinstall = {...file('/usr/local/bin/farm-reinstall', reinstallScript(layout)), mode: 0o755};
-  if (!hasSoftware) return [nats, reinstall];
+  if (identity === null) return [reinstall, file('/etc/nats-server.conf', NATS_WITHOUT_CREDENTIALS)];
   const config = {
     name: spec.name,
-    nats: {
-      servers: ['127.0.0.1:4222'],
-      seedFile: identity.coordinatorSeed === null ? null : '/etc/mailherd/coordinator.seed',
-    },
-    api: {listen: spec.address, port: 8700, tokensFile: '/etc/mailherd/tokens.yaml'},
+    nats: {servers: ['127.0.0.1:4222'], seedFile: '/etc/mailherd/coordinator.seed'},
+    api: {listen: spec.address, port: API_PORT, tokensFile: '/etc/mailherd/tokens.yaml'},
     reinstallCommand: ['/usr/local/bin/farm-reinstall'],
     roundMs: 1_000,
     sizesMs: 30_000,
   };
   return [
-    nats,
     reinstall,
+    file('/etc/nats-server.conf', identity.natsServer),
+    file('/etc/nats-users.conf', identity.natsUsers),
     file('/etc/mailherd/coordinator.yaml', stringify(config)),
+    secret('/etc/mailherd/coordinator.seed', identity.coordinatorSeed, 'mailherd'),
     secret('/etc/mailherd/tokens.yaml', identity.tokens, 'mailherd'),
-    secret('/etc/mailherd/cli.yaml', stringify({api: apiUrl(spec), token: identity.token})),
-    ...(identity.coordinatorSeed === null ? [] : [secret('/etc/mailherd/coordinator.seed', `${identity.coordinatorSeed}\n`, 'mailherd')]),
+    secret('/etc/mailherd/cli.yaml', identity.cli),
   ];
 }
 

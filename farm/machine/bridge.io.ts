@@ -25,9 +25,9 @@ export async function ensureBridge(layout: Layout): Promise<void> {
   await run(['ip', 'address', 'replace', address, 'dev', layout.bridge]);
   await run(['ip', 'link', 'set', layout.bridge, 'up']);
   await run(['nft', '-f', '-'], {
-    input: `table inet mailherd_farm
-delete table inet mailherd_farm
-table inet mailherd_farm {
+    input: `table inet mailherd_${layout.bridge}
+delete table inet mailherd_${layout.bridge}
+table inet mailherd_${layout.bridge} {
   chain forward {
     type filter hook forward priority 0; policy accept;
     iifname "${layout.bridge}" oifname != "${layout.bridge}" drop
@@ -41,7 +41,7 @@ table inet mailherd_farm {
 /** Removes bridge and filter; fine when there are none. */
 export async function removeBridge(layout: Layout): Promise<void> {
   if (existsSync(`/sys/class/net/${layout.bridge}`)) await run(['ip', 'link', 'delete', layout.bridge]);
-  await tryRun(['nft', 'delete', 'table', 'inet', 'mailherd_farm']);
+  await tryRun(['nft', 'delete', 'table', 'inet', `mailherd_${layout.bridge}`]);
 }
 
 /** Raises (never lowers) what many hosts in one kernel share, and notes the old value first. */

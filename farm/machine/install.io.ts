@@ -35,7 +35,7 @@ export async function installHost(
   if (spec.role === 'control') {
     await installFiles(root, owners, [
       ...systemFiles(layout, spec, machineId),
-      ...controlFiles(layout, spec, await controlIdentity(paths, layout), software !== null),
+      ...controlFiles(layout, spec, await controlIdentity(paths)),
     ]);
     await installDirectory(root, owners, '/var/lib/nats', 0o750, 'nats', 'nats');
   } else {

@@ -1,0 +1,112 @@
+import {DatabaseSync} from 'node:sqlite';
+import {beforeEach, describe, expect, it} from 'vitest';
+import {
+  BACKEND_ITERATE,
+  backendPassdb,
+  backendUserdb,
+  EDGE_RECIPIENT,
+  EDGE_TRANSPORT,
+  edgePassdb,
+} from '../../../../farm/host/route-queries.ts';
+import {ROUTES_DB_SCHEMA} from '../../../../wire/routes-db.ts';
+
+/** The queries run against the real schema, as SQLite inside Dovecot and Postfix would run them. */
+let db: DatabaseSync;
+
+const HELD = Date.now() / 1_000 + 60;
+const PAST = Date.now() / 1_000 - 1;
+
+beforeEach(() => {
+  db = new DatabaseSync(':memory:');
+  db.exec(ROUTES_DB_SCHEMA);
+  db.exec(`INSERT INTO self (name) VALUES ('be1')`);
+  db.exec(`INSERT INTO hosts VALUES ('be1', '10.0.0.1'), ('be2', '10.0.0.2')`);
+  const put = db.prepare('INSERT INTO routes VALUES (?, ?, 1, ?, ?)');
+  put.run('mine@x', 'be1', 0, null);
+  put.run('other@x', 'be2', 0, null);
+  put.run('held@x', 'be1', HELD, 'be2');
+  put.run('over@x', 'be1', PAST, 'be2');
+  put.run('homeless@x', 'be9', 0, null);
+});
+
+const words = (user: string, protocol: string) => ({user, protocol, home: `/var/vmail/${user}`});
+const passdb = (user: string, protocol: string) => db.prepare(backendPassdb(words(user, protocol), 24)).get();
+const userdb = (user: string, protocol: string) => db.prepare(backendUserdb(words(user, protocol))).get();
+
+describe('login at a backend', () => {
+  it('lets the password decide when the mailbox is here', () => {
+    for (const user of ['mine@x', 'over@x']) {
+      expect(passdb(user, 'imap')).toMatchObject({
+        user,
+        password: null,
+        noauthenticate: 'y',
+        nopassword: null,
+        proxy_maybe: null,
+        host: null,
+      });
+    }
+  });
+
+  it.each(['other@x', 'held@x', 'homeless@x', 'unknown@x'])('fails for %s as a query does, which is a temporary failure', user => {
+    expect(() => passdb(user, 'imap')).toThrow(/overflow/);
+    expect(() => passdb(user, 'sieve')).toThrow(/overflow/);
+    expect(userdb(user, 'imap')).toMatchObject({tempfail: 'y'});
+  });
+});
+
+describe('mail at a backend', () => {
+  it('says where the user lives, and never asks for a password', () => {
+    expect(passdb('mine@x', 'lmtp')).toMatchObject({
+      password: null,
+      nopassword: 'y',
+      noauthenticate: null,
+      proxy_maybe: 'y',
+      host: '10.0.0.1',
+      port: 24,
+    });
+    expect(passdb('other@x', 'lmtp')).toMatchObject({proxy_maybe: 'y', host: '10.0.0.2'});
+    expect(passdb('held@x', 'lmtp')).toMatchObject({host: '10.0.0.1'});
+  });
+
+  it.each(['homeless@x', 'unknown@x'])('fails temporarily for %s', user => {
+    expect(() => passdb(user, 'lmtp')).toThrow(/overflow/);
+  });
+
+  it('is put off for a held user and for one who lives elsewhere', () => {
+    expect(userdb('mine@x', 'lmtp')).toMatchObject({tempfail: null});
+    for (const user of ['held@x', 'other@x', 'unknown@x']) expect(userdb(user, 'lmtp')).toMatchObject({tempfail: 'y'});
+  });
+});
+
+it('lets doveadm in while the fence is up, since a copy is made then', () => {
+  for (const user of ['mine@x', 'other@x', 'held@x']) expect(userdb(user, 'doveadm')).toMatchObject({tempfail: null, uid: 5000});
+});
+
+it('lists who is routed here, held or not', () => {
+  expect(db.prepare(BACKEND_ITERATE).all()).toEqual([{user: 'held@x'}, {user: 'mine@x'}, {user: 'over@x'}]);
+});
+
+describe('edge', () => {
+  const ports = {imap: 143, sieve: 4190};
+  const login = (user: string, protocol = 'imap') => db.prepare(edgePassdb(words(user, protocol), ports)).get();
+  const ask = (query: string, user: string) => Object.values(db.prepare(query.replace('%s', user)).get() ?? {})[0];
+
+  it('sends logins where the user lives, held ones already to the target', () => {
+    expect(login('mine@x')).toMatchObject({nopassword: 'y', proxy: 'y', host: '10.0.0.1', port: 143});
+    expect(login('held@x')).toMatchObject({host: '10.0.0.2'});
+    expect(login('over@x')).toMatchObject({host: '10.0.0.1'});
+    expect(login('mine@x', 'sieve')).toMatchObject({port: 4190});
+  });
+
+  it('knows nothing of an unknown user, and fails temporarily for one whose host it does not know', () => {
+    expect(login('unknown@x')).toBeUndefined();
+    expect(() => login('homeless@x')).toThrow(/overflow/);
+  });
+
+  it('gives Postfix the next hop only when there is one', () => {
+    expect(ask(EDGE_TRANSPORT, 'held@x')).toBe('smtp:[10.0.0.2]:25');
+    expect(ask(EDGE_TRANSPORT, 'homeless@x')).toBeUndefined();
+    expect(ask(EDGE_RECIPIENT, 'homeless@x')).toBe('OK');
+    expect(ask(EDGE_RECIPIENT, 'unknown@x')).toBeUndefined();
+  });
+});
