@@ -27,6 +27,8 @@ export interface Stored {
 export interface FollowOptions {
   stream: string;
   filter: string;
+  /** Begin behind this sequence (0: with the oldest message); without it, with the last message of each subject. */
+  after?: number;
   /** Called for each message, one after the other; when it fails, the same message comes again after a second. */
   onMessage: (message: Stored) => void | Promise<void>;
   /** Told why a stretch ended early; it is taken up again where it stopped. */
@@ -37,7 +39,7 @@ export interface FollowOptions {
 type Ended = 'over' | 'connection' | 'silence' | 'gap' | 'refused';
 
 /**
- * Follows the last message of each subject of a stream, and then every new one, without gap or change of order.
+ * Follows the last message of each subject of a stream, or all from one on, and then every new one, without gap or change of order.
  *
  * The library's own ordered consumer finds out by missed heartbeats that the server has lost it, which takes up to a minute;
  * here a connection that comes back begins a new stretch at once, after the last sequence that was handed over.
@@ -53,6 +55,7 @@ export class Follower {
   constructor(nc: NatsConnection, options: FollowOptions) {
     this.#nc = nc;
     this.#options = options;
+    this.#last = options.after ?? 0;
     this.#link = new Link(nc, options.signal);
   }
 
@@ -147,7 +150,7 @@ export class Follower {
   #config(deliverSubject: string): Partial<ConsumerConfig> {
     const where: Partial<ConsumerConfig> =
       this.#last === 0
-        ? {deliver_policy: DeliverPolicy.LastPerSubject}
+        ? {deliver_policy: this.#options.after === undefined ? DeliverPolicy.LastPerSubject : DeliverPolicy.All}
         : {deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.#last + 1};
     return {
       ...where,
