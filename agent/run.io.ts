@@ -109,7 +109,12 @@ async function startServing(config: AgentConfig, nc: NatsConnection, rng: Rng, l
       const memory = openMoveMemory(stateDir);
       const routes = await openRouteTable({path: config.routesDb, host, probeUser, nc, log, signal});
       const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
-      serveCommands({nc, ports: {host, clock: systemClock, store, routes, memory, queue: postfixQueue(isProbeUser)}, log, signal});
+      serveCommands({
+        nc,
+        ports: {host, clock: systemClock, store, routes, memory, passes: new Map(), queue: postfixQueue(isProbeUser)},
+        log,
+        signal,
+      });
       return routes;
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.

@@ -25,7 +25,13 @@ export const COMMANDS = {
   /** Source: one pass to the target. `full` reads every message again instead of trusting modification counters. */
   copy: verb(
     'copy',
-    {...ofMove, target: HostName, targetAddress: Type.String(), full: Type.Boolean()},
+    {
+      ...ofMove,
+      target: HostName,
+      targetAddress: Type.String(),
+      full: Type.Boolean(),
+      pass: Type.Integer({minimum: 1, description: 'grows with each pass under one token; a late or doubled command is known by it'}),
+    },
     {
       tookMs: SpanMs,
       /** True when the mailbox changed during the pass: run another. */
@@ -42,6 +48,8 @@ export const COMMANDS = {
   retain: verb('retain', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
   carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),
+  /** Source, when backing out: no earlier command for the user runs here any more (a pass that is under way would fill the target again). */
+  settle: verb('settle', ofMove, {}),
   /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */
   discard: verb('discard', ofMove, {removedBytes: ByteCount}),
   /** Any host: wait until the route bucket is applied up to `revision`. */

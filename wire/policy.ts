@@ -52,6 +52,11 @@ export const Policy = Type.Object({
     attemptsMax: Count,
     /** The source copy is kept at least this long after the flip. */
     retainMs: SpanMs,
+    /**
+     * No copy is removed sooner after its flip than this, not even when its user comes back: longer than a delivery can take that a
+     * backend had accepted just before the hold.
+     */
+    quietMs: Type.Number({minimum: 5_000}),
   }),
   host: Type.Object({
     probationMs: SpanMs,
@@ -96,6 +101,7 @@ export const DEFAULT_POLICY: Policy = {
     marginMs: 5_000,
     attemptsMax: 3,
     retainMs: 7 * 86_400_000,
+    quietMs: 60_000,
   },
   host: {probationMs: 600_000, wipeTokenMs: 600_000, reinstallTimeoutMs: 3_600_000, reinstallMax: 2},
 };

@@ -223,7 +223,8 @@ export const MoveRecord = Type.Object({
   because: Type.String(),
   /** Size when planned; the budget and ETA use it. */
   bytes: ByteCount,
-  /** Grows with every stored change of this record; writers compare-and-set. */
+  /** Lease under which it was last written: a record of an older lease may be written over, one of a newer never. */
+  token: Token,
   createdAtMs: InstantMs,
   updatedAtMs: InstantMs,
   step: Type.Unsafe<MoveStep>(Type.Union(MOVE_STEPS.map(name => Type.Literal(name)))),

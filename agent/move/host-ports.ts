@@ -31,6 +31,8 @@ export interface HostPorts {
     putCopy(copy: Copy): Promise<void>;
     removeCopy(user: string): Promise<void>;
   };
+  /** The newest pass of each user that was begun since this agent started; in memory: a command does not outlive a connection. */
+  passes: Map<string, {moveId: string; token: number; pass: number}>;
   queue: {
     /** Messages in any Postfix queue of this host that still have to go somewhere; the agent's own probes do not count. */
     count(): Promise<number>;

@@ -39,8 +39,14 @@ const HANDLERS: Handlers = {
     return {freeBytes};
   },
 
-  async copy(ports, {user, targetAddress, full}) {
+  async copy(ports, {user, moveId, targetAddress, full, token, pass}) {
     requireHere(ports, user);
+    // A pass that comes late would write over what the target has become since: this host may not have seen the flip yet.
+    const newest = ports.passes.get(user);
+    if (newest?.moveId === moveId && newest.token === token && pass <= newest.pass) {
+      throw new MailherdError('COPY_FAILED', {user, reason: 'a later pass was begun already', pass, newest: newest.pass});
+    }
+    ports.passes.set(user, {moveId, token, pass});
     const begun = ports.clock.monotonic();
     const {again} = await ports.store.backup(user, targetAddress, full);
     return {tookMs: ports.clock.monotonic() - begun, again};
@@ -84,6 +90,11 @@ const HANDLERS: Handlers = {
     requireElsewhere(ports, user);
     requireCopy(ports, user, moveId);
     await ports.store.carry(user, targetAddress);
+    return {};
+  },
+
+  // Commands for one user run one after the other: having its turn is all that is asked.
+  async settle() {
     return {};
   },
 

@@ -1,3 +1,4 @@
+import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
 
@@ -24,13 +25,20 @@ export function isSettled(record: MoveRecord): boolean {
 }
 
 /** @returns null when `planned` may begin now, else a coded reason for waiting. */
-export function mayBegin(planned: PlannedMove, records: readonly MoveRecord[], limits: Policy['move'], isPaused: boolean): string | null {
+export function mayBegin(
+  planned: PlannedMove,
+  records: readonly MoveRecord[],
+  limits: Policy['move'],
+  isPaused: boolean,
+  now: Instant,
+): string | null {
   if (isPaused) return 'PAUSED';
   let running = 0;
   let atSource = 0;
   let atTarget = 0;
   for (const record of records) {
     if (record.user === planned.user && !isSettled(record)) return 'USER_MOVING';
+    if (record.user === planned.user && record.source === planned.target && isQuieting(record, limits.quietMs, now)) return 'QUIET_TIME';
     if (!isUnderWay(record)) continue;
     running++;
     if (record.source === planned.source || record.target === planned.source) atSource++;
@@ -40,4 +48,16 @@ export function mayBegin(planned: PlannedMove, records: readonly MoveRecord[], l
   if (atSource >= limits.perSourceMax) return 'SOURCE_BUDGET';
   if (atTarget >= limits.perTargetMax) return 'TARGET_BUDGET';
   return null;
+}
+
+/** When the copy on the source became a retained one; null when it is none. */
+export function retainedAtMs(record: MoveRecord): Instant | null {
+  if (record.step !== 'retained') return null;
+  return record.timeline.find(({step}) => step === 'retained')?.atMs ?? null;
+}
+
+/** True while a delivery that was under way during the hold may still be written into the retained copy. */
+export function isQuieting(record: MoveRecord, quietMs: Millis, now: Instant): boolean {
+  const retained = retainedAtMs(record);
+  return retained !== null && now - retained < quietMs;
 }

@@ -1,13 +1,13 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
-import {type Millis, SECOND_MS} from '../../base/units.ts';
+import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord, Plan, PlannedMove} from '../../wire/record.ts';
-import {isSettled, mayBegin} from './budget.ts';
+import {isQuieting, isSettled, mayBegin, retainedAtMs} from './budget.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
-import {carryLate, type MoveContext, STEPS} from './steps.ts';
+import {carryLate, type MoveContext, STEPS, takeOver} from './steps.ts';
 
 interface EngineOptions {
   ports: MovePorts;
@@ -22,12 +22,21 @@ interface EngineOptions {
 
 const BACKOFF_MAX_MS = 30 * SECOND_MS;
 const PUMP_MS = SECOND_MS;
+/** A predecessor that did not know it was one may have begun moves after we had read the store: look again this long after the start. */
+const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
+/**
+ * A delivery that a backend had accepted just before the hold may be stored after the last pass, in the copy that is then
+ * retained. It must not lie there until the purge: the copy is looked at again this long after the flip.
+ */
+const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS];
 
 /** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
 export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancelled = new Map<string, string>();
+  /** Move id -> how many looks at its retained copy are done. */
+  readonly #looks = new Map<string, number>();
   #waiting: WaitingMove[] = [];
 
   constructor(options: EngineOptions) {
@@ -38,13 +47,62 @@ export class MoveEngine implements Mover {
   /** Goes on with what a predecessor left and begins what waits, until the signal. Never rejects. */
   async run(): Promise<void> {
     const {ports, signal} = this.#options;
+    const begun = ports.clock.monotonic();
+    const rescans = [...RESCAN_MS];
     for (const record of this.#records.values()) {
       if (STEPS[record.step].phase !== 'end') this.#launch(record);
     }
     while (!signal.aborted) {
+      if (rescans[0] !== undefined && ports.clock.monotonic() - begun >= rescans[0] && (await this.#rescan())) rescans.shift();
       this.#pump();
+      await this.#lookAgain();
       await ports.clock.sleep(PUMP_MS, signal);
     }
+  }
+
+  async #rescan(): Promise<boolean> {
+    const {ports, log} = this.#options;
+    try {
+      for (const record of await ports.loadMoves()) {
+        if (this.#records.has(record.id)) continue;
+        this.#records.set(record.id, record);
+        if (STEPS[record.step].phase !== 'end') this.#launch(record);
+      }
+      return true;
+    } catch (error) {
+      log.warn({err: error}, 'the records of moves cannot be read again yet');
+      return false;
+    }
+  }
+
+  async #lookAgain(): Promise<void> {
+    const {ports, log, signal} = this.#options;
+    for (const record of this.records()) {
+      const looks = this.#looks.get(record.id) ?? 0;
+      const dueMs = LOOK_AGAIN_MS[looks];
+      const sinceMs = retainedAtMs(record);
+      if (signal.aborted || dueMs === undefined || sinceMs === null || ports.clock.now() - sinceMs < dueMs) continue;
+      this.#looks.set(record.id, looks + 1);
+      try {
+        await this.#carryLate(record);
+      } catch (error) {
+        log.warn({moveId: record.id, err: error}, 'the retained copy could not be looked at; its purge will');
+      }
+    }
+  }
+
+  async #carryLate(record: MoveRecord): Promise<void> {
+    const next = await carryLate(this.#options.ports, record);
+    if (next.verified?.digest === record.verified?.digest || this.#known(record.id).step !== 'retained') return;
+    await this.#keep(next, record);
+  }
+
+  /** Stores a change that happened outside the run of a move's steps. */
+  async #keep(next: MoveRecord, before: MoveRecord): Promise<MoveRecord> {
+    const stored = this.#stamped(next, before);
+    await this.#options.ports.storeMove(stored);
+    this.#records.set(stored.id, stored);
+    return stored;
   }
 
   enqueue(plan: Plan): void {
@@ -75,26 +133,22 @@ export class MoveEngine implements Mover {
     if (moveIds.length === 0)
       throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
     const records = moveIds.map(moveId => this.#known(moveId));
+    const {quietMs} = this.#options.policy().move;
+    const now = this.#options.ports.clock.now();
     for (const record of records) {
       if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
+      if (isQuieting(record, quietMs, now))
+        throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
     }
     for (const record of records) {
-      const purging = this.#stamped({...record, step: 'purging', attempts: 0, refusal: null}, record);
-      await this.#options.ports.storeMove(purging);
-      this.#records.set(record.id, purging);
-      this.#launch(purging);
+      this.#launch(await this.#keep({...record, step: 'purging', refusal: null}, record));
     }
   }
 
   async prove(host: string): Promise<string[]> {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
-      const next = await carryLate(this.#options.ports, record);
-      if (next.verified?.digest !== record.verified?.digest) {
-        const stored = this.#stamped(next, record);
-        await this.#options.ports.storeMove(stored);
-        this.#records.set(record.id, stored);
-      }
+      await this.#carryLate(record);
       proved.push(record.id);
     }
     return proved;
@@ -102,9 +156,7 @@ export class MoveEngine implements Mover {
 
   async markWiped(host: string): Promise<void> {
     for (const record of this.#retainedAt(host)) {
-      const purged = this.#stamped({...record, step: 'purged'}, record);
-      await this.#options.ports.storeMove(purged);
-      this.#records.set(record.id, purged);
+      await this.#keep({...record, step: 'purged'}, record);
     }
   }
 
@@ -125,12 +177,12 @@ export class MoveEngine implements Mover {
   }
 
   #pump(): void {
-    const {policy, signal} = this.#options;
+    const {policy, ports, signal} = this.#options;
     if (signal.aborted) return;
     const {move, paused} = policy();
     const left: WaitingMove[] = [];
     for (const waiting of this.#waiting) {
-      const because = mayBegin(waiting.planned, this.records(), move, paused !== null);
+      const because = mayBegin(waiting.planned, this.records(), move, paused !== null, ports.clock.now());
       if (because === null) this.#begin(waiting.planned, waiting.planId);
       else left.push({...waiting, because});
     }
@@ -148,6 +200,7 @@ export class MoveEngine implements Mover {
       planId,
       because: planned.why,
       bytes: planned.bytes,
+      token: this.#options.ports.token(),
       createdAtMs: now,
       updatedAtMs: now,
       step: 'reserving',
@@ -177,8 +230,8 @@ export class MoveEngine implements Mover {
       await ports.storeMove(record);
       await this.#purgeOnTarget(record);
     }
-    const context: MoveContext = {ports, limits: policy().move, heldSince: null, leftOnTarget: this.#leftOn(record)};
-    let current = record;
+    const context: MoveContext = {ports, limits: policy().move, heldSince: null, passes: 0, leftOnTarget: this.#leftOn(record)};
+    let current = isNew ? record : await this.#takeOver(context, record);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {
       const begun = ports.clock.monotonic();
       const next = this.#stamped(await this.#step(context, current), current);
@@ -192,11 +245,22 @@ export class MoveEngine implements Mover {
     this.#pump();
   }
 
+  async #takeOver(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+    for (let attempts = 1; ; attempts++) {
+      try {
+        // The record first: from here on a predecessor that still runs can no longer store what it makes of this move.
+        const ours = await this.#keep(record, record);
+        const next = await takeOver(context, ours);
+        return next === ours ? ours : await this.#keep(next, ours);
+      } catch (error) {
+        if (!(error instanceof MailherdError) || !isWorthAnotherTry(error) || this.#options.signal.aborted) throw error;
+        await context.ports.clock.sleep(backoff(attempts), this.#options.signal);
+      }
+    }
+  }
+
   async #step(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
     const {phase, run} = STEPS[record.step];
-    const isResumedHold = phase === 'held' && record.step !== 'flipping' && record.step !== 'holding' && context.heldSince === null;
-    if (isResumedHold)
-      return {...record, step: 'backingOut', refusal: {code: 'HOLD_LOST', detail: {reason: 'the coordinator was restarted'}}};
     if (this.#cancelled.has(record.id) && (phase === 'before' || phase === 'held') && record.step !== 'flipping') {
       return {...record, step: 'backingOut', refusal: {code: 'CANCELLED', detail: {}}};
     }
@@ -246,9 +310,10 @@ export class MoveEngine implements Mover {
 
   #stamped(next: MoveRecord, before: MoveRecord): MoveRecord {
     const now = this.#options.ports.clock.now();
-    if (next.step === before.step) return {...next, updatedAtMs: now};
+    const token = this.#options.ports.token();
+    if (next.step === before.step) return {...next, token, updatedAtMs: now};
     assert(!isSettled(before) || before.step === 'retained', 'a finished move does not go on');
-    return {...next, updatedAtMs: now, attempts: 0, timeline: [...next.timeline, {step: next.step, atMs: now}].slice(-60)};
+    return {...next, token, updatedAtMs: now, attempts: 0, timeline: [...next.timeline, {step: next.step, atMs: now}].slice(-60)};
   }
 }
 

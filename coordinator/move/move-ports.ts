@@ -29,12 +29,19 @@ export interface MovePorts {
    * is not known whether the write took place.
    */
   writeRoute(route: Route, expected: number): Promise<number>;
-  /** Durable before it resolves; compare-and-set on the record's own revision, kept by the port. @throws STORE_CONFLICT, NATS_DOWN. */
+  /**
+   * Durable before it resolves; tries until it is known. A record that an older lease wrote meanwhile is written over.
+   * @throws MailherdError NOT_LEADER when a newer lease has written it.
+   */
   storeMove(record: MoveRecord): Promise<void>;
+  /** All stored records. @throws MailherdError NATS_DOWN. */
+  loadMoves(): Promise<MoveRecord[]>;
   /** Where other hosts reach a host's mail services. @throws MailherdError HOST_UNKNOWN. */
   address(host: string): string;
   /** Hosts that send users and mail to others by their route table. */
   edges(): string[];
+  /** SHA-256, hexadecimal. */
+  digest(text: string): string;
   /** For watching only; a lost one harms nothing. */
   stepped(record: MoveRecord, tookMs: Millis): void;
 }

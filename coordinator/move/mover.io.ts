@@ -1,4 +1,4 @@
-import {randomUUID} from 'node:crypto';
+import {createHash, randomUUID} from 'node:crypto';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
@@ -50,6 +50,7 @@ function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}:
     token: () => token,
     command,
     stepped,
+    digest: text => createHash('sha256').update(text).digest('hex'),
 
     async readRoute(user) {
       const entry = await routes.get(userKey(user));
@@ -59,7 +60,7 @@ function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}:
     writeRoute: (route: Route, expected) => routes.update(userKey(route.user), route, expected),
 
     async storeMove(record) {
-      for (let attempt = 1; ; attempt++) {
+      for (;;) {
         try {
           const known = revisions.get(record.id);
           const revision = known === undefined ? await moves.create(record.id, record) : await moves.update(record.id, record, known);
@@ -67,15 +68,20 @@ function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}:
           return;
         } catch (error) {
           if (!(error instanceof MailherdError) || signal.aborted) throw error;
-          if (error.code === 'STORE_CONFLICT') {
-            if (attempt === 1 || !(await isStored(record))) throw error;
-            return;
+          if (error.code === 'STORE_CONFLICT') await learnRevision(record);
+          else {
+            log.warn({moveId: record.id, err: error}, 'the record of a move cannot be stored; trying again');
+            await systemClock.sleep(1_000, signal);
           }
-          log.warn({moveId: record.id, err: error}, 'the record of a move cannot be stored; trying again');
-          await systemClock.sleep(1_000, signal);
         }
       }
     },
+
+    loadMoves: async () =>
+      (await moves.entries()).map(entry => {
+        if (!revisions.has(entry.value.id)) revisions.set(entry.value.id, entry.revision);
+        return entry.value;
+      }),
 
     address(host) {
       const record = hosts().find(known => known.host === host);
@@ -89,11 +95,12 @@ function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}:
         .map(({host}) => host),
   };
 
-  /** A write whose acknowledgement was lost looks like a conflict when it is tried again. */
-  async function isStored(record: MoveRecord): Promise<boolean> {
+  /** The newest write is our own whose acknowledgement was lost, or of an older lease: then ours goes over it. */
+  async function learnRevision(record: MoveRecord): Promise<void> {
     const entry = await moves.get(record.id);
-    if (entry === null || JSON.stringify(entry.value) !== JSON.stringify(record)) return false;
-    revisions.set(record.id, entry.revision);
-    return true;
+    if (entry !== null && entry.value.token > token)
+      throw new MailherdError('NOT_LEADER', {moveId: record.id, token, newer: entry.value.token});
+    if (entry === null) revisions.delete(record.id);
+    else revisions.set(record.id, entry.revision);
   }
 }

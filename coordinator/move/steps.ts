@@ -14,6 +14,8 @@ export interface MoveContext {
   limits: Policy['move'];
   /** Monotonic time just before the hold was written; null when this process did not write it: then it must not flip. */
   heldSince: Millis | null;
+  /** Passes begun by this run. */
+  passes: number;
   /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */
   leftOnTarget: readonly string[];
 }
@@ -54,6 +56,31 @@ async function rest(_context: MoveContext, record: MoveRecord): Promise<MoveReco
   return record;
 }
 
+/**
+ * Makes a move that another coordinator began ours: the lock in the route gets our token, so that its flip, if it is still under
+ * way, no longer finds the revision it expects. What it has done by then is seen in the route, not believed from the record.
+ * @throws MailherdError STORE_CONFLICT, NATS_DOWN: try again.
+ */
+export async function takeOver({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {id, source, target} = record;
+  const {phase} = STEPS[record.step];
+  if (phase !== 'before' && phase !== 'held') return record;
+  const stored = await routeOf(ports, record.user);
+  const {route} = stored;
+  const {isVoid, host} = effectiveRoute(route, stored.storedAtMs);
+  if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', routeRevision: stored.revision};
+  if (route.move?.id === id) {
+    if (route.move.token !== ports.token())
+      await ports.writeRoute({...route, move: {id, source, target, token: ports.token()}}, stored.revision);
+    return phase === 'held'
+      ? {...record, step: 'backingOut', refusal: {code: 'HOLD_LOST', detail: {reason: 'another coordinator leads now'}}}
+      : record;
+  }
+  if (record.step === 'reserving') return record;
+  if (host === target) return {...record, step: 'retaining', routeRevision: stored.revision};
+  return {...record, step: 'backingOut'};
+}
+
 async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {user, source, target, id} = record;
   const stored = await routeOf(ports, user);
@@ -69,8 +96,9 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
   return {...record, step: 'copying', routeRevision: revision};
 }
 
-async function copy({ports, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const answer = await pass(ports, record, false, COPY_MS);
+async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {limits} = context;
+  const answer = await pass(context, record, false, COPY_MS);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
   if (passesMs.length > 1 && isShort) return {...record, passesMs, step: 'holding'};
@@ -105,21 +133,22 @@ async function finalize(context: MoveContext, record: MoveRecord): Promise<MoveR
 
 async function finalPasses(context: MoveContext, record: MoveRecord): Promise<void> {
   for (let passes = 1; ; passes++) {
-    const answer = await pass(context.ports, record, true, timeLeft(context));
+    const answer = await pass(context, record, true, timeLeft(context));
     if (!answer.again) return;
     if (passes === FINAL_PASSES_MAX) throw new MailherdError('COPY_FAILED', {reason: 'the mailbox changes although it is held', passes});
   }
 }
 
 async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {ports} = context;
   for (let attempt = 1; ; attempt++) {
     const [source, target] = await Promise.all([
-      manifestAt(context.ports, record, record.source, timeLeft(context)),
-      manifestAt(context.ports, record, record.target, timeLeft(context)),
+      manifestAt(ports, record, record.source, timeLeft(context)),
+      manifestAt(ports, record, record.target, timeLeft(context)),
     ]);
     const differences = compareManifests(source, target);
     if (differences.length === 0) {
-      const digest = await digestOf(source);
+      const digest = ports.digest(canonicalManifest(source));
       return {...record, step: 'flipping', verified: {digest, messages: messageCount(source), folders: source.folders.length}};
     }
     if (attempt === 2) throw new MailherdError('MANIFEST_DIFFERS', {differences: differences.slice(0, 20), count: differences.length});
@@ -137,7 +166,7 @@ async function flip(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   assert(held !== null && record.verified !== null, 'only a held and verified mailbox is flipped');
   const stored = await routeOf(ports, user);
   if (stored.route.flip?.moveId === id) return flipped(record, stored);
-  if (context.heldSince === null || stored.revision !== record.routeRevision) throw new MailherdError('HOLD_LOST', {user, moveId: id});
+  if (stored.revision !== record.routeRevision) throw new MailherdError('HOLD_LOST', {user, moveId: id});
   timeLeft(context);
   const route: Route = {
     ...stored.route,
@@ -165,6 +194,9 @@ function flipped(record: MoveRecord, written: StoredRoute): MoveRecord {
 async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {ports} = context;
   assert(record.routeRevision !== null, 'adopting follows a flip');
+  const found = await routeOf(ports, record.user);
+  // Another run of this step got to the end of it; the user may have moved on since.
+  if (found.route.move?.id !== record.id) return {...record, step: 'retaining'};
   await ports.command(record.target, 'adopt', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
   const pauseMs = record.pauseMs ?? (context.heldSince === null ? null : ports.clock.monotonic() - context.heldSince);
   const stored = await routeOf(ports, record.user);
@@ -196,21 +228,17 @@ async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveReco
  * is carried to where the user lives now. @returns the record with the digest of the retained copy as it is after that.
  */
 export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
-  assert(record.verified !== null, 'a retained copy was verified');
-  let verified = record.verified;
+  // null: the coordinator that verified it died before it could note so; carrying once more does no harm.
+  let {verified} = record;
   for (let carries = 0; ; carries++) {
     const manifest = await manifestAt(ports, record, record.source, COMMAND_MS);
-    const digest = await digestOf(manifest);
-    if (digest === verified.digest) return {...record, verified};
+    const digest = ports.digest(canonicalManifest(manifest));
+    if (digest === verified?.digest) return {...record, verified};
     if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
     const owner = (await routeOf(ports, record.user)).route.host;
     if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
     await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
-    verified = {
-      digest: await digestOf(await manifestAt(ports, record, record.source, COMMAND_MS)),
-      messages: messageCount(manifest),
-      folders: manifest.folders.length,
-    };
+    verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
   }
 }
 
@@ -225,7 +253,11 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
     const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, stored.revision);
     tellEdges(ports, revision);
     ports.command(source, 'retry', {v: 1, token: ports.token(), users: [user]}, COMMAND_MS).catch(ignoreLateMail);
+  } else if (route.move === null && record.routeRevision === null) {
+    // Our lock may still be on its way: after this write it no longer finds the revision it expects.
+    await ports.writeRoute(route, stored.revision);
   }
+  await ports.command(source, 'settle', ofMove(ports, record), PURGE_MS);
   await ports.command(target, 'discard', ofMove(ports, record), PURGE_MS).catch(error => {
     if (!(error instanceof MailherdError) || !NOTHING_OF_OURS.has(error.code)) throw error;
   });
@@ -236,7 +268,7 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
 const NOTHING_OF_OURS = new Set(['COPY_UNKNOWN', 'COPY_MISSING', 'STILL_OWNER', 'USER_UNKNOWN']);
 
 /** Postfix tries deferred mail again by itself; asking it to do so now only makes it sooner. */
-function ignoreLateMail(_error: unknown): void {}
+const ignoreLateMail = (): void => undefined;
 
 function tellEdges(ports: MovePorts, revision: number): void {
   for (const edge of ports.edges()) ports.command(edge, 'sync', {v: 1, token: ports.token(), revision}, EDGE_MS).catch(ignoreLateMail);
@@ -246,9 +278,12 @@ function ofMove(ports: MovePorts, record: MoveRecord): {v: 1; token: number; mov
   return {v: 1, token: ports.token(), moveId: record.id, user: record.user};
 }
 
-function pass(ports: MovePorts, record: MoveRecord, full: boolean, timeoutMs: Millis): Promise<{tookMs: number; again: boolean}> {
+function pass(context: MoveContext, record: MoveRecord, full: boolean, timeoutMs: Millis): Promise<{tookMs: number; again: boolean}> {
+  const {ports} = context;
   const {source, target} = record;
-  return ports.command(source, 'copy', {...ofMove(ports, record), target, targetAddress: ports.address(target), full}, timeoutMs);
+  context.passes++;
+  const request = {...ofMove(ports, record), target, targetAddress: ports.address(target), full, pass: context.passes};
+  return ports.command(source, 'copy', request, timeoutMs);
 }
 
 async function manifestAt(ports: MovePorts, record: MoveRecord, host: string, timeoutMs: Millis): Promise<Manifest> {
@@ -275,10 +310,4 @@ function timeLeft({heldSince, limits, ports}: MoveContext): Millis {
   const left = heldSince + limits.holdMs - limits.marginMs - ports.clock.monotonic();
   if (left <= 0) throw new MailherdError('HOLD_LOST', {reason: 'out of time'});
   return left;
-}
-
-/** SHA-256 of the canonical manifest, hexadecimal. */
-async function digestOf(manifest: Manifest): Promise<string> {
-  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(canonicalManifest(manifest))));
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,0 +1,116 @@
+import type {Rng} from '../../base/random.ts';
+import type {World} from './world.ts';
+
+/** What clients and senders were told: held against the mailboxes at the end. */
+export interface Ledger {
+  /** Acknowledged messages: guid -> user. */
+  messages: Map<string, string>;
+  /** user -> uid -> {guid, flagged}: as a client last saw or set it. */
+  known: Map<string, Map<number, {guid: string; flagged: boolean}>>;
+}
+
+const DELIVERY_RETRY_MS = 3_000;
+const DELIVERIES_MAX = 200;
+
+/** People read and change their mail, and mail comes in, all through the edge, while everything moves. */
+export function startClients(world: World, rng: Rng, untilMs: number): Ledger {
+  const ledger: Ledger = {messages: new Map(), known: new Map()};
+  for (const user of world.routes.keys()) {
+    const known = new Map<number, {guid: string; flagged: boolean}>();
+    const mailbox = world.host(world.owner(user)).mailboxes.get(user);
+    for (const message of mailbox?.messages.values() ?? []) {
+      known.set(message.uid, {guid: message.guid, flagged: false});
+      ledger.messages.set(message.guid, user);
+    }
+    ledger.known.set(user, known);
+    void send(world, rng.fork(`send-${user}`), user, ledger, untilMs);
+    void read(world, rng.fork(`read-${user}`), user, ledger, untilMs);
+  }
+  return ledger;
+}
+
+async function send(world: World, rng: Rng, user: string, ledger: Ledger, untilMs: number): Promise<void> {
+  for (let count = 0; world.time.now < untilMs; count++) {
+    await world.time.sleep(rng.between(200, 2_500));
+    const guid = `${user}-mail-${count}`;
+    ledger.messages.set(guid, user); // the edge said 250
+    void deliver(world, rng, user, guid);
+  }
+}
+
+/** A queued message: tried until a backend takes it. */
+async function deliver(world: World, rng: Rng, user: string, guid: string): Promise<void> {
+  for (let tries = 0; tries < DELIVERIES_MAX; tries++) {
+    if (await offer(world, rng, user, guid)) return;
+    await world.time.sleep(rng.between(DELIVERY_RETRY_MS / 2, DELIVERY_RETRY_MS * 2));
+  }
+  world.violate('I1', `mail ${guid} was never delivered`);
+}
+
+async function offer(world: World, rng: Rng, user: string, guid: string): Promise<boolean> {
+  let name = world.host('edge1').sendsTo(user);
+  // A backend passes on to the host its own table names (LMTP proxy); a loop of two tables that disagree ends as a deferral.
+  for (let hop = 0; hop < 3 && name !== null; hop++) {
+    await world.time.sleep(rng.between(0.5, 5));
+    const host = world.host(name);
+    if (!host.isUp) return false;
+    const row = host.rows.get(user);
+    if (row === undefined) return false;
+    if (row.host !== name) {
+      name = row.host;
+      continue;
+    }
+    if (!host.isMine(user)) return false; // held: 451
+    // RCPT was accepted; the message is stored only after DATA, and the fence is not asked again in between.
+    await world.time.sleep(rng.unit() < 0.1 ? rng.between(100, 4_000) : rng.between(1, 30));
+    const mailbox = host.mailboxes.get(user);
+    if (!host.isUp || mailbox === undefined) return false;
+    mailbox.append(guid);
+    return true;
+  }
+  return false;
+}
+
+async function read(world: World, rng: Rng, user: string, ledger: Ledger, untilMs: number): Promise<void> {
+  const known = ledger.known.get(user) ?? new Map();
+  while (world.time.now < untilMs) {
+    await world.time.sleep(rng.between(20, 400));
+    const name = world.host('edge1').sendsTo(user);
+    const host = name === null ? null : world.host(name);
+    if (host === null || name === null || !host.isUp || !host.isMine(user)) continue; // refused for now: try again
+    host.sessions.set(user, (host.sessions.get(user) ?? 0) + 1);
+    while (world.time.now < untilMs && host.isUp && host.sessions.has(user)) {
+      change(world, rng, user, name, known, ledger);
+      await world.time.sleep(rng.between(20, 300));
+      if (rng.unit() < 0.05) break;
+    }
+    host.sessions.delete(user);
+  }
+}
+
+/** One acknowledged command in a session: the fence is not asked again, as in Dovecot. */
+function change(
+  world: World,
+  rng: Rng,
+  user: string,
+  name: string,
+  known: Map<number, {guid: string; flagged: boolean}>,
+  ledger: Ledger,
+): void {
+  const mailbox = world.host(name).mailboxes.get(user);
+  if (mailbox === undefined) {
+    world.violate('I2', `${user} has a session on ${name} and no mailbox`);
+    return;
+  }
+  if (rng.unit() < 0.2) {
+    const guid = `${user}-append-${known.size}-${Math.floor(world.time.now)}`;
+    const uid = mailbox.append(guid);
+    known.set(uid, {guid, flagged: false});
+    ledger.messages.set(guid, user);
+    return;
+  }
+  const message = rng.pick([...mailbox.messages.values()]);
+  const flagged = rng.unit() < 0.5;
+  mailbox.flag(message.uid, flagged);
+  known.set(message.uid, {guid: message.guid, flagged});
+}

@@ -1,0 +1,218 @@
+import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
+import {serve} from '../../agent/move/serve.ts';
+import {type RouteRow, rowOf} from '../../agent/route/apply.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Rng} from '../../base/random.ts';
+import type {Answer, Request, Verb} from '../../wire/command.ts';
+import type {SimTime} from './clock.ts';
+import {Mailbox} from './mailbox.ts';
+import type {RouteEntry, World} from './world.ts';
+
+/** One simulated host: disk and network are fake, what its agent does with them is the real code. */
+export class SimHost {
+  readonly name: string;
+  readonly isEdge: boolean;
+  readonly #world: World;
+  readonly #time: SimTime;
+  readonly #rng: Rng;
+  /** On disk: survives a crash. */
+  readonly rows = new Map<string, RouteRow>();
+  appliedRevision = 0;
+  #token = 0;
+  readonly #copies = new Map<string, Copy>();
+  readonly mailboxes = new Map<string, Mailbox>();
+  /** In memory: gone with a crash. */
+  sessions = new Map<string, number>();
+  isUp = true;
+  isAgentUp = true;
+  isCut = false;
+  clockOffset = 0;
+  diskSlowness = 1;
+  #turns = new Map<string, Promise<unknown>>();
+  #waiters: {revision: number; resolve: () => void}[] = [];
+  #passes = new Map<string, {moveId: string; token: number; pass: number}>();
+  #life = 0;
+
+  constructor(world: World, time: SimTime, rng: Rng, name: string, isEdge: boolean) {
+    this.#world = world;
+    this.#time = time;
+    this.#rng = rng;
+    this.name = name;
+    this.isEdge = isEdge;
+  }
+
+  wallSeconds(): number {
+    return this.#time.clock(() => this.clockOffset).now() / 1_000;
+  }
+
+  /** What the views `backend` of routes.db say: may this host accept anything for the user? */
+  isMine(user: string): boolean {
+    const row = this.rows.get(user);
+    return row !== undefined && row.host === this.name && row.heldUntil <= this.wallSeconds();
+  }
+
+  /** What the view `edge` says. */
+  sendsTo(user: string): string | null {
+    const row = this.rows.get(user);
+    if (row === undefined) return null;
+    return row.heldTarget !== null && row.heldUntil > this.wallSeconds() ? row.heldTarget : row.host;
+  }
+
+  apply(entry: RouteEntry): void {
+    if (entry.revision <= this.appliedRevision) return;
+    this.rows.set(entry.route.user, rowOf(entry.route, entry.storedAtMs, this.wallSeconds() * 1_000));
+    this.appliedRevision = entry.revision;
+    const reached = this.#waiters.filter(waiter => waiter.revision <= entry.revision);
+    this.#waiters = this.#waiters.filter(waiter => waiter.revision > entry.revision);
+    for (const waiter of reached) waiter.resolve();
+  }
+
+  /** Counts the agent's starts. */
+  get life(): number {
+    return this.#life;
+  }
+
+  /** Power loss (everything) or kill -9 of the agent alone (with its children, as systemd does). */
+  crash(wholeHost: boolean): void {
+    this.#life++;
+    this.isAgentUp = false;
+    this.#turns = new Map();
+    this.#waiters = [];
+    this.#passes = new Map();
+    if (wholeHost) {
+      this.isUp = false;
+      this.sessions = new Map();
+    }
+  }
+
+  restart(): void {
+    this.isUp = true;
+    this.isAgentUp = true;
+  }
+
+  /** A command as it reaches the agent; one user's commands run in turn. Never answers when the agent dies meanwhile. */
+  async command<V extends Verb>(verb: V, request: Request<V>): Promise<Answer<V>> {
+    const life = this.#life;
+    const key = 'user' in request ? request.user : verb;
+    const before = this.#turns.get(key) ?? Promise.resolve();
+    const work = (): Promise<Answer<V>> => (this.#life === life ? serve(this.#ports(life), verb, request) : new Promise(() => undefined));
+    const mine = before.then(work, work);
+    this.#turns.set(
+      key,
+      mine.catch(() => undefined),
+    );
+    return mine;
+  }
+
+  /** Work on the disk: takes time, and never ends if the agent dies before. */
+  async #disk(life: number, ms: number): Promise<void> {
+    await this.#time.sleep(ms * this.diskSlowness);
+    if (this.#life !== life) await new Promise(() => undefined);
+  }
+
+  #ports(life: number): HostPorts {
+    const clock = this.#time.clock(() => this.clockOffset);
+    const durable = (change: () => void) => async (): Promise<void> => {
+      await this.#disk(life, 2);
+      change();
+    };
+    return {
+      host: this.name,
+      clock,
+      routes: {
+        row: user => this.rows.get(user) ?? null,
+        usersHere: () => [...this.rows.values()].filter(({host}) => host === this.name).map(({user}) => user),
+        revision: () => this.appliedRevision,
+        reached: (revision, timeoutMs) => this.#reached(revision, timeoutMs),
+      },
+      memory: {
+        highestToken: () => this.#token,
+        rememberToken: token =>
+          durable(() => {
+            this.#token = Math.max(this.#token, token);
+          })(),
+        copies: () => [...this.#copies.values()],
+        copy: user => this.#copies.get(user) ?? null,
+        putCopy: copy =>
+          durable(() => {
+            this.#copies.set(copy.user, copy);
+          })(),
+        removeCopy: user =>
+          durable(() => {
+            this.#copies.delete(user);
+          })(),
+      },
+      passes: this.#passes,
+      queue: {count: async () => 0, retry: async () => 0},
+      store: this.#store(life),
+    };
+  }
+
+  #store(life: number): HostPorts['store'] {
+    return {
+      exists: async user => this.mailboxes.has(user),
+      freeBytes: async () => 1e12,
+      backup: async (user, address) => {
+        const mailbox = this.#own(user);
+        const target = this.#world.host(address);
+        const snapshot = mailbox.clone();
+        await this.#disk(life, 20 + mailbox.messages.size * this.#rng.between(1, 4));
+        if (!target.isUp || target.isCut !== this.isCut) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
+        const present = target.mailboxes.get(user);
+        if (present !== undefined && present.uidValidity !== snapshot.uidValidity)
+          throw new MailherdError('COPY_FAILED', {user, reason: 'INBOX cannot be deleted'});
+        this.#world.overwritten(user, address, snapshot);
+        target.mailboxes.set(user, snapshot);
+        return {again: mailbox.changes !== snapshot.changes};
+      },
+      carry: async (user, address) => {
+        const mailbox = this.#own(user);
+        await this.#disk(life, 30);
+        const target = this.#world.host(address);
+        if (!target.isUp) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
+        const there = target.mailboxes.get(user);
+        if (there === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'no mailbox there'});
+        there.mergeFrom(mailbox, this.#world.expunged);
+      },
+      endSessions: async user => {
+        const sessions = this.sessions.get(user) ?? 0;
+        await this.#disk(life, this.#rng.between(10, 150));
+        this.sessions.delete(user);
+        return sessions;
+      },
+      manifest: async user => {
+        await this.#disk(life, this.#rng.between(10, 60));
+        return (this.mailboxes.get(user) ?? new Mailbox(0)).manifest();
+      },
+      remove: async user => {
+        this.#world.removing(user, this.name);
+        await this.#disk(life, 10);
+        this.mailboxes.delete(user);
+        return 0;
+      },
+      sizes: async users => users.map(user => ({user, bytes: 1, messages: 1})),
+    };
+  }
+
+  #own(user: string): Mailbox {
+    const mailbox = this.mailboxes.get(user);
+    if (mailbox === undefined) throw new MailherdError('COPY_FAILED', {user, reason: `no mailbox on ${this.name}`});
+    return mailbox;
+  }
+
+  #reached(revision: number, timeoutMs: number): Promise<void> {
+    if (this.appliedRevision >= revision) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const cancel = this.#time.at(timeoutMs, () =>
+        reject(new MailherdError('ROUTE_LAGS', {host: this.name, wanted: revision, applied: this.appliedRevision})),
+      );
+      this.#waiters.push({
+        revision,
+        resolve: () => {
+          cancel();
+          resolve();
+        },
+      });
+    });
+  }
+}

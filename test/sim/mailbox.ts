@@ -1,0 +1,73 @@
+import type {Manifest} from '../../wire/manifest.ts';
+
+export interface Message {
+  uid: number;
+  guid: string;
+  flagged: boolean;
+}
+
+/** One simulated mailbox with one folder; a copy on another host is another object. */
+export class Mailbox {
+  readonly uidValidity: number;
+  uidNext = 1;
+  changes = 0;
+  readonly messages = new Map<number, Message>();
+
+  constructor(uidValidity: number) {
+    this.uidValidity = uidValidity;
+  }
+
+  append(guid: string): number {
+    const uid = this.uidNext++;
+    this.messages.set(uid, {uid, guid, flagged: false});
+    this.changes++;
+    return uid;
+  }
+
+  flag(uid: number, flagged: boolean): boolean {
+    const message = this.messages.get(uid);
+    if (message === undefined) return false;
+    message.flagged = flagged;
+    this.changes++;
+    return true;
+  }
+
+  clone(): Mailbox {
+    const copy = new Mailbox(this.uidValidity);
+    copy.uidNext = this.uidNext;
+    copy.changes = this.changes;
+    for (const [uid, message] of this.messages) copy.messages.set(uid, {...message});
+    return copy;
+  }
+
+  /** What one-way dsync does after the flip: adds what is missing by GUID; a UID that is taken gets a new one. */
+  mergeFrom(source: Mailbox, known: ReadonlySet<string>): void {
+    const here = new Set([...this.messages.values()].map(({guid}) => guid));
+    for (const {guid, flagged} of source.messages.values()) {
+      if (here.has(guid) || known.has(guid)) continue;
+      const uid = this.append(guid);
+      if (flagged) this.flag(uid, true);
+    }
+  }
+
+  manifest(): Manifest {
+    const lines = [...this.messages.values()].sort((a, b) => a.uid - b.uid).map(({uid, guid, flagged}) => `${uid} ${guid} ${flagged}`);
+    return {
+      folders: [
+        {
+          name: 'INBOX',
+          guid: `inbox-${this.uidValidity}`,
+          uidValidity: this.uidValidity,
+          uidNext: this.uidNext,
+          highestModseq: this.changes,
+          messages: lines.length,
+          bytes: lines.length * 1_000,
+          digest: lines.join('\n'),
+        },
+      ],
+      subscriptions: ['INBOX'],
+      sieve: [],
+      lines: null,
+    };
+  }
+}

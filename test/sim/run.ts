@@ -1,0 +1,154 @@
+import {seededRng} from '../../base/random.ts';
+import type {PlannedMove} from '../../wire/record.ts';
+import {type Ledger, startClients} from './clients.ts';
+import {WALL_START} from './clock.ts';
+import {startFaults} from './faults.ts';
+import {World} from './world.ts';
+
+export interface SimResult {
+  seed: number;
+  steps: number;
+  moves: number;
+  flipped: number;
+  backedOut: number;
+  violations: string[];
+}
+
+const BUSY_MS = 90_000;
+const QUIET_MS = 400_000;
+
+/** One seed: a farm under traffic, moves in all directions, faults until `BUSY_MS`, then peace until everything has come to rest. */
+export async function simulate(seed: number): Promise<SimResult> {
+  const rng = seededRng(seed).fork('shape');
+  const world = new World({seed, backends: 2 + rng.below(4), users: 2 + rng.below(5), trouble: rng.pick([0, 0.05, 0.15, 0.3])});
+  const ledger = startClients(world, rng.fork('clients'), BUSY_MS);
+  world.elect(false);
+  void keepMoving(world, rng.fork('moves'));
+  startFaults(world, rng.fork('faults'), BUSY_MS);
+  let steps = await world.time.run(BUSY_MS, () => watch(world));
+  heal(world);
+  steps += await world.time.run(QUIET_MS, () => watch(world));
+  judge(world, ledger);
+  const records = world.engine?.records() ?? [];
+  return {
+    seed,
+    steps,
+    moves: records.length,
+    flipped: records.filter(({step}) => step === 'retained' || step === 'purged').length,
+    backedOut: records.filter(({step}) => step === 'backedOut').length,
+    violations: world.violations,
+  };
+}
+
+async function keepMoving(world: World, rng: ReturnType<typeof seededRng>): Promise<void> {
+  const backends = [...world.hosts.values()].filter(({isEdge}) => !isEdge).map(({name}) => name);
+  for (let generation = 1; world.time.now < BUSY_MS; generation++) {
+    await world.time.sleep(rng.between(500, 6_000));
+    const {engine} = world;
+    if (engine === null) continue;
+    const user = rng.pick([...world.routes.keys()]);
+    const source = world.owner(user);
+    const target = rng.pick(backends.filter(name => name !== source));
+    const planned: PlannedMove = {user, source, target, bytes: 1_000, why: 'simulated'};
+    engine.enqueue({
+      v: 1,
+      id: `plan-${String(generation).padStart(6, '0')}`,
+      parent: null,
+      generation,
+      createdAtMs: 0,
+      kind: 'single',
+      because: '',
+      moves: [planned],
+      unplaced: [],
+    });
+    const retained = engine.records().filter(record => record.step === 'retained');
+    if (retained.length > 0 && rng.unit() < 0.3) engine.purge([rng.pick(retained).id]).catch(() => undefined);
+    const running = engine.records().filter(({step}) => step === 'copying' || step === 'holding' || step === 'verifying');
+    if (running.length > 0 && rng.unit() < 0.1) engine.cancel(rng.pick(running).id).catch(() => undefined);
+  }
+}
+
+function heal(world: World): void {
+  world.isNatsUp = true;
+  world.options.trouble = 0;
+  for (const host of world.hosts.values()) {
+    host.isCut = false;
+    host.diskSlowness = 1;
+    if (!host.isAgentUp) host.restart();
+    world.catchUp(host);
+  }
+  world.elect(false);
+}
+
+/**
+ * I2, at every instant: hosts where a session of the user may write, or whose fence is open and to which an edge sends the user.
+ * An open fence that no edge leads to is what a source has that lost NATS during the hold (docs/MOVE.md, "what remains").
+ */
+function watch(world: World): void {
+  for (const user of world.routes.keys()) {
+    const open: string[] = [];
+    for (const host of world.hosts.values()) {
+      if (!host.isEdge && host.isUp && (host.sessions.has(user) || (host.isMine(user) && isLedTo(world, user, host.name))))
+        open.push(host.name);
+    }
+    if (open.length > 1) {
+      const seen = open.map(
+        name => `${name} (row ${JSON.stringify(world.host(name).rows.get(user))}, ${world.host(name).sessions.get(user) ?? 0} sessions)`,
+      );
+      world.violate(
+        'I2',
+        `${user} may be changed on ${seen.join(' and ')}${whereElse(world, user, '')}; route ${JSON.stringify(world.routes.get(user))}`,
+      );
+    }
+  }
+}
+
+function isLedTo(world: World, user: string, name: string): boolean {
+  return [...world.hosts.values()].some(host => host.isEdge && host.sendsTo(user) === name);
+}
+
+function judge(world: World, ledger: Ledger): void {
+  for (const user of world.routes.keys()) {
+    const entry = world.routes.get(user);
+    const owner = world.owner(user);
+    if (entry?.route.move !== null || entry?.route.hold !== null)
+      world.violate('I5', `${user} is still locked or held: ${JSON.stringify(entry)}${whereElse(world, user, '')}`);
+    const mailbox = world.host(owner).mailboxes.get(user);
+    if (mailbox === undefined) {
+      world.violate('I1', `${user} has no mailbox on ${owner}`);
+      continue;
+    }
+    const counts = new Map<string, number>();
+    for (const {guid} of mailbox.messages.values()) counts.set(guid, (counts.get(guid) ?? 0) + 1);
+    for (const [guid, whose] of ledger.messages) {
+      if (whose !== user) continue;
+      const count = counts.get(guid) ?? 0;
+      if (count === 0) world.violate('I1', `${guid} of ${user} is lost${whereElse(world, user, guid)}`);
+      if (count > 1) world.violate('I1', `${guid} of ${user} is there ${count} times`);
+    }
+    for (const [uid, {guid, flagged}] of ledger.known.get(user) ?? []) {
+      const message = mailbox.messages.get(uid);
+      if (message?.guid !== guid) world.violate('I3', `UID ${uid} of ${user} is ${message?.guid ?? 'gone'}, was ${guid}`);
+      else if (message.flagged !== flagged) world.violate('I3', `the flag of ${guid} of ${user} is wrong`);
+    }
+  }
+  for (const record of world.engine?.records() ?? []) {
+    if (!['retained', 'purged', 'backedOut'].includes(record.step)) {
+      world.violate('I5', `move ${record.id} does not end: ${record.step} ${JSON.stringify(record.refusal)}`);
+    }
+  }
+}
+
+/** Where a lost message lies, and by which moves its user came along: the first question of whoever reads a failing seed. */
+function whereElse(world: World, user: string, guid: string): string {
+  const places = [...world.hosts.values()]
+    .filter(({mailboxes}) => [...(mailboxes.get(user)?.messages.values() ?? [])].some(message => message.guid === guid))
+    .map(({name}) => name);
+  const moves = (world.engine?.records() ?? [])
+    .filter(record => record.user === user)
+    .map(
+      ({id, source, target, step, timeline}) =>
+        `${id} ${source}->${target} ${step} ${timeline.map(entry => `${entry.step}@${entry.atMs - WALL_START}`).join(' ')}`,
+    );
+  return `; it lies on [${places.join(', ')}]; moves:\n  ${moves.join('\n  ')}`;
+}
