@@ -12,7 +12,7 @@ export function dropImap(perMille: number): string {
   return `table inet ${DROP_IMAP_TABLE} {
   chain input {
     type filter hook input priority 0; policy accept;
-    tcp dport 143 tcp flags & (syn | rst) == 0 numgen random mod 1000 < ${perMille} reject with tcp reset
+    tcp dport 143 tcp flags & (syn | rst) == 0 numgen random mod 1000 <= ${perMille - 1} reject with tcp reset
   }
 }
 `;

@@ -4,6 +4,7 @@ import {connect} from 'node:net';
 import {MailherdError} from '../../base/errors.ts';
 import type {HostSpec, Layout} from '../layout.ts';
 import {type HostPaths, hostPaths, type Paths} from '../paths.ts';
+import {unplug} from './bridge.io.ts';
 import {freeze, makeGroups, processesOf, removeGroups} from './cgroup.io.ts';
 import {changeState, isAlive, type MachineState, markOf, type ProcessMark, readState} from './state.io.ts';
 
@@ -143,6 +144,7 @@ export async function powerOff(paths: Paths, host: string): Promise<void> {
     if (waited > 10_000) throw new MailherdError('COMMAND_FAILED', {command: `power off ${host}`, reason: 'its processes do not end'});
     await sleep(20);
   }
+  await unplug(host);
   removeGroups(host);
   await changeState(paths, state => {
     delete state.machines[host];

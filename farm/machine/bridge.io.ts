@@ -20,7 +20,9 @@ export async function ensureBridge(layout: Layout): Promise<void> {
     const taken = await run(['ip', '-o', '-4', 'route', 'show', layout.network]);
     if (taken.trim() !== '')
       throw new MailherdError('CONFIG_INVALID', {reason: `network ${layout.network} is in use on this machine: ${taken.trim()}`});
-    await run(['ip', 'link', 'add', layout.bridge, 'type', 'bridge']);
+    // An address of its own: a bridge without one takes that of its first port, and changes it when a host goes away; all other
+    // hosts would then talk to an address that is gone until they ask again, up to a minute later.
+    await run(['ip', 'link', 'add', layout.bridge, 'address', macOf(layout.machineAddress), 'type', 'bridge']);
   }
   await run(['ip', 'address', 'replace', address, 'dev', layout.bridge]);
   await run(['ip', 'link', 'set', layout.bridge, 'up']);
@@ -36,6 +38,21 @@ table inet mailherd_${layout.bridge} {
 }
 `,
   });
+}
+
+/** A locally administered hardware address made of an IPv4 address. */
+function macOf(address: string): string {
+  return ['02', 'fa', ...address.split('.').map(part => Number(part).toString(16).padStart(2, '0'))].join(':');
+}
+
+/** The end of a host's cable on this machine, as systemd-nspawn names it: cut to what an interface name may have. */
+function cableOf(host: string): string {
+  return `vb-mhfarm-${host}`.slice(0, 15);
+}
+
+/** Takes a host's cable away at once; the kernel would do it some time after the host's last process is gone. */
+export async function unplug(host: string): Promise<void> {
+  if (existsSync(`/sys/class/net/${cableOf(host)}`)) await tryRun(['ip', 'link', 'delete', cableOf(host)]);
 }
 
 /** Removes bridge and filter; fine when there are none. */
