@@ -15,7 +15,8 @@ export type HostHappening =
   | {type: 'observed'; facts: HostFacts}
   | {type: 'cordoned'; by: string; reason: string}
   | {type: 'uncordoned'; by: string}
-  | {type: 'evacuated'; by: string; reason: string /** Release to install afterwards; null = leave it drained. */; release: string | null}
+  /** `release`: what to install afterwards, null when none is known; `asksReinstall`: nobody needs to ask for it again. */
+  | {type: 'evacuated'; by: string; reason: string; release: string | null; asksReinstall: boolean}
   | {type: 'reinstallAsked'; by: string; release: string}
   | WipeChecked
   | {type: 'driverEnded'; ok: boolean; reason: string};
@@ -86,6 +87,11 @@ export function isEmpty(facts: HostFacts): boolean {
 export function dueCopies(facts: HostFacts, retainMs: Millis, nowMs: Instant): string[] | null {
   if (facts.retained.some(copy => nowMs - copy.sinceMs < retainMs)) return null;
   return facts.retained.map(copy => copy.moveId);
+}
+
+/** How long a source copy is kept at least: until no late delivery can be written into it any more, and as long as policy says. */
+export function keepMs({move}: Pick<Policy, 'move'>): Millis {
+  return Math.max(move.retainMs, move.quietMs);
 }
 
 /** @throws MailherdError WIPE_TOKEN unless `token` is this host's own, present and not expired. */
@@ -159,7 +165,7 @@ function onSafeToWipe(record: HostRecord, facts: HostFacts, limits: Limits, nowM
 /** Only a host that someone wants reinstalled, that speaks, and whose retained copies are all old enough is asked. */
 function wipeCheckDue(record: HostRecord, facts: HostFacts, limits: Limits, nowMs: Instant): HostEffect[] {
   if (record.reinstallTo === null || record.reinstallAskedBy === null || !answers(facts)) return [];
-  const retained = dueCopies(facts, limits.move.retainMs, nowMs);
+  const retained = dueCopies(facts, keepMs(limits), nowMs);
   return retained === null ? [] : [{kind: 'checkWipe', retained}];
 }
 
@@ -215,13 +221,17 @@ function onUncordoned(record: HostRecord, by: string, nowMs: Instant): HostTurn 
   }
 }
 
-function onEvacuated(record: HostRecord, wish: {by: string; reason: string; release: string | null}, nowMs: Instant): HostTurn {
+type Evacuated = Extract<HostHappening, {type: 'evacuated'}>;
+
+/** A cordon that is there stays whose it is: a person who lets Mailherd empty a host leaves the rest of the way to it as well. */
+function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostTurn {
   if (record.role !== 'backend') throw refused(record, 'evacuate');
-  const {record: cordoned, effects} = onCordoned(record, wish.by, wish.reason, nowMs);
+  const cordoned = record.cordon === null ? onCordoned(record, wish.by, wish.reason, nowMs) : {record, effects: []};
+  const {effects} = cordoned;
   const reinstallTo = wish.release ?? record.reinstallTo;
-  const reinstallAskedBy = wish.release === null ? record.reinstallAskedBy : wish.by;
+  const reinstallAskedBy = wish.asksReinstall && wish.release !== null ? wish.by : record.reinstallAskedBy;
   const isWished = reinstallTo === record.reinstallTo && reinstallAskedBy === record.reinstallAskedBy;
-  const wished = isWished ? cordoned : {...cordoned, reinstallTo, reinstallAskedBy};
+  const wished = isWished ? cordoned.record : {...cordoned.record, reinstallTo, reinstallAskedBy};
   switch (record.stage) {
     case 'probation':
     case 'active':
@@ -268,7 +278,7 @@ function onReinstallAsked(record: HostRecord, by: string, release: string, nowMs
 
 /** The farm may have changed while the host was asked: everything is looked at again. */
 function onWipeChecked(record: HostRecord, check: WipeChecked, limits: Limits, nowMs: Instant): HostTurn {
-  const due = dueCopies(check.facts, limits.move.retainMs, nowMs);
+  const due = dueCopies(check.facts, keepMs(limits), nowMs);
   const isCovered = due !== null && check.retained.every(id => due.includes(id));
   const {users, queued, copies} = check.answer;
   const mayGo = isEmpty(check.facts) && isCovered && users === 0 && queued === 0 && copies.length === 0;

@@ -8,7 +8,7 @@ import type {HostRecord, HostStage} from '../../../../wire/record.ts';
 
 const POLICY: Policy = {
   ...DEFAULT_POLICY,
-  move: {...DEFAULT_POLICY.move, retainMs: 60_000},
+  move: {...DEFAULT_POLICY.move, retainMs: 60_000, quietMs: 5_000},
   host: {probationMs: 30_000, wipeTokenMs: 20_000, reinstallTimeoutMs: 300_000, reinstallMax: 1},
 };
 const EMPTY_ANSWER = {users: 0, queued: 0, copies: []};
@@ -98,9 +98,21 @@ describe('the way of a new host', () => {
 });
 
 describe('evacuation to return', () => {
+  test('a person who evacuates what Mailherd has cordoned leaves it the way back; what nobody asked to reinstall stays drained', () => {
+    const host = new Host('suspect', {cordon: {by: MAILHERD, reason: 'SICK', atMs: 1}});
+    host.happens({type: 'evacuated', by: 'ada', reason: 'yes, do', release: 'debian-12', asksReinstall: false});
+    expect(host.record).toMatchObject({stage: 'draining', cordon: {by: MAILHERD}, reinstallTo: 'debian-12', reinstallAskedBy: null});
+    host.sees();
+    expect(host.sees()).toEqual([]);
+    expect(host.record.stage).toBe('drained');
+    const own = new Host('active');
+    own.happens({type: 'evacuated', by: 'ada', reason: 'mine', release: null, asksReinstall: false});
+    expect(own.record).toMatchObject({cordon: {by: 'ada', reason: 'mine'}, reinstallTo: null});
+  });
+
   test('the whole circle, with the cordon lifted at the end because it was ours', () => {
     const host = new Host('suspect');
-    host.happens({type: 'evacuated', by: MAILHERD, reason: 'COHORT_SICK', release: 'debian-12'});
+    host.happens({type: 'evacuated', by: MAILHERD, reason: 'COHORT_SICK', release: 'debian-12', asksReinstall: true});
     expect(host.record).toMatchObject({stage: 'draining', reinstallTo: 'debian-12', cordon: {by: MAILHERD}});
     host.sees({users: 3, moves: 2, waiting: 1});
     host.sees({users: 0, moves: 1});
@@ -135,7 +147,7 @@ describe('evacuation to return', () => {
 
   test("a person's cordon outlives the return", () => {
     const host = new Host('suspect', {cordon: {by: 'ada', reason: 'mine', atMs: 1}});
-    host.happens({type: 'evacuated', by: MAILHERD, reason: 'COHORT_SICK', release: 'debian-12'});
+    host.happens({type: 'evacuated', by: MAILHERD, reason: 'COHORT_SICK', release: 'debian-12', asksReinstall: true});
     host.record = {...host.record, stage: 'probation', sinceMs: host.nowMs};
     host.sees({wellSinceMs: 0}, 60_000);
     expect(host.record).toMatchObject({stage: 'active', cordon: {by: 'ada'}});
@@ -175,9 +187,9 @@ describe('evacuation to return', () => {
     expect(host.happens({type: 'uncordoned', by: 'ada'})).toContainEqual({kind: 'dropWaiting'});
     expect(host.record).toMatchObject({stage: 'active', cordon: null, reinstallTo: null, reinstallAskedBy: null});
     expect(() => new Host('reinstalling').happens({type: 'uncordoned', by: 'ada'})).toThrow(MailherdError);
-    expect(() => new Host('active', {role: 'edge'}).happens({type: 'evacuated', by: 'ada', reason: '', release: null})).toThrow(
-      /HOST_STATE/,
-    );
+    expect(() =>
+      new Host('active', {role: 'edge'}).happens({type: 'evacuated', by: 'ada', reason: '', release: null, asksReinstall: false}),
+    ).toThrow(/HOST_STATE/);
   });
 
   test.each([
@@ -242,8 +254,8 @@ const someHappening: fc.Arbitrary<HostHappening> = fc.oneof(
     {type: 'driverEnded', ok: false, reason: 'r'},
   ),
   fc.constantFrom<HostHappening>(
-    {type: 'evacuated', by: MAILHERD, reason: 'r', release: 'debian-12'},
-    {type: 'evacuated', by: 'ada', reason: 'r', release: null},
+    {type: 'evacuated', by: MAILHERD, reason: 'r', release: 'debian-12', asksReinstall: true},
+    {type: 'evacuated', by: 'ada', reason: 'r', release: null, asksReinstall: false},
   ),
   {
     weight: 4,

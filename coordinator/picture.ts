@@ -1,0 +1,160 @@
+import type {Instant} from '../base/units.ts';
+import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
+import type {HostRecord, Hurt, MoveRecord} from '../wire/record.ts';
+import {effectiveRoute, type Route} from '../wire/route.ts';
+import type {Stored} from './bucket-port.ts';
+import {emptyFleet, type Fleet, fleetHost, usersByHost} from './fleet.ts';
+import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
+import {type HostFacts, isRunning, retainedOn} from './host/facts.ts';
+import type {WaitingMove} from './move/mover.ts';
+
+const HURT_HISTORY_MAX = 10_000;
+/** An unchanged share of customers hurt is noted this often. */
+const HURT_NOTE_MS = 30_000;
+
+/** A route entry beyond what planning needs of it. */
+interface RouteLock {
+  source: string;
+  target: string;
+  held: boolean;
+}
+
+/**
+ * What one coordinator holds in memory of the farm: records and routes as its watches brought them, reports folded in, and the judgment
+ * of the last round. Leaders and followers keep the same picture; nothing in it is lost with the process but a few rounds of judgment.
+ */
+export class Picture {
+  readonly fleet: Fleet = emptyFleet();
+  readonly hosts = new Map<string, Stored<HostRecord>>();
+  readonly locks = new Map<string, RouteLock>();
+  readonly moves = new Map<string, MoveRecord>();
+  policy: {value: Policy; revision: number} = {value: DEFAULT_POLICY, revision: 0};
+  /** Planned and not begun; only the leader has any. */
+  waiting: readonly WaitingMove[] = [];
+  /** False until every watch has delivered what was there: until then nothing is known to be absent. */
+  isComplete = false;
+  outcome: FlowOutcome | null = null;
+  readonly hurtHistory: Hurt[] = [];
+  readonly #wellSince = new Map<string, {generation: number; sinceMs: Instant}>();
+  #memory: FlowMemory = emptyMemory();
+  #names: string[] | null = null;
+  #users: Map<string, number> | null = null;
+
+  applyHost(entry: Stored<HostRecord>): void {
+    const known = this.hosts.get(entry.key);
+    if (known !== undefined && known.revision > entry.revision) return;
+    this.hosts.set(entry.key, entry);
+    this.#users = null;
+    const host = this.fleet.hosts.get(entry.key);
+    if (host === undefined) this.fleet.hosts.set(entry.key, fleetHost(entry.value));
+    else host.record = entry.value;
+  }
+
+  removeHost(host: string): void {
+    this.hosts.delete(host);
+    this.fleet.hosts.delete(host);
+  }
+
+  applyRoute({value, storedAtMs}: {value: Route; storedAtMs: Instant}): void {
+    const {user, host, generation} = effectiveRoute(value, storedAtMs);
+    if (!this.fleet.routes.has(user)) this.#names = null;
+    this.#users = null;
+    this.fleet.routes.set(user, {host, generation, moveId: value.move?.id ?? null});
+    if (value.move === null) this.locks.delete(user);
+    else this.locks.set(user, {source: value.move.source, target: value.move.target, held: value.hold !== null});
+  }
+
+  removeRoute(user: string): void {
+    this.fleet.routes.delete(user);
+    this.fleet.mailboxes.delete(user);
+    this.locks.delete(user);
+    this.#names = null;
+    this.#users = null;
+  }
+
+  applyPolicy({value, revision}: {value: Policy; revision: number}): void {
+    if (revision >= this.policy.revision) this.policy = {value, revision};
+  }
+
+  applyMove(move: MoveRecord): void {
+    this.moves.set(move.id, move);
+  }
+
+  /** All user names in order; kept until one comes or goes. */
+  userNames(): readonly string[] {
+    this.#names ??= [...this.fleet.routes.keys()].sort();
+    return this.#names;
+  }
+
+  /** How many users live on a host. */
+  usersOn(host: string): number {
+    this.#users ??= usersByHost(this.fleet);
+    return this.#users.get(host) ?? 0;
+  }
+
+  /** Sizes as one host lists them; users that live elsewhere by now keep what is known of them. */
+  applySizes(host: string, mailboxes: readonly {user: string; bytes: number; messages: number}[]): void {
+    for (const {user, bytes, messages} of mailboxes) {
+      if (this.fleet.routes.get(user)?.host === host) this.fleet.mailboxes.set(user, {bytes, messages});
+    }
+  }
+
+  /** One round of judgment on the picture as it is. @param moves newest state of all moves. */
+  judge(moves: readonly MoveRecord[], waiting: readonly WaitingMove[], nowMs: Instant): FlowOutcome {
+    this.fleet.moves = moves;
+    this.waiting = waiting;
+    this.fleet.waiting = waiting.map(({planned}) => planned);
+    const outcome = flow(this.fleet, this.#memory, this.policy.value, nowMs);
+    this.#memory = outcome.memory;
+    this.outcome = outcome;
+    this.#noteHurt(outcome.hurt);
+    this.#noteWell(outcome, nowMs);
+    return outcome;
+  }
+
+  #noteHurt(hurt: Hurt): void {
+    const last = this.hurtHistory.at(-1);
+    const isSame = last !== undefined && last.usersHurt === hurt.usersHurt && last.users === hurt.users;
+    if (isSame && hurt.atMs - last.atMs < HURT_NOTE_MS) return;
+    this.hurtHistory.push(hurt);
+    if (this.hurtHistory.length > HURT_HISTORY_MAX) this.hurtHistory.shift();
+  }
+
+  #noteWell({verdicts}: FlowOutcome, nowMs: Instant): void {
+    for (const {host, kind} of verdicts) {
+      const generation = this.fleet.hosts.get(host)?.reports.at(-1)?.generation;
+      const isWell = (kind === 'healthy' || kind === 'unknown') && generation !== undefined && this.#reportsFreshly(host, nowMs);
+      if (!isWell) this.#wellSince.delete(host);
+      else if (this.#wellSince.get(host)?.generation !== generation) this.#wellSince.set(host, {generation, sinceMs: nowMs});
+    }
+  }
+
+  #reportsFreshly(host: string, nowMs: Instant): boolean {
+    const receivedAtMs = this.fleet.hosts.get(host)?.receivedAtMs ?? null;
+    return receivedAtMs !== null && nowMs - receivedAtMs <= this.policy.value.judge.silentMs;
+  }
+
+  /** Milliseconds since the newest report of a host came; null while none has. */
+  reportAgeMs(host: string, nowMs: Instant): number | null {
+    const receivedAtMs = this.fleet.hosts.get(host)?.receivedAtMs ?? null;
+    return receivedAtMs === null ? null : Math.max(0, nowMs - receivedAtMs);
+  }
+
+  /** What is known of one host now; what is not known yet is null. */
+  factsOf(host: string, moves: readonly MoveRecord[], waiting: readonly WaitingMove[], driver: HostFacts['driver']): HostFacts {
+    const report = this.fleet.hosts.get(host)?.reports.at(-1);
+    const isOf = ({source, target}: {source: string; target: string}): boolean => source === host || target === host;
+    const running = moves.filter(move => isRunning(move) && isOf(move)).length;
+    const locked = [...this.locks.values()].filter(isOf).length;
+    return {
+      report: report === undefined ? null : {generation: report.generation, labels: report.labels},
+      verdict: this.outcome?.verdicts.find(verdict => verdict.host === host)?.kind ?? null,
+      wellSinceMs: this.#wellSince.get(host)?.sinceMs ?? null,
+      users: this.isComplete ? this.usersOn(host) : null,
+      moves: this.isComplete ? running + locked : null,
+      waiting: waiting.filter(({planned}) => isOf(planned)).length,
+      retained: retainedOn(host, moves),
+      driver,
+    };
+  }
+}

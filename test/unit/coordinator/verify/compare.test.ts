@@ -1,0 +1,45 @@
+import {describe, expect, test} from 'vitest';
+import {canonicalManifest, compareManifests, messageCount} from '../../../../coordinator/verify/compare.ts';
+import type {Manifest} from '../../../../wire/manifest.ts';
+
+const MANIFEST: Manifest = {
+  folders: [
+    {name: 'INBOX', guid: 'g1', uidValidity: 1, uidNext: 5, highestModseq: 9, messages: 4, bytes: 100, digest: 'd1'},
+    {name: 'Sent', guid: 'g2', uidValidity: 2, uidNext: 2, highestModseq: 3, messages: 1, bytes: 10, digest: 'd2'},
+  ],
+  subscriptions: ['INBOX', 'Sent'],
+  sieve: [{name: 'filter', digest: 's', active: true}],
+  lines: null,
+};
+const inbox = (change: object): Manifest => ({
+  ...MANIFEST,
+  folders: MANIFEST.folders.map((folder, index) => (index === 0 ? {...folder, ...change} : folder)),
+});
+
+describe('what must survive a move', () => {
+  test('equal manifests have no difference, in any order', () => {
+    const shuffled = {...MANIFEST, folders: [...MANIFEST.folders].reverse(), subscriptions: ['Sent', 'INBOX']};
+    expect(compareManifests(MANIFEST, shuffled)).toEqual([]);
+    expect(canonicalManifest(MANIFEST)).toBe(canonicalManifest(shuffled));
+    expect(messageCount(MANIFEST)).toBe(5);
+  });
+
+  test.each([
+    ['guid', inbox({guid: 'x'})],
+    ['uidValidity', inbox({uidValidity: 7})],
+    ['uidNext', inbox({uidNext: 6})],
+    ['messages', inbox({messages: 3})],
+    ['digest', inbox({digest: 'x'})],
+    ['highestModseq', inbox({highestModseq: 8})],
+    ['folder', {...MANIFEST, folders: MANIFEST.folders.slice(0, 1)}],
+    ['subscriptions', {...MANIFEST, subscriptions: ['INBOX']}],
+    ['sieve', {...MANIFEST, sieve: [{name: 'filter', digest: 's', active: false}]}],
+  ])('%s is missed on the target', (what, target) => {
+    expect(compareManifests(MANIFEST, target).map(difference => difference.what)).toEqual([what]);
+  });
+
+  test('a folder too many on the target counts, a higher HIGHESTMODSEQ does not', () => {
+    expect(compareManifests({...MANIFEST, folders: MANIFEST.folders.slice(0, 1)}, MANIFEST)).toHaveLength(1);
+    expect(compareManifests(MANIFEST, inbox({highestModseq: 10}))).toEqual([]);
+  });
+});
