@@ -12,8 +12,10 @@ export function parseTab(text: string): Record<string, string>[] {
   });
 }
 
-const ESCAPED: Record<string, string> = {'0': '\0', '1': '\u0001', t: '\t', r: '\r', n: '\n'};
+const ESCAPE = '\u0001';
+const ESCAPED: Record<string, string> = {'0': '\0', '1': ESCAPE, t: '\t', r: '\r', n: '\n'};
 
 function unescapeTab(value: string): string {
-  return value.replace(/\u0001(.)/g, (whole, code: string) => ESCAPED[code] ?? whole);
+  const [plain = '', ...escaped] = value.split(ESCAPE);
+  return plain + escaped.map(part => (ESCAPED[part.charAt(0)] ?? ESCAPE + part.charAt(0)) + part.slice(1)).join('');
 }

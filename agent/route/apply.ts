@@ -11,24 +11,36 @@ export interface RouteRow {
 }
 
 /**
- * A hold that is older than this when first seen was left by a coordinator that died and never came back; it is not taken up
- * again by a restarting agent. Until then it is taken up for its whole span: holding too long is safe, too short is not.
+ * How long a source fences a held user when it can hear nothing: it may not know that the route was flipped, and two hosts that
+ * accept changes are worse than one user who waits. Long before that, as soon as the hold's own span is over and NATS answers, the
+ * agent asks whether a flip was stored and opens the fence if not (`isHoldOver`).
+ * A hold entry older than this was left by a coordinator that never came back; it is not taken up again.
  */
-const HOLD_FORGOTTEN_MS = 600_000;
+export const FENCE_MAX_MS = 600_000;
 
 /**
- * What a KV entry of the route bucket becomes on this host.
+ * What a KV entry of the route bucket becomes on host `self`.
  * @param storedAtMs the NATS server's timestamp of the entry.
  * @param now this host's wall clock: the hold runs from here, not from the entry's time, so that no two clocks are compared.
  */
-export function rowOf(route: Route, storedAtMs: Instant, now: Instant): RouteRow {
+export function rowOf(route: Route, storedAtMs: Instant, now: Instant, self: string): RouteRow {
   const {user, host, generation, held} = effectiveRoute(route, storedAtMs);
-  const isHeld = held !== null && now - storedAtMs < HOLD_FORGOTTEN_MS;
+  const isHeld = held !== null && now - storedAtMs < FENCE_MAX_MS;
+  const spanMs = host === self ? FENCE_MAX_MS : (held?.spanMs ?? 0);
   return {
     user,
     host,
     generation,
-    heldUntil: isHeld ? (now + held.spanMs) / 1_000 : 0,
+    heldUntil: isHeld ? (now + spanMs) / 1_000 : 0,
     heldTarget: isHeld ? held.target : null,
   };
+}
+
+/**
+ * Asked by the source once the span of a hold is over since it was applied here.
+ * @param held revision of the hold entry; @param present the newest revision of the route.
+ * @returns true when nothing was stored after the hold: a flip that came now would be later than its deadline, and void.
+ */
+export function isHoldOver(held: number, present: number): boolean {
+  return present === held;
 }

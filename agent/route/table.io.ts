@@ -9,8 +9,8 @@ import type {Log} from '../../wire/log.ts';
 import {HostRecord} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
-import {HOST_BUCKET, ROUTE_BUCKET} from '../../wire/subjects.ts';
-import {type RouteRow, rowOf} from './apply.ts';
+import {HOST_BUCKET, ROUTE_BUCKET, userKey} from '../../wire/subjects.ts';
+import {isHoldOver, type RouteRow, rowOf} from './apply.ts';
 
 /** The route table of this host: who lives where, as Postfix and Dovecot see it at their next lookup. */
 export interface RouteTable {
@@ -34,6 +34,8 @@ interface TableOptions {
   signal: AbortSignal;
 }
 
+const ASK_AGAIN_MS = 1_000;
+
 type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number};
 
 /**
@@ -43,7 +45,7 @@ type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number
  */
 export async function openRouteTable(options: TableOptions): Promise<RouteTable> {
   const {log, signal, nc} = options;
-  const table = new SqliteRouteTable(options.path, options.host);
+  const table = new SqliteRouteTable(options.path, options.host, log);
   if (options.probeUser !== null) table.pin(options.probeUser);
   signal.addEventListener('abort', () => table.close());
   const onMisfit = (key: string, reason: string): void =>
@@ -59,6 +61,7 @@ export async function openRouteTable(options: TableOptions): Promise<RouteTable>
           signal,
         );
         const routes = await Bucket.open(nc, ROUTE_BUCKET, Route, {create: false, onMisfit});
+        table.askBy(async user => (await routes.get(userKey(user)))?.revision ?? null);
         await routes.watch(
           change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
           signal,
@@ -85,9 +88,12 @@ class SqliteRouteTable implements RouteTable {
   #pending: RouteChange[] = [];
   #waiters: {revision: number; resolve: () => void}[] = [];
   #closed = false;
+  #ask: ((user: string) => Promise<number | null>) | null = null;
+  readonly #log: Log;
 
-  constructor(path: string, host: string) {
+  constructor(path: string, host: string, log: Log) {
     this.#host = host;
+    this.#log = log;
     const isNew = !existsSync(path);
     this.#db = new DatabaseSync(path, {timeout: 5_000});
     this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
@@ -136,8 +142,9 @@ class SqliteRouteTable implements RouteTable {
     this.#db.exec('BEGIN IMMEDIATE');
     for (const change of changes) {
       if ('entry' in change) {
-        const row = rowOf(change.entry.value, change.entry.storedAtMs, Date.now());
+        const row = rowOf(change.entry.value, change.entry.storedAtMs, Date.now(), this.#host);
         this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget);
+        if (row.heldUntil > 0 && row.host === this.#host) this.#endHoldLater(change.entry);
         revision = Math.max(revision, change.entry.revision);
       } else {
         const user = Buffer.from(change.removedKey, 'base64url').toString('utf8');
@@ -151,6 +158,27 @@ class SqliteRouteTable implements RouteTable {
     const reached = this.#waiters.filter(waiter => waiter.revision <= revision);
     this.#waiters = this.#waiters.filter(waiter => waiter.revision > revision);
     for (const waiter of reached) waiter.resolve();
+  }
+
+  /** How to ask for the newest revision of a user's route. */
+  askBy(ask: (user: string) => Promise<number | null>): void {
+    this.#ask = ask;
+  }
+
+  /** The hold's span is over: open the fence as soon as it is known that no flip was stored; ask until NATS answers. */
+  #endHoldLater({value: {user, hold}, revision}: Entry<Route>): void {
+    const ask = async (): Promise<void> => {
+      if (this.#closed || this.#ask === null || (this.row(user)?.heldUntil ?? 0) === 0) return;
+      const present = await this.#ask(user).catch((error: unknown) => {
+        this.#log.warn({err: error, user}, 'a hold is over, but NATS does not say whether the user has moved; fenced on');
+        setTimeout(ask, ASK_AGAIN_MS).unref();
+        return null;
+      });
+      if (present === null || !isHoldOver(revision, present)) return;
+      this.#log.warn({user}, 'a hold ended without a word of the coordinator; the user is served here again');
+      this.#db.prepare('UPDATE routes SET held_until = 0, held_target = NULL WHERE user = ? AND host = ?').run(user, this.#host);
+    };
+    setTimeout(ask, hold?.spanMs ?? 0).unref();
   }
 
   revision(): number {

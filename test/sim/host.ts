@@ -1,6 +1,6 @@
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
 import {serve} from '../../agent/move/serve.ts';
-import {type RouteRow, rowOf} from '../../agent/route/apply.ts';
+import {isHoldOver, type RouteRow, rowOf} from '../../agent/route/apply.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Rng} from '../../base/random.ts';
 import type {Answer, Request, Verb} from '../../wire/command.ts';
@@ -60,11 +60,26 @@ export class SimHost {
 
   apply(entry: RouteEntry): void {
     if (entry.revision <= this.appliedRevision) return;
-    this.rows.set(entry.route.user, rowOf(entry.route, entry.storedAtMs, this.wallSeconds() * 1_000));
+    this.rows.set(entry.route.user, rowOf(entry.route, entry.storedAtMs, this.wallSeconds() * 1_000, this.name));
+    this.#endHold(entry);
     this.appliedRevision = entry.revision;
     const reached = this.#waiters.filter(waiter => waiter.revision <= entry.revision);
     this.#waiters = this.#waiters.filter(waiter => waiter.revision > entry.revision);
     for (const waiter of reached) waiter.resolve();
+  }
+
+  /** The agent's own end of a hold on the source. */
+  #endHold({route, revision}: RouteEntry): void {
+    if (route.hold === null || route.host !== this.name) return;
+    const life = this.#life;
+    const ask = (): void => {
+      const row = this.rows.get(route.user);
+      if (this.#life !== life || row === undefined || row.heldUntil === 0) return;
+      const present = this.#world.routes.get(route.user);
+      if (!this.#world.isHeard(this.name, life) || present === undefined) this.#time.at(1_000, ask);
+      else if (isHoldOver(revision, present.revision)) this.rows.set(route.user, {...row, heldUntil: 0, heldTarget: null});
+    };
+    this.#time.at(route.hold.spanMs, ask);
   }
 
   /** Counts the agent's starts. */
@@ -85,9 +100,11 @@ export class SimHost {
     }
   }
 
+  /** A started agent reads the whole bucket again. */
   restart(): void {
     this.isUp = true;
     this.isAgentUp = true;
+    this.appliedRevision = 0;
   }
 
   /** A command as it reaches the agent; one user's commands run in turn. Never answers when the agent dies meanwhile. */

@@ -183,17 +183,34 @@ export class World {
     return result;
   }
 
+  /** The worst moment: the coordinator dies with its flip still on the way, and nobody backs out before the hold has ended. */
+  #strandedFlip(write: () => number): Promise<number> {
+    this.killCoordinator();
+    this.time.at(this.rng.between(1_000, 70_000), () => {
+      try {
+        write();
+      } catch (error) {
+        if (!(error instanceof MailherdError)) throw error;
+      }
+    });
+    this.time.at(this.rng.between(75_000, 90_000), () => this.elect(false));
+    return new Promise(() => undefined);
+  }
+
   #ports(token: number): MovePorts {
     return {
       clock: this.time.clock(),
       token: () => token,
       command: (host, verb, request, timeoutMs) => this.#command(host, timeoutMs, () => this.host(host).command(verb, request)),
       readRoute: user => this.#request(() => this.routes.get(user) ?? null),
-      writeRoute: (route, expected) =>
-        this.#request(() => {
+      writeRoute: (route, expected) => {
+        const write = (): number => {
           if (this.routes.get(route.user)?.revision !== expected) throw new MailherdError('STORE_CONFLICT', {user: route.user});
           return this.#store(route);
-        }),
+        };
+        if (route.flip !== null && this.options.trouble > 0 && this.rng.unit() < 0.12) return this.#strandedFlip(write);
+        return this.#request(write);
+      },
       storeMove: async record => {
         // The real port tries until it knows.
         await this.time.sleep(this.rng.between(0.5, 4));
