@@ -1,0 +1,67 @@
+import {afterEach, describe, expect, test} from 'vitest';
+import {STEPS} from '../../coordinator/move/steps.ts';
+import {simulate} from './run.ts';
+
+/** Ways to get the protocol wrong; each must break an invariant within a few seeds, or the simulation proves nothing. */
+const MUTANTS: Record<string, () => void> = {
+  'no hold: copy, then flip': () => {
+    STEPS.holding.run = async (context, record) => {
+      context.heldSince = context.ports.clock.monotonic();
+      const stored = await context.ports.readRoute(record.user);
+      const storedAtMs = stored?.storedAtMs ?? 0;
+      return {
+        ...record,
+        step: 'finalizing',
+        routeRevision: stored?.revision ?? null,
+        hold: {heldAtMs: storedAtMs, deadlineMs: storedAtMs + 25_000, spanMs: 30_000},
+      };
+    };
+  },
+  'no final pass, no verification': () => {
+    STEPS.finalizing.run = async (_context, record) => ({...record, step: 'flipping', verified: {digest: '', messages: 0, folders: 0}});
+  },
+  'the flip has no deadline': () => {
+    const {run} = STEPS.holding;
+    STEPS.holding.run = async (context, record) => {
+      const next = await run(context, record);
+      return next.hold === null ? next : {...next, hold: {...next.hold, deadlineMs: Number.MAX_SAFE_INTEGER}};
+    };
+  },
+  'back out without clearing the route': () => {
+    STEPS.backingOut.run = async (_context, record) => ({...record, step: 'backedOut'});
+  },
+  'purge without looking for late mail': () => {
+    STEPS.retaining.run = async (_context, record) => ({...record, step: 'retained'});
+    STEPS.purging.run = async (context, record) => {
+      await context.ports.command(
+        record.source,
+        'discard',
+        {v: 1, token: context.ports.token(), moveId: record.id, user: record.user},
+        10_000,
+      );
+      return {...record, step: 'purged'};
+    };
+  },
+};
+
+const SEEDS = 400;
+const ORIGINAL = structuredCloneOfRuns();
+
+function structuredCloneOfRuns(): Map<string, (typeof STEPS)['copying']['run']> {
+  return new Map(Object.entries(STEPS).map(([name, {run}]) => [name, run]));
+}
+
+afterEach(() => {
+  for (const [name, run] of ORIGINAL) STEPS[name as keyof typeof STEPS].run = run;
+});
+
+describe('a wrong protocol is caught', () => {
+  test.each(Object.keys(MUTANTS))('%s', {timeout: 120_000}, async name => {
+    MUTANTS[name]?.();
+    let caughtAt: number | null = null;
+    for (let seed = 1; seed <= SEEDS && caughtAt === null; seed++) {
+      if ((await simulate(seed)).violations.length > 0) caughtAt = seed;
+    }
+    expect(caughtAt, `no seed of ${SEEDS} notices`).not.toBeNull();
+  });
+});
