@@ -5,6 +5,7 @@ import {createUser, fromSeed} from '@nats-io/nkeys';
 import {Command} from 'commander';
 import {parse as parseYaml, stringify} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
+import {mirrorSecret} from '../wire/mirror.io.ts';
 import {
   agentYaml,
   COORDINATOR,
@@ -78,7 +79,7 @@ function initFarm({dir, host, listen, storeDir, server, api}: FarmOptions): stri
   for (const one of hosts) makeHost(dir, one, servers);
   writeUsers(dir);
   return [
-    'NATS server:  nats-server.conf and nats-users.conf to one directory there; nats-server -c nats-server.conf',
+    'NATS server:  nats-server.conf and nats-users.conf to one directory there; nats-users.conf: chown to its user, chmod 600; nats-server -c nats-server.conf',
     'coordinator:  coordinator.yaml, seeds/coordinator.seed (as coordinator.seed) and tokens.yaml to /etc/mailherd; seed and tokens: chown mailherd, chmod 600',
     'operator:     cli.yaml to /etc/mailherd, chmod 600',
     'observers:    seeds/observer.seed; it may read the events and nothing else',
@@ -129,7 +130,13 @@ function writeUsers(dir: string): void {
     return name === undefined ? [] : [{name, publicKey: publicKeyOf(join(dir, 'seeds', file))}];
   });
   const path = join(dir, 'nats-users.conf');
-  writeFileSync(`${path}.new`, usersConf(users.sort((left, right) => (left.name < right.name ? -1 : 1))), {mode: 0o644});
+  const seed = readFileSync(join(dir, 'seeds', `${COORDINATOR}.seed`), 'utf8');
+  const secrets = {HOSTS: mirrorSecret(seed, 'HOSTS'), OBSERVERS: mirrorSecret(seed, 'OBSERVERS')};
+  const text = usersConf(
+    users.sort((left, right) => (left.name < right.name ? -1 : 1)),
+    secrets,
+  );
+  writeFileSync(`${path}.new`, text, {mode: SECRET});
   renameSync(`${path}.new`, path);
 }
 

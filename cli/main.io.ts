@@ -4,6 +4,7 @@ import {CODES, MailherdError} from '../base/errors.ts';
 import {packageVersion} from '../base/version.io.ts';
 import {Refused, Unavailable} from './client.io.ts';
 import {operatorCommands} from './commands.io.ts';
+import {initCommand} from './init.io.ts';
 import {renderError} from './render.ts';
 
 /** Exit codes; 69 and 78 are EX_UNAVAILABLE and EX_CONFIG of sysexits.h. */
@@ -35,6 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
     );
   for (const command of [
     ...operatorCommands(),
+    initCommand(),
     ...serviceCommands(code => {
       exitCode = code;
     }),

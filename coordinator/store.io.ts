@@ -13,6 +13,7 @@ import {MailherdError} from '../base/errors.ts';
 import type {Millis} from '../base/units.ts';
 import {MIB} from '../base/units.ts';
 import {Bucket} from '../wire/bucket.io.ts';
+import {ensureMirror} from '../wire/mirror.io.ts';
 import {DEFAULT_POLICY, Policy} from '../wire/policy.ts';
 import {CurrentPlan, HostRecord, Lease, MoveRecord, Plan} from '../wire/record.ts';
 import {Route} from '../wire/route.ts';
@@ -63,6 +64,7 @@ export async function openStore(nc: NatsConnection): Promise<Store> {
   try {
     const jsm = await jetstreamManager(nc);
     for (const shape of STREAMS) await openStream(nc, jsm, shape);
+    await ensureMirror(nc, EVENT_STREAM);
   } catch (cause) {
     throw new MailherdError('NATS_DOWN', {reason: cause instanceof Error ? cause.message : String(cause)}, {cause});
   }

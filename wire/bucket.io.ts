@@ -7,6 +7,7 @@ import {MailherdError} from '../base/errors.ts';
 import type {Instant} from '../base/units.ts';
 import {decode, encode} from './codec.ts';
 import {Follower, type Stored} from './follow.io.ts';
+import {ensureMirror} from './mirror.io.ts';
 import {natsLog} from './nats.io.ts';
 
 export interface Entry<T> {
@@ -32,6 +33,7 @@ export interface BucketOptions {
   onMisfit?: (key: string, reason: string) => void;
 }
 
+const NO_KEY = '-';
 /** In a cluster each bucket lies on this many servers, so that it outlives one of them. */
 const CLUSTER_REPLICAS = 3;
 
@@ -60,10 +62,14 @@ export class Bucket<S extends Type.TSchema> {
     const kvm = new Kvm(nc);
     const replicas = nc.info?.cluster === undefined ? 1 : CLUSTER_REPLICAS;
     const kv = await asked(name, '', async () => {
-      if (options.create) return kvm.create(name, {history: options.history ?? 1, allow_direct: false, replicas});
+      if (options.create) {
+        const made = await kvm.create(name, {history: options.history ?? 1, allow_direct: false, replicas});
+        await ensureMirror(nc, `KV_${name}`);
+        return made;
+      }
       const bound = await kvm.open(name);
       // Opening asks the server nothing: this tells whether the bucket is there.
-      await bound.status();
+      await bound.get(NO_KEY);
       return bound;
     });
     return new Bucket(nc, kv, name, schema, options);

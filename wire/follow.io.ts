@@ -1,4 +1,4 @@
-import type {ConsumerConfig, JetStreamManager} from '@nats-io/jetstream';
+import type {ConsumerConfig} from '@nats-io/jetstream';
 import {AckPolicy, DeliverPolicy, jetstreamManager, ReplayPolicy} from '@nats-io/jetstream';
 import {type Msg, type NatsConnection, nanos, nuid} from '@nats-io/transport-node';
 import {systemClock} from '../base/clock.io.ts';
@@ -36,7 +36,7 @@ export interface FollowOptions {
   signal: AbortSignal;
 }
 
-type Ended = 'over' | 'connection' | 'silence' | 'gap' | 'refused';
+type Ended = 'over' | 'connection' | 'anew' | 'silence' | 'gap' | 'refused';
 
 /**
  * Follows the last message of each subject of a stream, or all from one on, and then every new one, without gap or change of order.
@@ -77,7 +77,7 @@ export class Follower {
       let trouble: string;
       try {
         const ended = await this.#stretch();
-        if (ended === 'over' || ended === 'connection') {
+        if (ended === 'over' || ended === 'connection' || ended === 'anew') {
           await this.#link.up();
           continue;
         }
@@ -105,6 +105,7 @@ export class Follower {
         begun.catch(() => undefined);
         return 'connection';
       }
+      if (goal === 'anew') return goal;
       let delivered = 0;
       if (goal === 0) this.#caughtUp();
       for (;;) {
@@ -129,22 +130,19 @@ export class Follower {
   }
 
   /** @returns how many messages this consumer delivers before it is up to date. */
-  async #begin(deliverSubject: string): Promise<number> {
+  async #begin(deliverSubject: string): Promise<number | 'anew'> {
     const jsm = await jetstreamManager(this.#nc, {checkAPI: false});
-    await this.#checkSameStream(jsm);
-    const info = await jsm.consumers.add(this.#options.stream, this.#config(deliverSubject));
+    const {delivered, num_pending} = await jsm.consumers.add(this.#options.stream, this.#config(deliverSubject));
     this.#isWelcome = true;
+    // The server sets a consumer that would begin behind the end of its stream back to the end: this is not the stream that was read
+    // (lost with its disk, or an older one brought back). Its numbers start again, and so do we.
+    if (delivered.stream_seq < this.#last) {
+      this.#options.onTrouble(`the stream ends at ${delivered.stream_seq}, ${this.#last} was read here; reading all of it again`);
+      this.#last = 0;
+      return 'anew';
+    }
     // Some may be on their way before this answer was written.
-    return info.delivered.consumer_seq + info.num_pending;
-  }
-
-  /** A stream that was made anew (lost with its disk, or an older one brought back) counts from its own start: so do we. */
-  async #checkSameStream(jsm: JetStreamManager): Promise<void> {
-    if (this.#last === 0) return;
-    const {state} = await jsm.streams.info(this.#options.stream);
-    if (state.last_seq >= this.#last) return;
-    this.#options.onTrouble(`the stream ends at ${state.last_seq}, before ${this.#last} that was read here; reading all of it again`);
-    this.#last = 0;
+    return delivered.consumer_seq + num_pending;
   }
 
   #config(deliverSubject: string): Partial<ConsumerConfig> {

@@ -32,7 +32,7 @@ const STAY_CONNECTED: ConnectionOptions = {
   maxPingOut: 2,
 };
 
-const made = new WeakMap<NatsConnection, {log: Log; inboxPrefix: string}>();
+const made = new WeakMap<NatsConnection, {log: Log; inboxPrefix: string; seed: string | null}>();
 
 /** Says what nobody asked about to the standard error output, when a connection was made without a log. */
 const warnings: Log = {
@@ -45,6 +45,11 @@ const warnings: Log = {
 /** The log a connection was made with. */
 export function natsLog(nc: NatsConnection): Log {
   return made.get(nc)?.log ?? warnings;
+}
+
+/** The seed a connection was made with; null without one. */
+export function natsSeed(nc: NatsConnection): string | null {
+  return made.get(nc)?.seed ?? null;
 }
 
 /** A new subject of one's own, where the server lets this connection listen. */
@@ -65,10 +70,10 @@ export async function connectNats(config: NatsConfig, log: Log, signal?: AbortSi
     servers: config.servers,
     name: config.name,
     inboxPrefix: config.inboxPrefix,
-    ...(seed === null ? {} : {authenticator: nkeyAuthenticator(seed)}),
+    ...(seed === null ? {} : {authenticator: nkeyAuthenticator(new TextEncoder().encode(seed))}),
   };
   const nc = await firstConnection(options, log, signal);
-  made.set(nc, {log, inboxPrefix: config.inboxPrefix});
+  made.set(nc, {log, inboxPrefix: config.inboxPrefix, seed});
   void report(nc, log);
   return nc;
 }
@@ -105,12 +110,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function readSeed(file: string): Uint8Array {
+function readSeed(file: string): string {
   try {
     if ((statSync(file).mode & 0o077) !== 0) {
       throw new MailherdError('CONFIG_INVALID', {file, path: '/', reason: 'others may read this secret; chmod 600'});
     }
-    return new TextEncoder().encode(readFileSync(file, 'utf8').trim());
+    return readFileSync(file, 'utf8').trim();
   } catch (cause) {
     if (cause instanceof MailherdError) throw cause;
     throw new MailherdError('CONFIG_INVALID', {file, path: '/', reason: `the NATS seed cannot be read: ${messageOf(cause)}`}, {cause});

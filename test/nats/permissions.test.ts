@@ -3,6 +3,7 @@ import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest';
 import {Bucket} from '../../wire/bucket.io.ts';
+import {ensureMirror} from '../../wire/mirror.io.ts';
 import {
   commandSubject,
   commandSubjects,
@@ -35,6 +36,7 @@ beforeAll(async () => {
   const manager = await jetstreamManager(coordinator);
   await manager.streams.add({name: REPORT_STREAM, subjects: [REPORT_SUBJECTS]});
   await manager.streams.add({name: EVENT_STREAM, subjects: [EVENT_SUBJECTS]});
+  await ensureMirror(coordinator, EVENT_STREAM);
   for (const name of [HOST_BUCKET, ROUTE_BUCKET, MOVE_BUCKET]) await Bucket.open(coordinator, name, Note, {create: true});
   host = await server.connect('be01', note);
   observer = await server.connect('observer', note);
@@ -119,7 +121,8 @@ test.each([HOST_BUCKET, ROUTE_BUCKET])('a host reads and watches %s and cannot w
   const writer = await Bucket.open(coordinator, name, Note, {create: false});
   const revision = await writer.create('a', {text: '1'});
   const reader = await Bucket.open(host, name, Note, {create: false});
-  expect((await reader.get('a'))?.value.text).toBe('1');
+  // What hosts read is a mirror: it follows, within milliseconds.
+  await vi.waitFor(async () => expect((await reader.get('a'))?.value.text).toBe('1'));
   expect(await reader.get('none')).toBeNull();
   expect((await reader.entries()).map(({key}) => key)).toEqual(['a']);
   const seen: string[] = [];

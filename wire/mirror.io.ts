@@ -1,0 +1,84 @@
+import {createHash} from 'node:crypto';
+import {JetStreamApiCodes, jetstreamManager, type StreamConfig} from '@nats-io/jetstream';
+import {type NatsConnection, RequestError} from '@nats-io/transport-node';
+import {MailherdError} from '../base/errors.ts';
+import {farmApi, MIRRORS, mirrorDelivery, type ReaderAccount, readerApi} from './accounts.ts';
+import {natsLog, natsSeed} from './nats.io.ts';
+
+interface ApiAnswer {
+  error?: {err_code?: number; description?: string};
+  config?: StreamConfig;
+}
+
+/** What `farmApi` wants, from the coordinator's seed: whoever has that needs no secret any more. */
+export function mirrorSecret(coordinatorSeed: string, account: ReaderAccount): string {
+  return createHash('sha256').update(`mirror ${account} ${coordinatorSeed.trim()}`).digest('hex').slice(0, 32);
+}
+
+/**
+ * Sees to it that hosts or observers can read `stream`, when it is one of theirs: creates its mirror in their account. Only the
+ * coordinator may. Does nothing on a server without the accounts of `mailherd init`.
+ * @throws MailherdError NATS_DOWN when the server does not answer or refuses.
+ */
+export async function ensureMirror(nc: NatsConnection, stream: string): Promise<void> {
+  const seed = natsSeed(nc);
+  const account = MIRRORS.find(mirror => mirror.stream === stream)?.account;
+  if (seed === null || account === undefined) return;
+  try {
+    const api = farmApi(mirrorSecret(seed, account));
+    const present = await ask(nc, account, `STREAM.INFO.${stream}`);
+    if (present === null) {
+      natsLog(nc).warn({account, stream}, 'the NATS server has not this account; its users cannot read the stream');
+      return;
+    }
+    if (present.config?.mirror?.external?.api === api) return;
+    // Made with another seed of the coordinator: it can no longer follow.
+    if (present.error === undefined) refused(await ask(nc, account, `STREAM.DELETE.${stream}`));
+    else if (present.error.err_code !== JetStreamApiCodes.StreamNotFound) refused(present);
+    refused(await ask(nc, account, `STREAM.CREATE.${stream}`, await mirrorConfig(nc, stream, account, api)));
+  } catch (cause) {
+    if (cause instanceof MailherdError) throw cause;
+    throw new MailherdError('NATS_DOWN', {account, stream, reason: cause instanceof Error ? cause.message : String(cause)}, {cause});
+  }
+}
+
+async function mirrorConfig(nc: NatsConnection, stream: string, account: ReaderAccount, api: string): Promise<Partial<StreamConfig>> {
+  const {config} = await (await jetstreamManager(nc, {checkAPI: false})).streams.info(stream);
+  return {
+    name: stream,
+    storage: config.storage,
+    retention: config.retention,
+    num_replicas: config.num_replicas,
+    max_consumers: -1,
+    max_msgs: config.max_msgs,
+    max_msgs_per_subject: config.max_msgs_per_subject,
+    max_bytes: config.max_bytes,
+    max_age: config.max_age,
+    max_msg_size: config.max_msg_size,
+    // Its users can have the server's answers sent to the API of their own account.
+    deny_delete: true,
+    deny_purge: true,
+    mirror: {name: stream, external: {api, deliver: mirrorDelivery(account)}},
+  };
+}
+
+/** @returns null when nobody answers there: there is no such account. */
+async function ask(nc: NatsConnection, account: ReaderAccount, what: string, payload?: object): Promise<ApiAnswer | null> {
+  try {
+    const answer = await nc.request(`${readerApi(account)}.${what}`, payload === undefined ? undefined : JSON.stringify(payload), {
+      timeout: 5_000,
+    });
+    return answer.json<ApiAnswer>();
+  } catch (error) {
+    if (error instanceof RequestError && error.isNoResponders()) return null;
+    throw error;
+  }
+}
+
+function refused(answer: ApiAnswer | null): void {
+  const isTwin = answer?.error?.err_code === STREAM_EXISTS;
+  if (answer?.error !== undefined && !isTwin) throw new Error(answer.error.description ?? 'refused');
+}
+
+/** Another coordinator was faster. */
+const STREAM_EXISTS = 10058;
