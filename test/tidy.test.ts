@@ -1,0 +1,101 @@
+import {readdirSync, readFileSync} from 'node:fs';
+import {basename, dirname, join, relative} from 'node:path';
+import {describe, expect, test} from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+const FOLDERS = ['base', 'wire', 'native', 'agent', 'coordinator', 'cli', 'farm', 'packaging', 'bench', 'test'];
+/** What a folder may import of ours, beside itself. */
+const MAY_IMPORT: Record<string, string[]> = {
+  base: [],
+  wire: ['base'],
+  native: ['base'],
+  agent: ['base', 'wire', 'native'],
+  coordinator: ['base', 'wire'],
+  cli: ['base', 'wire'],
+};
+/** The command starts agent and coordinator, and nothing else of theirs is imported; both by dynamic import. */
+const ENTRY = 'cli/main.io.ts';
+const PURE = ['base', 'wire', 'native', 'agent', 'coordinator', 'cli'];
+/** The one loader of the addon carries no suffix: it is the seam itself. */
+const IMPURE_BY_DESIGN = new Set(['native/binding.ts']);
+const BANNED = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(|\bconsole\.|\bprocess\./;
+const LINES_MAX = 400;
+
+interface Source {
+  path: string;
+  text: string;
+  code: string;
+}
+
+function sources(folder: string): Source[] {
+  return readdirSync(join(ROOT, folder), {recursive: true, withFileTypes: true})
+    .filter(entry => entry.isFile() && entry.name.endsWith('.ts') && !entry.parentPath.includes('node_modules'))
+    .map(entry => {
+      const file = join(entry.parentPath, entry.name);
+      const text = readFileSync(file, 'utf8');
+      return {path: relative(ROOT, file), text, code: text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')};
+    });
+}
+
+const ALL = FOLDERS.flatMap(sources);
+const folderOf = (path: string): string => path.split('/')[0] ?? '';
+
+function imports({path, code}: Source): {to: string; isType: boolean}[] {
+  return [...code.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gm)].map(match => {
+    const name = match[2] ?? '';
+    return {to: name.startsWith('.') ? relative(ROOT, join(ROOT, dirname(path), name)) : name, isType: match[1] !== undefined};
+  });
+}
+
+describe('the project keeps its own rules', () => {
+  test('imports run one way', () => {
+    const wrong = ALL.filter(({path}) => folderOf(path) in MAY_IMPORT && path !== ENTRY).flatMap(source =>
+      imports(source)
+        .filter(({to}) => FOLDERS.includes(folderOf(to)) && to.includes('/'))
+        .filter(({to}) => folderOf(to) !== folderOf(source.path) && !(MAY_IMPORT[folderOf(source.path)] ?? []).includes(folderOf(to)))
+        .map(({to}) => `${source.path} imports ${to}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('only *.io.ts touch the world', () => {
+    const wrong = ALL.filter(({path}) => PURE.includes(folderOf(path)) && !path.endsWith('.io.ts') && !IMPURE_BY_DESIGN.has(path)).flatMap(
+      source => {
+        const found = imports(source)
+          .filter(({to, isType}) => !isType && (to.startsWith('node:') || to.endsWith('.io.ts')))
+          .map(({to}) => `${source.path} imports ${to}`);
+        const call = BANNED.exec(source.code);
+        return call === null ? found : [...found, `${source.path} uses ${call[0]}`];
+      },
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('no default export, no catch-all file, no empty catch', () => {
+    const wrong = ALL.flatMap(({path, code}) => [
+      ...(/^export default/m.test(code) ? [`${path}: default export`] : []),
+      ...(/^(utils?|helpers?|common|types|manager|index)\./.test(basename(path)) ? [`${path}: says nothing about its job`] : []),
+      ...(/catch\s*(\([^)]*\))?\s*\{\s*\}/.test(code) ? [`${path}: empty catch`] : []),
+    ]);
+    expect(wrong).toEqual([]);
+  });
+
+  test(`no file is longer than ${LINES_MAX} lines`, () => {
+    expect(ALL.filter(({text}) => text.split('\n').length > LINES_MAX).map(({path}) => path)).toEqual([]);
+  });
+
+  test('the documents name only what is there', () => {
+    const present = new Set(
+      readdirSync(ROOT, {recursive: true})
+        .map(String)
+        .filter(name => !name.startsWith('node_modules')),
+    );
+    const missing = ['docs/ARCHITECTURE.md', 'docs/MOVE.md', 'README.md'].flatMap(document =>
+      [...readFileSync(join(ROOT, document), 'utf8').matchAll(/`([a-z][\w.-]*\/[\w./-]*|setup\.mjs)`/g)]
+        .map(match => (match[1] ?? '').replace(/\/$/, ''))
+        .filter(name => !present.has(name))
+        .map(name => `${document} names ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});
