@@ -12,6 +12,7 @@ import {discardRoot, mountRoot} from './machine/root.io.ts';
 import {changeState, isAlive, readState} from './machine/state.io.ts';
 import {fillHost} from './mail/fill.io.ts';
 import {hostPaths, type Paths} from './paths.ts';
+import {preflight} from './preflight.io.ts';
 import {ensureSecrets, makeCredentials} from './secrets.io.ts';
 
 export interface Farm {
@@ -32,6 +33,7 @@ export interface UpOptions {
 
 /** Builds whatever the farm needs and the cache has not: images (both at once), the fault library, the software's layers. */
 export async function prepare({paths, layout, say}: Farm, deb: string | null): Promise<void> {
+  preflight(paths);
   const releases = [...new Set(layout.hosts.map(spec => spec.release))];
   const layers = async (release: Release): Promise<void> => {
     await ensureImage(paths, release, say);

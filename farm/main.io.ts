@@ -1,9 +1,10 @@
 import {Command} from 'commander';
 import {MailherdError} from '../base/errors.ts';
+import {enrolAll, enrolHost} from './enrol.io.ts';
 import {down, type Farm, prepare, up} from './farm.io.ts';
 import {startFault, stopFaults} from './fault/act.io.ts';
 import {FAULTS, type FaultName, isFaultName} from './fault/catalog.ts';
-import {LAYOUT} from './layout.ts';
+import {findHost, LAYOUT} from './layout.ts';
 import {shellIn} from './machine/enter.io.ts';
 import {readState} from './machine/state.io.ts';
 import {farmPaths} from './paths.ts';
@@ -36,6 +37,15 @@ program
   .action(async (options: {deb?: string; empty?: boolean}) => {
     await up(farm, {deb: options.deb ?? null, isFilled: options.empty !== true});
     await startHelper(farm.paths, 'provisioner', ['provisioner']);
+  });
+program
+  .command('enrol [spare]')
+  .description('tell the coordinator of all hosts and customers, or of one spare that has arrived')
+  .action(async (spare?: string) => {
+    const spec = spare === undefined ? undefined : findHost(farm.layout, spare);
+    if (spare !== undefined && spec === undefined) throw new MailherdError('HOST_UNKNOWN', {host: spare});
+    if (spec === undefined) farm.say(`${await enrolAll(farm)} customers enrolled`);
+    else await enrolHost(farm, spec);
   });
 program
   .command('provisioner')

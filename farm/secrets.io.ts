@@ -48,7 +48,7 @@ export async function identityOf(paths: Paths, layout: Layout, spec: HostSpec): 
 }
 
 /** Where `mailherd init` keeps the farm's credentials, and the operator's cli.yaml. */
-function initDirectory(paths: Paths): string {
+export function initDirectory(paths: Paths): string {
   return `${paths.secrets}/mailherd`;
 }
 

@@ -6,6 +6,15 @@ import type {Paths} from '../paths.ts';
 import {run} from '../run.io.ts';
 import {buildCommand, type Recipe, recipe} from './recipe.ts';
 
+/**
+ * Runs a command in mount and process namespaces of its own: what it mounts is gone with it, and all its children end when it or
+ * this process ends, however that comes (unshare(1), setpriv(1)).
+ */
+export const ALONE: readonly string[] = [
+  ...['setpriv', '--pdeathsig', 'KILL'],
+  ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'],
+];
+
 /** First 12 hex digits of SHA-256, enough to tell the few things in a cache apart. */
 export function shortHash(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex').slice(0, 12);
@@ -31,10 +40,7 @@ export async function ensureImage(paths: Paths, release: Release, say: (line: st
   const building = `${paths.cache}/building-${release}-${process.pid}`;
   const startedMs = performance.now();
   say(`${release}: building the image (about a minute, 450 MB)`);
-  // In a mount namespace of its own: what the builder mounts into the tree is gone with it, however it ends.
-  await run(['unshare', '--mount', '--propagation', 'private', ...buildCommand(wanted, building)], {
-    env: {...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC'},
-  });
+  await run([...ALONE, ...buildCommand(wanted, building)], {env: {...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC'}});
   await writeFile(`${building}/.complete`, `${JSON.stringify(wanted)}\n`);
   await rm(directory, {recursive: true, force: true});
   await rename(building, directory);

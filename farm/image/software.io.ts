@@ -4,7 +4,7 @@ import {basename} from 'node:path';
 import type {Release} from '../layout.ts';
 import type {Paths} from '../paths.ts';
 import {run} from '../run.io.ts';
-import {ensureImage, removeHalfBuilt, shortHash} from './build.io.ts';
+import {ALONE, ensureImage, removeHalfBuilt, shortHash} from './build.io.ts';
 
 /**
  * The layer that a Debian package adds to a release's image, made when it is not in the cache: dpkg installs it inside a
@@ -23,12 +23,11 @@ export async function ensureSoftware(paths: Paths, release: Release, deb: string
   const inside = '/var/tmp/mailherd.deb';
   await mkdir(`${building}/upper/var/tmp`, {recursive: true});
   await copyFile(deb, `${building}/upper${inside}`);
-  // The mount lives in a mount namespace of its own and is gone when the command ends, however it ends.
   const script = `mount -t overlay mailherd-farm -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" "$2/root"
 exec systemd-nspawn --quiet --directory="$2/root" --machine=mhfarm-install-$3 --register=no --keep-unit --private-network \\
   --settings=no --link-journal=no --resolv-conf=off --timezone=off --console=pipe --setenv=DEBIAN_FRONTEND=noninteractive \\
   dpkg --install ${inside}`;
-  await run(['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, 'sh', image, building, release]);
+  await run([...ALONE, 'sh', '-ec', script, 'sh', image, building, release]);
   await rm(`${building}/upper${inside}`);
   await rm(directory, {recursive: true, force: true});
   await rename(`${building}/upper`, directory);
