@@ -20,13 +20,39 @@ export class TestServer {
   static async start(hosts: string[] = ['be01', 'be02']): Promise<TestServer> {
     const server = new TestServer();
     server.#port = await freePort();
-    const farm = ['farm', '--dir', server.dir, '--listen', `127.0.0.1:${server.#port}`, '--store-dir', join(server.dir, 'store')];
-    // It tells the operator what to copy where.
-    const output = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    await initCommand().parseAsync([...farm, ...hosts.flatMap(host => ['--host', `${host}:backend`])], {from: 'user'});
-    output.mockRestore();
+    await server.init('farm', ...hosts.flatMap(host => ['--host', `${host}:backend`]));
     await server.run();
     return server;
+  }
+
+  /** `mailherd init` as the operator runs it for this farm. */
+  async init(what: 'farm' | 'host', ...args: string[]): Promise<void> {
+    const where = ['--dir', this.dir];
+    if (what === 'farm') where.push('--listen', `127.0.0.1:${this.#port}`, '--store-dir', join(this.dir, 'store'));
+    // It tells the operator what to copy where.
+    const output = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      await initCommand().parseAsync([what, ...args, ...where], {from: 'user'});
+    } finally {
+      output.mockRestore();
+    }
+  }
+
+  /** Has the running server read its configuration again. */
+  async reload(): Promise<void> {
+    const child = this.#process;
+    if (child === null || child.stderr === null) throw new Error('no server runs');
+    const {stderr} = child;
+    const done = new Promise<void>(resolve => {
+      const listen = (chunk: Buffer): void => {
+        if (!String(chunk).includes('Reloaded')) return;
+        stderr.off('data', listen);
+        resolve();
+      };
+      stderr.on('data', listen);
+    });
+    child.kill('SIGHUP');
+    await done;
   }
 
   async run(): Promise<void> {

@@ -1,0 +1,226 @@
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {jetstream, jetstreamManager} from '@nats-io/jetstream';
+import {createUser} from '@nats-io/nkeys';
+import type {NatsConnection} from '@nats-io/transport-node';
+import Type from 'typebox';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {farmApi, readerApi} from '../../wire/accounts.ts';
+import {Bucket} from '../../wire/bucket.io.ts';
+import {ensureMirror, mirrorSecret} from '../../wire/mirror.io.ts';
+import {
+  commandSubject,
+  commandSubjects,
+  EVENT_STREAM,
+  EVENT_SUBJECTS,
+  HOST_BUCKET,
+  REPORT_STREAM,
+  REPORT_SUBJECTS,
+  ROUTE_BUCKET,
+  reportSubject,
+} from '../../wire/subjects.ts';
+import {TestServer} from './server.ts';
+
+/** What an attacker with one credential can do beyond its permissions, and what an operator may do to a server that runs. */
+
+const Note = Type.Object({text: Type.String()});
+const ROUTES = `KV_${ROUTE_BUCKET}`;
+
+let server: TestServer;
+let coordinator: NatsConnection;
+let routes: Bucket<typeof Note>;
+let hosts: Bucket<typeof Note>;
+
+beforeEach(async () => {
+  server = await TestServer.start();
+  coordinator = await server.connect('coordinator');
+  const manager = await jetstreamManager(coordinator);
+  await manager.streams.add({name: REPORT_STREAM, subjects: [REPORT_SUBJECTS]});
+  await manager.streams.add({name: EVENT_STREAM, subjects: [EVENT_SUBJECTS]});
+  await ensureMirror(coordinator, EVENT_STREAM);
+  hosts = await Bucket.open(coordinator, HOST_BUCKET, Note, {create: true});
+  routes = await Bucket.open(coordinator, ROUTE_BUCKET, Note, {create: true});
+  await hosts.put('be01', {text: 'a host'});
+});
+afterEach(() => server.end());
+
+async function messagesIn(stream: string): Promise<number> {
+  return (await (await jetstreamManager(coordinator)).streams.info(stream)).state.messages;
+}
+
+async function mirrored(account: 'HOSTS' | 'OBSERVERS', stream: string): Promise<number> {
+  const answer = await coordinator.request(`${readerApi(account)}.STREAM.INFO.${stream}`);
+  return answer.json<{state: {messages: number}}>().state.messages;
+}
+
+/** Everything asked before has been done when another report of the same connection has been stored. */
+async function settled(nc: NatsConnection, host: string): Promise<void> {
+  await jetstream(nc).publish(reportSubject(host), '{}');
+  await coordinator.flush();
+}
+
+test("no reply subject of a host reaches the farm's streams", async () => {
+  for (let n = 0; n < 20; n++) await routes.put(`user${n}`, {text: 'here'});
+  await vi.waitFor(async () => expect(await mirrored('HOSTS', ROUTES)).toBe(20));
+  const host = await server.connect('be01');
+  const heard: string[] = [];
+  const other = await server.connect('be02');
+  other.subscribe(commandSubjects('be02'), {callback: (_error, message) => void heard.push(message.string())});
+  await other.flush();
+  const targets = [
+    `$KV.${ROUTE_BUCKET}.user1`,
+    `$JS.API.STREAM.PURGE.${ROUTES}`,
+    `$JS.API.STREAM.DELETE.${ROUTES}`,
+    `$JS.API.STREAM.UPDATE.${ROUTES}`,
+    `$JS.FARM.API.STREAM.PURGE.${ROUTES}`,
+    `$JS.API.STREAM.MSG.DELETE.${ROUTES}`,
+  ];
+  for (const reply of targets) {
+    // Each is a request that the host may make; where the answer goes is not checked by the server.
+    for (let n = 0; n < 25; n++) host.publish(reportSubject('be01'), '{}', {reply});
+    host.publish(`$JS.API.STREAM.MSG.GET.${ROUTES}`, JSON.stringify({last_by_subj: `$KV.${ROUTE_BUCKET}.user2`}), {reply});
+    host.publish(
+      `$JS.API.CONSUMER.CREATE.${ROUTES}.spy`,
+      JSON.stringify({stream_name: ROUTES, config: {name: 'spy', deliver_subject: reply}}),
+      {reply},
+    );
+  }
+  await settled(host, 'be01');
+  expect(await messagesIn(REPORT_STREAM)).toBe(targets.length * 25 + 1);
+  expect((await routes.entries()).map(({value}) => value.text)).toEqual(Array.from({length: 20}, () => 'here'));
+  expect(await mirrored('HOSTS', ROUTES)).toBe(20);
+  const reader = await Bucket.open(other, ROUTE_BUCKET, Note, {create: false});
+  expect(await reader.entries()).toHaveLength(20);
+  await routes.put('user20', {text: 'still followed'});
+  await vi.waitFor(async () => expect((await reader.get('user20'))?.value.text).toBe('still followed'));
+  expect(heard).toEqual([]);
+});
+
+test('no host learns where the mirrors ask the farm, and none may ask there', async () => {
+  const refused: string[] = [];
+  const host = await server.connect('be01', reason => refused.push(reason));
+  const manager = await jetstreamManager(host, {checkAPI: false, timeout: 1_000});
+  await expect(manager.streams.info(ROUTES)).rejects.toThrow();
+  const api = farmApi(mirrorSecret(server.read('seeds/coordinator.seed'), 'HOSTS'));
+  host.publish(`${api}.CONSUMER.CREATE.${ROUTES}`, '{}');
+  await host.flush();
+  await vi.waitFor(() => expect(refused.join()).toContain(api));
+  // The name alone would do harm: it is how an answer could be sent there.
+  const consumer = await manager.consumers.add(ROUTES, {name: 'mine', filter_subject: `$KV.${ROUTE_BUCKET}.>`});
+  expect(JSON.stringify(consumer)).not.toContain(api);
+});
+
+test("an observer's reply subjects reach nothing of the farm's", async () => {
+  const event = {text: 'event'};
+  for (let n = 0; n < 10; n++) await jetstream(coordinator).publish('mailherd.event.farm.paused', JSON.stringify(event));
+  await routes.put('user', {text: 'here'});
+  await vi.waitFor(async () => expect(await mirrored('OBSERVERS', EVENT_STREAM)).toBe(10));
+  const observer = await server.connect('observer');
+  const config = {stream_name: EVENT_STREAM, config: {durable_name: 'd', name: 'd', ack_policy: 'explicit'}};
+  for (const reply of [
+    `$JS.API.STREAM.PURGE.${EVENT_STREAM}`,
+    `$JS.API.STREAM.DELETE.${EVENT_STREAM}`,
+    `$KV.${ROUTE_BUCKET}.user`,
+    'mailherd.event.farm.paused',
+  ]) {
+    observer.publish(`$JS.API.CONSUMER.CREATE.${EVENT_STREAM}.d`, JSON.stringify(config), {reply});
+    observer.publish(`$JS.API.CONSUMER.INFO.${EVENT_STREAM}.d`, '', {reply});
+    observer.publish(`$JS.API.CONSUMER.MSG.NEXT.${EVENT_STREAM}.d`, '1', {reply});
+  }
+  await observer.flush();
+  const consumer = await jetstream(observer).consumers.get(EVENT_STREAM, 'd');
+  expect((await consumer.info()).num_pending).toBeLessThanOrEqual(10);
+  expect(await messagesIn(EVENT_STREAM)).toBe(10);
+  expect(await mirrored('OBSERVERS', EVENT_STREAM)).toBe(10);
+  expect((await routes.get('user'))?.value.text).toBe('here');
+});
+
+test('many routes reach the hosts in order, and soon', async () => {
+  for (let batch = 0; batch < 20; batch++) {
+    await Promise.all(Array.from({length: 1_000}, (_, n) => routes.put(`user${batch * 1_000 + n}`, {text: 'x'.repeat(200)})));
+  }
+  await vi.waitFor(async () => expect(await mirrored('HOSTS', ROUTES)).toBe(20_000), {timeout: 20_000});
+  const host = await server.connect('be01');
+  const reader = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
+  const revisions: number[] = [];
+  const stop = new AbortController();
+  await reader.watch(entry => void revisions.push(entry.revision), stop.signal);
+  expect(revisions).toHaveLength(20_000);
+  expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
+  const waits: number[] = [];
+  for (let n = 0; n < 50; n++) {
+    const startMs = performance.now();
+    const revision = await routes.put('flip', {text: `${n}`});
+    while (revisions.at(-1) !== revision) await new Promise(resolve => setImmediate(resolve));
+    waits.push(performance.now() - startMs);
+  }
+  expect(waits.toSorted((a, b) => a - b)[25]).toBeLessThan(100);
+  stop.abort();
+}, 60_000);
+
+test.each(['SIGTERM', 'SIGKILL'] as const)(
+  'hosts go on reading routes after the server was restarted by %s',
+  async signal => {
+    const host = await server.connect('be01');
+    const reader = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
+    const seen: string[] = [];
+    const stop = new AbortController();
+    await reader.watch(entry => void seen.push(entry.key), stop.signal);
+    for (let round = 0; round < 3; round++) {
+      await server.stop(signal);
+      await server.run();
+      await vi.waitFor(async () => void (await routes.put(`user${round}`, {text: 'x'})), {timeout: 15_000});
+      await vi.waitFor(() => expect(seen).toContain(`user${round}`), {timeout: 15_000});
+    }
+    stop.abort();
+  },
+  90_000,
+);
+
+test('a host that is added to a running server connects after a reload; the others notice nothing', async () => {
+  const host = await server.connect('be01');
+  const commands: string[] = [];
+  host.subscribe(commandSubjects('be01'), {
+    callback: (_error, message) => {
+      commands.push(message.string());
+      message.respond('done');
+    },
+  });
+  const reader = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
+  const seen: string[] = [];
+  const stop = new AbortController();
+  await reader.watch(entry => void seen.push(entry.key), stop.signal);
+  let isLost = false;
+  void (async () => {
+    for await (const status of host.status()) if (status.type === 'disconnect') isLost = true;
+  })();
+
+  await server.init('host', 'be03:backend');
+  await server.reload();
+  const late = await server.connect('be03');
+  await jetstream(late).publish(reportSubject('be03'), '{}');
+  await routes.put('after', {text: 'x'});
+  await vi.waitFor(() => expect(seen).toContain('after'), {timeout: 10_000});
+  expect((await coordinator.request(commandSubject('be01', 'sync'), 'hello')).string()).toBe('done');
+  expect((await (await Bucket.open(late, ROUTE_BUCKET, Note, {create: false})).get('after'))?.value.text).toBe('x');
+  expect(isLost).toBe(false);
+  stop.abort();
+}, 30_000);
+
+test('mirrors are made anew when the coordinator has another seed', async () => {
+  await routes.put('user', {text: 'before'});
+  writeFileSync(join(server.dir, 'seeds/coordinator.seed'), createUser().getSeed());
+  await server.init('farm');
+  await server.stop('SIGTERM');
+  await server.run();
+  const host = await server.connect('be01');
+  coordinator = await server.connect('coordinator');
+  routes = await Bucket.open(coordinator, ROUTE_BUCKET, Note, {create: true});
+  await routes.put('user', {text: 'after'});
+  await vi.waitFor(
+    async () => expect((await (await Bucket.open(host, ROUTE_BUCKET, Note, {create: false})).get('user'))?.value.text).toBe('after'),
+    {
+      timeout: 10_000,
+    },
+  );
+}, 30_000);
