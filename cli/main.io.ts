@@ -10,22 +10,34 @@ import {renderError} from './render.ts';
 /** Exit codes; 69 and 78 are EX_UNAVAILABLE and EX_CONFIG of sysexits.h. */
 const EXIT = {refused: 1, usage: 2, unavailable: 69, config: 78} as const;
 
-/** Each service is loaded only when it is what runs: the agent's part holds native code, the operator's command needs none of both. */
-function serviceCommands(ended: (exitCode: number) => void): Command[] {
-  const agent = new Command('agent')
-    .description('the agent of this host (a service)')
-    .option('--config <file>', 'its configuration', '/etc/mailherd/agent.yaml')
-    .action(async ({config}: {config: string}) => ended(await (await import('../agent/main.io.ts')).main(config)));
-  const coordinator = new Command('coordinator')
-    .description('a coordinator (a service)')
-    .option('--config <file>', 'its configuration', '/etc/mailherd/coordinator.yaml')
-    .action(async ({config}: {config: string}) => ended(await (await import('../coordinator/main.io.ts')).main(config)));
-  return [agent, coordinator];
+/** Each service is loaded only when it is what runs: the agent's part holds native code, the operator's command needs none of it. */
+const SERVICES: Record<string, {about: string; main: () => Promise<(words: string[]) => Promise<number>>}> = {
+  agent: {about: 'the agent of this host (a service)', main: async () => (await import('../agent/main.io.ts')).main},
+  coordinator: {about: 'a coordinator (a service)', main: async () => (await import('../coordinator/main.io.ts')).main},
+};
+
+/** A service reads its own words; it ends the process itself, for it may leave a connection that was never made. */
+function serviceCommands(): Command[] {
+  return Object.entries(SERVICES).map(([name, {about, main: load}]) =>
+    new Command(name)
+      .description(about)
+      .argument('[words...]')
+      .option('--config <file>', `its configuration (default: /etc/mailherd/${name}.yaml)`)
+      .allowUnknownOption()
+      .action(async (words: string[], {config}: {config?: string}) => {
+        try {
+          const run = await load();
+          process.exit(await run([...words, ...(config === undefined ? [] : ['--config', config])]));
+        } catch (error) {
+          process.stderr.write(`mailherd ${name}: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+          process.exit(1);
+        }
+      }),
+  );
 }
 
 /** @returns the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
-  let exitCode = 0;
   const program = new Command('mailherd')
     .description('Runs a farm of Postfix and Dovecot hosts: judges, moves mailboxes, reinstalls, rebalances.')
     .version(packageVersion())
@@ -34,18 +46,11 @@ async function main(argv: readonly string[]): Promise<number> {
       'after',
       '\nAPI address and token: /etc/mailherd/cli.yaml, or MAILHERD_API and MAILHERD_TOKEN.\nExit codes: 0 done, 1 refused, 2 wrong usage, 69 no coordinator, 78 wrong configuration.',
     );
-  for (const command of [
-    ...operatorCommands(),
-    initCommand(),
-    ...serviceCommands(code => {
-      exitCode = code;
-    }),
-  ])
-    program.addCommand(command);
+  for (const command of [...operatorCommands(), initCommand(), ...serviceCommands()]) program.addCommand(command);
   for (const command of allOf(program)) command.exitOverride();
   try {
     await program.parseAsync([...argv]);
-    return exitCode;
+    return 0;
   } catch (error) {
     return explain(error);
   }

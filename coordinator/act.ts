@@ -1,0 +1,145 @@
+import type {Clock} from '../base/clock.ts';
+import {MailherdError, toRefusal} from '../base/errors.ts';
+import {MINUTE_MS} from '../base/units.ts';
+import type {Log} from '../wire/log.ts';
+import type {Policy} from '../wire/policy.ts';
+import type {Decision, MoveRecord} from '../wire/record.ts';
+import {DecisionNews} from './announce.ts';
+import type {Audit} from './audit.io.ts';
+import type {Emit} from './events.io.ts';
+import {labelsOf} from './fleet.ts';
+import {type HostHappening, keepMs, MAILHERD} from './host/life.ts';
+import {releaseFor} from './host/release.ts';
+import {retainedAtMs} from './move/budget.ts';
+import type {Mover} from './move/mover.ts';
+import type {Picture} from './picture.ts';
+import type {Planner} from './planner.ts';
+
+/** After a plan that could not be made, or moved nothing, the same is not tried again sooner. */
+const FAILED_PAUSE_MS = MINUTE_MS / 2;
+/** A copy whose purge failed is left alone for so long. */
+const PURGE_PAUSE_MS = 5 * MINUTE_MS;
+const PURGES_A_ROUND_MAX = 10;
+
+export interface ActorDeps {
+  picture: Picture;
+  planner: Planner;
+  mover: Mover;
+  happen: (host: string, happening: HostHappening) => Promise<unknown>;
+  emit: Emit;
+  audit: Audit;
+  clock: Clock;
+  log: Log;
+}
+
+/** Carries out what was decided, as far as mode and vetoes let it. Leader only. */
+export class Actor {
+  readonly #deps: ActorDeps;
+  readonly #news = new DecisionNews();
+  readonly #pausedUntilMs = new Map<string, number>();
+
+  constructor(deps: ActorDeps) {
+    this.#deps = deps;
+  }
+
+  async act(decisions: readonly Decision[]): Promise<void> {
+    await this.#tell(decisions);
+    const due = decisions.filter(({mode, vetoes}) => mode === 'on' && vetoes.length === 0);
+    for (const {host, because} of due.filter(({kind}) => kind === 'cordon')) {
+      if (host !== null)
+        await this.#attempt(`cordon ${host}`, host, () => this.#deps.happen(host, {type: 'cordoned', by: MAILHERD, reason: because}));
+    }
+    const leaving = due.filter(({kind}) => kind === 'evacuate');
+    if (leaving.length > 0) await this.#attempt('evacuate', null, () => this.#evacuate(leaving));
+    for (const {host} of due.filter(({kind}) => kind === 'reinstall')) {
+      const release = host === null ? null : this.#releaseFor(host);
+      if (host === null || release === null) continue;
+      await this.#attempt(`reinstall ${host}`, host, () => this.#deps.happen(host, {type: 'reinstallAsked', by: MAILHERD, release}));
+    }
+    const rebalance = due.find(({kind}) => kind === 'rebalance');
+    if (rebalance !== undefined) await this.#attempt('rebalance', null, () => this.#rebalance(rebalance.because));
+    await this.#purge();
+  }
+
+  async #tell(decisions: readonly Decision[]): Promise<void> {
+    const {emit, audit, log} = this.#deps;
+    for (const decision of this.#news.take(decisions)) {
+      const {kind, host, atMs, because, evidence, vetoes, mode} = decision;
+      emit('decided', host, {decision});
+      if (kind === 'watch') continue;
+      if (kind === 'page') log.error({host, because}, 'a person is needed');
+      await audit.write({atMs, by: MAILHERD, action: kind, subject: host, detail: {because, evidence, vetoes, mode}, result: 'decided'});
+    }
+  }
+
+  async #evacuate(decisions: readonly Decision[]): Promise<void> {
+    const {picture, planner, mover, happen} = this.#deps;
+    const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
+    for (const host of hosts) if (picture.hosts.get(host)?.value.stage !== 'draining') mover.dropWaiting(host);
+    const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
+    const draft = await planner.draft({kind: 'evacuate', hosts}, because);
+    if (draft.plan.moves.length === 0) {
+      const {length: unplaced} = draft.plan.unplaced;
+      throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced, codes: [...new Set(draft.plan.unplaced.map(({code}) => code))]});
+    }
+    const asksReinstall = picture.policy.value.modes.reinstall === 'on';
+    for (const {host, because: reason} of decisions) {
+      if (host !== null) await happen(host, {type: 'evacuated', by: MAILHERD, reason, release: this.#releaseFor(host), asksReinstall});
+    }
+    await planner.carryOut(draft);
+  }
+
+  async #rebalance(because: string): Promise<void> {
+    const draft = await this.#deps.planner.draft({kind: 'rebalance'}, because);
+    if (draft.plan.moves.length === 0) throw new MailherdError('DOES_NOT_FIT', {reason: 'no move would make the hosts more even'});
+    await this.#deps.planner.carryOut(draft);
+  }
+
+  #releaseFor(host: string): string | null {
+    const {fleet, outcome} = this.#deps.picture;
+    return releaseFor(host, outcome?.cohorts ?? [], name => {
+      const other = fleet.hosts.get(name);
+      return other === undefined ? null : labelsOf(other);
+    });
+  }
+
+  async #purge(): Promise<void> {
+    const {picture, mover, clock} = this.#deps;
+    const {value: policy} = picture.policy;
+    if (policy.modes.purge !== 'on' || policy.paused !== null) return;
+    const nowMs = clock.now();
+    const due = mover.records().filter(move => isPurgeDue(move, policy, nowMs) && !this.#isWipedInstead(move.source));
+    for (const {id} of due.slice(0, PURGES_A_ROUND_MAX)) await this.#attempt(`purge ${id}`, id, () => mover.purge([id]));
+  }
+
+  /** What a host that is to be reinstalled retains goes with the wipe, which has its own proof; a silent one cannot be asked. */
+  #isWipedInstead(host: string): boolean {
+    const {hosts, outcome} = this.#deps.picture;
+    const record = hosts.get(host)?.value;
+    if (record === undefined || record.reinstallAskedBy !== null || record.stage === 'reinstalling' || record.stage === 'failed')
+      return true;
+    return outcome?.verdicts.find(verdict => verdict.host === host)?.kind === 'silent';
+  }
+
+  /** One action; its failure is written down, not thrown, and the same action rests for a while. */
+  async #attempt(action: string, subject: string | null, work: () => Promise<unknown>): Promise<void> {
+    const {audit, clock, log} = this.#deps;
+    if ((this.#pausedUntilMs.get(action) ?? 0) > clock.monotonic()) return;
+    this.#pausedUntilMs.delete(action);
+    try {
+      await work();
+      await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {}, result: 'ok'});
+    } catch (error) {
+      const refusal = toRefusal(error);
+      this.#pausedUntilMs.set(action, clock.monotonic() + FAILED_PAUSE_MS);
+      log.warn({action, subject, refusal}, 'not carried out');
+      await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {refusal}, result: 'failed'});
+    }
+  }
+}
+
+function isPurgeDue(move: MoveRecord, policy: Policy, nowMs: number): boolean {
+  const sinceMs = retainedAtMs(move);
+  if (sinceMs === null || nowMs - sinceMs < keepMs(policy)) return false;
+  return move.refusal === null || nowMs - move.updatedAtMs >= PURGE_PAUSE_MS;
+}

@@ -1,0 +1,45 @@
+import type {CohortVerdict, Decision} from '../wire/record.ts';
+import type {Emit} from './events.io.ts';
+import type {FlowOutcome} from './flow.ts';
+
+/** Tells subscribers what changed from one round of judgment to the next. @param before null for the first round. */
+export function announce(before: FlowOutcome | null, after: FlowOutcome, emit: Emit): void {
+  const kinds = new Map(before?.verdicts.map(({host, kind}) => [host, kind]));
+  for (const verdict of after.verdicts) {
+    const from = kinds.get(verdict.host) ?? null;
+    if (from !== verdict.kind) emit('verdictChanged', verdict.host, {from, verdict});
+  }
+  const cohorts = new Map(before?.cohorts.map(cohort => [keyOf(cohort), cohort]));
+  for (const cohort of after.cohorts) {
+    const known = cohorts.get(keyOf(cohort));
+    if (known === undefined || !isSame(known, cohort)) emit('cohortJudged', null, {cohort});
+    cohorts.delete(keyOf(cohort));
+  }
+  for (const cohort of cohorts.values()) emit('cohortCleared', null, {cohort});
+  const {hurt} = after;
+  if (before?.hurt.usersHurt !== hurt.usersHurt || before.hurt.users !== hurt.users) emit('hurtChanged', null, hurt);
+}
+
+/** Decisions that were not there the round before, by what they are and what stops them. */
+export class DecisionNews {
+  #known: ReadonlySet<string> = new Set();
+
+  take(decisions: readonly Decision[]): Decision[] {
+    const keys = decisions.map(decisionKey);
+    const news = decisions.filter((_, index) => !this.#known.has(keys[index] ?? ''));
+    this.#known = new Set(keys);
+    return news;
+  }
+}
+
+function decisionKey({kind, host, because, mode, vetoes}: Decision): string {
+  return JSON.stringify([kind, host, because, mode, vetoes.map(({code}) => code)]);
+}
+
+function keyOf({labels}: CohortVerdict): string {
+  return JSON.stringify(Object.entries(labels).sort());
+}
+
+function isSame(a: CohortVerdict, b: CohortVerdict): boolean {
+  return a.explained === b.explained && a.sick.join() === b.sick.join() && a.members.join() === b.members.join();
+}

@@ -1,0 +1,174 @@
+import type {Clock} from '../../base/clock.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Evacuate, NewHost, NewMove, NewUser, PlanView, PolicyView, Reinstall} from '../../wire/api.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {HostRecord} from '../../wire/record.ts';
+import type {Route} from '../../wire/route.ts';
+import {userKey} from '../../wire/subjects.ts';
+import type {BucketPort} from '../bucket-port.ts';
+import type {Emit} from '../events.io.ts';
+import {type HostHappening, live, newHost} from '../host/life.ts';
+import {POLICY_KEY} from '../keys.ts';
+import type {Mover} from '../move/mover.ts';
+import type {Picture} from '../picture.ts';
+import {assertFits, type Planner} from '../planner.ts';
+import type {Writes} from './ports.ts';
+import {hideToken} from './views.ts';
+
+/** Stages in which a host can be given a mailbox by name. */
+const TAKES_USERS: ReadonlySet<HostRecord['stage']> = new Set(['probation', 'active', 'suspect']);
+
+export interface OperatorDeps {
+  picture: Picture;
+  hosts: BucketPort<HostRecord>;
+  routes: BucketPort<Route>;
+  policy: BucketPort<Policy>;
+  planner: Planner;
+  mover: Mover;
+  /** One happening in a host's life. */
+  happen: (host: string, happening: HostHappening) => Promise<HostRecord>;
+  emit: Emit;
+  clock: Clock;
+}
+
+/** What people change. The same doors as decisions use: plans by the planner, hosts by their life. */
+export class Operator implements Writes {
+  readonly #deps: OperatorDeps;
+
+  constructor(deps: OperatorDeps) {
+    this.#deps = deps;
+  }
+
+  async addHost(by: string, {host, role, address}: NewHost): Promise<HostRecord> {
+    const {hosts, picture, clock} = this.#deps;
+    const record = newHost(host, role, address, by, clock.now());
+    const revision = await hosts.create(host, record).catch(error => {
+      throw isConflict(error) ? new MailherdError('HOST_EXISTS', {host}) : error;
+    });
+    picture.applyHost({key: host, value: record, revision, storedAtMs: clock.now()});
+    return record;
+  }
+
+  async addUser(_by: string, {user: name, host: wished}: NewUser): Promise<Route> {
+    const {routes, planner, picture} = this.#deps;
+    const user = name.toLowerCase();
+    if (wished !== undefined) this.#assertTakesUsers(wished);
+    if (picture.fleet.routes.has(user)) throw new MailherdError('USER_EXISTS', {user});
+    const host = wished ?? planner.placeNew(user);
+    const route: Route = {v: 1, user, host, generation: 1, move: null, hold: null, flip: null};
+    await routes.create(userKey(user), route).catch(error => {
+      throw isConflict(error) ? new MailherdError('USER_EXISTS', {user}) : error;
+    });
+    return route;
+  }
+
+  #assertTakesUsers(host: string): void {
+    const {role, stage, cordon} = this.#record(host);
+    if (role !== 'backend' || !TAKES_USERS.has(stage) || cordon !== null) {
+      throw new MailherdError('HOST_STATE', {host, role, stage, cordoned: cordon !== null, wish: 'add a user'});
+    }
+  }
+
+  async evacuate(by: string, host: string, {dryRun = false, reason}: Evacuate): Promise<PlanView> {
+    const {planner, happen, picture, clock} = this.#deps;
+    const evacuated = {type: 'evacuated', by, reason: reason ?? `asked by ${by}`, release: null, asksReinstall: false} as const;
+    // The refusal of a stage comes before the work of a plan, and in a dry run too.
+    live(this.#record(host), evacuated, picture.policy.value, clock.now());
+    if (!dryRun) this.#assertNotPaused();
+    const draft = await planner.draft({kind: 'evacuate', hosts: [host]}, evacuated.reason);
+    if (dryRun) return {plan: draft.plan, dryRun};
+    assertFits(draft.plan);
+    await happen(host, evacuated);
+    await planner.carryOut(draft);
+    return {plan: draft.plan, dryRun};
+  }
+
+  async move(by: string, {user, target}: NewMove): Promise<PlanView> {
+    const {planner} = this.#deps;
+    this.#assertNotPaused();
+    const draft = await planner.draft({kind: 'single', user: user.toLowerCase(), target: target ?? null}, `asked by ${by}`);
+    assertFits(draft.plan);
+    await planner.carryOut(draft);
+    return {plan: draft.plan, dryRun: false};
+  }
+
+  async rebalance(by: string, dryRun: boolean): Promise<PlanView> {
+    const {planner} = this.#deps;
+    if (!dryRun) this.#assertNotPaused();
+    const draft = await planner.draft({kind: 'rebalance'}, `asked by ${by}`);
+    if (!dryRun && draft.plan.moves.length > 0) await planner.carryOut(draft);
+    return {plan: draft.plan, dryRun};
+  }
+
+  cancelMove(_by: string, moveId: string): Promise<void> {
+    return this.#deps.mover.cancel(moveId);
+  }
+
+  async purge(_by: string, moveIds: readonly string[]): Promise<void> {
+    this.#assertNotPaused();
+    await this.#deps.mover.purge([...new Set(moveIds)]);
+  }
+
+  async cordon(by: string, host: string, reason: string): Promise<HostRecord> {
+    return hideToken(await this.#deps.happen(host, {type: 'cordoned', by, reason}));
+  }
+
+  async uncordon(by: string, host: string): Promise<HostRecord> {
+    return hideToken(await this.#deps.happen(host, {type: 'uncordoned', by}));
+  }
+
+  async reinstall(by: string, host: string, {release}: Reinstall): Promise<HostRecord> {
+    return hideToken(await this.#deps.happen(host, {type: 'reinstallAsked', by, release}));
+  }
+
+  async pause(by: string, reason: string): Promise<PolicyView> {
+    const {clock, emit} = this.#deps;
+    const view = await this.#change(policy => ({...policy, paused: {by, atMs: clock.now(), reason}}));
+    emit('paused', null, {by, reason});
+    return view;
+  }
+
+  async resume(by: string): Promise<PolicyView> {
+    const view = await this.#change(policy => ({...policy, paused: null}));
+    this.#deps.emit('resumed', null, {by});
+    return view;
+  }
+
+  async setPolicy(_by: string, {policy, revision}: PolicyView): Promise<PolicyView> {
+    const present = this.#deps.picture.policy.value.paused;
+    if (JSON.stringify(policy.paused) !== JSON.stringify(present)) {
+      throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/paused', reason: 'is changed by pause and resume'});
+    }
+    if (policy.move.marginMs >= policy.move.holdMs) {
+      throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/move/marginMs', reason: 'must be less than holdMs'});
+    }
+    return this.#storePolicy(policy, revision);
+  }
+
+  async #change(change: (policy: Policy) => Policy): Promise<PolicyView> {
+    const entry = await this.#deps.policy.get(POLICY_KEY);
+    if (entry === null) throw new MailherdError('STORE_CORRUPT', {key: POLICY_KEY, reason: 'there is no policy'});
+    return this.#storePolicy(change(entry.value), entry.revision);
+  }
+
+  async #storePolicy(policy: Policy, expected: number): Promise<PolicyView> {
+    const revision = await this.#deps.policy.update(POLICY_KEY, policy, expected);
+    this.#deps.picture.applyPolicy({value: policy, revision});
+    return {policy, revision};
+  }
+
+  #assertNotPaused(): void {
+    const {paused} = this.#deps.picture.policy.value;
+    if (paused !== null) throw new MailherdError('PAUSED', {by: paused.by, reason: paused.reason});
+  }
+
+  #record(host: string): HostRecord {
+    const entry = this.#deps.picture.hosts.get(host);
+    if (entry === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
+    return entry.value;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof MailherdError && error.code === 'STORE_CONFLICT';
+}

@@ -1,0 +1,183 @@
+import {MailherdError} from '../../base/errors.ts';
+import type {Instant} from '../../base/units.ts';
+import type {FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
+import type {HostRecord, Hurt, MoveRecord, Plan} from '../../wire/record.ts';
+import {isRunning} from '../host/facts.ts';
+import type {WaitingMove} from '../move/mover.ts';
+import type {Picture} from '../picture.ts';
+import {metricsText} from './metrics.ts';
+import type {Reads} from './ports.ts';
+
+/** Finished moves shown; all of them stand in the bucket. */
+const FINISHED_MAX = 500;
+const HURT_PEAK_MS = 86_400_000;
+
+export interface ViewDeps {
+  picture: Picture;
+  name: string;
+  /** Newest state of all moves, and what waits: the leader's own, else what the bucket says. */
+  moves: () => {records: readonly MoveRecord[]; waiting: readonly WaitingMove[]};
+  leader: () => {holder: string; token: number} | null;
+  plan: (id: string) => Promise<Plan>;
+  refusedReports: () => ReadonlyMap<string, number>;
+  now: () => Instant;
+}
+
+/** The picture as the API tells it. */
+export class Views implements Reads {
+  readonly #deps: ViewDeps;
+
+  constructor(deps: ViewDeps) {
+    this.#deps = deps;
+  }
+
+  farm(): FarmView {
+    const {picture, name, leader, now} = this.#deps;
+    const leads = leader();
+    return {
+      leader: leads?.holder ?? null,
+      answeredBy: name,
+      token: leads?.token ?? null,
+      nowMs: now(),
+      paused: picture.policy.value.paused,
+      hosts: picture.hosts.size,
+      users: picture.fleet.routes.size,
+      hurt: picture.outcome?.hurt ?? null,
+    };
+  }
+
+  hosts(): HostView[] {
+    const bytes = this.#bytesByHost();
+    return [...this.#deps.picture.hosts.keys()].sort().map(host => this.#hostView(host, bytes.get(host) ?? 0));
+  }
+
+  host(host: string): HostView {
+    return this.#hostView(host, this.#bytesByHost().get(host) ?? 0);
+  }
+
+  #hostView(host: string, bytes: number): HostView {
+    const {picture, moves, now} = this.#deps;
+    const entry = picture.hosts.get(host);
+    if (entry === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
+    const running = moves().records.filter(isRunning);
+    return {
+      record: hideToken(entry.value),
+      verdict: picture.outcome?.verdicts.find(verdict => verdict.host === host) ?? null,
+      users: picture.usersOn(host),
+      bytes,
+      movesIn: running.filter(({target}) => target === host).length,
+      movesOut: running.filter(({source}) => source === host).length,
+      reportAgeMs: picture.reportAgeMs(host, now()),
+      report: picture.fleet.hosts.get(host)?.reports.at(-1) ?? null,
+    };
+  }
+
+  #bytesByHost(): Map<string, number> {
+    const {fleet} = this.#deps.picture;
+    const sums = new Map<string, number>();
+    for (const [user, {bytes}] of fleet.mailboxes) {
+      const host = fleet.routes.get(user)?.host;
+      if (host !== undefined) sums.set(host, (sums.get(host) ?? 0) + bytes);
+    }
+    return sums;
+  }
+
+  users({host, after, limit}: {host: string | null; after: string | null; limit: number}): UsersView {
+    const {picture} = this.#deps;
+    if (host !== null && !picture.hosts.has(host)) throw new MailherdError('HOST_UNKNOWN', {host});
+    const users: UserView[] = [];
+    for (const user of picture.userNames()) {
+      if ((after !== null && user <= after) || (host !== null && picture.fleet.routes.get(user)?.host !== host)) continue;
+      if (users.length === limit) return {users, next: users.at(-1)?.user ?? null};
+      users.push(this.user(user));
+    }
+    return {users, next: null};
+  }
+
+  user(name: string): UserView {
+    const {fleet, locks} = this.#deps.picture;
+    const user = name.toLowerCase();
+    const route = fleet.routes.get(user);
+    if (route === undefined) throw new MailherdError('USER_UNKNOWN', {user});
+    const mailbox = fleet.mailboxes.get(user);
+    const {host, generation, moveId} = route;
+    const held = locks.get(user)?.held ?? false;
+    return {user, host, generation, moveId, held, bytes: mailbox?.bytes ?? null, messages: mailbox?.messages ?? null};
+  }
+
+  verdicts(): VerdictsView {
+    const {outcome, hurtHistory} = this.#deps.picture;
+    const sinceMs = this.#deps.now() - HURT_PEAK_MS;
+    const hurtPeak = hurtHistory.reduce<Hurt | null>((peak, hurt) => {
+      return hurt.atMs >= sinceMs && (peak === null || hurt.share > peak.share) ? hurt : peak;
+    }, null);
+    return {verdicts: outcome?.verdicts ?? [], cohorts: outcome?.cohorts ?? [], hurt: outcome?.hurt ?? null, hurtPeak};
+  }
+
+  moves(): MovesView {
+    const {records, waiting} = this.#deps.moves();
+    const present = presentWork(records, waiting);
+    const done = present.filter(move => !isRunning(move));
+    const finished = records.filter(move => !isRunning(move)).sort((a, b) => b.updatedAtMs - a.updatedAtMs);
+    const shown = [...records.filter(isRunning), ...finished.slice(0, FINISHED_MAX)].sort((a, b) => a.createdAtMs - b.createdAtMs);
+    return {
+      moves: shown,
+      waiting: waiting.map(({planned: {user, source, target, bytes}, because}) => ({user, source, target, bytes, because})),
+      done: done.length,
+      total: present.length + waiting.length,
+      etaMs: etaOf(present, waiting, this.#deps.now()),
+    };
+  }
+
+  move(id: string): MoveRecord {
+    const move = this.#deps.moves().records.find(known => known.id === id);
+    if (move === undefined) throw new MailherdError('MOVE_UNKNOWN', {moveId: id});
+    return move;
+  }
+
+  plan(id: string): Promise<Plan> {
+    return this.#deps.plan(id);
+  }
+
+  policy(): {policy: Picture['policy']['value']; revision: number} {
+    const {value, revision} = this.#deps.picture.policy;
+    return {policy: value, revision};
+  }
+
+  hurt(): {history: Hurt[]} {
+    return {history: [...this.#deps.picture.hurtHistory]};
+  }
+
+  metrics(): string {
+    const {picture, moves, leader, name, refusedReports, now} = this.#deps;
+    const {records, waiting} = moves();
+    const age = (host: string): number | null => picture.reportAgeMs(host, now());
+    return metricsText({picture, records, waiting, isLeader: leader()?.holder === name, refused: refusedReports(), reportAgeMs: age});
+  }
+}
+
+/** The permission to wipe is for the reinstall driver only; whoever may read learns that there is one. */
+export function hideToken(record: HostRecord): HostRecord {
+  return record.wipe === null ? record : {...record, wipe: {...record.wipe, token: '(hidden)'}};
+}
+
+/** Moves of every plan that is not through; when all are through, those of the last one. */
+function presentWork(records: readonly MoveRecord[], waiting: readonly WaitingMove[]): MoveRecord[] {
+  const plans = new Set([...waiting.map(({planId}) => planId), ...records.filter(isRunning).map(({planId}) => planId)]);
+  if (plans.size === 0 && records.length > 0) plans.add(records.reduce((a, b) => (b.createdAtMs > a.createdAtMs ? b : a)).planId);
+  return records.filter(({planId}) => plans.has(planId));
+}
+
+/** From the bytes that were moved since the work began; null before the first move is through, or when nothing is left. */
+function etaOf(present: readonly MoveRecord[], waiting: readonly WaitingMove[], nowMs: Instant): number | null {
+  const done = present.filter(move => !isRunning(move) && move.step !== 'backedOut');
+  const left = [...present.filter(isRunning), ...waiting.map(({planned}) => planned)];
+  const doneBytes = sum(done);
+  if (left.length === 0 || doneBytes === 0) return null;
+  const begunMs = Math.min(...present.map(({createdAtMs}) => createdAtMs));
+  return Math.round((sum(left) / doneBytes) * Math.max(0, nowMs - begunMs));
+}
+
+function sum(moves: readonly {bytes: number}[]): number {
+  return moves.reduce((total, {bytes}) => total + bytes, 0);
+}

@@ -1,0 +1,139 @@
+import {randomUUID} from 'node:crypto';
+import type {Clock} from '../base/clock.ts';
+import {MailherdError, toRefusal} from '../base/errors.ts';
+import type {Log} from '../wire/log.ts';
+import type {MoveRecord} from '../wire/record.ts';
+import {Actor} from './act.ts';
+import {announce} from './announce.ts';
+import {Operator} from './api/operate.ts';
+import type {Writes} from './api/ports.ts';
+import type {Audit} from './audit.io.ts';
+import type {Commander} from './command.io.ts';
+import type {CoordinatorConfig} from './config.ts';
+import type {Emit} from './events.io.ts';
+import type {FlowOutcome} from './flow.ts';
+import type {Drivers} from './host/drivers.io.ts';
+import {HostKeeper} from './host/keeper.io.ts';
+import type {LeaseKeeper, Term} from './lease.io.ts';
+import {startMover} from './move/mover.io.ts';
+import type {Mover, WaitingMove} from './move/mover.ts';
+import type {Picture} from './picture.ts';
+import {PlanLine} from './plan-line.ts';
+import {Planner} from './planner.ts';
+import {Sizes} from './sizes.io.ts';
+import type {Store} from './store.io.ts';
+
+export interface LoopDeps {
+  config: CoordinatorConfig;
+  picture: Picture;
+  store: Store;
+  lease: LeaseKeeper;
+  command: Commander;
+  drivers: Drivers;
+  emit: Emit;
+  audit: Audit;
+  clock: Clock;
+  log: Log;
+}
+
+/** Everything that exists only while this coordinator leads. */
+interface Leading {
+  term: Term;
+  mover: Mover;
+  keeper: HostKeeper;
+  actor: Actor;
+  operator: Operator;
+  sizes: Sizes;
+}
+
+/** The rounds: every coordinator judges, so that it can answer and take over; the one that leads also acts. */
+export class Loop {
+  readonly #deps: LoopDeps;
+  #leading: Leading | null = null;
+
+  constructor(deps: LoopDeps) {
+    this.#deps = deps;
+  }
+
+  /** One round after the other until the signal; a round that fails is logged, and the next one begins on time. */
+  async run(signal: AbortSignal): Promise<void> {
+    const {clock, log, config} = this.#deps;
+    while (!signal.aborted) {
+      const startMs = clock.monotonic();
+      try {
+        await this.#round();
+      } catch (error) {
+        log.error({err: error}, 'a round failed');
+      }
+      await clock.sleep(Math.max(0, config.roundMs - (clock.monotonic() - startMs)), signal);
+    }
+  }
+
+  async #round(): Promise<void> {
+    const {picture, emit, clock} = this.#deps;
+    const leading = this.#present();
+    const {records, waiting} = this.moves();
+    const before: FlowOutcome | null = picture.outcome;
+    const outcome = picture.judge(records, waiting, clock.now());
+    if (leading === null) return;
+    announce(before, outcome, emit);
+    leading.sizes.sweep();
+    await leading.keeper.look();
+    if (!leading.term.signal.aborted) await leading.actor.act(outcome.decisions);
+  }
+
+  /** One term, from the lease taken to the lease lost or given back. */
+  async lead(term: Term): Promise<void> {
+    const {config, emit, audit, clock, log} = this.#deps;
+    try {
+      this.#leading = await this.#begin(term);
+      emit('leaderElected', null, {holder: config.name, token: term.token});
+      await audit.write({atMs: clock.now(), by: config.name, action: 'lead', subject: null, detail: {token: term.token}, result: 'ok'});
+      if (!term.signal.aborted) await new Promise<void>(resolve => term.signal.addEventListener('abort', () => resolve(), {once: true}));
+    } catch (error) {
+      log.error({refusal: toRefusal(error), err: error}, 'a term could not begin');
+      await clock.sleep(config.roundMs, term.signal);
+    } finally {
+      this.#leading = null;
+    }
+  }
+
+  async #begin(term: Term): Promise<Leading> {
+    const {picture, store, command, drivers, emit, audit, clock, log, config} = this.#deps;
+    const {token, signal} = term;
+    const stepped = (record: MoveRecord, tookMs: number): void => {
+      const {id: moveId, user, source, target, step, pauseMs, refusal} = record;
+      emit('moveStepped', source, {moveId, user, source, target, step, tookMs, pauseMs, refusal});
+    };
+    const hosts = () => [...picture.hosts.values()].map(({value}) => value);
+    const policy = () => picture.policy.value;
+    const mover = await startMover({command, routes: store.routes, moves: store.moves, hosts, policy, token, stepped, log, signal});
+    const keeper = new HostKeeper({picture, hosts: store.hosts, mover, command, token, signal, drivers, emit, audit, clock, log});
+    const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);
+    const sizes = new Sizes({picture, command, token, clock, log, signal, everyMs: config.sizesMs});
+    const line = new PlanLine(store.plans, randomUUID);
+    const planner = new Planner({picture, line, mover, emit, clock, signal, refreshSizes: names => sizes.refresh(names)});
+    const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});
+    const {routes, policy: policies} = store;
+    const operator = new Operator({picture, hosts: store.hosts, routes, policy: policies, planner, mover, happen, emit, clock});
+    return {term, mover, keeper, actor, operator, sizes};
+  }
+
+  #present(): Leading | null {
+    return this.#leading === null || this.#leading.term.signal.aborted ? null : this.#leading;
+  }
+
+  /** Newest state of all moves: the mover's own while this coordinator leads, else what the bucket says. */
+  moves(): {records: readonly MoveRecord[]; waiting: readonly WaitingMove[]} {
+    const leading = this.#present();
+    if (leading === null) return {records: [...this.#deps.picture.moves.values()], waiting: []};
+    return {records: leading.mover.records(), waiting: leading.mover.waiting()};
+  }
+
+  /** @throws MailherdError NOT_LEADER with the leader's name. */
+  writes(): Writes {
+    const leading = this.#present();
+    if (leading === null) throw new MailherdError('NOT_LEADER', {leader: this.#deps.lease.leader()?.holder ?? null});
+    return leading.operator;
+  }
+}

@@ -1,0 +1,97 @@
+import type {Clock} from '../base/clock.ts';
+import {MailherdError} from '../base/errors.ts';
+import type {Plan} from '../wire/record.ts';
+import type {Emit} from './events.io.ts';
+import type {Mover} from './move/mover.ts';
+import type {Picture} from './picture.ts';
+import {placeNew, planEvacuation, planRebalance, planSingle} from './plan/build.ts';
+import {checkPlan} from './plan/check.ts';
+import type {PlanLine, PlanPlace} from './plan-line.ts';
+
+export type PlanWish =
+  | {kind: 'evacuate'; hosts: readonly string[]}
+  | {kind: 'rebalance'}
+  | {kind: 'single'; user: string; target: string | null};
+
+/** A plan that was built and checked, and nothing more: nothing is stored and nothing moves until `carryOut`. */
+export interface Draft {
+  plan: Plan;
+  place: PlanPlace;
+}
+
+export interface PlannerDeps {
+  picture: Picture;
+  line: PlanLine;
+  mover: Mover;
+  emit: Emit;
+  clock: Clock;
+  /** Asks these hosts how large their mailboxes are, where that is not known well enough. Never fails. */
+  refreshSizes: (hosts: readonly string[]) => Promise<void>;
+  signal: AbortSignal;
+}
+
+/** From a wish to moves in the queue. Leader only. */
+export class Planner {
+  readonly #deps: PlannerDeps;
+
+  constructor(deps: PlannerDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
+  async draft(wish: PlanWish, because: string): Promise<Draft> {
+    const {picture, line, clock, mover, refreshSizes} = this.#deps;
+    if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
+    const place = await line.next(clock.now());
+    // From here to the check nothing is awaited: the plan is checked against the very farm it was built for.
+    const {fleet, outcome} = picture;
+    fleet.moves = mover.records();
+    fleet.waiting = mover.waiting().map(({planned}) => planned);
+    const [verdicts, cohorts, policy] = [outcome?.verdicts ?? [], outcome?.cohorts ?? [], picture.policy.value];
+    const plan = build();
+    const breaches = checkPlan(plan, fleet, verdicts, cohorts, policy);
+    if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, 10)});
+    return {plan, place};
+
+    function build(): Plan {
+      switch (wish.kind) {
+        case 'evacuate':
+          return planEvacuation(wish.hosts, fleet, verdicts, cohorts, policy, place.ids, because);
+        case 'rebalance':
+          return planRebalance(fleet, verdicts, cohorts, policy, place.ids, because);
+        case 'single':
+          return planSingle(wish.user, wish.target, fleet, verdicts, cohorts, policy, place.ids, because);
+      }
+    }
+  }
+
+  /** Stores the plan and hands it to the mover. @throws MailherdError PLAN_STALE, NATS_DOWN, NOT_LEADER; then nothing moves. */
+  async carryOut({plan, place}: Draft): Promise<void> {
+    const {line, mover, emit, signal} = this.#deps;
+    if (signal.aborted) throw new MailherdError('NOT_LEADER');
+    await line.store(plan, place);
+    if (signal.aborted) throw new MailherdError('NOT_LEADER');
+    const bytes = plan.moves.reduce((sum, move) => sum + move.bytes, 0);
+    emit('planned', null, {planId: plan.id, kind: plan.kind, moves: plan.moves.length, bytes, unplaced: plan.unplaced.length});
+    mover.enqueue(plan);
+  }
+
+  /** Host for a new mailbox. @throws MailherdError DOES_NOT_FIT when no host takes one. */
+  placeNew(user: string): string {
+    const {picture} = this.#deps;
+    const {fleet, outcome, policy} = picture;
+    const host = placeNew(user, fleet, outcome?.verdicts ?? [], outcome?.cohorts ?? [], policy.value);
+    if (host === null) throw new MailherdError('DOES_NOT_FIT', {user, reason: 'no host takes a new mailbox'});
+    return host;
+  }
+}
+
+/** What a plan lacks, for the one who asked for it. @throws MailherdError DOES_NOT_FIT when a mailbox has no place. */
+export function assertFits({unplaced}: Plan): void {
+  if (unplaced.length === 0) return;
+  const codes: Record<string, number> = {};
+  for (const {code} of unplaced) codes[code] = (codes[code] ?? 0) + 1;
+  const missingBytes = unplaced.reduce((sum, {bytes}) => sum + bytes, 0);
+  const examples = unplaced.slice(0, 5).map(({user, bytes, code}) => ({user, bytes, code}));
+  throw new MailherdError('DOES_NOT_FIT', {unplaced: unplaced.length, missingBytes, codes, examples});
+}

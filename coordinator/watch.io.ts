@@ -1,0 +1,47 @@
+import type {NatsConnection} from '@nats-io/transport-node';
+import {Follower} from '../wire/follow.io.ts';
+import type {Log} from '../wire/log.ts';
+import {REPORT_STREAM, REPORT_SUBJECTS, userOfKey} from '../wire/subjects.ts';
+import type {Picture} from './picture.ts';
+import type {Intake} from './report/intake.ts';
+import type {Store} from './store.io.ts';
+
+/**
+ * Keeps the picture up to date until the signal. Records come first: a report of a host that is not known yet would be refused.
+ * @returns once everything that was stored is in the picture, the reports of the last hour included.
+ * @throws MailherdError NATS_DOWN, CANCELLED.
+ */
+export async function watchFarm(
+  nc: NatsConnection,
+  store: Store,
+  picture: Picture,
+  intake: Intake,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  await store.policy.watch(entry => {
+    if (!('removed' in entry)) picture.applyPolicy(entry);
+  }, signal);
+  await store.hosts.watch(entry => {
+    if ('removed' in entry) picture.removeHost(entry.key);
+    else picture.applyHost(entry);
+  }, signal);
+  await store.routes.watch(entry => {
+    if ('removed' in entry) picture.removeRoute(userOfKey(entry.key));
+    else picture.applyRoute(entry);
+  }, signal);
+  await store.moves.watch(entry => {
+    if ('removed' in entry) picture.moves.delete(entry.key);
+    else picture.applyMove(entry.value);
+  }, signal);
+  const reports = new Follower(nc, {
+    stream: REPORT_STREAM,
+    filter: REPORT_SUBJECTS,
+    after: 0,
+    onMessage: ({subject, data, storedAtMs}) => intake.take(subject, data, storedAtMs),
+    onTrouble: reason => log.warn({reason}, 'reading reports was interrupted'),
+    signal,
+  });
+  await reports.start();
+  picture.isComplete = true;
+}
