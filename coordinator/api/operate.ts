@@ -15,8 +15,8 @@ import {assertFits, type Planner} from '../planner.ts';
 import type {Writes} from './ports.ts';
 import {hideToken} from './views.ts';
 
-/** Stages in which a host can be given a mailbox by name. */
-const TAKES_USERS: ReadonlySet<HostRecord['stage']> = new Set(['probation', 'active', 'suspect']);
+/** Stages in which a person may say that a mailbox lies on a host: a farm that is taken over has its users from the first day. */
+const TAKES_USERS: ReadonlySet<HostRecord['stage']> = new Set(['arrived', 'provisioning', 'probation', 'active', 'suspect']);
 
 export interface OperatorDeps {
   picture: Picture;
