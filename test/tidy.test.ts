@@ -20,6 +20,11 @@ const PURE = ['base', 'wire', 'native', 'agent', 'coordinator', 'cli'];
 const IMPURE_BY_DESIGN = new Set(['native/binding.ts']);
 const BANNED = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(|\bconsole\.|\bprocess\./;
 const LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 60;
+/** Longer ones that are there; these numbers may only shrink. */
+const LONGEST: Readonly<Record<string, number>> = {'agent/move/doveadm.io.ts': 64, 'farm/story/tell.io.ts': 67};
+/** Says where this was written, not what it is; split so that this file does not name it. */
+const FOREIGN = new RegExp(['/wo' + 'rk/', 'field-' + 'notes', 'shared/' + 'design'].join('|'));
 
 interface Source {
   path: string;
@@ -44,6 +49,26 @@ function imports({path, code}: Source): {to: string; isType: boolean}[] {
   return [...code.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gm)].map(match => {
     const name = match[2] ?? '';
     return {to: name.startsWith('.') ? relative(ROOT, join(ROOT, dirname(path), name)) : name, isType: match[1] !== undefined};
+  });
+}
+
+const FUNCTION = /\bfunction\b.*[({]$|=> \{$|^\s+(?:(?:static|async|override|get|set)\s+)*#?\w+(?:<[^>]*>)?\((?:.*\).*\{)?$/;
+const STATEMENT = /^\s*(?:if|for|while|switch|catch|return|else|try|do|import)\b(?!.*=> \{$)/;
+
+/** Line and length of every function. Relies on the formatter: a block ends at its own indentation. */
+function functions(text: string): {line: number; length: number}[] {
+  const lines = text.split('\n');
+  return lines.flatMap((first, at) => {
+    if (!FUNCTION.test(first) || STATEMENT.test(first)) return [];
+    const indent = first.length - first.trimStart().length;
+    for (let to = at + 1; to < lines.length; to++) {
+      const next = lines[to] ?? '';
+      if (next.trim() === '' || next.length - next.trimStart().length > indent) continue;
+      // A signature over several lines goes on; a call does not.
+      if (next.trimStart().startsWith(')') && next.endsWith('{')) continue;
+      return next.trimStart().startsWith('}') ? [{line: at + 1, length: to - at + 1}] : [];
+    }
+    return [];
   });
 }
 
@@ -82,6 +107,30 @@ describe('the project keeps its own rules', () => {
 
   test(`no file is longer than ${LINES_MAX} lines`, () => {
     expect(ALL.filter(({text}) => text.split('\n').length > LINES_MAX).map(({path}) => path)).toEqual([]);
+  });
+
+  test(`no function is longer than ${FUNCTION_LINES_MAX} lines`, () => {
+    const long = ALL.filter(({path}) => folderOf(path) !== 'test').flatMap(({path, text}) =>
+      functions(text)
+        .filter(({length}) => length > (LONGEST[path] ?? FUNCTION_LINES_MAX))
+        .map(({line, length}) => `${path}:${line} has ${length}`),
+    );
+    expect(long).toEqual([]);
+  });
+
+  test('functions are seen', () => {
+    const lengths = (...lines: string[]): number[] => functions(lines.join('\n')).map(({length}) => length);
+    expect(lengths('async function f(', '  a: number,', '): Promise<void> {', '  g(a);', '}')).toEqual([5]);
+    expect(lengths('class A {', '  async #f(a: number): Promise<void> {', '    if (a) {', '    }', '  }', '}')).toEqual([4]);
+    expect(lengths('class A {', '  f(', '    a: number,', '  ): void {', '', '  }', '}')).toEqual([5]);
+    expect(lengths('const f = (): void => {', '  g();', '};')).toEqual([3]);
+    expect(lengths('const a = Type.Object({', '  b: 1,', '});', 'g(', '  1,', ');')).toEqual([]);
+  });
+
+  test('nothing names where it was written', () => {
+    const others = ['README.md', 'CHANGELOG.md', 'package.json', 'setup.mjs', 'docs/ARCHITECTURE.md', 'docs/MOVE.md'];
+    const texts = [...ALL, ...others.map(path => ({path, text: readFileSync(join(ROOT, path), 'utf8')}))];
+    expect(texts.filter(({text}) => FOREIGN.test(text)).map(({path}) => path)).toEqual([]);
   });
 
   test('the documents name only what is there', () => {
