@@ -47,14 +47,14 @@ export class Actor {
     const due = decisions.filter(({mode, vetoes}) => mode === 'on' && vetoes.length === 0);
     for (const {host, because} of due.filter(({kind}) => kind === 'cordon')) {
       if (host !== null)
-        await this.#attempt(`cordon ${host}`, host, () => this.#deps.happen(host, {type: 'cordoned', by: MAILHERD, reason: because}));
+        await this.#attempt('cordon', host, () => this.#deps.happen(host, {type: 'cordoned', by: MAILHERD, reason: because}));
     }
     const leaving = due.filter(({kind}) => kind === 'evacuate');
     if (leaving.length > 0) await this.#attempt('evacuate', null, () => this.#evacuate(leaving));
     for (const {host} of due.filter(({kind}) => kind === 'reinstall')) {
       const release = host === null ? null : this.#releaseFor(host);
       if (host === null || release === null) continue;
-      await this.#attempt(`reinstall ${host}`, host, () => this.#deps.happen(host, {type: 'reinstallAsked', by: MAILHERD, release}));
+      await this.#attempt('ask reinstall', host, () => this.#deps.happen(host, {type: 'reinstallAsked', by: MAILHERD, release}));
     }
     const rebalance = due.find(({kind}) => kind === 'rebalance');
     if (rebalance !== undefined) await this.#attempt('rebalance', null, () => this.#rebalance(rebalance.because));
@@ -109,7 +109,7 @@ export class Actor {
     if (policy.modes.purge !== 'on' || policy.paused !== null) return;
     const nowMs = clock.now();
     const due = mover.records().filter(move => isPurgeDue(move, policy, nowMs) && !this.#isWipedInstead(move.source));
-    for (const {id} of due.slice(0, PURGES_A_ROUND_MAX)) await this.#attempt(`purge ${id}`, id, () => mover.purge([id]));
+    for (const {id} of due.slice(0, PURGES_A_ROUND_MAX)) await this.#attempt('purge', id, () => mover.purge([id]));
   }
 
   /** What a host that is to be reinstalled retains goes with the wipe, which has its own proof; a silent one cannot be asked. */
@@ -124,14 +124,16 @@ export class Actor {
   /** One action; its failure is written down, not thrown, and the same action rests for a while. */
   async #attempt(action: string, subject: string | null, work: () => Promise<unknown>): Promise<void> {
     const {audit, clock, log} = this.#deps;
-    if ((this.#pausedUntilMs.get(action) ?? 0) > clock.monotonic()) return;
-    this.#pausedUntilMs.delete(action);
+    const key = `${action} ${subject}`;
+    if ((this.#pausedUntilMs.get(key) ?? 0) > clock.monotonic()) return;
+    this.#pausedUntilMs.delete(key);
     try {
       await work();
-      await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {}, result: 'ok'});
+      // The host's keeper has written that one down already.
+      if (action !== 'cordon') await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {}, result: 'ok'});
     } catch (error) {
       const refusal = toRefusal(error);
-      this.#pausedUntilMs.set(action, clock.monotonic() + FAILED_PAUSE_MS);
+      this.#pausedUntilMs.set(key, clock.monotonic() + FAILED_PAUSE_MS);
       log.warn({action, subject, refusal}, 'not carried out');
       await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {refusal}, result: 'failed'});
     }

@@ -1,137 +1,20 @@
-import {createHash} from 'node:crypto';
-import {chmodSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
-import {createServer} from 'node:net';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {jetstream} from '@nats-io/jetstream';
-import type {NatsConnection} from '@nats-io/transport-node';
-import {pino} from 'pino';
 import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
-import {parse as parseYaml} from 'yaml';
-import {parseApiTokens, parseCoordinatorConfig} from '../../coordinator/config.ts';
-import {runCoordinator} from '../../coordinator/main.io.ts';
 import type {HostView, MovesView, PlanView, PolicyView, VerdictsView} from '../../wire/api.ts';
-import {encode} from '../../wire/codec.ts';
 import type {Policy} from '../../wire/policy.ts';
-import {type HostReport, HostReport as HostReportSchema, reportId} from '../../wire/report.ts';
-import {commandSubjects, reportSubject} from '../../wire/subjects.ts';
+import {FakeHost} from './fake-host.ts';
 import {TestServer} from './server.ts';
+import {TestCoordinator} from './test-coordinator.ts';
 
 const WAIT = {timeout: 25_000, interval: 50};
-const REPORT_MS = 200;
-
-/** A host as the coordinator sees it: reports and answers over its own NATS credential; no mail in it. */
-class FakeHost {
-  readonly name: string;
-  os: string;
-  generation = 1;
-  queued = 0;
-  isSick = false;
-  readonly commands: {verb: string; request: Record<string, unknown>}[] = [];
-  readonly #nc: NatsConnection;
-  readonly #timer: NodeJS.Timeout;
-  #sequence = 0;
-
-  constructor(name: string, os: string, nc: NatsConnection) {
-    this.name = name;
-    this.os = os;
-    this.#nc = nc;
-    this.#timer = setInterval(() => void this.report().catch(() => undefined), REPORT_MS);
-    void this.#serve();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  async report(over: object = {}): Promise<void> {
-    const report = {...this.#report(), ...over} as HostReport;
-    await jetstream(this.#nc).publish(reportSubject(this.name), encode(HostReportSchema, report), {msgID: reportId(report)});
-  }
-
-  #report(): HostReport {
-    const slow = this.isSick ? 60_000 : 300;
-    const {name: host, generation, os} = this;
-    return {
-      v: 1,
-      host,
-      role: 'backend',
-      generation,
-      sequence: ++this.#sequence,
-      sampledAtMs: Date.now(),
-      intervalMs: REPORT_MS,
-      labels: {os},
-      slis: {
-        deliveryMsP50: slow / 2,
-        deliveryMsP95: slow,
-        queueAgeMsP95: slow,
-        queueAgeMsMax: slow,
-        probeDeliveryMs: 100,
-        probeLoginMs: 50,
-        probeFailureShare: 0,
-        imapDropped: 0,
-        imapSessions: 5,
-      },
-      load: {deliveriesPerSecond: 2, loginsPerSecond: 1, imapSessions: 5, users: null, activeUsers: null},
-      kernel: KERNEL,
-      queue: {maildrop: 0, incoming: 0, active: 1, deferred: this.queued, hold: 0, complete: true},
-      mailStore: {totalBytes: 1e11, freeBytes: 9e10, freeInodes: 1e6},
-      routeRevision: 1,
-      agent: {version: '0.1.0', cpuMs: 1, rssBytes: 5e7, spooled: 0, dropped: 0, failing: {}},
-    };
-  }
-
-  async #serve(): Promise<void> {
-    for await (const message of this.#nc.subscribe(commandSubjects(this.name))) {
-      const verb = message.subject.split('.').at(-1) ?? '';
-      const request = message.json<Record<string, unknown>>();
-      this.commands.push({verb, request});
-      message.respond(JSON.stringify({ok: true, answer: this.#answer(verb, request)}));
-    }
-  }
-
-  #answer(verb: string, request: Record<string, unknown>): object {
-    const manifest = {folders: [{...FOLDER, digest: `of ${request.user}`}], subscriptions: [], sieve: [], lines: null};
-    const answers: Record<string, object> = {
-      reserve: {freeBytes: 9e10},
-      copy: {tookMs: 1, again: false},
-      hold: {sessionsEnded: 0, tookMs: 1},
-      manifest: {manifest, tookMs: 1},
-      adopt: {appliedAtMs: Date.now()},
-      retain: {appliedAtMs: Date.now()},
-      discard: {removedBytes: 1},
-      sync: {revision: Number(request.revision ?? 0)},
-      retry: {requeued: 0},
-      mailboxes: {mailboxes: []},
-      wipeCheck: {users: 0, queued: this.queued, copies: []},
-    };
-    return answers[verb] ?? {};
-  }
-}
-
-const FOLDER = {name: 'INBOX', guid: 'g', uidValidity: 1, uidNext: 2, highestModseq: 1, messages: 1, bytes: 10, digest: ''};
-const KERNEL = Object.fromEntries(
-  Object.keys(HostReportSchema.properties.kernel.properties).map(name => [name, null]),
-) as unknown as HostReport['kernel'];
 
 let server: TestServer;
-let base: string;
-let token: string;
-let running: Promise<void>;
-let log = '';
-let state = '';
-const stop = new AbortController();
+let coordinator: TestCoordinator;
+const call: TestCoordinator['call'] = (method, path, body) => coordinator.call(method, path, body);
 const hosts = new Map<string, FakeHost>();
 const NAMES = ['be01', 'be02', 'be03', 'be04', 'be05'];
 const USERS = Array.from({length: 15}, (_, index) => `u${index}@example.org`);
-
-async function call<T>(method: string, path: string, body?: object): Promise<{status: number; json: T}> {
-  const response = await fetch(base + path, {
-    method,
-    headers: {authorization: `Bearer ${token}`, ...(body && {'content-type': 'application/json'})},
-    ...(body && {body: JSON.stringify(body)}),
-  });
-  return {status: response.status, json: (await response.json()) as T};
-}
 
 async function hostView(host: string): Promise<HostView> {
   return (await call<HostView>('GET', `/v1/hosts/${host}`)).json;
@@ -143,52 +26,14 @@ async function setPolicy(change: (policy: Policy) => Policy): Promise<void> {
   expect(answer.status).toBe(200);
 }
 
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const probe = createServer();
-    probe.listen(0, '127.0.0.1', () => {
-      const {port} = probe.address() as {port: number};
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
 beforeAll(async () => {
   server = await TestServer.start(NAMES);
-  state = mkdtempSync(join(server.dir, 'state-'));
-  const driver = join(state, 'driver.sh');
-  writeFileSync(
-    driver,
-    `#!/bin/sh\necho "$1 $2 $MAILHERD_WIPE_TOKEN" >> ${state}/driven\nwhile [ ! -e ${state}/go-$1 ]; do sleep 0.1; done\n`,
-  );
-  chmodSync(driver, 0o755);
-  token = 'test-token';
-  const tokens = `- {name: ada, role: operate, sha256: ${createHash('sha256').update(token).digest('hex')}}`;
-  const {nats} = parseYaml(server.read('coordinator.yaml')) as {nats: {servers: string[]}};
-  const port = await freePort();
-  base = `http://127.0.0.1:${port}`;
-  const config = {
-    name: 'ctl1',
-    nats: {servers: nats.servers, seedFile: join(server.dir, 'seeds/coordinator.seed')},
-    api: {port, tokensFile: '/unused'},
-    stateDir: state,
-    reinstallCommand: [driver],
-    roundMs: 200,
-  };
-  const logger = pino(
-    {level: 'debug'},
-    {
-      write: (text: string) => {
-        log += text;
-      },
-    },
-  );
-  running = runCoordinator(parseCoordinatorConfig(JSON.stringify(config), 'test'), parseApiTokens(tokens, 'test'), logger, stop);
+  coordinator = await TestCoordinator.start(server, 'ctl1');
   await vi.waitFor(async () => expect((await call<{leader: string}>('GET', '/v1/farm')).json.leader).toBe('ctl1'), WAIT);
   for (const name of NAMES) {
     hosts.set(name, new FakeHost(name, name < 'be04' ? 'debian-12' : 'debian-13', await server.connect(name)));
   }
-  await vi.waitFor(() => expect(log).toContain('leading'), WAIT);
+  await vi.waitFor(() => expect(coordinator.log).toContain('leading'), WAIT);
   await setPolicy(policy => ({
     ...policy,
     judge: {...policy.judge, windowMs: 1_000, warmUpMs: 600, silentMs: 3_000, sickDwellMs: 600, recoverDwellMs: 1_000},
@@ -199,8 +44,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const host of hosts.values()) host.stop();
-  stop.abort();
-  await running;
+  await coordinator.stop();
   await server.end();
 });
 
@@ -238,10 +82,10 @@ describe('the life of a farm, with a real nats-server', () => {
     await hosts.get('be01')?.report({queue: {deferred: 'many'}});
     await hosts.get('be01')?.report({labels: 7});
     await vi.waitFor(async () => {
-      const text = await (await fetch(`${base}/metrics`, {headers: {authorization: `Bearer ${token}`}})).text();
+      const text = await (await fetch(`${coordinator.base}/metrics`, {headers: {authorization: `Bearer ${coordinator.token}`}})).text();
       expect(text).toContain('mailherd_reports_refused_total{host="be01"} 2');
     }, WAIT);
-    expect(log.match(/report refused/g)?.length).toBe(1);
+    expect(coordinator.log.match(/report refused/g)?.length).toBe(1);
     expect((await hostView('be01')).verdict?.kind).toBe('healthy');
   });
 
@@ -316,7 +160,7 @@ describe('the life of a farm, with a real nats-server', () => {
       await vi.waitFor(async () => expect((await hostView(name)).record.stage).toBe('reinstalling'), WAIT);
       await vi.waitFor(() => expect(driven()).toMatch(new RegExp(`^${name} debian-12 ${name}:[\\w-]{43}$`, 'm')), WAIT);
       Object.assign(host, {os: 'debian-12', generation: 2, isSick: false});
-      writeFileSync(join(state, `go-${name}`), '');
+      writeFileSync(join(coordinator.stateDir, `go-${name}`), '');
       await vi.waitFor(async () => {
         expect((await hostView(name)).record).toMatchObject({
           stage: 'active',
@@ -348,7 +192,10 @@ describe('the life of a farm, with a real nats-server', () => {
 
   test('the event stream tells the whole story from its beginning', async () => {
     const reader = new AbortController();
-    const response = await fetch(`${base}/v1/events?since=0`, {headers: {authorization: `Bearer ${token}`}, signal: reader.signal});
+    const response = await fetch(`${coordinator.base}/v1/events?since=0`, {
+      headers: {authorization: `Bearer ${coordinator.token}`},
+      signal: reader.signal,
+    });
     let text = '';
     for await (const chunk of response.body ?? []) {
       text += new TextDecoder().decode(chunk as Uint8Array);
@@ -378,7 +225,7 @@ describe('the life of a farm, with a real nats-server', () => {
   });
 
   test('every change is in the audit log, and no secret is', () => {
-    const lines = readFileSync(join(state, 'audit.jsonl'), 'utf8')
+    const lines = readFileSync(join(coordinator.stateDir, 'audit.jsonl'), 'utf8')
       .trim()
       .split('\n')
       .map(line => JSON.parse(line) as {by: string; action: string});
@@ -394,12 +241,12 @@ describe('the life of a farm, with a real nats-server', () => {
       expect(actions).toContain(action);
     }
     const secret = /be0[45]:([\w-]{43})/.exec(driven())?.[1] ?? 'none';
-    expect(readFileSync(join(state, 'audit.jsonl'), 'utf8')).not.toContain(secret);
-    expect(log).not.toContain(secret);
-    expect(log).not.toContain(token);
+    expect(readFileSync(join(coordinator.stateDir, 'audit.jsonl'), 'utf8')).not.toContain(secret);
+    expect(coordinator.log).not.toContain(secret);
+    expect(coordinator.log).not.toContain(coordinator.token);
   });
 });
 
 function driven(): string {
-  return readFileSync(join(state, 'driven'), 'utf8');
+  return readFileSync(join(coordinator.stateDir, 'driven'), 'utf8');
 }

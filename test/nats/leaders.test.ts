@@ -1,0 +1,58 @@
+import {afterAll, beforeAll, expect, test, vi} from 'vitest';
+import type {FarmView} from '../../wire/api.ts';
+import {TestServer} from './server.ts';
+import {TestCoordinator} from './test-coordinator.ts';
+
+const WAIT = {timeout: 25_000, interval: 50};
+let server: TestServer;
+let first: TestCoordinator;
+let second: TestCoordinator;
+
+async function farm(of: TestCoordinator): Promise<FarmView> {
+  return (await of.call<FarmView>('GET', '/v1/farm')).json;
+}
+
+beforeAll(async () => {
+  server = await TestServer.start(['be01']);
+  first = await TestCoordinator.start(server, 'ctl1');
+  await vi.waitFor(async () => expect((await farm(first)).leader).toBe('ctl1'), WAIT);
+  second = await TestCoordinator.start(server, 'ctl2');
+  await vi.waitFor(async () => expect((await farm(second)).leader).toBe('ctl1'), WAIT);
+});
+afterAll(async () => {
+  await Promise.all([first.stop(), second.stop()]);
+  await server.end();
+});
+
+test('a follower knows what the leader knows, and sends writers to it', async () => {
+  const host = {host: 'be01', role: 'backend', address: '127.0.0.1'};
+  await vi.waitFor(async () => expect((await first.call('POST', '/v1/hosts', host)).status).toBe(201), WAIT);
+  await vi.waitFor(async () => expect((await second.call('GET', '/v1/hosts/be01')).status).toBe(200), WAIT);
+  const refused = await second.call<{error: object; next: string}>('POST', '/v1/pause', {});
+  expect(refused).toMatchObject({status: 503, json: {error: {code: 'NOT_LEADER', detail: {leader: 'ctl1'}}, next: 'retry'}});
+  expect((await farm(first)).paused).toBeNull();
+});
+
+test('through an outage of NATS nobody leads for long; afterwards one does, and no token comes back', async () => {
+  const before = (await farm(first)).token ?? 0;
+  await server.stop('SIGKILL');
+  await vi.waitFor(() => expect(first.log).toContain('lease lost'), WAIT);
+  expect((await first.call<{error: {code: string}}>('POST', '/v1/pause', {})).json.error.code).toBe('NOT_LEADER');
+  await server.run();
+  await vi.waitFor(async () => {
+    const [a, b] = [await farm(first), await farm(second)];
+    expect(a.leader).not.toBeNull();
+    expect([b.leader, b.token]).toEqual([a.leader, a.token]);
+    expect(a.token).toBeGreaterThan(before);
+    const leader = a.leader === 'ctl1' ? first : second;
+    expect((await leader.call('POST', '/v1/resume', {})).status).toBe(200);
+  }, WAIT);
+});
+
+test('when the leader ends in order, the other takes over at once', async () => {
+  const {leader, token} = await farm(first);
+  const [leading, other] = leader === 'ctl1' ? [first, second] : [second, first];
+  await leading.stop();
+  await vi.waitFor(async () => expect((await other.call('POST', '/v1/resume', {})).status).toBe(200), {timeout: 6_000, interval: 50});
+  expect((await farm(other)).token).toBeGreaterThan(token ?? 0);
+});
