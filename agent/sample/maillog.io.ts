@@ -128,7 +128,8 @@ export class MailLog {
   /** Runs one reader until it ends; returns how many lines it gave. */
   #follow(): Promise<number> {
     const [program = 'journalctl', ...first] = this.#options.journalctl ?? ['journalctl'];
-    const from = this.#cursor === null ? ['--lines=0'] : ['--no-tail', `--after-cursor=${this.#cursor}`];
+    // Not --lines=0: with it journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
+    const from = this.#cursor === null ? ['--no-tail', '--since=now'] : ['--no-tail', `--after-cursor=${this.#cursor}`];
     const fields = '--output-fields=MESSAGE,SYSLOG_IDENTIFIER';
     const child = spawn(
       program,
