@@ -169,6 +169,7 @@ function farmCommands(): Command[] {
   policy
     .command('get')
     .description('show the policy')
+    .addHelpText('after', example('mailherd policy get', 'mailherd policy get --json | jq .policy.modes'))
     .action(async (options: Common) => show(options, await get<PolicyView>('/v1/policy'), view => stringifyYaml(view.policy).trimEnd()));
   policy
     .command('set')
@@ -202,6 +203,7 @@ function farmCommands(): Command[] {
       }),
     new Command('resume')
       .description('go on with automatic work')
+      .addHelpText('after', example('mailherd resume'))
       .action(async (options: Common) => show(options, await post<PolicyView>('/v1/resume', {}), () => 'Automatic work goes on.')),
   ];
 }
