@@ -1,0 +1,132 @@
+import {beforeEach, describe, expect, test} from 'vitest';
+import {MailherdError} from '../../../base/errors.ts';
+import {DEFAULT_POLICY, type Policy} from '../../../wire/policy.ts';
+import type {Decision} from '../../../wire/record.ts';
+import {FakeFarm, retainedMove} from './fake-farm.ts';
+
+const ON: Policy['modes'] = {cordon: 'on', evacuate: 'on', reinstall: 'on', rebalance: 'on', purge: 'on'};
+let farm: FakeFarm;
+
+async function act(modes: Policy['modes'] = ON): Promise<void> {
+  await farm.setPolicy({...DEFAULT_POLICY, modes});
+  const outcome = farm.picture.judge(farm.mover.records(), farm.mover.waiting(), farm.clock.now());
+  await farm.actor.act(outcome.decisions);
+}
+
+function stages(): Record<string, string> {
+  return Object.fromEntries([...farm.picture.hosts.values()].map(({value}) => [value.host, value.stage]));
+}
+
+beforeEach(async () => {
+  farm = new FakeFarm();
+  await farm.setPolicy();
+  for (const host of ['be01', 'be02', 'be03']) await farm.addHost(host, {labels: {os: 'debian-12'}});
+  for (const host of ['be04', 'be05']) await farm.addHost(host, {labels: {os: 'debian-13'}});
+  for (const [index, host] of ['be01', 'be02', 'be03', 'be04', 'be05'].entries()) {
+    await farm.addUser(`a${index}@example.org`, host);
+    await farm.addUser(`b${index}@example.org`, host);
+  }
+});
+
+describe('a bad release', () => {
+  beforeEach(() => farm.rounds(['be04', 'be05']));
+
+  test('on: both hosts cordoned, one plan for both, the release of the healthy ones remembered', async () => {
+    await act();
+    expect(stages()).toMatchObject({be01: 'active', be04: 'draining', be05: 'draining'});
+    expect(farm.mover.enqueued.map(({kind, moves}) => [kind, moves.map(({source}) => source).sort()])).toEqual([
+      ['evacuate', ['be04', 'be04', 'be05', 'be05']],
+    ]);
+    for (const {target} of farm.mover.enqueued[0]?.moves ?? []) expect(['be01', 'be02', 'be03']).toContain(target);
+    expect(farm.picture.hosts.get('be04')?.value).toMatchObject({
+      cordon: {by: 'mailherd'},
+      reinstallTo: 'debian-12',
+      reinstallAskedBy: 'mailherd',
+    });
+    await act();
+    expect(farm.mover.enqueued.length).toBe(1);
+  });
+
+  test.each(['approve', 'dry-run'] as const)('%s: decided and told once, not carried out', async mode => {
+    await act({...ON, evacuate: mode, cordon: mode});
+    await act({...ON, evacuate: mode, cordon: mode});
+    expect(farm.mover.enqueued).toEqual([]);
+    expect(Object.values(stages()).every(stage => stage === 'active')).toBe(true);
+    const told = farm.events.filter(({type}) => type === 'decided').map(({data}) => (data as {decision: Decision}).decision);
+    expect(told.filter(({kind}) => kind === 'evacuate').map(({host, mode: how}) => [host, how])).toEqual([
+      ['be04', mode],
+      ['be05', mode],
+    ]);
+    const line = farm.lines.find(({action, subject}) => action === 'evacuate' && subject === 'be04');
+    expect(line).toMatchObject({by: 'mailherd', result: 'decided', detail: {evidence: [{sli: 'deliveryMsP95'}]}});
+  });
+
+  test('reinstall on approval only: the release is known, nobody has asked', async () => {
+    await act({...ON, reinstall: 'approve'});
+    expect(farm.picture.hosts.get('be04')?.value).toMatchObject({stage: 'draining', reinstallTo: 'debian-12', reinstallAskedBy: null});
+  });
+
+  test('paused: nothing', async () => {
+    await farm.setPolicy({...DEFAULT_POLICY, modes: ON, paused: {by: 'ada', atMs: 1, reason: 'lunch'}});
+    const {decisions} = farm.picture.judge([], [], farm.clock.now());
+    await farm.actor.act(decisions);
+    expect(decisions.find(({kind}) => kind === 'evacuate')?.vetoes).toMatchObject([{code: 'PAUSED'}]);
+    expect([farm.mover.enqueued, farm.hosts.writes]).toEqual([[], 5]);
+  });
+
+  test('a store that is away: written down as failed, rested, and carried out later', async () => {
+    farm.plans.fault = 'away';
+    await act();
+    expect(stages().be04).toBe('active');
+    expect(farm.lines.filter(({action, result}) => action === 'evacuate' && result === 'failed')).toMatchObject([
+      {detail: {refusal: {code: 'NATS_DOWN'}}},
+    ]);
+    farm.plans.fault = 'none';
+    await act();
+    expect(farm.mover.enqueued).toEqual([]);
+    await farm.clock.advance(31_000);
+    await act();
+    expect(farm.mover.enqueued.length).toBe(1);
+  });
+});
+
+describe('rebalance and purge', () => {
+  beforeEach(() => farm.rounds());
+
+  test('an empty host is filled', async () => {
+    await farm.addHost('be06', {labels: {os: 'debian-12'}});
+    await farm.rounds();
+    await act();
+    expect(farm.mover.enqueued).toMatchObject([{kind: 'rebalance'}]);
+    expect(new Set(farm.mover.enqueued[0]?.moves.map(({target}) => target))).toEqual(new Set(['be06']));
+  });
+
+  test('copies kept long enough are purged, by id; young ones and those of hosts that are wiped instead are not', async () => {
+    const nowMs = farm.clock.now();
+    const oldMs = nowMs - DEFAULT_POLICY.move.retainMs;
+    farm.mover.moves = [
+      retainedMove('move-0001', 'a0@example.org', 'be02', 'be01', oldMs),
+      retainedMove('move-0002', 'b0@example.org', 'be02', 'be01', oldMs + 60_000),
+      retainedMove('move-0003', 'a1@example.org', 'be05', 'be02', oldMs),
+      {
+        ...retainedMove('move-0004', 'b1@example.org', 'be03', 'be02', oldMs),
+        updatedAtMs: nowMs - 1_000,
+        refusal: {code: 'HOST_SILENT', detail: {}},
+      },
+      retainedMove('move-0005', 'a2@example.org', 'be77', 'be03', oldMs),
+    ];
+    await farm.keeper.happen('be05', {type: 'evacuated', by: 'mailherd', reason: 'r', release: 'debian-12', asksReinstall: true});
+    await act({...ON, purge: 'approve'});
+    expect(farm.mover.purged).toEqual([]);
+    await act();
+    expect(farm.mover.purged).toEqual(['move-0001']);
+  });
+
+  test('a purge that fails rests', async () => {
+    farm.mover.moves = [retainedMove('move-0001', 'a0@example.org', 'be02', 'be01', farm.clock.now() - DEFAULT_POLICY.move.retainMs)];
+    farm.mover.failure = new MailherdError('MOVE_STATE', {});
+    await act();
+    await act();
+    expect(farm.lines.filter(({action}) => action === 'purge')).toMatchObject([{subject: 'move-0001', result: 'failed'}]);
+  });
+});

@@ -1,0 +1,163 @@
+import {beforeEach, describe, expect, test} from 'vitest';
+import {CURRENT_PLAN_KEY} from '../../../../coordinator/keys.ts';
+import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
+import {FakeFarm} from '../fake-farm.ts';
+
+let farm: FakeFarm;
+
+beforeEach(async () => {
+  farm = new FakeFarm();
+  await farm.setPolicy();
+  for (const host of ['be01', 'be02', 'be03']) await farm.addHost(host, {labels: {os: 'debian-12'}});
+  for (const [user, host] of [
+    ['ada', 'be01'],
+    ['bob', 'be01'],
+    ['eve', 'be02'],
+  ] as const)
+    await farm.addUser(`${user}@example.org`, host);
+  await farm.rounds();
+});
+
+/** Everything that a change would change. */
+function world(): unknown {
+  const {hosts, routes, plans, policy, mover} = farm;
+  return structuredClone([
+    hosts.writes,
+    routes.writes,
+    plans.writes,
+    policy.writes,
+    mover.enqueued,
+    mover.queue,
+    [...farm.picture.hosts.values()],
+  ]);
+}
+
+async function refused(work: Promise<unknown>, code: string, detail: object = {}): Promise<void> {
+  const before = world();
+  await expect(work).rejects.toMatchObject({code, detail});
+  expect(world()).toEqual(before);
+}
+
+describe('evacuate', () => {
+  test('stages the host, stores an immutable plan, and hands it to the mover', async () => {
+    const {plan, dryRun} = await farm.operator.evacuate('ada', 'be01', {reason: 'disk'});
+    expect([dryRun, plan.moves.map(({user}) => user).sort(), plan.because]).toEqual([
+      false,
+      ['ada@example.org', 'bob@example.org'],
+      'disk',
+    ]);
+    expect(farm.picture.hosts.get('be01')?.value).toMatchObject({
+      stage: 'draining',
+      cordon: {by: 'ada', reason: 'disk'},
+      reinstallAskedBy: null,
+    });
+    expect(farm.mover.enqueued).toEqual([plan]);
+    expect(farm.plans.rows.get(plan.id)?.value).toEqual(plan);
+    expect(farm.plans.rows.get(CURRENT_PLAN_KEY)?.value).toMatchObject({current: plan.id, generation: 1});
+    const next = await farm.operator.move('ada', {user: 'eve@example.org', target: 'be03'});
+    expect(next.plan).toMatchObject({parent: plan.id, generation: 2});
+  });
+
+  test('a dry run changes nothing and returns the plan, even while paused', async () => {
+    await farm.operator.pause('ada', 'lunch');
+    const before = world();
+    const {plan, dryRun} = await farm.operator.evacuate('ada', 'be01', {dryRun: true});
+    expect([dryRun, plan.moves.length]).toEqual([true, 2]);
+    expect(world()).toEqual(before);
+    await refused(farm.operator.evacuate('ada', 'be01', {}), 'PAUSED', {by: 'ada', reason: 'lunch'});
+  });
+
+  test('what does not fit is refused with what is missing; nothing moves, nothing is cordoned', async () => {
+    await farm.addUser('big@example.org', 'be01', 8e9);
+    await refused(farm.operator.evacuate('ada', 'be01', {}), 'DOES_NOT_FIT', {unplaced: 1, missingBytes: 8e9, codes: {SPACE: 1}});
+    const dry = await farm.operator.evacuate('ada', 'be01', {dryRun: true});
+    expect(dry.plan.unplaced).toMatchObject([{user: 'big@example.org', code: 'SPACE'}]);
+  });
+
+  test('unknown and impossible hosts', async () => {
+    await farm.addHost('edge1', {role: 'edge'});
+    await farm.addHost('be09', {stage: 'reinstalling'});
+    await refused(farm.operator.evacuate('ada', 'be77', {}), 'HOST_UNKNOWN');
+    await refused(farm.operator.evacuate('ada', 'edge1', {}), 'HOST_STATE');
+    await refused(farm.operator.evacuate('ada', 'be09', {dryRun: true}), 'HOST_STATE');
+  });
+
+  test('a plan that another one overtook moves nothing', async () => {
+    const draft = await farm.planner.draft({kind: 'evacuate', hosts: ['be01']}, 'x');
+    await farm.planner.carryOut(await farm.planner.draft({kind: 'single', user: 'eve@example.org', target: null}, 'y'));
+    await expect(farm.planner.carryOut(draft)).rejects.toMatchObject({code: 'PLAN_STALE'});
+    expect(farm.mover.enqueued.length).toBe(1);
+  });
+
+  test('a coordinator that no longer leads stores no plan', async () => {
+    const draft = await farm.planner.draft({kind: 'evacuate', hosts: ['be01']}, 'x');
+    farm.end.abort();
+    await refused(farm.planner.carryOut(draft), 'NOT_LEADER');
+    await refused(farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: ''}), 'NOT_LEADER');
+  });
+});
+
+describe('move', () => {
+  test('unknown, moving, and impossible', async () => {
+    await refused(farm.operator.move('ada', {user: 'nobody@example.org'}), 'USER_UNKNOWN');
+    await refused(farm.operator.move('ada', {user: 'eve@example.org', target: 'be77'}), 'HOST_UNKNOWN');
+    await refused(farm.operator.move('ada', {user: 'eve@example.org', target: 'be02'}), 'DOES_NOT_FIT', {codes: {SELF: 1}});
+    await farm.operator.move('ada', {user: 'EVE@example.org'});
+    await refused(farm.operator.move('ada', {user: 'eve@example.org'}), 'MOVE_IN_PROGRESS');
+  });
+});
+
+describe('users and hosts', () => {
+  test('a new user is placed, or put where asked; names are lower case', async () => {
+    expect(await farm.operator.addUser('ada', {user: 'New@Example.org'})).toMatchObject({
+      user: 'new@example.org',
+      host: 'be03',
+      generation: 1,
+    });
+    await refused(farm.operator.addUser('ada', {user: 'new@example.org'}), 'USER_EXISTS');
+    await refused(farm.operator.addUser('ada', {user: 'x@example.org', host: 'be77'}), 'HOST_UNKNOWN');
+    await farm.operator.cordon('ada', 'be02', 'r');
+    await refused(farm.operator.addUser('ada', {user: 'x@example.org', host: 'be02'}), 'HOST_STATE');
+    for (const host of ['be01', 'be03']) await farm.operator.cordon('ada', host, 'r');
+    await refused(farm.operator.addUser('ada', {user: 'x@example.org'}), 'DOES_NOT_FIT');
+  });
+
+  test('a host is registered once; cordon and uncordon are told', async () => {
+    expect(await farm.operator.addHost('ada', {host: 'be10', role: 'backend', address: '10.0.0.10'})).toMatchObject({stage: 'arrived'});
+    await refused(farm.operator.addHost('ada', {host: 'be10', role: 'backend', address: '10.0.0.10'}), 'HOST_EXISTS');
+    await farm.operator.cordon('ada', 'be01', 'noise');
+    expect((await farm.operator.uncordon('eve', 'be01')).cordon).toBeNull();
+    expect(farm.events.map(({type, data}) => [type, data])).toEqual([
+      ['hostCordoned', {by: 'ada', reason: 'noise'}],
+      ['hostUncordoned', {by: 'eve'}],
+    ]);
+    await refused(farm.operator.reinstall('ada', 'be01', {release: 'debian-12'}), 'HOST_STATE');
+  });
+
+  test('a record that someone else changed meanwhile is read again, not overwritten', async () => {
+    const entry = farm.hosts.rows.get('be01');
+    if (entry === undefined) throw new Error('be01 is there');
+    await farm.hosts.update('be01', {...entry.value, address: '10.9.9.9'}, entry.revision);
+    await farm.operator.cordon('ada', 'be01', 'r');
+    expect(farm.hosts.rows.get('be01')?.value).toMatchObject({address: '10.9.9.9', cordon: {by: 'ada'}});
+  });
+});
+
+describe('policy', () => {
+  test('a change from an old revision is refused; pause is no matter of the policy file', async () => {
+    const {revision} = farm.views.policy();
+    const wish = {...DEFAULT_POLICY, place: {...DEFAULT_POLICY.place, imbalanceMax: 2}};
+    await farm.operator.setPolicy('ada', {policy: wish, revision});
+    await refused(farm.operator.setPolicy('ada', {policy: DEFAULT_POLICY, revision}), 'STORE_CONFLICT');
+    const paused = {...wish, paused: {by: 'ada', atMs: 1, reason: ''}};
+    await refused(farm.operator.setPolicy('ada', {policy: paused, revision: farm.views.policy().revision}), 'INPUT_INVALID', {
+      path: '/policy/paused',
+    });
+    const margin = {...wish, move: {...wish.move, marginMs: wish.move.holdMs}};
+    await refused(farm.operator.setPolicy('ada', {policy: margin, revision: farm.views.policy().revision}), 'INPUT_INVALID');
+    await farm.operator.pause('ada', 'lunch');
+    expect(farm.views.farm().paused).toMatchObject({by: 'ada', reason: 'lunch'});
+    await farm.operator.resume('ada');
+    expect(farm.views.policy().policy).toEqual(wish);
+  });
+});
