@@ -83,10 +83,13 @@ describe('evacuate', () => {
   });
 
   test('a plan that another one overtook moves nothing', async () => {
-    const draft = await farm.planner.draft({kind: 'evacuate', hosts: ['be01']}, 'x');
-    await farm.planner.carryOut(await farm.planner.draft({kind: 'single', user: 'eve@example.org', target: null}, 'y'));
-    await expect(farm.planner.carryOut(draft)).rejects.toMatchObject({code: 'PLAN_STALE'});
-    expect(farm.mover.enqueued.length).toBe(1);
+    for (const round of [1, 2]) {
+      const draft = await farm.planner.draft({kind: 'evacuate', hosts: ['be01']}, 'x');
+      await farm.addUser(`u${round}@example.org`, 'be02');
+      await farm.planner.carryOut(await farm.planner.draft({kind: 'single', user: `u${round}@example.org`, target: null}, 'y'));
+      await expect(farm.planner.carryOut(draft)).rejects.toMatchObject({code: 'PLAN_STALE'});
+      expect(farm.mover.enqueued.length).toBe(round);
+    }
   });
 
   test('a coordinator that no longer leads stores no plan', async () => {
