@@ -110,8 +110,7 @@ export class LeaseKeeper {
     for (let beat = 1; !term.signal.aborted; beat++) {
       const startMs = clock.monotonic();
       const leftMs = leftToActMs(renewedAtMs, startMs, this.#times);
-      const over = clock.sleep(leftMs, term.signal).then(() => 'over' as const);
-      const outcome = leftMs <= 0 ? 'over' : await Promise.race([this.#beat(term.token, beat), over]);
+      const outcome = leftMs <= 0 ? 'over' : await Promise.race([this.#beat(term.token, beat), this.#over(leftMs, term.signal)]);
       if (outcome === 'lost' || (outcome === 'over' && !term.signal.aborted)) {
         log.error({token: term.token, because: outcome}, 'lease lost');
         stop.abort();
@@ -122,6 +121,11 @@ export class LeaseKeeper {
       await clock.sleep(Math.max(0, Math.min(this.#times.renewMs, restMs)), term.signal);
     }
     return true;
+  }
+
+  async #over(leftMs: Millis, signal: AbortSignal): Promise<'over'> {
+    await this.#deps.clock.sleep(leftMs, signal);
+    return 'over';
   }
 
   async #beat(token: number, beat: number): Promise<'renewed' | 'lost' | 'unsure'> {

@@ -50,6 +50,8 @@ interface Leading {
 export class Loop {
   readonly #deps: LoopDeps;
   #leading: Leading | null = null;
+  /** What subscribers were told last, by this coordinator or by the one that led meanwhile. */
+  #told: FlowOutcome | null = null;
 
   constructor(deps: LoopDeps) {
     this.#deps = deps;
@@ -70,13 +72,16 @@ export class Loop {
   }
 
   async #round(): Promise<void> {
-    const {picture, emit, clock} = this.#deps;
+    const {picture, lease, emit, clock} = this.#deps;
     const leading = this.#present();
     const {records, waiting} = this.moves();
-    const before: FlowOutcome | null = picture.outcome;
     const outcome = picture.judge(records, waiting, clock.now());
-    if (leading === null) return;
-    announce(before, outcome, emit);
+    if (leading === null) {
+      if (lease.leader() !== null && lease.term() === null) this.#told = outcome;
+      return;
+    }
+    announce(this.#told, outcome, emit);
+    this.#told = outcome;
     leading.sizes.sweep();
     await leading.keeper.look();
     if (!leading.term.signal.aborted) await leading.actor.act(outcome.decisions);

@@ -112,12 +112,16 @@ export class Picture {
     return outcome;
   }
 
+  /** Takes in what was judged before this process; in order of time. */
+  restoreHurt(hurt: Hurt): void {
+    this.hurtHistory.push(hurt);
+    if (this.hurtHistory.length > HURT_HISTORY_MAX) this.hurtHistory.shift();
+  }
+
   #noteHurt(hurt: Hurt): void {
     const last = this.hurtHistory.at(-1);
     const isSame = last !== undefined && last.usersHurt === hurt.usersHurt && last.users === hurt.users;
-    if (isSame && hurt.atMs - last.atMs < HURT_NOTE_MS) return;
-    this.hurtHistory.push(hurt);
-    if (this.hurtHistory.length > HURT_HISTORY_MAX) this.hurtHistory.shift();
+    if (!isSame || hurt.atMs - last.atMs >= HURT_NOTE_MS) this.restoreHurt(hurt);
   }
 
   #noteWell({verdicts}: FlowOutcome, nowMs: Instant): void {

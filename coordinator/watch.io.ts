@@ -1,7 +1,10 @@
 import type {NatsConnection} from '@nats-io/transport-node';
+import {decode, parse} from '../wire/codec.ts';
+import {FarmEvent} from '../wire/event.ts';
 import {Follower} from '../wire/follow.io.ts';
 import type {Log} from '../wire/log.ts';
-import {REPORT_STREAM, REPORT_SUBJECTS, userOfKey} from '../wire/subjects.ts';
+import {Hurt} from '../wire/record.ts';
+import {EVENT_STREAM, eventSubject, REPORT_STREAM, REPORT_SUBJECTS, userOfKey} from '../wire/subjects.ts';
 import type {Picture} from './picture.ts';
 import type {Intake} from './report/intake.ts';
 import type {Store} from './store.io.ts';
@@ -43,5 +46,30 @@ export async function watchFarm(
     signal,
   });
   await reports.start();
+  await restoreHurt(nc, picture, log, signal);
   picture.isComplete = true;
+}
+
+/** What predecessors told of customers hurt: the history outlives a coordinator. */
+async function restoreHurt(nc: NatsConnection, picture: Picture, log: Log, signal: AbortSignal): Promise<void> {
+  const own = new AbortController();
+  const past = new Follower(nc, {
+    stream: EVENT_STREAM,
+    filter: eventSubject('farm', 'hurtChanged'),
+    after: 0,
+    onMessage: ({data, sequence}) => {
+      try {
+        picture.restoreHurt(parse(Hurt, decode(FarmEvent, data, 'hurtChanged').data, 'hurtChanged'));
+      } catch (error) {
+        log.warn({sequence, error: String(error)}, 'an event does not fit its schema');
+      }
+    },
+    onTrouble: reason => log.warn({reason}, 'reading events was interrupted'),
+    signal: AbortSignal.any([own.signal, signal]),
+  });
+  try {
+    await past.start();
+  } finally {
+    own.abort();
+  }
 }

@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, expect, test, vi} from 'vitest';
-import type {FarmView} from '../../wire/api.ts';
+import type {FarmView, HurtView} from '../../wire/api.ts';
 import {TestServer} from './server.ts';
 import {TestCoordinator} from './test-coordinator.ts';
 
@@ -10,6 +10,16 @@ let second: TestCoordinator;
 
 async function farm(of: TestCoordinator): Promise<FarmView> {
   return (await of.call<FarmView>('GET', '/v1/farm')).json;
+}
+
+/** Resolves once the event stream has one of that type. */
+async function told(of: TestCoordinator, type: string): Promise<void> {
+  const response = await fetch(`${of.base}/v1/events?since=0`, {headers: {authorization: `Bearer ${of.token}`}});
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += new TextDecoder().decode(chunk as Uint8Array);
+    if (text.includes(`event: ${type}\n`)) return;
+  }
 }
 
 beforeAll(async () => {
@@ -31,6 +41,17 @@ test('a follower knows what the leader knows, and sends writers to it', async ()
   const refused = await second.call<{error: object; next: string}>('POST', '/v1/pause', {});
   expect(refused).toMatchObject({status: 503, json: {error: {code: 'NOT_LEADER', detail: {leader: 'ctl1'}}, next: 'retry'}});
   expect((await farm(first)).paused).toBeNull();
+});
+
+test('how many customers were hurt is known to a coordinator that starts later', async () => {
+  await told(first, 'hurtChanged');
+  const startMs = Date.now();
+  const third = await TestCoordinator.start(server, 'ctl3');
+  await vi.waitFor(async () => {
+    const {history} = (await third.call<HurtView>('GET', '/v1/hurt')).json;
+    expect(history[0]?.atMs).toBeLessThan(startMs);
+  }, WAIT);
+  await third.stop();
 });
 
 test('through an outage of NATS nobody leads for long; afterwards one does, and no token comes back', async () => {

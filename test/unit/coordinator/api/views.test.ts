@@ -1,0 +1,71 @@
+import Type from 'typebox';
+import {beforeEach, expect, test} from 'vitest';
+import {HostView, MovesView, UsersView, VerdictsView} from '../../../../wire/api.ts';
+import {parse} from '../../../../wire/codec.ts';
+import {FakeFarm, retainedMove} from '../fake-farm.ts';
+
+let farm: FakeFarm;
+
+beforeEach(async () => {
+  farm = new FakeFarm();
+  await farm.setPolicy();
+  for (const host of ['be02', 'be01']) await farm.addHost(host, {labels: {os: 'debian-12'}});
+  for (const user of ['cy', 'ada', 'bob']) await farm.addUser(`${user}@example.org`, user === 'bob' ? 'be02' : 'be01');
+});
+
+test('before the first round nothing is known, and nothing looks like health', () => {
+  expect(farm.views.farm().hurt).toBeNull();
+  expect(farm.views.host('be01')).toMatchObject({verdict: null, reportAgeMs: null, report: null});
+  expect(farm.views.verdicts()).toEqual({verdicts: [], cohorts: [], hurt: null, hurtPeak: null});
+  expect(farm.views.metrics()).not.toContain('mailherd_users_hurt');
+});
+
+test('every view fits its schema', async () => {
+  await farm.rounds(['be02']);
+  parse(Type.Array(HostView), farm.views.hosts(), 'hosts');
+  parse(UsersView, farm.views.users({host: null, after: null, limit: 10}), 'users');
+  parse(VerdictsView, farm.views.verdicts(), 'verdicts');
+  farm.mover.moves = [retainedMove('move-0001', 'ada@example.org', 'be02', 'be01', farm.clock.now())];
+  parse(MovesView, farm.views.moves(), 'moves');
+  expect(farm.views.hosts().map(({record, users, bytes}) => [record.host, users, bytes])).toEqual([
+    ['be01', 2, 2_000_000],
+    ['be02', 1, 1_000_000],
+  ]);
+});
+
+test('users by page and by host', () => {
+  const first = farm.views.users({host: null, after: null, limit: 2});
+  expect([first.users.map(({user}) => user), first.next]).toEqual([['ada@example.org', 'bob@example.org'], 'bob@example.org']);
+  expect(farm.views.users({host: null, after: first.next, limit: 2})).toMatchObject({users: [{user: 'cy@example.org'}], next: null});
+  expect(farm.views.users({host: 'be02', after: null, limit: 2}).users.map(({user}) => user)).toEqual(['bob@example.org']);
+  expect(() => farm.views.users({host: 'be77', after: null, limit: 2})).toThrow(/HOST_UNKNOWN/);
+  expect(() => farm.views.user('nobody')).toThrow(/USER_UNKNOWN/);
+});
+
+test('progress counts the work that is under way, not all that ever was', () => {
+  const nowMs = farm.clock.now();
+  const old = {...retainedMove('move-0001', 'ada@example.org', 'be01', 'be02', nowMs - 9e6), planId: 'plan-0009'};
+  const done = {...retainedMove('move-0002', 'bob@example.org', 'be01', 'be02', nowMs), createdAtMs: nowMs - 10_000, bytes: 500};
+  farm.mover.moves = [old, done, {...done, id: 'move-0003', step: 'copying', bytes: 1_000}];
+  expect(farm.views.moves()).toMatchObject({done: 1, total: 2, etaMs: 20_000});
+  farm.mover.moves = [old, done];
+  expect(farm.views.moves()).toMatchObject({done: 1, total: 1, etaMs: null});
+  expect(farm.views.move('move-0001')).toBe(old);
+  expect(() => farm.views.move('move-0009')).toThrow(/MOVE_UNKNOWN/);
+});
+
+test('the permission to wipe is not shown', async () => {
+  await farm.addHost('be03', {stage: 'safeToWipe', wipe: {token: 'be03:secret', expiresAtMs: 9e12}});
+  expect(JSON.stringify([farm.views.hosts(), farm.views.host('be03')])).not.toContain('secret');
+  expect(farm.views.host('be03').record.wipe?.expiresAtMs).toBe(9e12);
+});
+
+test('metrics: one line a sample, labels escaped', async () => {
+  await farm.rounds(['be02']);
+  const text = farm.views.metrics();
+  expect(text).toContain('mailherd_hosts{stage="active"} 2\n');
+  expect(text).toContain('mailherd_host_users{host="be01"} 2\n');
+  expect(text).toContain('mailherd_moves{step="copying"} 0\n');
+  for (const line of text.trim().split('\n'))
+    expect(line).toMatch(/^(# (HELP|TYPE) mailherd_\w+ .+|mailherd_\w+(\{\w+="[^"]*"\})? -?[\d.e+-]+)$/);
+});

@@ -1,0 +1,35 @@
+import {expect, test} from 'vitest';
+import {Intake} from '../../../../coordinator/report/intake.ts';
+import {FakeFarm} from '../fake-farm.ts';
+
+const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
+
+test('what does not fit is counted, told once a host and minute, and never thrown', async () => {
+  const farm = new FakeFarm();
+  await farm.addHost('be01');
+  await farm.rounds();
+  const report = farm.picture.fleet.hosts.get('be01')?.reports.at(-1);
+  const told: unknown[][] = [];
+  const intake = new Intake(farm.picture.fleet, (...news) => told.push(news));
+  const misfits = ['{', '[]', '', '\u0000', {...report, v: 2}, {...report, queue: 7}, {...report, host: 'BE 01'}];
+  for (const misfit of misfits) intake.take('mailherd.report.be01', bytes(misfit), farm.clock.now());
+  intake.take('mailherd.report.be01', Uint8Array.of(0xff, 0xfe), farm.clock.now());
+  expect(told.length).toBe(1);
+  expect(told[0]?.slice(0, 1)).toEqual(['be01']);
+  expect(intake.refused().get('be01')).toBe(misfits.length + 1);
+  intake.take('mailherd.report.be01', bytes({...report, v: 2}), farm.clock.now() + 60_000);
+  expect(told.at(-1)).toEqual(['be01', expect.any(String), '/v', misfits.length + 2]);
+});
+
+test('a host cannot report for another; a repeat is no misfit', async () => {
+  const farm = new FakeFarm();
+  for (const host of ['be01', 'be02']) await farm.addHost(host);
+  await farm.rounds();
+  const report = farm.picture.fleet.hosts.get('be01')?.reports.at(-1);
+  const told: unknown[][] = [];
+  const intake = new Intake(farm.picture.fleet, (...news) => told.push(news));
+  intake.take('mailherd.report.be02', bytes(report), farm.clock.now());
+  intake.take('mailherd.report.be01', bytes(report), farm.clock.now());
+  expect(told).toEqual([['be02', 'HOST_UNKNOWN', '/', 1]]);
+  expect(intake.accepted).toBe(0);
+});
