@@ -44,7 +44,6 @@ export class Picture {
     const known = this.hosts.get(entry.key);
     if (known !== undefined && known.revision > entry.revision) return;
     this.hosts.set(entry.key, entry);
-    this.#users = null;
     const host = this.fleet.hosts.get(entry.key);
     if (host === undefined) this.fleet.hosts.set(entry.key, fleetHost(entry.value));
     else host.record = entry.value;

@@ -69,11 +69,11 @@ export class Planner {
   async carryOut({plan, place}: Draft): Promise<void> {
     const {line, mover, emit, signal} = this.#deps;
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
-    await line.store(plan, place);
+    const stored = await line.store(plan, place);
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
     const bytes = plan.moves.reduce((sum, move) => sum + move.bytes, 0);
     emit('planned', null, {planId: plan.id, kind: plan.kind, moves: plan.moves.length, bytes, unplaced: plan.unplaced.length});
-    mover.enqueue(plan);
+    for (const part of stored) mover.enqueue(part);
   }
 
   /** Host for a new mailbox. @throws MailherdError DOES_NOT_FIT when no host takes one. */
