@@ -10,6 +10,8 @@ import {fileURLToPath} from 'node:url';
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 process.chdir(ROOT);
+// Where Debian keeps nats-server, unshare's friends and the like; a user's own path often lacks it.
+process.env.PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
 
 const BUILD_PACKAGES = ['g++', 'make', 'python3', 'binutils'];
 const TEST_PACKAGES = ['nats-server'];
@@ -17,6 +19,8 @@ const FARM_PACKAGES = [
   ...['mmdebstrap', 'systemd-container', 'nftables', 'iproute2', 'e2fsprogs', 'util-linux'],
   ...['gcc', 'libc6-dev', 'dpkg-dev', 'debian-archive-keyring', 'ca-certificates'],
 ];
+/** Packages whose service of the same name Debian enables. */
+const SERVICES = ['nats-server'];
 const FARM_CACHE = '/var/cache/mailherd-farm';
 const MODULES_GB = 0.6;
 const FARM_GB = 5;
@@ -129,6 +133,7 @@ function absentPackages(needs) {
   const wanted = [...BUILD_PACKAGES, ...(needs === 'code' ? [] : TEST_PACKAGES), ...(needs === 'farm' ? FARM_PACKAGES : [])];
   return wanted.filter(name => {
     try {
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is dpkg's own template
       return !execFileSync('dpkg-query', ['-W', '-f', '${Status}', name], {stdio: ['ignore', 'pipe', 'ignore']})
         .toString()
         .includes('ok installed');
@@ -158,6 +163,10 @@ async function installPackages(packages) {
   await quietly(`installing ${packages.join(' ')}`, 'apt-get', [...apt, 'install', '-y', '--no-install-recommends', ...packages], {env});
   process.removeListener('exit', restore);
   restore();
+  // Nor shall one start with the next boot that was not here before.
+  const services = packages.filter(name => SERVICES.includes(name));
+  if (services.length > 0 && existsSync('/usr/bin/systemctl'))
+    await quietly(`disabling ${services.join(' ')}`, 'systemctl', ['disable', ...services]);
 }
 
 function newestMs(paths) {
