@@ -71,7 +71,7 @@ test('a reader that dies is started again where it was', async () => {
   const mailLog = await open(program);
   await vi.waitFor(() => expect(readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n').length).toBeGreaterThan(1), {timeout: 5000});
   const calls = readFileSync(join(folder, 'calls'), 'utf8').split('\n');
-  expect(calls[0]).toContain('--lines=0');
+  expect(calls[0]).toContain('--since=now');
   expect(calls[1]).toContain('--after-cursor=c7');
   await vi.waitFor(() => expect(mailLog.take()).rejects.toMatchObject({code: 'COMMAND_FAILED'}));
 });
@@ -84,7 +84,7 @@ test('goes on from a saved position, and begins from now when it is spoilt', asy
   expect((await mailLog.take()).sessionsOpen).toBe(1);
   writeFileSync(join(folder, 'position.json'), '{"cursor": 3}');
   await open(program);
-  await vi.waitFor(() => expect(readFileSync(join(folder, 'calls'), 'utf8')).toContain('--lines=0'));
+  await vi.waitFor(() => expect(readFileSync(join(folder, 'calls'), 'utf8')).toContain('--since=now'));
   expect(log.warn).toHaveBeenCalledWith(expect.anything(), expect.stringContaining('spoilt'));
 });
 
