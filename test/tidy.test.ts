@@ -12,12 +12,16 @@ const MAY_IMPORT: Record<string, string[]> = {
   agent: ['base', 'wire', 'native'],
   coordinator: ['base', 'wire'],
   cli: ['base', 'wire'],
+  farm: ['base', 'wire'],
+  packaging: ['base', 'wire'],
+  bench: ['base', 'wire', 'native'],
 };
 /** The command starts agent and coordinator, and nothing else of theirs is imported; both by dynamic import. */
 const ENTRY = 'cli/main.io.ts';
 const PURE = ['base', 'wire', 'native', 'agent', 'coordinator', 'cli'];
 /** The one loader of the addon carries no suffix: it is the seam itself. */
 const IMPURE_BY_DESIGN = new Set(['native/binding.ts']);
+const mayLoad = (path: string): boolean => IMPURE_BY_DESIGN.has(path) || path.startsWith('test/');
 const BANNED = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(|\bconsole\.|\bprocess\./;
 const LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 60;
@@ -26,10 +30,56 @@ const LONGEST: Readonly<Record<string, number>> = {'agent/move/doveadm.io.ts': 6
 /** Says where this was written, not what it is; split so that this file does not name it. */
 const FOREIGN = new RegExp(['/wo' + 'rk/', 'field-' + 'notes', 'shared/' + 'design'].join('|'));
 
+/** Made by tools, not kept. */
+const NOT_OURS = new Set(['.git', 'node_modules', 'dist', 'build', 'out', 'coverage']);
+
 interface Source {
   path: string;
   text: string;
+  /** Without comments. */
+  bare: string;
+  /** Without comments and without what stands in strings. */
   code: string;
+}
+
+const COMMENT = /\/\*[\s\S]*?\*\/|\/\/[^\n]*/y;
+const QUOTED = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/y;
+/** A slash begins one only where a value may begin. */
+const PATTERN = /(?<=(?:[(,=:[!&|?{};>]|\breturn)\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[a-z]*/y;
+const TEMPLATE_PART = /(?:\\[\s\S]|\$(?!\{)|[^\\`$])*(?:`|\$\{)/y;
+
+/** Takes comments away, and with `strings` also what stands in strings, patterns and the fixed parts of templates. */
+function strip(text: string, strings: boolean): string {
+  let out = '';
+  let at = 0;
+  /** Braces that are open in each `${` around here. */
+  const open: number[] = [];
+  const token = (pattern: RegExp): string | null => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0] ?? null;
+    if (found !== null) at += found.length;
+    return found;
+  };
+  while (at < text.length) {
+    if (token(COMMENT) !== null) continue;
+    const literal = token(QUOTED) ?? token(PATTERN);
+    if (literal !== null) {
+      out += strings ? "''" : literal;
+      continue;
+    }
+    const next = text[at++] ?? '';
+    const top = open.length - 1;
+    if (next === '{' && top >= 0) open[top] = (open[top] ?? 0) + 1;
+    const resumes = next === '}' && open[top] === 0;
+    if (next === '}' && top >= 0 && !resumes) open[top] = (open[top] ?? 0) - 1;
+    out += next;
+    if (next !== '`' && !resumes) continue;
+    if (resumes) open.pop();
+    const part = token(TEMPLATE_PART) ?? '';
+    if (part.endsWith('${')) open.push(0);
+    out += strings ? part.slice(part.endsWith('${') ? -2 : -1) : part;
+  }
+  return out;
 }
 
 function sources(folder: string): Source[] {
@@ -38,16 +88,18 @@ function sources(folder: string): Source[] {
     .map(entry => {
       const file = join(entry.parentPath, entry.name);
       const text = readFileSync(file, 'utf8');
-      return {path: relative(ROOT, file), text, code: text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')};
+      return {path: relative(ROOT, file), text, bare: strip(text, false), code: strip(text, true)};
     });
 }
 
 const ALL = FOLDERS.flatMap(sources);
 const folderOf = (path: string): string => path.split('/')[0] ?? '';
 
-function imports({path, code}: Source): {to: string; isType: boolean}[] {
-  return [...code.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gm)].map(match => {
-    const name = match[2] ?? '';
+const IMPORT = /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|^(import)\s+'([^']+)'|\bimport\(\s*'([^']+)'/gm;
+
+function imports({path, bare}: {path: string; bare: string}): {to: string; isType: boolean}[] {
+  return [...bare.matchAll(IMPORT)].map(match => {
+    const name = match[2] ?? match[4] ?? match[5] ?? '';
     return {to: name.startsWith('.') ? relative(ROOT, join(ROOT, dirname(path), name)) : name, isType: match[1] !== undefined};
   });
 }
@@ -97,8 +149,10 @@ describe('the project keeps its own rules', () => {
   });
 
   test('no default export, no catch-all file, no empty catch', () => {
-    const wrong = ALL.flatMap(({path, code, text}) => [
+    const wrong = ALL.flatMap(({path, bare, code, text}) => [
       ...(/^export default/m.test(code) ? [`${path}: default export`] : []),
+      ...(/^export\s[^;()=]*?\sfrom ''/m.test(code) ? [`${path}: passes on what another file exports`] : []),
+      ...(/\bcreateRequire\b|\bdlopen\b/.test(code) && /\.node['`]/.test(bare) && !mayLoad(path) ? [`${path}: loads native code`] : []),
       ...(/^(utils?|helpers?|common|types|manager|index)\./.test(basename(path)) ? [`${path}: says nothing about its job`] : []),
       ...(/catch\s*(\([^)]*\))?\s*\{\s*\}/.test(text) ? [`${path}: empty catch`] : []),
     ]);
@@ -127,10 +181,38 @@ describe('the project keeps its own rules', () => {
     expect(lengths('const a = Type.Object({', '  b: 1,', '});', 'g(', '  1,', ');')).toEqual([]);
   });
 
+  test('text is told from code', () => {
+    const samples: [string, string][] = [
+      ['f(); // console.log', 'f(); '],
+      ["f('/*'); Date.now(); g('*/')", "f(''); Date.now(); g('')"],
+      ['a = /[/\'"`]/.test(b); c = d / e; // f', "a = ''.test(b); c = d / e; "],
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
+      ['`x ${a({b: `${c} y`})} /* z */`; d', '`${a({b: `${c}`})}`; d'],
+    ];
+    expect(samples.map(([text]) => strip(text, true))).toEqual(samples.map(([, code]) => code));
+    const parts = imports({
+      path: 'wire/a.ts',
+      bare: "import 'x';\nimport type {\n  A,\n} from '../base/b.ts';\nawait import('./c.io.ts');\n",
+    });
+    expect(parts).toEqual([
+      {to: 'x', isType: false},
+      {to: 'base/b.ts', isType: true},
+      {to: 'wire/c.io.ts', isType: false},
+    ]);
+    // A string that is taken for code, or the other way round, leaves a bracket alone.
+    const balance = (code: string): number[] =>
+      ['{}', '()', '[]'].map(pair => code.split(pair[0] ?? '').length - code.split(pair[1] ?? '').length);
+    expect(ALL.filter(({code}) => balance(code).some(left => left !== 0)).map(({path}) => path)).toEqual([]);
+  });
+
   test('nothing names where it was written', () => {
-    const others = ['README.md', 'CHANGELOG.md', 'package.json', 'setup.mjs', 'docs/ARCHITECTURE.md', 'docs/MOVE.md'];
-    const texts = [...ALL, ...others.map(path => ({path, text: readFileSync(join(ROOT, path), 'utf8')}))];
-    expect(texts.filter(({text}) => FOREIGN.test(text)).map(({path}) => path)).toEqual([]);
+    const named = readdirSync(ROOT, {withFileTypes: true})
+      .filter(({name}) => !NOT_OURS.has(name))
+      .flatMap(entry => (entry.isDirectory() ? readdirSync(join(ROOT, entry.name), {recursive: true, withFileTypes: true}) : [entry]))
+      .filter(entry => entry.isFile())
+      .map(entry => join(entry.parentPath, entry.name))
+      .filter(file => FOREIGN.test(readFileSync(file, 'latin1')));
+    expect(named.map(file => relative(ROOT, file))).toEqual([]);
   });
 
   test('the documents name only what is there', () => {
