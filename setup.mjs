@@ -4,7 +4,7 @@
 import {execFileSync, spawn} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {constants, tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
@@ -22,6 +22,7 @@ const FARM_PACKAGES = [
 /** Packages whose service of the same name Debian enables. */
 const SERVICES = ['nats-server'];
 const FARM_CACHE = '/var/cache/mailherd-farm';
+const PACKAGES_GB = 0.5;
 const MODULES_GB = 0.6;
 const FARM_GB = 5;
 const SHIPPED_NODE = join(ROOT, 'node_modules', `node-linux-${process.arch}`);
@@ -53,6 +54,7 @@ const running = new Set();
 let stoppedBy = null;
 
 for (const [signal, exitCode] of [
+  ['SIGHUP', 129],
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ]) {
@@ -75,7 +77,7 @@ function ended(child) {
     });
     child.on('close', (code, signal) => {
       running.delete(child);
-      resolve(stoppedBy ?? code ?? (signal === 'SIGINT' ? 130 : 143));
+      resolve(stoppedBy ?? code ?? 128 + constants.signals[signal]);
     });
   });
 }
@@ -144,25 +146,34 @@ function absentPackages(needs) {
   });
 }
 
+const POLICY = '/usr/sbin/policy-rc.d';
+const POLICY_KEPT = `${POLICY}.kept-by-mailherd`;
+const POLICY_OURS = '#!/bin/sh\n# Mailherd setup: no service starts while packages are installed.\nexit 101\n';
+
+/** Takes our policy-rc.d away and puts back the one that was there; also what a run left that was ended without mercy. */
+function restorePolicy() {
+  if (existsSync(POLICY) && readFileSync(POLICY, 'utf8') === POLICY_OURS) rmSync(POLICY);
+  if (existsSync(POLICY_KEPT) && !existsSync(POLICY)) renameSync(POLICY_KEPT, POLICY);
+}
+
+function isDpkgHalfDone() {
+  return readdirSync('/var/lib/dpkg/updates').length > 0 || execFileSync('dpkg', ['--audit']).length > 0;
+}
+
 /** Installs Debian packages; a policy-rc.d keeps every service from being started meanwhile. One that was there comes back. */
 async function installPackages(packages) {
   if (process.getuid() !== 0) throw new Missing(`Debian packages are missing: apt-get install ${packages.join(' ')}`);
-  const policy = '/usr/sbin/policy-rc.d';
-  // Also what an earlier run left that was ended without mercy.
-  const kept = `${policy}.kept-by-mailherd`;
-  if (existsSync(policy) && !existsSync(kept)) renameSync(policy, kept);
-  const restore = () => {
-    rmSync(policy, {force: true});
-    if (existsSync(kept)) renameSync(kept, policy);
-  };
-  process.once('exit', restore);
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', {mode: 0o755});
+  process.once('exit', restorePolicy);
+  if (existsSync(POLICY)) renameSync(POLICY, POLICY_KEPT);
+  writeFileSync(POLICY, POLICY_OURS, {mode: 0o755});
   const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive'};
   const apt = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=3'];
+  // Apt refuses to go past what an interrupted installation left half done.
+  if (isDpkgHalfDone()) await quietly('dpkg --configure -a', 'dpkg', ['--configure', '-a'], {env});
   await quietly('apt-get update', 'apt-get', [...apt, 'update'], {env});
   await quietly(`installing ${packages.join(' ')}`, 'apt-get', [...apt, 'install', '-y', '--no-install-recommends', ...packages], {env});
-  process.removeListener('exit', restore);
-  restore();
+  process.removeListener('exit', restorePolicy);
+  restorePolicy();
   // Nor shall one start with the next boot that was not here before.
   const services = packages.filter(name => SERVICES.includes(name));
   if (services.length > 0 && existsSync('/usr/bin/systemctl'))
@@ -209,7 +220,8 @@ async function installModules() {
 /** Says what is going to be installed and what it costs, before it is. */
 function announce(name, needs, packages) {
   const parts = [];
-  if (packages.length > 0) parts.push(`Debian packages ${packages.join(', ')} (no service is started)`);
+  if (packages.length > 0)
+    parts.push(`Debian packages ${packages.join(', ')} (up to ${PACKAGES_GB} GB, 1 to 3 minutes; no service is started)`);
   if (!areModulesCurrent()) parts.push(`npm packages and the C++ addon here (${MODULES_GB} GB, 1 to 2 minutes)`);
   if (needs === 'farm' && !hasImages()) {
     parts.push(`two Debian images in ${FARM_CACHE} (1.5 GB, up to 8 minutes, once; a running farm takes another 2 GB)`);
@@ -293,9 +305,13 @@ async function main([name, ...args]) {
     return 2;
   }
   requireMachine(command.needs);
+  if (process.getuid() === 0) restorePolicy();
   const packages = absentPackages(command.needs);
   announce(name, command.needs, packages);
-  if (packages.length > 0) await installPackages(packages);
+  if (packages.length > 0) {
+    requireDisk('/usr', PACKAGES_GB);
+    await installPackages(packages);
+  }
   await installModules();
   return command.run(args);
 }
