@@ -2,11 +2,12 @@ import type {Instant} from '../base/units.ts';
 import type {Policy} from '../wire/policy.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
-import {type Fleet, labelsOf} from './fleet.ts';
-import {type CohortMemory, findCohorts} from './health/cohort.ts';
+import type {Fleet, FleetHost} from './fleet.ts';
+import {type CohortMemory, findCohorts, type Subject} from './health/cohort.ts';
 import {hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost} from './health/judge.ts';
 import {type HostSlis, measure} from './health/sli.ts';
+import {isUnderWay} from './move/budget.ts';
 
 /** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
 export interface FlowMemory {
@@ -33,16 +34,24 @@ export function emptyMemory(): FlowMemory {
  */
 export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: Instant): FlowOutcome {
   const hosts = [...fleet.hosts.values()].sort((a, b) => (a.record.host < b.record.host ? -1 : 1));
-  const slis = hosts.map(host => measure(host, policy.judge, nowMs));
+  const busy = new Set(fleet.moves.filter(isUnderWay).flatMap(({source, target}) => [source, target]));
+  const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const judged = slis.map(own => judgeHost(own, slis, memory.hosts[own.host] ?? null, policy.judge, nowMs));
   const verdicts = judged.map(({verdict}) => verdict);
-  const subjects = hosts.flatMap((host, index) => {
-    const verdict = verdicts[index];
-    return host.record.role !== 'backend' || verdict === undefined ? [] : [{host: host.record.host, labels: labelsOf(host), verdict}];
+  const subjects = judged.flatMap(({verdict, memory: own}, index) => {
+    const host = hosts[index];
+    return host === undefined || host.record.role !== 'backend' ? [] : [subjectOf(host, verdict, own)];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const hurt = hurtOf(fleet, slis, policy.judge, nowMs);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
   return {memory: {hosts: hostMemory, cohorts: cohortMemory}, slis, verdicts, cohorts, hurt, decisions};
+}
+
+/** What is reinstalled is still known by the system that made it sick, whatever reports there meanwhile. */
+function subjectOf({record, reports}: FleetHost, {kind}: Verdict, {leftSick, evidence}: JudgeMemory): Subject {
+  return leftSick
+    ? {host: record.host, labels: record.labels, kind: 'sick', evidence}
+    : {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, evidence};
 }

@@ -2,6 +2,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Decision, HostStage, Verdict, Veto} from '../../wire/record.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
+import {SUBSIDED} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
@@ -108,8 +109,8 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
   const mode = on.policy.modes.evacuate;
   if (mode === 'off') return [];
   // A sick host that recovers shows no evidence any more: it is not emptied now, and not called healthy yet.
-  const due = backends.filter(({host, kind, evidence}) => {
-    return mayEvacuate(on, host) && ((kind === 'sick' && evidence.length > 0) || isLeftOver(on, host));
+  const due = backends.filter(({host, kind, because}) => {
+    return mayEvacuate(on, host) && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
   if (due.length === 0) return [];
   const {fleet, verdicts, cohorts, policy, nowMs} = on;

@@ -5,8 +5,8 @@ import {type Fleet, usersByHost} from '../fleet.ts';
 import {type HostSlis, SLI_TABLE} from './sli.ts';
 
 /**
- * How many customers feel something now: on each backend with an SLI above its floor, its active users (when it reports them,
- * else all that live there), of all users of the farm.
+ * How many customers feel something now: on each backend with an SLI above its floor, its active users, of all users of the farm.
+ * Where none was seen active, or it is not reported, all that live there count: a host that lets nobody in has no active users.
  */
 export function hurtOf(fleet: Fleet, slis: readonly HostSlis[], judge: Policy['judge'], nowMs: Instant): Hurt {
   const routed = usersByHost(fleet);
@@ -16,7 +16,8 @@ export function hurtOf(fleet: Fleet, slis: readonly HostSlis[], judge: Policy['j
     if (own.role !== 'backend' || (own.state !== 'measured' && own.state !== 'IDLE')) continue;
     if (!SLI_TABLE.some(({sli}) => (own.values[sli] ?? 0) > judge.floors[sli])) continue;
     const live = routed.get(own.host) ?? 0;
-    const hurt = Math.min(live, own.activeUsers ?? live);
+    const active = own.activeUsers ?? 0;
+    const hurt = active === 0 ? live : Math.min(live, active);
     if (hurt === 0) continue;
     byHost[own.host] = hurt;
     usersHurt += hurt;

@@ -12,10 +12,19 @@ export interface JudgeMemory {
   badSinceMs: Instant | null;
   /** Since when nothing is above its floor without a break. */
   goodSinceMs: Instant | null;
+  /** Was sick when it went out of service or fell silent: nothing it did since speaks against that. */
+  leftSick: boolean;
+  /** What was above its floor when something was last. */
+  evidence: readonly Evidence[];
 }
 
+/** Reasons of a sick host on which nothing is above its floor at present: it is not emptied now, and not called healthy yet. */
+export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
+
 /** A peer with less than this share of a host's load says nothing about the host. */
-const PEER_LOAD_SHARE_MIN = 1 / 8;
+const PEER_LOAD_SHARE_MIN = 1 / 4;
+/** No host is strained by less, so that any peer may be compared with it. */
+const LOAD_PER_SECOND_MIN = 1;
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
 const EXPLAINS_MAX = 3;
@@ -25,6 +34,8 @@ interface Finding {
   isAboveFloor: boolean;
   isWorse: boolean;
   hasPeers: boolean;
+  /** Peers there are, but all have far less to do. */
+  isOverloaded: boolean;
 }
 
 /**
@@ -44,10 +55,13 @@ export function judgeHost(
   const next = turn(own, found, memory, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
   const {kind, because, badSinceMs, goodSinceMs} = next;
+  const isAway = own.state === 'NOT_IN_SERVICE' || own.state === 'SILENT';
+  const leftSick = isAway && memory !== null && (memory.kind === 'sick' || memory.leftSick);
   const isShown = kind === 'sick' || kind === 'suspect';
+  const evidence = found.isAboveFloor && isShown ? found.evidence : isShown || isAway ? (memory?.evidence ?? []) : [];
   return {
-    verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? found.evidence : []},
-    memory: {kind, sinceMs, badSinceMs, goodSinceMs},
+    verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
+    memory: {kind, sinceMs, badSinceMs, goodSinceMs, leftSick, evidence},
   };
 }
 
@@ -68,16 +82,21 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
     default:
       return unreachable(own.state);
   }
+  const wasSick = memory?.kind === 'sick';
   if (found.isWorse) {
+    if (own.isMoving && !wasSick) return {kind: 'suspect', because: 'BUSY_WITH_MOVES', ...reset};
     const badSinceMs = memory?.badSinceMs ?? nowMs;
-    const isSick = memory?.kind === 'sick' || nowMs - badSinceMs >= judge.sickDwellMs;
+    const isSick = wasSick || nowMs - badSinceMs >= judge.sickDwellMs;
     return {kind: isSick ? 'sick' : 'suspect', because: 'SLI_WORSE_THAN_PEERS', badSinceMs, goodSinceMs: null};
   }
-  if (found.isAboveFloor) {
-    const because = found.hasPeers ? 'PEERS_AS_BAD' : 'NO_PEERS';
-    return {kind: memory?.kind === 'sick' ? 'sick' : 'suspect', because, ...reset};
-  }
+  if (found.isAboveFloor) return {kind: wasSick ? 'sick' : 'suspect', because: notWorse(found), ...reset};
   return recover(own, memory, judge, nowMs);
+}
+
+/** Why something that users feel makes no host sick by itself. */
+function notWorse({hasPeers, isOverloaded}: Finding): string {
+  if (hasPeers) return 'PEERS_AS_BAD';
+  return isOverloaded ? 'OVERLOADED' : 'NO_PEERS';
 }
 
 function recover(own: HostSlis, memory: JudgeMemory | null, judge: Policy['judge'], nowMs: Instant): Turn {
@@ -85,6 +104,10 @@ function recover(own: HostSlis, memory: JudgeMemory | null, judge: Policy['judge
     ? {kind: 'unknown', because: own.state === 'IDLE' ? 'IDLE' : 'NO_SLI', badSinceMs: null, goodSinceMs: null}
     : {kind: 'healthy', because: 'WITHIN_BOUNDS', badSinceMs: null, goodSinceMs: null};
   if (memory === null || (memory.kind !== 'sick' && memory.kind !== 'suspect')) return well;
+  // Emptied because it was sick: that nothing hurts any more is what emptying it was for.
+  if (memory.kind === 'sick' && own.isLeaving && well.kind === 'unknown') {
+    return {kind: 'sick', because: 'EMPTIED_SICK', badSinceMs: null, goodSinceMs: null};
+  }
   const goodSinceMs = memory.goodSinceMs ?? nowMs;
   const dwellMs = memory.kind === 'sick' ? judge.recoverDwellMs : judge.sickDwellMs;
   if (nowMs - goodSinceMs >= dwellMs) return well;
@@ -98,7 +121,8 @@ function isUnmeasured(own: HostSlis): boolean {
 
 function examine(own: HostSlis, all: readonly HostSlis[], judge: Policy['judge']): Finding {
   const peers = all.filter(other => isComparable(own, other));
-  const found: Finding = {evidence: [], isAboveFloor: false, isWorse: false, hasPeers: false};
+  const isOverloaded = peers.length === 0 && all.some(other => isPeer(own, other) && other.state === 'measured');
+  const found: Finding = {evidence: [], isAboveFloor: false, isWorse: false, hasPeers: false, isOverloaded};
   for (const {sli, unit} of SLI_TABLE) {
     const value = own.values[sli];
     const floor = judge.floors[sli];
@@ -116,10 +140,15 @@ function examine(own: HostSlis, all: readonly HostSlis[], judge: Policy['judge']
   return found;
 }
 
-/** Idle hosts wait for nobody: they are no measure of a busy one. */
+function isPeer(own: HostSlis, other: HostSlis): boolean {
+  return other.host !== own.host && other.role === own.role;
+}
+
+/** Idle hosts wait for nobody: they are no measure of a busy one, but well of each other. */
 function isComparable(own: HostSlis, other: HostSlis): boolean {
-  if (other.host === own.host || other.role !== own.role || other.state !== 'measured') return false;
-  if (own.loadPerSecond === null || other.loadPerSecond === null) return true;
+  if (!isPeer(own, other)) return false;
+  if (other.state !== 'measured') return other.state === 'IDLE' && own.state === 'IDLE';
+  if (own.loadPerSecond === null || other.loadPerSecond === null || own.loadPerSecond < LOAD_PER_SECOND_MIN) return true;
   return other.loadPerSecond >= own.loadPerSecond * PEER_LOAD_SHARE_MIN;
 }
 

@@ -1,4 +1,4 @@
-import type {Instant, Millis} from '../../base/units.ts';
+import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostStage} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
@@ -16,12 +16,14 @@ interface SliRow {
 
 /** Fewer dropped sessions than this in a window are chance, whatever their share. */
 const DROPPED_MIN = 3;
+/** So few waiting messages may all be for one dead address elsewhere: their age says nothing of this host. */
+const WAITING_MIN = 5;
 const REPORTS_MIN = 3;
 
 /** What a user feels, worse = greater. The floor of each stands in the policy under the same name. */
 export const SLI_TABLE: readonly SliRow[] = [
-  {sli: 'deliveryMsP95', unit: 'ms', over: medianOf(({slis}) => slis.deliveryMsP95)},
-  {sli: 'queueAgeMsP95', unit: 'ms', over: medianOf(({slis}) => slis.queueAgeMsP95)},
+  {sli: 'deliveryMsP95', unit: 'ms', over: medianOf(({slis}) => slis.deliveryMsP95, deliveriesOf)},
+  {sli: 'queueAgeMsP95', unit: 'ms', over: medianOf(queueAgeOf)},
   {sli: 'probeDeliveryMs', unit: 'ms', over: medianOf(({slis}) => slis.probeDeliveryMs)},
   {sli: 'probeLoginMs', unit: 'ms', over: medianOf(({slis}) => slis.probeLoginMs)},
   {sli: 'probeFailureShare', unit: 'share', over: meanOf(({slis}) => slis.probeFailureShare)},
@@ -36,12 +38,14 @@ export const KERNEL_TABLE: readonly {figure: KernelName; unit: string; floor: nu
   {figure: 'diskReadMs', unit: 'ms', floor: 10},
   {figure: 'diskBusyShare', unit: 'share', floor: 0.5},
   {figure: 'psiIoSome10', unit: '%', floor: 10},
+  {figure: 'psiIoFull10', unit: '%', floor: 5},
   {figure: 'psiCpuSome10', unit: '%', floor: 10},
   {figure: 'psiMemorySome10', unit: '%', floor: 5},
   {figure: 'cpuBusyShare', unit: 'share', floor: 0.5},
   {figure: 'cpuIowaitShare', unit: 'share', floor: 0.1},
   {figure: 'cpuStealShare', unit: 'share', floor: 0.05},
   {figure: 'runQueueWaitMsPerSecond', unit: 'ms/s', floor: 100},
+  {figure: 'directReclaimPerSecond', unit: '/s', floor: 10},
   {figure: 'retransmitsPerSecond', unit: '/s', floor: 5},
   {figure: 'listenDropsPerSecond', unit: '/s', floor: 0.1},
 ];
@@ -55,17 +59,29 @@ export interface HostSlis {
   state: MeasureState;
   values: Record<SliName, number | null>;
   kernel: Partial<Record<KernelName, number>>;
-  /** Deliveries and IMAP logins a second, the measure of equal load; null when neither is known. */
+  /**
+   * Deliveries a second, the measure of equal load; null when not known. Logins are not in it: users who are thrown out log in again,
+   * so that a sick host would look busy.
+   */
   loadPerSecond: number | null;
+  /** The most users that were active in one interval of the window. */
   activeUsers: number | null;
+  /** Moves of ours run from or to the host: what it suffers may be our doing. */
+  isMoving: boolean;
+  /** The host is being emptied or is empty: without its users it cannot prove that it is well. */
+  isLeaving: boolean;
 }
 
+const LEAVING: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe', 'failed']);
 const OUT_OF_SERVICE: ReadonlySet<HostStage> = new Set(['ordered', 'reinstalling', 'retired']);
 /** A host that has yet to speak is not silent. */
 const BEFORE_SERVICE: ReadonlySet<HostStage> = new Set(['arrived', 'provisioning']);
 
-/** The SLIs of one host over the window that ends with its newest report. */
-export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant): HostSlis {
+/**
+ * The SLIs of one host over the window that ends with its newest report.
+ * @param isMoving moves of ours run from or to the host.
+ */
+export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant, isMoving = false): HostSlis {
   const newest = host.reports.at(-1);
   const reports = newest === undefined ? [] : host.reports.filter(({sampledAtMs}) => sampledAtMs > newest.sampledAtMs - judge.windowMs);
   const values = Object.fromEntries(SLI_TABLE.map(({sli, over}) => [sli, over(reports)])) as Record<SliName, number | null>;
@@ -74,14 +90,26 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant)
     const value = medianOf(report => report.kernel[figure])(reports);
     if (value !== null) kernel[figure] = value;
   }
-  const deliveries = meanOf(({load}) => load.deliveriesPerSecond)(reports);
-  const logins = meanOf(({load}) => load.loginsPerSecond)(reports);
-  const sessions = meanOf(({load}) => load.imapSessions)(reports);
-  const loadPerSecond = deliveries === null && logins === null ? null : (deliveries ?? 0) + (logins ?? 0);
-  const activeUsers = reports.findLast(({load}) => load.activeUsers !== null)?.load.activeUsers ?? null;
-  const isIdle = loadPerSecond !== null && loadPerSecond === 0 && (sessions ?? 0) === 0;
-  const state = stateOf(host, isIdle, judge, nowMs);
-  return {host: host.record.host, role: host.record.role, state, values, kernel, loadPerSecond, activeUsers};
+  const loadPerSecond = meanOf(({load}) => load.deliveriesPerSecond)(reports);
+  const counts = measuredOf(reports, ({load}) => load.activeUsers);
+  return {
+    host: host.record.host,
+    role: host.record.role,
+    state: stateOf(host, isIdle(reports), judge, nowMs),
+    values,
+    kernel,
+    loadPerSecond,
+    activeUsers: counts.length === 0 ? null : Math.max(...counts),
+    isMoving,
+    isLeaving: LEAVING.has(host.record.stage),
+  };
+}
+
+/** Nothing delivered, nobody logged in, nobody there; what was not measured is not known to be idle. */
+function isIdle(reports: readonly HostReport[]): boolean {
+  const figures = [({load}) => load.deliveriesPerSecond, ({load}) => load.loginsPerSecond, ({load}) => load.imapSessions] as Pick[];
+  const means = figures.map(pick => meanOf(pick)(reports));
+  return means[0] !== null && means.every(mean => mean === null || mean === 0);
 }
 
 function stateOf(
@@ -109,8 +137,27 @@ function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
   return reports.map(pick).filter(value => value !== null);
 }
 
-function medianOf(pick: Pick): SliRow['over'] {
-  return reports => median(measuredOf(reports, pick));
+/** Median of the intervals' figures. @param weigh how much an interval counts; all alike without it. */
+function medianOf(pick: Pick, weigh: Pick = () => 1): SliRow['over'] {
+  return reports => {
+    const pairs = reports.flatMap(report => {
+      const value = pick(report);
+      // Without its weight a figure counts as the least there is.
+      return value === null ? [] : [{value, weight: Math.max(1, weigh(report) ?? 1)}];
+    });
+    return weightedMedian(pairs);
+  };
+}
+
+/** Deliveries of the interval: a 95th percentile of two mails is no match for one of two hundred. */
+function deliveriesOf({load, intervalMs}: HostReport): number | null {
+  return load.deliveriesPerSecond === null ? null : (load.deliveriesPerSecond * intervalMs) / SECOND_MS;
+}
+
+/** The agent gives no age where nothing waits; a queue that was walked to its end and is (almost) empty makes nobody wait. */
+function queueAgeOf({slis, queue}: HostReport): number | null {
+  if (queue === null || !queue.complete) return slis.queueAgeMsP95;
+  return queue.incoming + queue.active + queue.deferred < WAITING_MIN ? 0 : slis.queueAgeMsP95;
 }
 
 function meanOf(pick: Pick): SliRow['over'] {
@@ -120,19 +167,42 @@ function meanOf(pick: Pick): SliRow['over'] {
   };
 }
 
-/** All drops of the window over all sessions: a mean of shares would give a quiet interval the weight of a busy one. */
+/**
+ * Of all sessions of the window, the share that was dropped. An interval counts the sessions that were open in it, so those that stay
+ * open stand in many: each is counted once, where it ended, or at the end of the window.
+ */
 function droppedShare(reports: readonly HostReport[]): number | null {
-  const measured = reports.filter(({slis}) => slis.imapDropped !== null && slis.imapSessions !== null);
-  const dropped = measured.reduce((sum, {slis}) => sum + (slis.imapDropped ?? 0), 0);
-  const sessions = measured.reduce((sum, {slis}) => sum + (slis.imapSessions ?? 0), 0);
-  if (sessions === 0) return null;
+  let dropped = 0;
+  let sessions = 0;
+  let open: number | null = null;
+  let isMeasured = false;
+  for (const {slis, load} of reports) {
+    if (slis.imapDropped === null || slis.imapSessions === null) continue;
+    isMeasured = true;
+    dropped += slis.imapDropped;
+    sessions += Math.max(0, slis.imapSessions - (load.imapSessions ?? 0));
+    open = load.imapSessions;
+  }
+  sessions += open ?? 0;
+  if (!isMeasured || sessions === 0) return null;
   return dropped < DROPPED_MIN ? 0 : Math.min(1, dropped / sessions);
 }
 
 /** Middle value, the mean of the two middle ones when their number is even; null of nothing. */
 export function median(values: readonly number[]): number | null {
-  const sorted = [...values].sort((a, b) => a - b);
-  const low = sorted[Math.floor((sorted.length - 1) / 2)];
-  const high = sorted[Math.floor(sorted.length / 2)];
-  return low === undefined || high === undefined ? null : (low + high) / 2;
+  return weightedMedian(values.map(value => ({value, weight: 1})));
+}
+
+/** The value with half of all weight on either side, the mean of two when the half falls between them; null of nothing. */
+function weightedMedian(pairs: readonly {value: number; weight: number}[]): number | null {
+  const sorted = [...pairs].sort((a, b) => a.value - b.value);
+  const half = sorted.reduce((sum, {weight}) => sum + weight, 0) / 2;
+  let below = 0;
+  for (const [index, {value, weight}] of sorted.entries()) {
+    below += weight;
+    if (below < half) continue;
+    const next = sorted[index + 1]?.value ?? value;
+    return below === half ? (value + next) / 2 : value;
+  }
+  return null;
 }

@@ -7,7 +7,7 @@ import type {Labels} from '../../../../wire/schema.ts';
 const {judge} = DEFAULT_POLICY;
 const subject = (host: string, kind: VerdictKind, labels: Labels): Subject => {
   const evidence = kind === 'sick' ? [{sli: 'deliveryMsP95', unit: 'ms', value: 60_000, baseline: 500, ratio: 120, note: ''}] : [];
-  return {host, labels, verdict: {host, kind, sinceMs: 0, because: '', evidence}};
+  return {host, labels, kind, evidence};
 };
 const many = (count: number, from: number, kind: VerdictKind, labels: Labels): Subject[] =>
   Array.from({length: count}, (_, index) => subject(`h${from + index}`, kind, {serial: `${from + index}`, ...labels}));
@@ -74,7 +74,7 @@ test('hosts that cannot be judged prove nothing, but belong to the cohort', () =
       ...many(4, 3, 'healthy', {os: 'b'}),
       ...many(9, 7, 'silent', {os: 'b'}),
     ],
-    {'os=a': 3},
+    {'os=a': {sinceMs: 3, explained: false}},
     judge,
     9,
   );
