@@ -128,12 +128,12 @@ export class MailLog {
   /** Runs one reader until it ends; returns how many lines it gave. */
   #follow(): Promise<number> {
     const [program = 'journalctl', ...first] = this.#options.journalctl ?? ['journalctl'];
-    // Not --lines=0: with it journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
+    // Neither --lines=0 nor --unit: with them journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
     const from = this.#cursor === null ? ['--no-tail', '--since=now'] : ['--no-tail', `--after-cursor=${this.#cursor}`];
     const fields = '--output-fields=MESSAGE,SYSLOG_IDENTIFIER';
     const child = spawn(
       program,
-      [...first, '--follow', '--quiet', '--output=json', fields, ...from, ...UNITS.map(unit => `--unit=${unit}`)],
+      [...first, '--follow', '--quiet', '--output=json', fields, ...from, ...UNITS.map(unit => `_SYSTEMD_UNIT=${unit}`)],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
       },

@@ -39,7 +39,7 @@ export function controlFiles(layout: Layout, spec: HostSpec, identity: ControlId
   return [
     reinstall,
     file('/etc/nats-server.conf', identity.natsServer),
-    file('/etc/nats-users.conf', identity.natsUsers),
+    secret('/etc/nats-users.conf', identity.natsUsers, 'nats'),
     file('/etc/mailherd/coordinator.yaml', stringify(config)),
     secret('/etc/mailherd/coordinator.seed', identity.coordinatorSeed, 'mailherd'),
     secret('/etc/mailherd/tokens.yaml', identity.tokens, 'mailherd'),
