@@ -40,7 +40,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const verdicts = judged.map(({verdict}) => verdict);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
-    return host === undefined || host.record.role !== 'backend' ? [] : [subjectOf(host, verdict, own)];
+    return host === undefined || !mayTell(host) ? [] : [subjectOf(host, verdict, own)];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const hurt = hurtOf(fleet, slis, policy.judge, nowMs);
@@ -49,9 +49,14 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   return {memory: {hosts: hostMemory, cohorts: cohortMemory}, slis, verdicts, cohorts, hurt, decisions};
 }
 
+/** What is gone for good, or has yet to come, tells nothing of a label. */
+function mayTell({record}: FleetHost): boolean {
+  return record.role === 'backend' && record.stage !== 'retired' && record.stage !== 'ordered';
+}
+
 /** What is reinstalled is still known by the system that made it sick, whatever reports there meanwhile. */
 function subjectOf({record, reports}: FleetHost, {kind}: Verdict, {leftSick, evidence}: JudgeMemory): Subject {
-  return leftSick
+  return leftSick !== null
     ? {host: record.host, labels: record.labels, kind: 'sick', evidence}
     : {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, evidence};
 }

@@ -89,8 +89,8 @@ function candidateOf(key: string, value: string, subjects: readonly Subject[], m
   const isMost = sick.length >= MEMBERS_SICK_SHARE_MIN * (sick.length + well.length);
   const isOdd = controlsSick === 0 && controls.length >= CONTROLS_FOR_ONE && isOddOneOut(key, members, others);
   const isProved = areControlsWell && isMost && (sick.length > 1 || isOdd) && chance <= judge.chanceMax;
-  // Proved once, it stays the explanation while its hosts are repaired one by one: until others fall sick as well.
-  const isStill = memory[idOf({key, value})]?.explained === true && controlsSick <= CONTROLS_SICK_SHARE_MAX * others.length;
+  // Proved once, it stays the explanation while its hosts are repaired one by one: until most are well with it, or others fall sick too.
+  const isStill = memory[idOf({key, value})]?.explained === true && isMost && controlsSick <= CONTROLS_SICK_SHARE_MAX * others.length;
   const names = (list: readonly Subject[]): string[] => list.map(({host}) => host);
   const judged = names(members.filter(subject => isSick(subject) || isHealthy(subject)));
   const common = {members: names(members), judged, sick, controls: names(controls), controlsSick, chance};

@@ -12,8 +12,11 @@ export interface JudgeMemory {
   badSinceMs: Instant | null;
   /** Since when nothing is above its floor without a break. */
   goodSinceMs: Instant | null;
-  /** Was sick when it went out of service or fell silent: nothing it did since speaks against that. */
-  leftSick: boolean;
+  /**
+   * How it went away while it was sick; nothing it did since speaks against that. `out`: out of service, it comes back as a new host.
+   * `silent`: it comes back as the host it was.
+   */
+  leftSick: 'out' | 'silent' | null;
   /** What was above its floor when something was last. */
   evidence: readonly Evidence[];
 }
@@ -28,6 +31,8 @@ const LOAD_PER_SECOND_MIN = 1;
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
 const EXPLAINS_MAX = 3;
+/** Moves of ours excuse a host for so many dwell times; then it is sick all the same. */
+const MOVES_EXCUSE_DWELLS = 10;
 
 interface Finding {
   evidence: Evidence[];
@@ -55,14 +60,23 @@ export function judgeHost(
   const next = turn(own, found, memory, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
   const {kind, because, badSinceMs, goodSinceMs} = next;
-  const isAway = own.state === 'NOT_IN_SERVICE' || own.state === 'SILENT';
-  const leftSick = isAway && memory !== null && (memory.kind === 'sick' || memory.leftSick);
+  const leftSick = leaves(own, memory);
   const isShown = kind === 'sick' || kind === 'suspect';
-  const evidence = found.isAboveFloor && isShown ? found.evidence : isShown || isAway ? (memory?.evidence ?? []) : [];
+  const evidence = found.isAboveFloor && isShown ? found.evidence : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
     memory: {kind, sinceMs, badSinceMs, goodSinceMs, leftSick, evidence},
   };
+}
+
+function leaves(own: HostSlis, memory: JudgeMemory | null): JudgeMemory['leftSick'] {
+  if (own.state === 'measured' || own.state === 'IDLE' || memory === null) return null;
+  const isOut = own.state === 'NOT_IN_SERVICE';
+  if (memory.kind === 'sick') return isOut ? 'out' : 'silent';
+  if (memory.leftSick === null) return null;
+  if (isOut) return 'out';
+  // Back in service it is a new host, unless it never got there.
+  return memory.leftSick === 'silent' || own.isLeaving ? memory.leftSick : null;
 }
 
 type Turn = Pick<JudgeMemory, 'kind' | 'badSinceMs' | 'goodSinceMs'> & {because: string};
@@ -82,9 +96,11 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
     default:
       return unreachable(own.state);
   }
-  const wasSick = memory?.kind === 'sick';
+  const wasSick = isStillSick(memory);
   if (found.isWorse) {
-    if (own.isMoving && !wasSick) return {kind: 'suspect', because: 'BUSY_WITH_MOVES', ...reset};
+    const suspectMs = memory?.kind === 'suspect' ? nowMs - memory.sinceMs : 0;
+    const isExcused = own.isMoving && suspectMs < MOVES_EXCUSE_DWELLS * judge.sickDwellMs;
+    if (isExcused && !wasSick) return {kind: 'suspect', because: 'BUSY_WITH_MOVES', ...reset};
     const badSinceMs = memory?.badSinceMs ?? nowMs;
     const isSick = wasSick || nowMs - badSinceMs >= judge.sickDwellMs;
     return {kind: isSick ? 'sick' : 'suspect', because: 'SLI_WORSE_THAN_PEERS', badSinceMs, goodSinceMs: null};
@@ -103,15 +119,19 @@ function recover(own: HostSlis, memory: JudgeMemory | null, judge: Policy['judge
   const well: Turn = isUnmeasured(own)
     ? {kind: 'unknown', because: own.state === 'IDLE' ? 'IDLE' : 'NO_SLI', badSinceMs: null, goodSinceMs: null}
     : {kind: 'healthy', because: 'WITHIN_BOUNDS', badSinceMs: null, goodSinceMs: null};
-  if (memory === null || (memory.kind !== 'sick' && memory.kind !== 'suspect')) return well;
-  // Emptied because it was sick: that nothing hurts any more is what emptying it was for.
-  if (memory.kind === 'sick' && own.isLeaving && well.kind === 'unknown') {
-    return {kind: 'sick', because: 'EMPTIED_SICK', badSinceMs: null, goodSinceMs: null};
-  }
+  const wasSick = isStillSick(memory);
+  if (memory === null || (!wasSick && memory.kind !== 'suspect')) return well;
+  // Emptied because it was sick: that it gets better without its users is what emptying it was for.
+  if (wasSick && own.isLeaving) return {kind: 'sick', because: 'EMPTIED_SICK', badSinceMs: null, goodSinceMs: null};
   const goodSinceMs = memory.goodSinceMs ?? nowMs;
-  const dwellMs = memory.kind === 'sick' ? judge.recoverDwellMs : judge.sickDwellMs;
+  const dwellMs = wasSick ? judge.recoverDwellMs : judge.sickDwellMs;
   if (nowMs - goodSinceMs >= dwellMs) return well;
-  return {kind: memory.kind, because: 'RECOVERING', badSinceMs: null, goodSinceMs};
+  return {kind: wasSick ? 'sick' : 'suspect', because: 'RECOVERING', badSinceMs: null, goodSinceMs};
+}
+
+/** Silence, or an agent that starts anew, heals nobody. */
+function isStillSick(memory: JudgeMemory | null): boolean {
+  return memory !== null && (memory.kind === 'sick' || memory.leftSick === 'silent');
 }
 
 /** Nothing to judge by: no load, or no SLI at all. */

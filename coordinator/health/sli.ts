@@ -180,8 +180,9 @@ function droppedShare(reports: readonly HostReport[]): number | null {
     if (slis.imapDropped === null || slis.imapSessions === null) continue;
     isMeasured = true;
     dropped += slis.imapDropped;
-    sessions += Math.max(0, slis.imapSessions - (load.imapSessions ?? 0));
-    open = load.imapSessions;
+    // Where the open ones were not counted, only the dropped are known to have ended.
+    open = load.imapSessions ?? Math.max(0, slis.imapSessions - slis.imapDropped);
+    sessions += Math.max(0, slis.imapSessions - open);
   }
   sessions += open ?? 0;
   if (!isMeasured || sessions === 0) return null;

@@ -81,3 +81,45 @@ test('hosts that cannot be judged prove nothing, but belong to the cohort', () =
   expect(cohorts[0]).toMatchObject({members: ['h0', 'h1', 'h2'], controls: ['h3', 'h4', 'h5', 'h6'], sinceMs: 3});
   expect(cohorts[0]?.chance).toBeCloseTo(1 / 15, 10);
 });
+
+test('a single host is explained by a label of its own only where the others share theirs', () => {
+  const explainedBy = (subjects: Subject[]): Labels[] =>
+    findCohorts(subjects, {}, judge, 0)
+      .cohorts.filter(({explained}) => explained)
+      .map(({labels}) => labels);
+  const odd = [...many(1, 0, 'sick', {os: 'new'}), ...many(9, 1, 'healthy', {os: 'old'})];
+  expect(explainedBy(odd)).toEqual([{os: 'new'}]);
+  // Every host has a serial of its own: that explains nobody, though no other host is sick.
+  expect(explainedBy(odd.map(({labels, ...rest}) => ({...rest, labels: {serial: labels.serial ?? ''}})))).toEqual([]);
+  // A second host has the label and is well.
+  expect(explainedBy([...odd, ...many(1, 10, 'healthy', {os: 'new'})])).toEqual([]);
+});
+
+test('once explained, it stays so while its hosts are repaired one by one', () => {
+  const before = findCohorts([...many(4, 0, 'sick', {os: 'new'}), ...many(6, 4, 'healthy', {os: 'old'})], {}, judge, 7);
+  expect(before.memory['os=new']).toEqual({sinceMs: 7, explained: true});
+  // Two of four are left, and by themselves would prove nothing against two sick others.
+  const fewer = [...many(2, 0, 'sick', {os: 'new'}), ...many(1, 4, 'sick', {os: 'old'}), ...many(2, 6, 'healthy', {os: 'old'})];
+  const later = findCohorts([...fewer, ...many(2, 10, 'unknown', {os: 'old'})], before.memory, judge, 9);
+  expect(later.cohorts[0]).toMatchObject({labels: {os: 'new'}, explained: true, sinceMs: 7});
+  expect(findCohorts([...fewer, ...many(2, 10, 'unknown', {os: 'old'})], {}, judge, 9).cohorts.some(({explained}) => explained)).toBe(
+    false,
+  );
+  // Others fall sick as well, or most are well with it: the label is not the story any more.
+  const spread = findCohorts([...fewer, ...many(4, 20, 'sick', {os: 'old'})], before.memory, judge, 9);
+  expect(spread.cohorts.some(({explained}) => explained)).toBe(false);
+  const healed = findCohorts(
+    [...many(1, 0, 'sick', {os: 'new'}), ...many(3, 4, 'healthy', {os: 'new'}), ...many(3, 8, 'healthy', {os: 'old'})],
+    before.memory,
+    judge,
+    9,
+  );
+  expect(healed.cohorts.some(({explained}) => explained)).toBe(false);
+});
+
+test('labels are the same division only by hosts that were judged', () => {
+  const hosts = [...many(3, 0, 'sick', {os: 'new', batch: 'b2'}), ...many(6, 3, 'healthy', {os: 'old', batch: 'b1'})];
+  const confounded = (more: Subject[]): string[] | undefined => findCohorts([...hosts, ...more], {}, judge, 0).cohorts[0]?.confounded;
+  expect(confounded(many(1, 9, 'unknown', {os: 'old', batch: 'b2'}))).toEqual(['batch']);
+  expect(confounded(many(1, 9, 'healthy', {os: 'old', batch: 'b2'}))).toEqual([]);
+});

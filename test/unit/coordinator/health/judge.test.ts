@@ -56,3 +56,38 @@ test('states', () => {
   expect(measure(reinstalling, judge, NOW_MS).state).toBe('NOT_IN_SERVICE');
   expect(measure(fleetHost(recordOf('be1', OLD)), judge, NOW_MS).state).toBe('NO_REPORT');
 });
+
+test('a session counts once, however many intervals it stays open', () => {
+  // 20 stay open all the time; each interval 5 others end, one of them dropped.
+  const interval = {slis: {imapDropped: 1, imapSessions: 25}, load: {imapSessions: 20}};
+  expect(measured([interval, interval, interval]).values.imapDroppedShare).toBeCloseTo(3 / 35, 10);
+  // Where open ones are not counted, only the dropped are known to have ended.
+  const blind = {...interval, load: {imapSessions: null}};
+  expect(measured([blind, blind, blind]).values.imapDroppedShare).toBeCloseTo(3 / 27, 10);
+});
+
+test('an interval of two mails is no match for one of two hundred', () => {
+  const slow = {slis: {deliveryMsP95: 60_000}, load: {deliveriesPerSecond: 0.2}};
+  const busy = {slis: {deliveryMsP95: 300}, load: {deliveriesPerSecond: 20}};
+  expect(measured([slow, slow, busy]).values.deliveryMsP95).toBe(300);
+});
+
+test("a few old messages in the queue are somebody else's dead address", () => {
+  const waiting = (deferred: number, complete = true): ReportChange => ({
+    slis: {queueAgeMsP95: 9e6},
+    queue: {maildrop: 0, incoming: 0, active: 0, deferred, hold: 0, complete},
+  });
+  const ageOf = (change: ReportChange): number | null => measured([change, change, change]).values.queueAgeMsP95;
+  expect(ageOf(waiting(4))).toBe(0);
+  expect(ageOf(waiting(5))).toBe(9e6);
+  expect(ageOf(waiting(4, false))).toBe(9e6);
+});
+
+test('unmeasured load is not known to be idle, users of the window are its most', () => {
+  const still = {load: {deliveriesPerSecond: 0, loginsPerSecond: 0, imapSessions: 0}};
+  expect(measured([still, still, still]).state).toBe('IDLE');
+  const unknown = {load: {...still.load, deliveriesPerSecond: null}};
+  expect(measured([unknown, unknown, unknown]).state).toBe('measured');
+  const users = [7, 3, null].map(activeUsers => ({load: {activeUsers}}));
+  expect(measured(users).activeUsers).toBe(7);
+});
