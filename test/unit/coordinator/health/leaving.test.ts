@@ -51,7 +51,7 @@ test('back in service it is a new host: its new labels are not blamed for what t
   farm.change('be4', {stage: 'probation', labels: OLD});
   const outcome = farm.pass(10, {be4: {labels: OLD, generation: 2}, be5: SICK});
   expect(verdictOf(outcome, 'be4')?.because).toBe('WARMING');
-  expect(outcome.cohorts[0]?.sick).toEqual(['be5']);
+  expect(outcome.cohorts.flatMap(({sick}) => sick)).toEqual(['be5']);
   expect(verdictOf(farm.pass(200, {be4: {labels: OLD, generation: 2}, be5: SICK}), 'be4')?.kind).toBe('healthy');
 });
 
