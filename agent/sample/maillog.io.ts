@@ -20,6 +20,8 @@ const SAVE_EVERY_MS = MINUTE_MS;
 /** There while journald runs. Without it `journalctl --follow` waits in silence, which must not look like a quiet host. */
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 
+const MACHINE_ID = '/etc/machine-id';
+
 /** Where the reader stood and which sessions it knew, so that a restart neither misses nor repeats a line. */
 const Position = Type.Object({cursor: Type.String(), open: Type.Array(Type.Tuple([Type.String(), Type.String()]))});
 const JournalEntry = Type.Object({
@@ -50,6 +52,7 @@ export class MailLog {
   #child: ChildProcess | null = null;
   #failure = 'not started yet';
   #fruitless = 0;
+  #machineId = '';
 
   private constructor(options: FollowOptions) {
     this.#options = options;
@@ -57,6 +60,7 @@ export class MailLog {
 
   static async open(options: FollowOptions): Promise<MailLog> {
     const mailLog = new MailLog(options);
+    mailLog.#machineId = (await readFile(MACHINE_ID, 'utf8')).trim();
     await mailLog.#load();
     void mailLog.#run();
     void mailLog.#saveRegularly();
@@ -128,12 +132,15 @@ export class MailLog {
   /** Runs one reader until it ends; returns how many lines it gave. */
   #follow(): Promise<number> {
     const [program = 'journalctl', ...first] = this.#options.journalctl ?? ['journalctl'];
-    // Neither --lines=0 nor --unit: with them journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
+    // Not --lines=0: with it journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
     const from = this.#cursor === null ? ['--no-tail', '--since=now'] : ['--no-tail', `--after-cursor=${this.#cursor}`];
     const fields = '--output-fields=MESSAGE,SYSLOG_IDENTIFIER';
+    // --follow alone is "of this boot", and a sandboxed service in a container sees another boot id than its journal has: nothing
+    // would ever match. --merge is of all boots, and of all machines, hence the machine's id.
+    const scope = ['--merge', `_MACHINE_ID=${this.#machineId}`];
     const child = spawn(
       program,
-      [...first, '--follow', '--quiet', '--output=json', fields, ...from, ...UNITS.map(unit => `_SYSTEMD_UNIT=${unit}`)],
+      [...first, '--follow', '--quiet', '--output=json', fields, ...scope, ...from, ...UNITS.map(unit => `_SYSTEMD_UNIT=${unit}`)],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
