@@ -36,7 +36,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const {signal} = stop;
   const version = packageVersion();
   mkdirSync(stateDir, {recursive: true, mode: 0o700});
-  const generation = await nextGeneration(stateDir);
+  const generation = await nextGeneration(stateDir, systemClock.now());
   const rng = seededRng((systemClock.now() ^ process.pid) | 0);
   const spool = await Spool.open(stateDir, config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});

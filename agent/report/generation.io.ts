@@ -1,14 +1,16 @@
 import {open, readFile, rename} from 'node:fs/promises';
 import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
+import {type Instant, SECOND_MS} from '../../base/units.ts';
 
 /**
- * One more than at the last start, kept on disk before it is used: reports of two runs never carry the same name.
+ * Greater than at any start before, kept on disk before it is used: reports of two runs never carry the same name.
+ * The seconds since 1970 where they are greater than the last one plus 1: what is on disk is gone when the host is reinstalled.
  * @throws MailherdError STORE_CORRUPT when the file holds something else than a number; the file system's errors.
  */
-export async function nextGeneration(stateDir: string): Promise<number> {
+export async function nextGeneration(stateDir: string, nowMs: Instant): Promise<number> {
   const path = join(stateDir, 'generation');
-  const next = (await lastGeneration(path)) + 1;
+  const next = Math.max((await lastGeneration(path)) + 1, Math.floor(nowMs / SECOND_MS));
   const file = await open(`${path}.new`, 'w', 0o600);
   try {
     await file.writeFile(`${next}\n`);

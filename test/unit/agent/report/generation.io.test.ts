@@ -11,16 +11,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, {recursive: true}));
 
-test('grows by one with each start and is on disk before it is used', async () => {
-  expect(await nextGeneration(folder)).toBe(1);
-  expect(readFileSync(join(folder, 'generation'), 'utf8')).toBe('1\n');
-  expect(await nextGeneration(folder)).toBe(2);
+test('grows with each start, also when the clock went back, and is on disk before it is used', async () => {
+  expect(await nextGeneration(folder, 1_700_000_000_900)).toBe(1_700_000_000);
+  expect(readFileSync(join(folder, 'generation'), 'utf8')).toBe('1700000000\n');
+  expect(await nextGeneration(folder, 1_700_000_000_950)).toBe(1_700_000_001);
+  expect(await nextGeneration(folder, 0)).toBe(1_700_000_002);
+});
+
+test('a reinstalled host, whose state is gone, does not begin anew', async () => {
+  const before = await nextGeneration(folder, 1_700_000_000_000);
+  rmSync(join(folder, 'generation'));
+  expect(await nextGeneration(folder, 1_700_000_060_000)).toBeGreaterThan(before);
 });
 
 test.each(['', 'x\n', '-3\n', '1.5\n', '99999999999999999999\n'])(
   'a spoilt file (%j) stops the start instead of counting from one again',
   async text => {
     writeFileSync(join(folder, 'generation'), text);
-    await expect(nextGeneration(folder)).rejects.toMatchObject({code: 'STORE_CORRUPT'});
+    await expect(nextGeneration(folder, 0)).rejects.toMatchObject({code: 'STORE_CORRUPT'});
   },
 );
