@@ -55,3 +55,9 @@ export const FarmEvent = Type.Object(
 export type FarmEvent = {
   [T in EventType]: {v: 1; id: string; type: T; host: string | null; atMs: number; data: EventData<T>};
 }[EventType];
+
+/** JSON Schema (2020-12) of an event whose `data` fits its `type`. */
+export function eventSchema(): object {
+  const ofType = Object.entries(EVENTS).map(([type, data]) => ({properties: {type: {const: type}, data}}));
+  return {$schema: 'https://json-schema.org/draft/2020-12/schema', ...FarmEvent, oneOf: ofType};
+}

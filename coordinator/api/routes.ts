@@ -180,5 +180,5 @@ const WRITES: readonly ApiRoute[] = [
   ),
 ];
 
-/** The whole API but for /healthz, /metrics, /openapi.json and the event stream, which server.io.ts adds. */
+/** The whole API but for /healthz, /metrics, /openapi.json, /events.schema.json and the event stream, which server.io.ts adds. */
 export const API_ROUTES: readonly ApiRoute[] = [...READS, ...WRITES];

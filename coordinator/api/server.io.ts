@@ -6,7 +6,7 @@ import {CODES, MailherdError, toRefusal} from '../../base/errors.ts';
 import {packageVersion} from '../../base/version.io.ts';
 import {ErrorView} from '../../wire/api.ts';
 import {parse} from '../../wire/codec.ts';
-import type {EventData} from '../../wire/event.ts';
+import {type EventData, eventSchema} from '../../wire/event.ts';
 import type {Audit} from '../audit.io.ts';
 import type {ApiToken} from '../config.ts';
 import {authenticate, authorize, type Caller} from './auth.io.ts';
@@ -73,6 +73,7 @@ export async function buildApi(deps: ApiDeps): Promise<FastifyInstance> {
   app.get('/metrics', {schema: {hide: true}}, async (_request, reply) =>
     reply.type('text/plain; version=0.0.4').send(deps.ports.reads.metrics()),
   );
+  app.get('/events.schema.json', {schema: {hide: true}}, async () => eventSchema());
   app.get('/openapi.json', {schema: {hide: true}}, async () => app.swagger());
   return app;
 }

@@ -43,22 +43,43 @@ const SPARE = 'be6';
 const LOOK_MS = 1_000;
 const HostsView = Type.Array(HostView);
 
+/** What the acts of the story look at and write down. */
+interface Stage {
+  farm: Farm;
+  hosts: () => Promise<HostView[]>;
+  verdicts: () => Promise<VerdictsView>;
+  moves: () => Promise<MovesView>;
+  note: (what: string, detail: string) => void;
+  /** Waits until `look` has something to tell; in vain is a failure of the story. */
+  reach: (what: string, timeoutMs: Millis, look: () => Promise<string | null>) => Promise<void>;
+}
+
 /** Tells the story on a fresh farm; every wait is bounded and a wait that ends in vain is a failure of the story. */
 export async function tell(farm: Farm, deb: string): Promise<Told> {
   const chronicle = new Chronicle(systemClock.now(), farm.say);
   const note = (what: string, detail: string): void => void chronicle.note(systemClock.now(), what, detail);
   const access = await begin(farm, deb, note);
-  const hosts = (): Promise<HostView[]> => call(access, 'GET', '/v1/hosts', HostsView);
-  const verdicts = (): Promise<VerdictsView> => call(access, 'GET', '/v1/verdicts', VerdictsView);
-  const moves = (): Promise<MovesView> => call(access, 'GET', '/v1/moves', MovesView);
   const failures: string[] = [];
-  const reach = async (what: string, timeoutMs: Millis, look: () => Promise<string | null>): Promise<void> => {
-    const detail = await eventually(timeoutMs, look);
-    if (detail === null) failures.push(`${what}: not reached in ${Math.round(timeoutMs / 1_000)} s`);
-    note(detail === null ? `NOT: ${what}` : what, detail ?? '');
+  const stage: Stage = {
+    farm,
+    hosts: () => call(access, 'GET', '/v1/hosts', HostsView),
+    verdicts: () => call(access, 'GET', '/v1/verdicts', VerdictsView),
+    moves: () => call(access, 'GET', '/v1/moves', MovesView),
+    note,
+    reach: async (what, timeoutMs, look) => {
+      const detail = await eventually(timeoutMs, look);
+      if (detail === null) failures.push(`${what}: not reached in ${Math.round(timeoutMs / 1_000)} s`);
+      note(detail === null ? `NOT: ${what}` : what, detail ?? '');
+    },
   };
-  const isBad = ({record}: HostView): boolean => (BAD_HOSTS as readonly string[]).includes(record.host);
+  const cohort = await fallSick(stage);
+  await evacuate(stage);
+  await comeBack(stage);
+  return end(farm, chronicle, failures, (await stage.moves()).moves, cohort);
+}
 
+/** @returns the label that Mailherd blames. */
+async function fallSick({farm, verdicts, note, reach}: Stage): Promise<string | null> {
   await reach('healthy', 90_000, async () => {
     const {verdicts: all} = await verdicts();
     const healthy = all.filter(({kind}) => kind === 'healthy').length;
@@ -81,12 +102,24 @@ export async function tell(farm: Farm, deb: string): Promise<Told> {
       .join(' ');
     return `${cohort}, held against ${explained.controls.join(', ')}; ${((hurt?.share ?? 0) * 100).toFixed(1)} % of the customers hurt`;
   });
-  await reach('decision', 60_000, async () => ((await moves()).total > 0 ? `${(await moves()).total} moves planned` : null));
-  await reach('first move', 90_000, async () => firstDone((await moves()).moves));
-  await reach('drained', 240_000, async () => {
-    const left = (await hosts()).filter(isBad).reduce((sum, {users}) => sum + users, 0);
-    return left === 0 ? `no mailbox is left on ${BAD_HOSTS.join(', ')}` : null;
+  return cohort;
+}
+
+async function evacuate({hosts, moves, reach}: Stage): Promise<void> {
+  await reach('decision', 60_000, async () => {
+    const {total} = await moves();
+    return total > 0 ? `${total} moves planned` : null;
   });
+  await reach('first move', 90_000, async () => firstDone((await moves()).moves));
+  const emptied = new Set<string>();
+  await reach('drained', 240_000, async () => {
+    // One may be back and filled again before the other is empty.
+    for (const view of await hosts()) if (isBad(view) && view.users === 0) emptied.add(view.record.host);
+    return emptied.size === BAD_HOSTS.length ? `${BAD_HOSTS.join(', ')} have given up every mailbox` : null;
+  });
+}
+
+async function comeBack({farm, hosts, moves, note, reach}: Stage): Promise<void> {
   const spare = farm.layout.hosts.find(({name}) => name === SPARE);
   if (spare === undefined) throw new MailherdError('HOST_UNKNOWN', {host: SPARE});
   await bringUp(farm, spare, false);
@@ -109,7 +142,10 @@ export async function tell(farm: Farm, deb: string): Promise<Told> {
     const retained = (await moves()).moves.filter(({step}) => step === 'retained');
     return retained.length === 0 ? 'no source copy is left' : null;
   });
-  return end(farm, chronicle, failures, (await moves()).moves, cohort);
+}
+
+function isBad({record}: HostView): boolean {
+  return (BAD_HOSTS as readonly string[]).includes(record.host);
 }
 
 async function begin(farm: Farm, deb: string, note: (what: string, detail: string) => void): ReturnType<typeof apiAccess> {

@@ -25,6 +25,10 @@ export class TestServer {
     return server;
   }
 
+  get url(): string {
+    return `nats://127.0.0.1:${this.#port}`;
+  }
+
   /** `mailherd init` as the operator runs it for this farm. */
   async init(what: 'farm' | 'host', ...args: string[]): Promise<void> {
     const where = ['--dir', this.dir];

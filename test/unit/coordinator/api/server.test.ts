@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {readFileSync} from 'node:fs';
 import {createParser} from 'eventsource-parser';
 import type {FastifyInstance} from 'fastify';
 import {pino} from 'pino';
@@ -11,7 +12,7 @@ import type {AuditLine} from '../../../../coordinator/audit.io.ts';
 import {newHost} from '../../../../coordinator/host/life.ts';
 import {ErrorView} from '../../../../wire/api.ts';
 import {fits} from '../../../../wire/codec.ts';
-import type {FarmEvent} from '../../../../wire/event.ts';
+import {EVENTS as EVENT_TYPES, type FarmEvent} from '../../../../wire/event.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {Plan} from '../../../../wire/record.ts';
 import {FakeClock, settle} from '../fakes.ts';
@@ -127,7 +128,7 @@ afterEach(() => app.close());
 describe('who may call', () => {
   test('only /healthz answers without a token', async () => {
     expect((await app.inject({url: '/healthz'})).statusCode).toBe(200);
-    for (const url of ['/v1/farm', '/metrics', '/openapi.json', '/v1/events', '/nowhere', '/healthz?x=1']) {
+    for (const url of ['/v1/farm', '/metrics', '/openapi.json', '/events.schema.json', '/v1/events', '/nowhere', '/healthz?x=1']) {
       const answer = await app.inject({url});
       expect([url, answer.statusCode, answer.json().error.code]).toEqual([url, 401, 'UNAUTHORIZED']);
     }
@@ -241,6 +242,16 @@ describe('answers', () => {
     expect(body.properties.moves).toMatchObject({type: 'array', minItems: 1});
     expect(api.paths['/v1/farm'].get.responses['200'].content['application/json'].schema.properties.answeredBy).toEqual({type: 'string'});
   });
+});
+
+test('the schema of events, which the documentation of events names one by one', async () => {
+  const schema = (await app.inject({url: '/events.schema.json', headers: READ})).json();
+  expect(schema.oneOf).toHaveLength(Object.keys(EVENT_TYPES).length);
+  expect(schema.oneOf).toContainEqual({
+    properties: {type: {const: 'hostUncordoned'}, data: {type: 'object', required: ['by'], properties: {by: {type: 'string'}}}},
+  });
+  const page = readFileSync('docs/EVENTS.md', 'utf8');
+  expect(Object.keys(EVENT_TYPES).filter(type => !page.includes(`\`${type}\``))).toEqual([]);
 });
 
 describe('audit', () => {
