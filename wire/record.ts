@@ -114,6 +114,8 @@ export const CohortVerdict = Type.Object({
   labels: Labels,
   /** Label keys that divide the farm the same way: which of them is the cause cannot be told from these hosts. */
   confounded: Type.Array(Type.String()),
+  /** Other labels, and combinations, that divide the judged hosts the same way, all equally likely to be the cause. */
+  alternatives: Type.Optional(Type.Array(Labels)),
   sick: Type.Array(HostName),
   members: Type.Array(HostName),
   /** Hosts without the label at comparable load, and how many of them are sick. */

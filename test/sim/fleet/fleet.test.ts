@@ -1,0 +1,48 @@
+import {expect, test} from 'vitest';
+import {seededRng} from '../../../base/random.ts';
+import {DEFAULT_POLICY} from '../../../wire/policy.ts';
+import {NOTHING} from './effect.ts';
+import {FAULTS} from './faults.ts';
+import {INNOCENTS} from './innocents.ts';
+import {drawFault, drawInnocent, effectOn, membersOf} from './scenario.ts';
+import {score} from './score.ts';
+
+const fault = (seed: number, name: string): ReturnType<typeof drawFault> => {
+  const kind = FAULTS.find(candidate => candidate.name === name);
+  if (kind === undefined) throw new Error(`no fault named ${name}`);
+  return drawFault(seed, seededRng(seed), kind);
+};
+
+test('the library is as large as promised, and no name stands twice', () => {
+  expect(new Set(FAULTS.map(({name}) => name)).size).toBeGreaterThanOrEqual(25);
+  expect(new Set(INNOCENTS.map(({name}) => name)).size).toBeGreaterThanOrEqual(15);
+});
+
+test('a seed replays: farm, reports and verdicts', () => {
+  const once = fault(7, 'LMTP slow');
+  const again = fault(7, 'LMTP slow');
+  expect(again.world.hosts).toEqual(once.world.hosts);
+  expect(score(again, DEFAULT_POLICY)).toEqual(score(once, DEFAULT_POLICY));
+  expect(fault(8, 'LMTP slow').world.hosts).not.toEqual(once.world.hosts);
+});
+
+test('a fault is on its hosts from its onset on, and its labels name just these', () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const {world, onsetMs, faults} = fault(seed, 'flush slow');
+    const scenario = fault(seed, 'flush slow');
+    for (const {hosts, labels} of faults) {
+      if (labels !== null) expect(membersOf(world.hosts, labels)).toEqual(hosts);
+      for (const host of world.hosts) {
+        expect(effectOn(scenario, host, onsetMs - 1)).toBe(NOTHING);
+        if (hosts.includes(host.host)) expect(effectOn(scenario, host, onsetMs).delivery).toBeGreaterThan(2);
+      }
+    }
+  }
+});
+
+test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
+  for (const seed of [1, 2, 3]) {
+    const {falseHosts, evacuatedFalsely} = score(drawInnocent(seed, seededRng(seed), 'nothing at all'), DEFAULT_POLICY);
+    expect({seed, falseHosts, evacuatedFalsely}).toEqual({seed, falseHosts: [], evacuatedFalsely: []});
+  }
+});

@@ -1,0 +1,191 @@
+import type {Rng} from '../../../base/random.ts';
+import type {HostReport} from '../../../wire/report.ts';
+import {atSeverity, type Effect, NOTHING, type Shape} from './effect.ts';
+import type {SimHost} from './hosts.ts';
+
+/** Something that looks like sick hosts and is none. */
+export interface Innocent {
+  name: string;
+  draw: (rng: Rng, hosts: readonly SimHost[]) => InnocentDraw;
+}
+
+export interface InnocentDraw {
+  /** What it does to a host from its onset on. */
+  effect?: (host: SimHost, sinceMs: number, atMs: number) => Effect;
+  /** Changes a report on its way, or loses it; may hold it back. */
+  mangle?: (report: HostReport, sinceMs: number, host: SimHost) => {reports: HostReport[]; delayMs: number};
+  /** From the very beginning, not only from the onset. */
+  isFromStart?: boolean;
+  /** Users do suffer on these, but it is not the hosts: whatever they are called, nobody may be moved. */
+  suffering?: readonly string[];
+}
+
+const MINUTE = 60_000;
+const all = (full: Partial<Effect>, shape: Shape = () => 1): ((host: SimHost, sinceMs: number) => Effect) => {
+  return (_host, sinceMs) => atSeverity(full, shape(sinceMs, 1));
+};
+const on = (names: readonly string[], full: Partial<Effect>): NonNullable<InnocentDraw['effect']> => {
+  const chosen = new Set(names);
+  return ({host}) => (chosen.has(host) ? atSeverity(full, 1) : NOTHING);
+};
+const some = (rng: Rng, hosts: readonly SimHost[], share: number): string[] => hosts.filter(() => rng.unit() < share).map(({host}) => host);
+const one = (rng: Rng, hosts: readonly SimHost[]): string => rng.pick(hosts).host;
+const sent = (report: HostReport, delayMs = 0): {reports: HostReport[]; delayMs: number} => ({reports: [report], delayMs});
+const lost = {reports: [], delayMs: 0};
+const names = (hosts: readonly SimHost[]): string[] => hosts.map(({host}) => host);
+
+export const INNOCENTS: readonly Innocent[] = [
+  {name: 'nothing at all', draw: () => ({})},
+  {
+    name: 'an upstream resolver makes everything slow',
+    draw: (r, hosts) => ({effect: all({delivery: r.between(10, 40), queueAge: 200}), suffering: names(hosts)}),
+  },
+  {name: 'every login is slow: one directory for all', draw: (_r, hosts) => ({effect: all({login: 50}), suffering: names(hosts)})},
+  {name: 'Monday morning', draw: r => ({effect: all({load: r.between(2, 3)}, since => Math.min(1, since / (20 * MINUTE)))})},
+  {
+    name: 'a storm of mail from outside',
+    draw: (r, hosts) => ({effect: all({load: r.between(3, 6), queueAge: 300, delivery: 5}), suffering: names(hosts)}),
+  },
+  {
+    name: 'one abusive user',
+    draw: (r, hosts) => {
+      const host = one(r, hosts);
+      return {effect: on([host], {load: r.between(6, 12), delivery: r.between(8, 20)}), suffering: [host]};
+    },
+  },
+  {
+    name: 'one host with far too many users',
+    draw: (r, hosts) => {
+      const host = one(r, hosts);
+      return {effect: on([host], {load: r.between(5, 8), delivery: r.between(6, 12), login: 4}), suffering: [host], isFromStart: true};
+    },
+  },
+  {name: 'reports come late', draw: r => ({mangle: report => sent(report, r.between(0, 25_000))})},
+  {name: 'the message bus is away for two minutes', draw: () => ({mangle: (report, since) => (since < 2 * MINUTE ? lost : sent(report))})},
+  {
+    name: 'half of the farm is silent',
+    draw: (r, hosts) => {
+      const silent = new Set(some(r, hosts, 0.5));
+      return {mangle: (report, _since, {host}) => (silent.has(host) ? lost : sent(report))};
+    },
+  },
+  {name: 'every report comes twice', draw: () => ({mangle: report => ({reports: [report, report], delayMs: 0})})},
+  {
+    name: 'clocks are wrong',
+    draw: (r, hosts) => {
+      const skews = new Map(hosts.map(({host}) => [host, Math.round(r.between(-40_000, 40_000))]));
+      return {
+        isFromStart: true,
+        mangle: (report, _since, {host}) => sent({...report, sampledAtMs: report.sampledAtMs + (skews.get(host) ?? 0)}),
+      };
+    },
+  },
+  {
+    name: 'agents of a third of the farm start anew',
+    draw: (r, hosts) => {
+      const anew = new Set(some(r, hosts, 0.33));
+      return {mangle: (report, _since, {host}) => sent(anew.has(host) ? {...report, generation: report.generation + 1} : report)};
+    },
+  },
+  {
+    name: 'one edge cannot reach the farm: fewer mails everywhere',
+    draw: () => ({effect: all({load: 0.5})}),
+  },
+  {
+    name: 'the network of one rack loses packets',
+    draw: (r, hosts) => {
+      const rack = r.pick(hosts).labels.rack;
+      const chosen = names(hosts.filter(({labels}) => labels.rack === rack));
+      return {effect: on(chosen, {login: 40, delivery: 8, probeFailure: 0.3, kernel: {retransmitsPerSecond: 120}}), suffering: chosen};
+    },
+  },
+  {
+    name: 'one rack is cut off',
+    draw: (r, hosts) => {
+      const rack = r.pick(hosts).labels.rack;
+      return {mangle: (report, _since, host) => (host.labels.rack === rack ? lost : sent(report))};
+    },
+  },
+  {
+    name: 'backups run on one host after the other',
+    draw: (_r, hosts) => ({
+      effect: ({host}, since) => {
+        const turn = Math.floor(since / (3 * MINUTE)) % hosts.length;
+        return hosts[turn]?.host === host ? atSeverity({delivery: 1.25, kernel: {diskBusyShare: 0.6}}, 1) : NOTHING;
+      },
+    }),
+  },
+  {
+    name: 'the newest hardware is twice as fast',
+    draw: (_r, hosts) => {
+      const newest = hosts.at(-1)?.labels.hardware;
+      return {isFromStart: true, effect: host => (host.labels.hardware === newest ? atSeverity({delivery: 0.5, login: 0.5}, 1) : NOTHING)};
+    },
+  },
+  {
+    name: 'new hosts join empty',
+    draw: (_r, hosts) => {
+      const fresh = new Set(names(hosts.slice(-3)));
+      return {isFromStart: true, effect: ({host}) => (fresh.has(host) ? atSeverity({load: 0.0001}, 1) : NOTHING)};
+    },
+  },
+  {name: 'a quiet night', draw: () => ({effect: all({load: 0.08}, since => Math.min(1, since / (15 * MINUTE)))})},
+  {name: 'the far end of every probe is down', draw: (_r, hosts) => ({effect: all({probeFailure: 1}), suffering: names(hosts)})},
+  {
+    name: 'the kernel of one host looks terrible, its users feel nothing',
+    draw: (r, hosts) => ({
+      effect: on([one(r, hosts)], {kernel: {cpuIowaitShare: 0.9, psiIoFull10: 60, diskBusyShare: 1, runQueueWaitMsPerSecond: 900}}),
+    }),
+  },
+  {
+    name: 'a hiccup of twenty seconds',
+    draw: (r, hosts) => {
+      const host = one(r, hosts);
+      return {effect: (own, since) => (own.host === host && since < 20_000 ? atSeverity({delivery: 60, login: 40}, 1) : NOTHING)};
+    },
+  },
+  {
+    name: 'single intervals are bad here and there',
+    draw: (r, hosts) => {
+      const draws = r.fork('spikes');
+      return {effect: () => (draws.unit() < 1 / (hosts.length * 3) ? atSeverity({delivery: 50, probeFailure: 1}, 1) : NOTHING)};
+    },
+  },
+  {
+    name: 'some hosts report nonsense',
+    draw: (r, hosts) => {
+      const liars = new Set(some(r, hosts, 0.1));
+      const nonsense = [Number.NaN, -5, 1e300, Number.POSITIVE_INFINITY];
+      return {
+        mangle: (report, _since, {host}) =>
+          liars.has(host) && r.unit() < 0.3
+            ? sent({...report, slis: {...report.slis, deliveryMsP95: r.pick(nonsense), probeLoginMs: r.pick(nonsense)}})
+            : sent(report),
+      };
+    },
+  },
+  {
+    name: 'some figures are not measured',
+    draw: (r, hosts) => {
+      const blind = new Set(some(r, hosts, 0.3));
+      return {
+        isFromStart: true,
+        mangle: (report, _since, {host}) =>
+          sent(
+            blind.has(host) ? {...report, slis: {...report.slis, probeDeliveryMs: null, imapDropped: null, queueAgeMsP95: null}} : report,
+          ),
+      };
+    },
+  },
+  {
+    name: 'one host is told by another name',
+    draw: (r, hosts) => {
+      const liar = one(r, hosts);
+      const other = one(r, hosts);
+      return {
+        mangle: (report, _since, {host}) =>
+          sent(host === liar ? {...report, host: other, slis: {...report.slis, deliveryMsP95: 90_000, probeFailureShare: 1}} : report),
+      };
+    },
+  },
+];

@@ -1,0 +1,181 @@
+import type {Rng} from '../../../base/random.ts';
+import type {HostReport} from '../../../wire/report.ts';
+import type {Effect} from './effect.ts';
+import {dailyLoad, drawHosts, normal, type SimHost} from './hosts.ts';
+
+export const INTERVAL_MS = 10_000;
+const GIB = 2 ** 30;
+const FIGURES = ['delivery', 'probeDelivery', 'login'] as const;
+
+/** How this farm's figures behave though nothing is wrong. */
+interface Climate {
+  deliveryMs: number;
+  probeDeliveryMs: number;
+  loginMs: number;
+  /** Exponent of load in the times. */
+  slope: number;
+  noise: number;
+  /** Share of an interval's noise that the next one keeps. */
+  memory: number;
+  missing: number;
+  lost: number;
+  late: number;
+  doubled: number;
+}
+
+interface Momentary {
+  noise: Float64Array;
+  load: number;
+}
+
+/** A healthy report of one host at one moment, and what an effect makes of it. Everything is drawn from the seed. */
+export class World {
+  readonly hosts: readonly SimHost[];
+  readonly climate: Climate;
+  readonly #rng: Rng;
+  readonly #state = new Map<string, Momentary>();
+  #sequence = 0;
+
+  constructor(rng: Rng, count: number) {
+    this.#rng = rng.fork('world');
+    this.hosts = drawHosts(rng.fork('hosts'), count);
+    const r = rng.fork('climate');
+    this.climate = {
+      deliveryMs: 250 * Math.exp(r.between(0, 2.9)),
+      probeDeliveryMs: r.between(150, 700),
+      loginMs: r.between(40, 250),
+      slope: r.between(0.1, 0.5),
+      noise: r.between(0.08, 0.2),
+      memory: r.between(0.2, 0.7),
+      missing: r.between(0, 0.05),
+      lost: r.between(0, 0.02),
+      late: r.between(0, 0.05),
+      doubled: r.between(0, 0.02),
+    };
+    for (const {host} of this.hosts) this.#state.set(host, {noise: new Float64Array(FIGURES.length), load: 0});
+  }
+
+  /** Begins the next interval: one sequence number for all hosts. */
+  next(): void {
+    this.#sequence++;
+  }
+
+  /** Load of a host at a time, as a share of its own mean, without chance. */
+  shareOfLoad(atMs: number): number {
+    return dailyLoad(atMs);
+  }
+
+  /** What a user of the host waits for a delivery, without chance; null effect: a healthy host. */
+  expected(host: SimHost, atMs: number, effect: Effect): {deliveryMs: number; loginMs: number; probeDeliveryMs: number} {
+    const {deliveryMs, loginMs, probeDeliveryMs, slope} = this.climate;
+    const busy = Math.exp(host.offset) * (dailyLoad(atMs) * effect.load) ** slope;
+    return {
+      deliveryMs: deliveryMs * busy * effect.delivery,
+      loginMs: loginMs * busy ** 0.5 * effect.login,
+      probeDeliveryMs: probeDeliveryMs * busy ** 0.5 * effect.probeDelivery,
+    };
+  }
+
+  /** One report. */
+  report(host: SimHost, atMs: number, effect: Effect): HostReport {
+    const r = this.#rng;
+    const state = this.#state.get(host.host) as Momentary;
+    const {memory, noise} = this.climate;
+    state.load = memory * state.load + Math.sqrt(1 - memory ** 2) * 0.15 * normal(r);
+    const deliveriesPerSecond = host.meanLoad * dailyLoad(atMs) * effect.load * Math.exp(state.load);
+    const deliveries = poisson(r, deliveriesPerSecond * (INTERVAL_MS / 1000));
+    for (let index = 0; index < state.noise.length; index++) {
+      state.noise[index] = memory * (state.noise[index] ?? 0) + Math.sqrt(1 - memory ** 2) * noise * host.noisiness * normal(r);
+    }
+    const {deliveryMs, loginMs, probeDeliveryMs} = this.expected(host, atMs, effect);
+    // A percentile of few deliveries is a noisy one; now and then a single huge message makes an interval.
+    const sampling = deliveries === 0 ? 0 : (0.7 / Math.sqrt(deliveries)) * normal(r) + (r.unit() < 0.004 ? r.between(0.5, 1.6) : 0);
+    const at = (index: number): number => Math.exp(state.noise[index] ?? 0);
+    const p95 = deliveryMs * at(0) * Math.exp(sampling);
+    const open = Math.round(host.users * 0.25 * Math.min(2, dailyLoad(atMs) * effect.load ** 0.3) * Math.exp(0.05 * normal(r)));
+    const dropped = poisson(r, open * (effect.drop + 0.00002));
+    const ended = poisson(r, open / 120) + dropped;
+    const waiting = deliveries === 0 ? 0 : Math.round(deliveriesPerSecond * (1 + effect.queueAge / 20));
+    const isMissing = r.unit() < this.climate.missing;
+    const failure = Math.min(1, effect.probeFailure + 0.0008);
+    const probes = [r.unit() < failure, r.unit() < failure].filter(Boolean).length / 2;
+    return {
+      v: 1,
+      host: host.host,
+      role: 'backend',
+      generation: 1,
+      sequence: this.#sequence,
+      sampledAtMs: Math.round(atMs + host.clockSkewMs),
+      intervalMs: INTERVAL_MS,
+      labels: host.labels,
+      slis: {
+        deliveryMsP50: deliveries === 0 ? null : p95 / 3,
+        deliveryMsP95: deliveries === 0 ? null : p95,
+        queueAgeMsP95: waiting === 0 ? null : 200 * effect.queueAge * at(0) * Math.exp(0.3 * normal(r)),
+        queueAgeMsMax: null,
+        probeDeliveryMs: isMissing || probes === 1 ? null : probeDeliveryMs * at(1),
+        probeLoginMs: isMissing || probes === 1 ? null : loginMs * at(2) * Math.exp(r.unit() < 0.003 ? r.between(0.5, 2) : 0),
+        probeFailureShare: isMissing ? null : probes,
+        imapDropped: dropped,
+        imapSessions: open + ended,
+      },
+      load: {
+        deliveriesPerSecond: deliveries / (INTERVAL_MS / 1000),
+        loginsPerSecond: ended / (INTERVAL_MS / 1000),
+        imapSessions: open,
+        users: host.users,
+        activeUsers: Math.min(host.users, open + deliveries),
+      },
+      kernel: this.#kernel(effect, dailyLoad(atMs) * effect.load),
+      queue: {maildrop: 0, incoming: 0, active: waiting, deferred: Math.round(waiting / 2), hold: 0, complete: true},
+      mailStore: {totalBytes: 4000 * GIB, freeBytes: 2500 * GIB, freeInodes: null},
+      routeRevision: null,
+      agent: {version: '0', cpuMs: 1, rssBytes: 1, spooled: 0, dropped: 0, failing: {}},
+    };
+  }
+
+  /** The way of a report to the coordinator: most at once and once, some late, lost or twice. */
+  way(): {copies: number; delayMs: number} {
+    const r = this.#rng;
+    const {lost, late, doubled} = this.climate;
+    if (r.unit() < lost) return {copies: 0, delayMs: 0};
+    return {copies: r.unit() < doubled ? 2 : 1, delayMs: r.unit() < late ? r.between(1_000, 15_000) : r.between(0, 800)};
+  }
+
+  #kernel(effect: Effect, load: number): HostReport['kernel'] {
+    const r = this.#rng;
+    const around = (value: number): number => value * Math.exp(0.3 * normal(r));
+    const share = (value: number): number => Math.min(1, around(value));
+    return {
+      cpuBusyShare: share(0.15 + 0.15 * load),
+      cpuIowaitShare: share(0.02),
+      cpuStealShare: 0,
+      runQueueWaitMsPerSecond: around(5 + 5 * load),
+      psiCpuSome10: around(1 + load),
+      psiIoSome10: around(1 + load),
+      psiIoFull10: around(0.5),
+      psiMemorySome10: 0,
+      memoryAvailableBytes: 16 * GIB,
+      memoryTotalBytes: 64 * GIB,
+      dirtyBytes: 0,
+      directReclaimPerSecond: 0,
+      oomKills: 0,
+      diskFlushMs: around(3),
+      diskReadMs: around(4),
+      diskWriteMs: around(2),
+      diskBusyShare: share(0.1 + 0.1 * load),
+      retransmitsPerSecond: around(0.5),
+      listenDropsPerSecond: 0,
+      ...effect.kernel,
+    };
+  }
+}
+
+/** Knuth's for small means, the normal approximation for large ones. */
+function poisson(r: Rng, mean: number): number {
+  if (mean > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal(r)));
+  const limit = Math.exp(-mean);
+  let count = 0;
+  for (let product = r.unit(); product > limit; product *= r.unit()) count++;
+  return count;
+}
