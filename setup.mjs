@@ -36,10 +36,12 @@ const COMMANDS = {
   test: {needs: 'farm', run: testAll},
   demo: {needs: 'farm', run: args => shipped(['farm/demo.io.ts', ...args])},
   farm: {needs: 'farm', run: args => shipped(['farm/main.io.ts', ...args])},
-  bench: {needs: 'code', run: args => shipped(['bench/main.io.ts', ...args])},
+  bench: {needs: ([name]) => (FARM_BENCHES.includes(name) ? 'farm' : 'code'), run: args => shipped(['bench/main.io.ts', ...args])},
   sim: {needs: 'code', run: args => shipped(['test/sim/main.io.ts', ...args])},
   package: {needs: 'code', run: args => shipped(['packaging/main.io.ts', ...args])},
 };
+/** Benchmarks on real hosts. */
+const FARM_BENCHES = ['story'];
 const UNIT_PROJECTS = ['unit', 'sim', 'native', 'nats'];
 
 /** What the user must change before anything can work; one line, no stack. */
@@ -304,10 +306,11 @@ async function main([name, ...args]) {
     say(`usage: node setup.mjs ${Object.keys(COMMANDS).join('|')} [arguments]`);
     return 2;
   }
-  requireMachine(command.needs);
+  const needs = typeof command.needs === 'string' ? command.needs : command.needs(args);
+  requireMachine(needs);
   if (process.getuid() === 0) restorePolicy();
-  const packages = absentPackages(command.needs);
-  announce(name, command.needs, packages);
+  const packages = absentPackages(needs);
+  announce(name, needs, packages);
   if (packages.length > 0) {
     requireDisk('/usr', PACKAGES_GB);
     await installPackages(packages);
