@@ -3,6 +3,7 @@ import {parseArgs} from 'node:util';
 import {pino} from 'pino';
 import {MailherdError} from '../base/errors.ts';
 import {packageVersion} from '../base/version.io.ts';
+import {loggedError} from '../wire/log.ts';
 import {type AgentConfig, EXIT_CONFIG, parseAgentConfig} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {sampleOnce} from './report/reporter.io.ts';
@@ -54,7 +55,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function serve(config: AgentConfig): Promise<void> {
-  const log = pino({level: config.logLevel, base: null});
+  const log = pino({level: config.logLevel, base: null, serializers: {err: loggedError}});
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   await runAgent(config, log, stop);

@@ -7,6 +7,7 @@ import {type Logger, pino} from 'pino';
 import {systemClock} from '../base/clock.io.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
 import {SECOND_MS} from '../base/units.ts';
+import {loggedError} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
 import {inboxPrefix} from '../wire/subjects.ts';
 import {buildApi} from './api/server.io.ts';
@@ -139,7 +140,7 @@ export async function main(args: string[]): Promise<number> {
     const config = parseCoordinatorConfig(readText(file), file);
     const {tokensFile} = config.api;
     const tokens = parseApiTokens(readSecret(tokensFile), tokensFile);
-    const log = pino({level: config.logLevel, base: null, redact: ['req.headers.authorization']});
+    const log = pino({level: config.logLevel, base: null, serializers: {err: loggedError}, redact: ['req.headers.authorization']});
     const stop = new AbortController();
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
     await runCoordinator(config, tokens, log, stop);
