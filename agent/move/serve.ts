@@ -62,7 +62,9 @@ const HANDLERS: Handlers = {
     return {sessionsEnded, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async manifest(ports, {user, folder}) {
+  async manifest(ports, {user, moveId, folder}) {
+    // doveadm makes a mailbox where it finds none: on a host that was reinstalled since, nobody would know it.
+    if (ports.routes.row(user)?.host !== ports.host) requireCopy(ports, user, moveId);
     const begun = ports.clock.monotonic();
     const manifest = await ports.store.manifest(user, folder);
     return {manifest, tookMs: ports.clock.monotonic() - begun};

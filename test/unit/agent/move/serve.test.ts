@@ -1,0 +1,42 @@
+import {expect, test} from 'vitest';
+import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
+import {serve} from '../../../../agent/move/serve.ts';
+
+const USER = 'ada@farm.example';
+const REQUEST = {v: 1, token: 1, user: USER, moveId: '00000000-0000-4000-8000-000000000001', folder: null} as const;
+
+function hostAt(owner: string, copy: Copy | null): {ports: HostPorts; asked: string[]} {
+  const asked: string[] = [];
+  const ports = {
+    host: 'be1',
+    clock: {monotonic: () => 0},
+    routes: {row: () => ({user: USER, host: owner, generation: 1, heldUntil: 0, heldTarget: null})},
+    memory: {highestToken: () => 1, copy: () => copy},
+    store: {
+      manifest: async (user: string) => {
+        asked.push(user);
+        return {folders: [], subscriptions: [], sieve: [], lines: null};
+      },
+    },
+  };
+  return {ports: ports as unknown as HostPorts, asked};
+}
+
+test('a manifest is read where the user lives, and where a copy of that move lies', async () => {
+  for (const {ports, asked} of [hostAt('be1', null), hostAt('be2', {user: USER, moveId: REQUEST.moveId, kind: 'retained'})]) {
+    await serve(ports, 'manifest', REQUEST);
+    expect(asked).toEqual([USER]);
+  }
+});
+
+test('on a host without such a copy nobody looks: doveadm would make an empty mailbox by looking', async () => {
+  const other = '00000000-0000-4000-8000-000000000002';
+  for (const [copy, code] of [
+    [null, 'COPY_MISSING'],
+    [{user: USER, moveId: other, kind: 'retained'}, 'COPY_UNKNOWN'],
+  ] as const) {
+    const {ports, asked} = hostAt('be2', copy);
+    await expect(serve(ports, 'manifest', REQUEST)).rejects.toMatchObject({code});
+    expect(asked).toEqual([]);
+  }
+});
