@@ -24,6 +24,7 @@ async function demo(options: {keep?: boolean; json?: boolean}): Promise<void> {
   const {story, chronicle, audit, failures} = await tell(farm, await buildPackage());
   const rows = chronicle.entries.map(({atMs, what, detail}) => [clockText(atMs), what, detail]);
   process.stdout.write(`\n${tableText(['when', 'what', ''], rows)}\n${auditText(audit)}\n`);
+  process.stdout.write(`pause of a move: p50 ${story.pauseMsP50} ms, max ${story.pauseMsMax} ms, ${story.moves} moves\n`);
   for (const failure of failures) process.stdout.write(`FAILED  ${failure}\n`);
   if (options.keep === true) farm.say('the farm is up: npm run farm -- status | shell HOST; npm run demo -- down removes it');
   else await down(farm);

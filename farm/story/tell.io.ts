@@ -136,7 +136,8 @@ async function comeBack({farm, hosts, moves, note, reach}: Stage): Promise<void>
   await reach('balanced', 180_000, async () => {
     const view = await moves();
     const running = view.moves.filter(({step}) => !['retained', 'purged', 'backedOut'].includes(step));
-    return running.length === 0 && view.waiting.length === 0 ? `${view.moves.length} moves in all` : null;
+    const left = view.moves.filter(({step}) => step === 'backedOut').length;
+    return running.length === 0 && view.waiting.length === 0 ? `${view.moves.length - left} moves, ${left} backed out` : null;
   });
   await reach('purged', 120_000, async () => {
     const retained = (await moves()).moves.filter(({step}) => step === 'retained');
@@ -174,7 +175,7 @@ async function end(
   const held = await audit(farm, 120_000);
   if (!isClean(held)) failures.push('the ledger does not agree with the mailboxes');
   const done = records.filter(({step}) => step === 'retained' || step === 'purged');
-  const pauses = done.flatMap(({pauseMs}) => (pauseMs === null ? [] : [pauseMs]));
+  const pauses = done.flatMap(({pauseMs}) => (pauseMs === null ? [] : [Math.round(pauseMs)]));
   const seconds = (from: string, to: string): number | null => {
     const ms = chronicle.between(from, to);
     return ms === null ? null : Math.round(ms / 100) / 10;
