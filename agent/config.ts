@@ -28,6 +28,13 @@ const MailConfig = Type.Object(
     lmtpPort: Type.Integer({...Port, default: 24}),
     doveadmPort: Type.Integer({...Port, default: 24245}),
     doveadmPasswordFile: orNullBy(Path, '/etc/mailherd/doveadm.password', 'file with doveadm_password; moves need it'),
+    holdPorts: Type.Integer({
+      minimum: 0,
+      maximum: 1024,
+      default: 32,
+      description: 'edge: how many users can be moved at once with their logins kept waiting',
+    }),
+    backendImapPort: Type.Integer({...Port, default: 143, description: 'edge: where the backends answer IMAP'}),
     store: Type.String({...Path, default: '/var/vmail', description: 'where the mailboxes lie'}),
     spool: Type.String({...Path, default: '/var/spool/postfix', description: 'queue_directory of Postfix'}),
   },

@@ -12,6 +12,7 @@ import {inboxPrefix} from '../wire/subjects.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
+import type {HostPorts} from './move/host-ports.ts';
 import {openMoveMemory} from './move/memory.io.ts';
 import {postfixQueue} from './move/queue.io.ts';
 import {serveCommands} from './move/serve.io.ts';
@@ -21,7 +22,9 @@ import {nextGeneration} from './report/generation.io.ts';
 import {Outbox} from './report/outbox.io.ts';
 import {Reporter} from './report/reporter.io.ts';
 import {Spool} from './report/spool.io.ts';
-import {openRouteTable, type RouteTable} from './route/table.io.ts';
+import {followRoutes} from './route/follow.io.ts';
+import {HoldingPorts} from './route/holding.io.ts';
+import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
 import {MailLog} from './sample/maillog.io.ts';
 
 const RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
@@ -38,34 +41,40 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   mkdirSync(stateDir, {recursive: true, mode: 0o700});
   const generation = await nextGeneration(stateDir, systemClock.now());
   const rng = seededRng((systemClock.now() ^ process.pid) | 0);
+  let failure: unknown = null;
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    stop.abort();
+  };
+  // The first thing of all: Postfix and Dovecot cannot read the table before.
+  let served: Served | null = null;
+  const opened = role === 'control' ? Promise.resolve(null) : openServed(config, rng.fork('serving'), log, signal);
+  opened.then(found => {
+    served = found;
+  }, fail);
   const spool = await Spool.open(stateDir, config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
   const mailLog = role === 'control' ? null : await MailLog.open({path: join(stateDir, 'maillog.json'), isProbe: isProbeUser, log, signal});
   const probes = startProbes(config, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
-  let routes: RouteTable | null = null;
   const reporter = new Reporter(config, version, generation, {
     mailLog,
     probes: probes.tally,
-    routes: () => (routes === null ? null : {revision: routes.revision(), userCount: routes.userCount()}),
+    routes: () => (served === null ? null : {revision: served.table.revision(), userCount: served.table.userCount()}),
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped}),
     labels: () => labels,
   });
   outbox.event('agentStarted', {generation, version});
 
   // NATS may be away when a host boots: what does not need it works meanwhile.
-  let failure: unknown = null;
   let connection: NatsConnection | null = null;
-  const fail = (error: unknown): void => {
-    failure ??= error;
-    stop.abort();
-  };
   const connected = connect(config, rng.fork('connect'), log, signal).then(async nc => {
     if (nc === null) return;
     connection = nc;
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
     outbox.connect(natsChannel(nc));
-    if (role !== 'control') routes = await startServing(config, nc, rng.fork('serving'), log, signal);
+    const found = await opened;
+    if (found !== null) serve(config, found, nc, log, signal);
   });
   connected.catch(fail);
 
@@ -97,25 +106,21 @@ async function connect(config: AgentConfig, rng: Rng, log: Log, signal: AbortSig
   return null;
 }
 
-/**
- * Keeps the route table current and answers the coordinator's commands, from now on; tries until both can begin, null once the
- * signal aborts.
- */
-async function startServing(config: AgentConfig, nc: NatsConnection, rng: Rng, log: Log, signal: AbortSignal): Promise<RouteTable | null> {
-  const {host, role, mail, stateDir} = config;
+/** What serving moves needs of this host's disk. */
+interface Served {
+  table: SqliteRouteTable;
+  memory: HostPorts['memory'];
+}
+
+/** Opens the route table and what is known of copies; tries until it can, null once the signal aborts. */
+async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: AbortSignal): Promise<Served | null> {
+  const {host, role, stateDir, mail} = config;
   const probeUser = role === 'backend' ? probeUserOf(config) : null;
   while (!signal.aborted) {
     try {
-      const memory = openMoveMemory(stateDir);
-      const routes = await openRouteTable({path: config.routesDb, host, probeUser, nc, log, signal});
-      const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
-      serveCommands({
-        nc,
-        ports: {host, clock: systemClock, store, routes, memory, passes: new Map(), queue: postfixQueue(isProbeUser)},
-        log,
-        signal,
-      });
-      return routes;
+      const isEdge = role === 'edge' && mail.holdPorts > 0;
+      const holding = isEdge ? await HoldingPorts.open({ports: mail.holdPorts, imapPort: mail.backendImapPort, log, signal}) : null;
+      return {table: openRouteTable({path: config.routesDb, host, probeUser, holding, log, signal}), memory: openMoveMemory(stateDir)};
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.
       log.error({err: error}, 'routes and moves cannot be served; trying again');
@@ -123,6 +128,15 @@ async function startServing(config: AgentConfig, nc: NatsConnection, rng: Rng, l
     }
   }
   return null;
+}
+
+/** Keeps the route table current and answers the coordinator's commands, from now on. */
+function serve(config: AgentConfig, {table, memory}: Served, nc: NatsConnection, log: Log, signal: AbortSignal): void {
+  const {host, mail} = config;
+  void followRoutes(nc, table, log, signal);
+  const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
+  const queue = postfixQueue(isProbeUser);
+  serveCommands({nc, ports: {host, clock: systemClock, store, routes: table, memory, passes: new Map(), queue}, log, signal});
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */

@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   cli: ['base', 'wire'],
   farm: ['base', 'wire'],
   packaging: ['base', 'wire'],
-  bench: ['base', 'wire', 'native', 'coordinator', 'test'],
+  bench: ['base', 'wire', 'native', 'coordinator', 'farm', 'test'],
 };
 /** The command starts agent and coordinator, and nothing else of theirs is imported; both by dynamic import. */
 const ENTRY = 'cli/main.io.ts';

@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS routes (
   host TEXT NOT NULL,
   generation INTEGER NOT NULL,
   held_until REAL NOT NULL DEFAULT 0,
-  held_target TEXT
+  held_target TEXT,
+  hold_port INTEGER
 ) WITHOUT ROWID;
 -- For a backend. mine = 1: this host may accept logins, mail and changes for the user. Everything else is the fence.
 CREATE VIEW IF NOT EXISTS backend AS
@@ -22,8 +23,10 @@ CREATE VIEW IF NOT EXISTS backend AS
          r.host = (SELECT name FROM self) AS here
   FROM routes r LEFT JOIN hosts h ON h.name = r.host;
 -- For an edge. address: where to send the user; while held that is already the target, which refuses until the flip.
+-- hold_port: where on the edge itself IMAP logins wait meanwhile (then they need not be refused); NULL = they don't.
 CREATE VIEW IF NOT EXISTS edge AS
-  SELECT r.user, h.address
+  SELECT r.user, h.address,
+    CASE WHEN r.held_until > (julianday('now') - 2440587.5) * 86400.0 THEN r.hold_port END AS hold_port
   FROM routes r
   LEFT JOIN hosts h ON h.name = CASE
     WHEN r.held_target IS NOT NULL AND r.held_until > (julianday('now') - 2440587.5) * 86400.0 THEN r.held_target

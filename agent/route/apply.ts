@@ -17,6 +17,8 @@ export interface RouteRow {
  * A hold entry older than this was left by a coordinator that never came back; it is not taken up again.
  */
 export const FENCE_MAX_MS = 600_000;
+/** How long an edge goes on holding after the flip, until it hears that the target has taken over. */
+export const SETTLE_MAX_MS = 3_000;
 
 /**
  * What a KV entry of the route bucket becomes on host `self`.
@@ -24,7 +26,10 @@ export const FENCE_MAX_MS = 600_000;
  * @param now this host's wall clock: the hold runs from here, not from the entry's time, so that no two clocks are compared.
  */
 export function rowOf(route: Route, storedAtMs: Instant, now: Instant, self: string): RouteRow {
-  const {user, host, generation, held} = effectiveRoute(route, storedAtMs);
+  const {user, host, generation, held: asked, isVoid} = effectiveRoute(route, storedAtMs);
+  // The target may not have applied the flip yet, and would turn away who comes before it has.
+  const isSettling = route.flip !== null && route.move !== null && !isVoid && host !== self;
+  const held = isSettling ? {target: host, spanMs: SETTLE_MAX_MS} : asked;
   const isHeld = held !== null && now - storedAtMs < FENCE_MAX_MS;
   const spanMs = host === self ? FENCE_MAX_MS : (held?.spanMs ?? 0);
   return {

@@ -1,16 +1,14 @@
 import {chmodSync, chownSync, existsSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
-import type {NatsConnection} from '@nats-io/transport-node';
 import {MailherdError} from '../../base/errors.ts';
-import type {Millis} from '../../base/units.ts';
-import {Bucket, type Entry} from '../../wire/bucket.io.ts';
+import {type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Entry} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
-import {HostRecord} from '../../wire/record.ts';
-import {Route} from '../../wire/route.ts';
+import type {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
-import {HOST_BUCKET, ROUTE_BUCKET, userKey} from '../../wire/subjects.ts';
 import {isHoldOver, type RouteRow, rowOf} from './apply.ts';
+import type {HoldingPorts} from './holding.io.ts';
 
 /** The route table of this host: who lives where, as Postfix and Dovecot see it at their next lookup. */
 export interface RouteTable {
@@ -29,57 +27,32 @@ interface TableOptions {
   host: string;
   /** Always routed here, known to this host only. */
   probeUser: string | null;
-  nc: NatsConnection;
+  /** On an edge: where logins of held users wait; null elsewhere. */
+  holding: HoldingPorts | null;
   log: Log;
   signal: AbortSignal;
 }
 
 const ASK_AGAIN_MS = 1_000;
 
-type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number};
+export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number};
 
 /**
- * Opens `routes.db` (creates it when absent), brings it up to date and keeps it so for as long as `signal` lasts.
- * Mail flows with the last state when NATS is away. The connection stays open all the time: a WAL database that nobody has
- * open cannot be read by a process that may not write it.
+ * Opens `routes.db`, creates it when absent. It stays open as long as `signal` lasts: a WAL database that nobody has open cannot
+ * be read by a process that may not write it. So this comes first when a host boots, before NATS is even looked for.
+ * @throws MailherdError CONFIG_INVALID when it is another host's table; SQLite's errors.
  */
-export async function openRouteTable(options: TableOptions): Promise<RouteTable> {
-  const {log, signal, nc} = options;
-  const table = new SqliteRouteTable(options.path, options.host, log);
-  if (options.probeUser !== null) table.pin(options.probeUser);
+export function openRouteTable({path, host, probeUser, holding, log, signal}: TableOptions): SqliteRouteTable {
+  const table = new SqliteRouteTable(path, host, holding, log);
+  if (probeUser !== null) table.pin(probeUser);
   signal.addEventListener('abort', () => table.close());
-  const onMisfit = (key: string, reason: string): void =>
-    log.error({key, reason}, 'a route or host record does not fit its schema; kept the old one');
-  void follow();
-
-  async function follow(): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const hosts = await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: false, onMisfit});
-        await hosts.watch(
-          change => ('removed' in change ? table.removeHost(change.key) : table.putHost(change.value.host, change.value.address)),
-          signal,
-        );
-        const routes = await Bucket.open(nc, ROUTE_BUCKET, Route, {create: false, onMisfit});
-        table.askBy(async user => (await routes.get(userKey(user)))?.revision ?? null);
-        await routes.watch(
-          change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
-          signal,
-        );
-        log.info({revision: table.revision(), users: table.userCount()}, 'route table is current');
-        return;
-      } catch (error) {
-        log.warn({err: error}, 'cannot follow the route bucket yet; trying again');
-        await new Promise(resolve => setTimeout(resolve, 1_000));
-      }
-    }
-  }
   return table;
 }
 
-class SqliteRouteTable implements RouteTable {
+export class SqliteRouteTable implements RouteTable {
   readonly #db: DatabaseSync;
   readonly #host: string;
+  readonly #holding: HoldingPorts | null;
   readonly #pinned = new Set<string>();
   readonly #upsert: StatementSync;
   readonly #remove: StatementSync;
@@ -91,23 +64,25 @@ class SqliteRouteTable implements RouteTable {
   #ask: ((user: string) => Promise<number | null>) | null = null;
   readonly #log: Log;
 
-  constructor(path: string, host: string, log: Log) {
+  constructor(path: string, host: string, holding: HoldingPorts | null, log: Log) {
     this.#host = host;
+    this.#holding = holding;
     this.#log = log;
-    const isNew = !existsSync(path);
     this.#db = new DatabaseSync(path, {timeout: 5_000});
     this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#db.exec(ROUTES_DB_SCHEMA);
-    if (isNew) giveToReaders(path);
+    giveToReaders(path);
+    // Logins that waited at a port of the agent before this one are gone.
+    this.#db.exec('UPDATE routes SET hold_port = NULL');
     const self = this.#db.prepare('SELECT name, revision FROM self').get() as {name: string; revision: number} | undefined;
     if (self === undefined) this.#db.prepare('INSERT INTO self (name, revision) VALUES (?, 0)').run(host);
     else if (self.name !== host)
       throw new MailherdError('CONFIG_INVALID', {file: path, reason: `this table is of host ${self.name}, not ${host}`});
     this.#revision = self?.revision ?? 0;
     this.#upsert = this.#db.prepare(
-      `INSERT INTO routes (user, host, generation, held_until, held_target) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO routes (user, host, generation, held_until, held_target, hold_port) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (user) DO UPDATE SET host = excluded.host, generation = excluded.generation,
-         held_until = excluded.held_until, held_target = excluded.held_target`,
+         held_until = excluded.held_until, held_target = excluded.held_target, hold_port = excluded.hold_port`,
     );
     this.#remove = this.#db.prepare('DELETE FROM routes WHERE user = ?');
     this.#advance = this.#db.prepare('UPDATE self SET revision = ?');
@@ -115,7 +90,7 @@ class SqliteRouteTable implements RouteTable {
 
   pin(user: string): void {
     this.#pinned.add(user);
-    this.#upsert.run(user, this.#host, 0, 0, null);
+    this.#upsert.run(user, this.#host, 0, 0, null, null);
   }
 
   putHost(name: string, address: string): void {
@@ -138,13 +113,18 @@ class SqliteRouteTable implements RouteTable {
     if (this.#closed) return;
     const changes = this.#pending;
     this.#pending = [];
+    const released: string[] = [];
     let revision = this.#revision;
     this.#db.exec('BEGIN IMMEDIATE');
     for (const change of changes) {
       if ('entry' in change) {
         const row = rowOf(change.entry.value, change.entry.storedAtMs, Date.now(), this.#host);
-        this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget);
-        if (row.heldUntil > 0 && row.host === this.#host) this.#endHoldLater(change.entry);
+        const isHeld = row.heldUntil > 0;
+        const holdPort = isHeld ? (this.#holding?.take(row.user) ?? null) : null;
+        this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget, holdPort);
+        if (isHeld && row.host === this.#host) this.#endHoldLater(change.entry);
+        if (holdPort !== null) this.#releaseLater(row);
+        else if (this.#holding !== null) released.push(row.user);
         revision = Math.max(revision, change.entry.revision);
       } else {
         const user = Buffer.from(change.removedKey, 'base64url').toString('utf8');
@@ -155,6 +135,7 @@ class SqliteRouteTable implements RouteTable {
     this.#advance.run(revision);
     this.#db.exec('COMMIT');
     this.#revision = revision;
+    for (const user of released) this.#release(user);
     const reached = this.#waiters.filter(waiter => waiter.revision <= revision);
     this.#waiters = this.#waiters.filter(waiter => waiter.revision > revision);
     for (const waiter of reached) waiter.resolve();
@@ -163,6 +144,19 @@ class SqliteRouteTable implements RouteTable {
   /** How to ask for the newest revision of a user's route. */
   askBy(ask: (user: string) => Promise<number | null>): void {
     this.#ask = ask;
+  }
+
+  #release(user: string): void {
+    const row = this.#db.prepare('SELECT address FROM edge WHERE user = ?').get(user) as {address: string | null} | undefined;
+    if (row !== undefined && row.address !== null) this.#holding?.release(user, row.address);
+  }
+
+  /** A hold that nobody ends is over for the edge when its span is: those who wait go where the query sends everybody else. */
+  #releaseLater({user, heldUntil}: RouteRow): void {
+    const release = (): void => {
+      if (!this.#closed && this.row(user)?.heldUntil === heldUntil) this.#release(user);
+    };
+    setTimeout(release, Math.max(0, heldUntil * SECOND_MS - Date.now()) + 1).unref();
   }
 
   /** The hold's span is over: open the fence as soon as it is known that no flip was stored; ask until NATS answers. */

@@ -32,6 +32,7 @@ const COPY_MS = 12 * HOUR_MS;
 const PURGE_MS = 10 * MINUTE_MS;
 /** Edges are told of a hold for the users' comfort only; the backends fence. */
 const EDGE_MS = SECOND_MS;
+const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const CARRIES_MAX = 5;
 
@@ -119,7 +120,8 @@ async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const revision = await ports.writeRoute(held, stored.revision);
   const entry = await ownRoute(ports, record);
   if (entry.revision !== revision) throw new MailherdError('STORE_CONFLICT', {user: record.user, revision, found: entry.revision});
-  tellEdges(ports, revision);
+  // Who is sent away by the source would otherwise come back to it through an edge that has not heard yet, and be refused.
+  await Promise.allSettled(edgeSyncs(ports, revision, EDGES_READY_MS));
   await ports.command(record.source, 'hold', {...ofMove(ports, record), revision}, timeLeft(context));
   const {storedAtMs} = entry;
   const deadlineMs = storedAtMs + limits.holdMs - limits.marginMs;
@@ -271,7 +273,11 @@ const NOTHING_OF_OURS = new Set(['COPY_UNKNOWN', 'COPY_MISSING', 'STILL_OWNER', 
 const ignoreLateMail = (): void => undefined;
 
 function tellEdges(ports: MovePorts, revision: number): void {
-  for (const edge of ports.edges()) ports.command(edge, 'sync', {v: 1, token: ports.token(), revision}, EDGE_MS).catch(ignoreLateMail);
+  for (const told of edgeSyncs(ports, revision, EDGE_MS)) told.catch(ignoreLateMail);
+}
+
+function edgeSyncs(ports: MovePorts, revision: number, timeoutMs: Millis): Promise<unknown>[] {
+  return ports.edges().map(edge => ports.command(edge, 'sync', {v: 1, token: ports.token(), revision}, timeoutMs));
 }
 
 function ofMove(ports: MovePorts, record: MoveRecord): {v: 1; token: number; moveId: string; user: string} {

@@ -49,10 +49,15 @@ FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 /** Users of this host, for `doveadm -A`. */
 export const BACKEND_ITERATE = 'SELECT user FROM routes WHERE host = (SELECT name FROM self)';
 
-/** Passdb of an edge: where to send the login; the password goes along and is checked there. */
+/**
+ * Passdb of an edge: where to send the login; the password goes along and is checked there. While the user is held an IMAP login
+ * waits at a port of the edge's agent.
+ */
 export function edgePassdb({user, protocol}: QueryWords, ports: {imap: number; sieve: number}): string {
-  return `SELECT user, CASE WHEN address IS NULL THEN ${FAIL} END AS password, 'y' AS nopassword, 'y' AS proxy, address AS host, \
-CASE WHEN '${protocol}' = 'sieve' THEN ${ports.sieve} ELSE ${ports.imap} END AS port \
+  const waits = `'${protocol}' = 'imap' AND hold_port IS NOT NULL`;
+  return `SELECT user, CASE WHEN address IS NULL THEN ${FAIL} END AS password, 'y' AS nopassword, 'y' AS proxy, \
+CASE WHEN ${waits} THEN '127.0.0.1' ELSE address END AS host, \
+CASE WHEN ${waits} THEN hold_port WHEN '${protocol}' = 'sieve' THEN ${ports.sieve} ELSE ${ports.imap} END AS port \
 FROM edge WHERE user = '${user}'`;
 }
 

@@ -1,0 +1,119 @@
+import {once} from 'node:events';
+import {connect, createServer, type Server, type Socket} from 'node:net';
+import {type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Log} from '../../wire/log.ts';
+
+interface HoldingOptions {
+  /** How many users can be held at once; a further one's logins are refused for the moment and tried again by the proxy. */
+  ports: number;
+  /** Where the backends' Dovecot answers. */
+  imapPort: number;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** A login looked up during a hold may reach the port a little after its end. */
+const LINGER_MS: Millis = 5 * SECOND_MS;
+const DIAL_MS: Millis = 5 * SECOND_MS;
+
+interface Place {
+  server: Server;
+  port: number;
+  user: string | null;
+  /** Where the logins of `user` may go; null while they wait. */
+  address: string | null;
+  waiting: Set<Socket>;
+  freed: NodeJS.Timeout | null;
+}
+
+/**
+ * Ports on an edge's loopback where the logins of held users wait: the proxy of Dovecot connects and gets no greeting until the
+ * move is over; then the connection is joined with one to the backend. To the user that is a slow login, never a refused one.
+ * Such a session passes through this process until it ends: it is cut, and its mail program connects again, when the agent stops.
+ */
+export class HoldingPorts {
+  readonly #places: Place[] = [];
+  readonly #joined = new Set<Socket>();
+  readonly #options: HoldingOptions;
+
+  private constructor(options: HoldingOptions) {
+    this.#options = options;
+  }
+
+  /** @throws the system's error when not even loopback ports can be had. */
+  static async open(options: HoldingOptions): Promise<HoldingPorts> {
+    const holding = new HoldingPorts(options);
+    for (let count = 0; count < options.ports; count++) holding.#places.push(await holding.#openPlace());
+    options.signal.addEventListener('abort', () => holding.#close());
+    return holding;
+  }
+
+  async #openPlace(): Promise<Place> {
+    const server = createServer({allowHalfOpen: true, pauseOnConnect: true});
+    server.listen(0, '127.0.0.1').unref();
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const place: Place = {server, port, user: null, address: null, waiting: new Set(), freed: null};
+    server.on('connection', socket => this.#arrived(place, socket));
+    return place;
+  }
+
+  /** A port where logins of `user` wait from now on, the same as before when one is taken; null when all are. */
+  take(user: string): number | null {
+    const place = this.#places.find(one => one.user === user) ?? this.#places.find(one => one.user === null);
+    if (place === undefined) return null;
+    if (place.freed !== null) clearTimeout(place.freed);
+    Object.assign(place, {user, address: null, freed: null} satisfies Partial<Place>);
+    return place.port;
+  }
+
+  /** Lets the logins that wait for `user` go on to the backend at `address`, and those that still come. */
+  release(user: string, address: string): void {
+    const place = this.#places.find(one => one.user === user && one.address === null);
+    if (place === undefined) return;
+    place.address = address;
+    for (const socket of place.waiting) this.#join(socket, address);
+    place.waiting.clear();
+    place.freed = setTimeout(() => Object.assign(place, {user: null, address: null, freed: null} satisfies Partial<Place>), LINGER_MS);
+    place.freed.unref();
+  }
+
+  #arrived(place: Place, socket: Socket): void {
+    // A login that gives up: nothing to do but forget it.
+    socket.on('error', error => this.#options.log.debug({err: error}, 'a held login ended'));
+    if (place.user === null) socket.destroy();
+    else if (place.address !== null) this.#join(socket, place.address);
+    else {
+      place.waiting.add(socket);
+      socket.once('close', () => place.waiting.delete(socket));
+    }
+  }
+
+  #join(socket: Socket, address: string): void {
+    const {imapPort, log} = this.#options;
+    const backend = connect({host: address, port: imapPort, allowHalfOpen: true, noDelay: true});
+    const ends = [socket, backend];
+    for (const end of ends) {
+      this.#joined.add(end);
+      end.once('close', () => {
+        this.#joined.delete(end);
+        for (const other of ends) other.destroy();
+      });
+    }
+    backend.once('error', error => log.debug({err: error, address}, 'a session that began in a hold is over'));
+    backend.setTimeout(DIAL_MS, () => backend.destroy());
+    backend.once('connect', () => backend.setTimeout(0));
+    socket.setNoDelay(true);
+    socket.pipe(backend).pipe(socket);
+  }
+
+  #close(): void {
+    for (const {server, waiting, freed} of this.#places) {
+      if (freed !== null) clearTimeout(freed);
+      for (const socket of waiting) socket.destroy();
+      server.close();
+    }
+    for (const end of this.#joined) end.destroy();
+  }
+}

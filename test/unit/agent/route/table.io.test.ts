@@ -1,0 +1,101 @@
+import {chmodSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import type {HoldingPorts} from '../../../../agent/route/holding.io.ts';
+import {openRouteTable, type SqliteRouteTable} from '../../../../agent/route/table.io.ts';
+import type {Route} from '../../../../wire/route.ts';
+
+const none = (): void => undefined;
+const log = {debug: none, info: none, warn: none, error: none};
+const ROUTE: Route = {v: 1, user: 'ada@example.org', host: 'be1', generation: 1, move: null, hold: null, flip: null};
+const MOVE = {id: '00000000-0000-4000-8000-000000000001', source: 'be1', target: 'be2', token: 1};
+let folder: string;
+let stop: AbortController;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mailherd-table-'));
+  stop = new AbortController();
+});
+afterEach(() => {
+  stop.abort();
+  rmSync(folder, {recursive: true});
+});
+
+function open(host: string, holding: Pick<HoldingPorts, 'take' | 'release'> | null = null): SqliteRouteTable {
+  const options = {path: join(folder, 'routes.db'), host, probeUser: null, log, signal: stop.signal};
+  return openRouteTable({...options, holding: holding as HoldingPorts | null});
+}
+
+async function put(table: SqliteRouteTable, revision: number, route: Route, storedAtMs = Date.now()): Promise<void> {
+  table.take({entry: {key: route.user, revision, storedAtMs, value: route}});
+  await table.reached(revision, 1_000);
+}
+
+function ask(sql: string): unknown {
+  const db = new DatabaseSync(join(folder, 'routes.db'), {readOnly: true});
+  try {
+    return db.prepare(sql).get();
+  } finally {
+    db.close();
+  }
+}
+
+test('the readers of the directory may read and write it, also when someone else had made the file', () => {
+  const path = join(folder, 'routes.db');
+  writeFileSync(path, '');
+  chmodSync(path, 0o600);
+  open('be1');
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) expect(statSync(file).mode & 0o777).toBe(0o660);
+});
+
+test('an edge keeps logins waiting from the hold until the target has taken over', async () => {
+  const holding = {take: vi.fn(() => 40_001), release: vi.fn()};
+  const table = open('edge1', holding);
+  table.putHost('be1', '10.0.0.1');
+  table.putHost('be2', '10.0.0.2');
+  const edge = (): unknown => ask('SELECT address, hold_port AS port FROM edge');
+  await put(table, 1, ROUTE);
+  expect(edge()).toEqual({address: '10.0.0.1', port: null});
+  await put(table, 2, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 30_000}});
+  expect(edge()).toEqual({address: '10.0.0.2', port: 40_001});
+  const flip = {deadlineMs: Date.now() + 20_000, from: 'be1', moveId: MOVE.id};
+  await put(table, 3, {...ROUTE, host: 'be2', generation: 2, move: MOVE, flip});
+  expect(edge()).toEqual({address: '10.0.0.2', port: 40_001});
+  holding.release.mockClear();
+  await put(table, 4, {...ROUTE, host: 'be2', generation: 2});
+  expect(edge()).toEqual({address: '10.0.0.2', port: null});
+  expect(holding.release.mock.calls).toEqual([[ROUTE.user, '10.0.0.2']]);
+});
+
+test('a hold that nobody ends lets those who wait go back to the source when its span is over', async () => {
+  const holding = {take: vi.fn(() => 40_001), release: vi.fn()};
+  const table = open('edge1', holding);
+  table.putHost('be1', '10.0.0.1');
+  await put(table, 2, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 1_000}});
+  expect(holding.release).not.toHaveBeenCalled();
+  await vi.waitFor(() => expect(holding.release.mock.calls).toEqual([[ROUTE.user, '10.0.0.1']]), {timeout: 5_000});
+});
+
+test('the target serves from the flip on, without waiting for anybody', async () => {
+  const table = open('be2');
+  table.putHost('be2', '10.0.0.2');
+  const flip = {deadlineMs: Date.now() + 20_000, from: 'be1', moveId: MOVE.id};
+  await put(table, 3, {...ROUTE, host: 'be2', generation: 2, move: MOVE, flip});
+  expect(ask('SELECT mine FROM backend')).toEqual({mine: 1});
+});
+
+test('ports of an agent that is gone are forgotten', async () => {
+  const first = open('edge1', {take: () => 40_001, release: none});
+  await put(first, 2, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 30_000}});
+  stop.abort();
+  stop = new AbortController();
+  open('edge1');
+  expect(ask('SELECT hold_port AS port FROM routes')).toEqual({port: null});
+});
+
+test("another host's table is refused", () => {
+  open('be1');
+  expect(() => open('be2')).toThrow(/CONFIG_INVALID/);
+});
