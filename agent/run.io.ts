@@ -9,6 +9,7 @@ import {packageVersion} from '../base/version.io.ts';
 import type {Log} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
 import {inboxPrefix} from '../wire/subjects.ts';
+import {isFirstOfBoot, tellReady} from './boot.io.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
@@ -51,6 +52,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const opened = role === 'control' ? Promise.resolve(null) : openServed(config, rng.fork('serving'), log, signal);
   opened.then(found => {
     served = found;
+    return tellReady(log);
   }, fail);
   const spool = await Spool.open(stateDir, config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
@@ -120,10 +122,13 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
     try {
       const isEdge = role === 'edge' && mail.holdPorts > 0;
       const holding = isEdge ? await HoldingPorts.open({ports: mail.holdPorts, imapPort: mail.backendImapPort, log, signal}) : null;
-      return {table: openRouteTable({path: config.routesDb, host, probeUser, holding, log, signal}), memory: openMoveMemory(stateDir)};
+      const isNew = isFirstOfBoot(process.env.RUNTIME_DIRECTORY);
+      const table = openRouteTable({path: config.routesDb, host, probeUser, isFirstOfBoot: isNew, holding, log, signal});
+      return {table, memory: openMoveMemory(stateDir)};
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.
       log.error({err: error}, 'routes and moves cannot be served; trying again');
+      await tellReady(log);
       await systemClock.sleep(rng.between(...RETRY_MS), signal);
     }
   }

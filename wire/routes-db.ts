@@ -3,10 +3,13 @@
  * WAL, short transactions, in place, never by rename (readers keep the old inode). Directory 2770 and files 0660, group of
  * both daemons.
  *
+ * After a boot a host may find a disk whose routes are long past: it serves nobody until it is current, or until `fenced_until`,
+ * because mail must flow without NATS too.
+ *
  * A hold ends inside the query (`held_until` against SQLite's own clock), so it ends when agent, coordinator and NATS are dead.
  */
 export const ROUTES_DB_SCHEMA = `
-CREATE TABLE IF NOT EXISTS self (name TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS self (name TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0, fenced_until REAL NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS hosts (name TEXT PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS routes (
   user TEXT PRIMARY KEY,
@@ -19,7 +22,8 @@ CREATE TABLE IF NOT EXISTS routes (
 -- For a backend. mine = 1: this host may accept logins, mail and changes for the user. Everything else is the fence.
 CREATE VIEW IF NOT EXISTS backend AS
   SELECT r.user, h.address,
-         r.host = (SELECT name FROM self) AND r.held_until <= (julianday('now') - 2440587.5) * 86400.0 AS mine,
+         r.host = (SELECT name FROM self)
+           AND max(r.held_until, (SELECT fenced_until FROM self)) <= (julianday('now') - 2440587.5) * 86400.0 AS mine,
          r.host = (SELECT name FROM self) AS here
   FROM routes r LEFT JOIN hosts h ON h.name = r.host;
 -- For an edge. address: where to send the user; while held that is already the target, which refuses until the flip.

@@ -29,6 +29,7 @@ export async function followRoutes(nc: NatsConnection, table: SqliteRouteTable, 
         change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
         signal,
       );
+      table.current();
       log.info({revision: table.revision(), users: table.userCount()}, 'route table is current');
       return;
     } catch (error) {

@@ -2,7 +2,7 @@ import {chmodSync, chownSync, existsSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import {MailherdError} from '../../base/errors.ts';
-import {type Millis, SECOND_MS} from '../../base/units.ts';
+import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Entry} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Route} from '../../wire/route.ts';
@@ -27,6 +27,8 @@ interface TableOptions {
   host: string;
   /** Always routed here, known to this host only. */
   probeUser: string | null;
+  /** The host has booted since this table was last open: its disk may be an old one. */
+  isFirstOfBoot: boolean;
   /** On an edge: where logins of held users wait; null elsewhere. */
   holding: HoldingPorts | null;
   log: Log;
@@ -34,6 +36,8 @@ interface TableOptions {
 }
 
 const ASK_AGAIN_MS = 1_000;
+/** How long a host that has just booted serves nobody while NATS does not tell it where users live now. */
+const BOOT_FENCE_MS = 30_000;
 
 export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number};
 
@@ -42,8 +46,9 @@ export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision:
  * be read by a process that may not write it. So this comes first when a host boots, before NATS is even looked for.
  * @throws MailherdError CONFIG_INVALID when it is another host's table; SQLite's errors.
  */
-export function openRouteTable({path, host, probeUser, holding, log, signal}: TableOptions): SqliteRouteTable {
+export function openRouteTable({path, host, probeUser, isFirstOfBoot, holding, log, signal}: TableOptions): SqliteRouteTable {
   const table = new SqliteRouteTable(path, host, holding, log);
+  if (isFirstOfBoot) table.fence(Date.now() + BOOT_FENCE_MS);
   if (probeUser !== null) table.pin(probeUser);
   signal.addEventListener('abort', () => table.close());
   return table;
@@ -93,6 +98,17 @@ export class SqliteRouteTable implements RouteTable {
     this.#upsert.run(user, this.#host, 0, 0, null, null);
   }
 
+  /** Serves nobody here until then; `current` ends it. */
+  fence(untilMs: Instant): void {
+    this.#db.prepare('UPDATE self SET fenced_until = ?').run(untilMs / SECOND_MS);
+  }
+
+  /** All that was stored before is in force. */
+  current(): void {
+    this.#apply();
+    this.fence(0);
+  }
+
   putHost(name: string, address: string): void {
     this.#db
       .prepare('INSERT INTO hosts (name, address) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET address = excluded.address')
@@ -110,7 +126,7 @@ export class SqliteRouteTable implements RouteTable {
   }
 
   #apply(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#pending.length === 0) return;
     const changes = this.#pending;
     this.#pending = [];
     const released: string[] = [];

@@ -23,8 +23,8 @@ afterEach(() => {
   rmSync(folder, {recursive: true});
 });
 
-function open(host: string, holding: Pick<HoldingPorts, 'take' | 'release'> | null = null): SqliteRouteTable {
-  const options = {path: join(folder, 'routes.db'), host, probeUser: null, log, signal: stop.signal};
+function open(host: string, holding: Pick<HoldingPorts, 'take' | 'release'> | null = null, isFirstOfBoot = false): SqliteRouteTable {
+  const options = {path: join(folder, 'routes.db'), host, probeUser: null, isFirstOfBoot, log, signal: stop.signal};
   return openRouteTable({...options, holding: holding as HoldingPorts | null});
 }
 
@@ -93,6 +93,21 @@ test('ports of an agent that is gone are forgotten', async () => {
   stop = new AbortController();
   open('edge1');
   expect(ask('SELECT hold_port AS port FROM routes')).toEqual({port: null});
+});
+
+test('a host that boots serves nobody until its routes are current: its disk may be an old one', async () => {
+  await put(open('be1'), 2, ROUTE);
+  const mine = (): unknown => ask('SELECT mine FROM backend');
+  expect(mine()).toEqual({mine: 1});
+  stop.abort();
+  stop = new AbortController();
+  const table = open('be1', null, true);
+  expect(mine()).toEqual({mine: 0});
+  table.current();
+  expect(mine()).toEqual({mine: 1});
+  // Without NATS the fence ends by itself.
+  table.fence(Date.now() - 1);
+  expect(mine()).toEqual({mine: 1});
 });
 
 test("another host's table is refused", () => {

@@ -1,0 +1,25 @@
+import {execFile} from 'node:child_process';
+import {existsSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import type {Log} from '../wire/log.ts';
+
+/**
+ * Whether the host has booted since this was last asked. Told by a mark in the runtime directory of the service, which is gone after
+ * a boot (not by the kernel's boot id: in a container that is the machine's). false outside systemd: nobody knows then.
+ */
+export function isFirstOfBoot(runtimeDir: string | undefined): boolean {
+  if (runtimeDir === undefined) return false;
+  const mark = join(runtimeDir, 'started');
+  if (existsSync(mark)) return false;
+  writeFileSync(mark, '');
+  return true;
+}
+
+/** Tells systemd that Postfix and Dovecot may start; see sd_notify(3). Nothing outside systemd. */
+export async function tellReady(log: Log): Promise<void> {
+  if (process.env.NOTIFY_SOCKET === undefined) return;
+  await promisify(execFile)('systemd-notify', ['--ready']).catch(error =>
+    log.error({err: error}, 'systemd could not be told of the start'),
+  );
+}
