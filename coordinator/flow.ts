@@ -6,6 +6,7 @@ import type {Fleet, FleetHost} from './fleet.ts';
 import {type CohortMemory, findCohorts, type Subject} from './health/cohort.ts';
 import {hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost} from './health/judge.ts';
+import {type FiguresMemory, markAll, NO_FIGURES, usualKernel} from './health/marks.ts';
 import {type HostSlis, measure} from './health/sli.ts';
 import {isUnderWay} from './move/budget.ts';
 
@@ -13,6 +14,7 @@ import {isUnderWay} from './move/budget.ts';
 export interface FlowMemory {
   hosts: Readonly<Record<string, JudgeMemory>>;
   cohorts: CohortMemory;
+  figures: FiguresMemory;
 }
 
 export interface FlowOutcome {
@@ -25,7 +27,7 @@ export interface FlowOutcome {
 }
 
 export function emptyMemory(): FlowMemory {
-  return {hosts: {}, cohorts: {}};
+  return {hosts: {}, cohorts: {}, figures: NO_FIGURES};
 }
 
 /**
@@ -36,7 +38,11 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const hosts = [...fleet.hosts.values()].sort((a, b) => (a.record.host < b.record.host ? -1 : 1));
   const busy = new Set(fleet.moves.filter(isUnderWay).flatMap(({source, target}) => [source, target]));
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
-  const judged = slis.map(own => judgeHost(own, slis, memory.hosts[own.host] ?? null, policy.judge, nowMs));
+  const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
+  const usual = usualKernel(slis);
+  const judged = slis.map(own =>
+    judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? {}, memory.hosts[own.host] ?? null, policy.judge, nowMs),
+  );
   const verdicts = judged.map(({verdict}) => verdict);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
@@ -46,7 +52,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const hurt = hurtOf(fleet, slis, policy.judge, nowMs);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
-  return {memory: {hosts: hostMemory, cohorts: cohortMemory}, slis, verdicts, cohorts, hurt, decisions};
+  return {memory: {hosts: hostMemory, cohorts: cohortMemory, figures}, slis, verdicts, cohorts, hurt, decisions};
 }
 
 /** What is gone for good, or has yet to come, tells nothing of a label. */

@@ -19,7 +19,7 @@ export const Policy = Type.Object({
     /** Evidence must last this long before a host is called sick, and be absent this long before it is called healthy again. */
     sickDwellMs: SpanMs,
     recoverDwellMs: SpanMs,
-    /** How many times worse than peers counts. */
+    /** The least ratio to peers at equal load that counts as worse; that it is no chance has to be proved besides. */
     ratioMax: Type.Number({minimum: 1}),
     /** Below these a user feels nothing, whatever peers do. */
     floors: Type.Object({
@@ -79,7 +79,7 @@ export const DEFAULT_POLICY: Policy = {
     silentMs: 45_000,
     sickDwellMs: 30_000,
     recoverDwellMs: 300_000,
-    ratioMax: 3,
+    ratioMax: 1.3,
     floors: {
       deliveryMsP95: 5_000,
       queueAgeMsP95: 30_000,

@@ -2,7 +2,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Decision, HostStage, Verdict, Veto} from '../../wire/record.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
-import {SUBSIDED} from '../health/judge.ts';
+import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
@@ -65,7 +65,7 @@ export function decide(
 
 /** Sick, or suspect for as long as it takes to be called sick: peers that are as bad keep a host from that. */
 function isIll({kind, sinceMs, because}: Verdict, policy: Policy, nowMs: Instant): boolean {
-  return kind === 'sick' || (kind === 'suspect' && because !== 'RECOVERING' && nowMs - sinceMs >= policy.judge.sickDwellMs);
+  return kind === 'sick' || (kind === 'suspect' && !UNFELT.has(because) && nowMs - sinceMs >= policy.judge.sickDwellMs);
 }
 
 function pages(on: Case, unexplained: readonly Verdict[], isTooMany: boolean): Decision[] {

@@ -2,7 +2,9 @@ import {unreachable} from '../../base/assert.ts';
 import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {Evidence, Verdict, VerdictKind} from '../../wire/record.ts';
-import {type HostSlis, KERNEL_TABLE, SLI_TABLE} from './sli.ts';
+import type {Mark} from './figure.ts';
+import type {HostMarks, KernelUsual} from './marks.ts';
+import {type HostSlis, KERNEL_TABLE, SLI_TABLE, type SliName} from './sli.ts';
 
 /** What the judge must remember of a host from one round to the next. */
 export interface JudgeMemory {
@@ -24,45 +26,54 @@ export interface JudgeMemory {
 /** Reasons of a sick host on which nothing is above its floor at present: it is not emptied now, and not called healthy yet. */
 export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
 
-/** A peer with less than this share of a host's load says nothing about the host. */
-const PEER_LOAD_SHARE_MIN = 1 / 4;
-/** No host is strained by less, so that any peer may be compared with it. */
-const LOAD_PER_SECOND_MIN = 1;
+/** Reasons of a suspect from which no user suffers at present. */
+export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT']);
+
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
 const EXPLAINS_MAX = 3;
 /** Moves of ours excuse a host for so many dwell times; then it is sick all the same. */
 const MOVES_EXCUSE_DWELLS = 10;
 
+/** A figure below this share of its floor is worth no suspicion, whatever others show. */
+const NOTICEABLE_SHARE = 0.1;
+
 interface Finding {
   evidence: Evidence[];
   isAboveFloor: boolean;
+  /** Above a floor, and proved to be worse than the other hosts at equal load. */
   isWorse: boolean;
+  /** Proved to be worse, but nobody feels it. */
+  isSlower: boolean;
   hasPeers: boolean;
-  /** Peers there are, but all have far less to do. */
   isOverloaded: boolean;
+  /** Since when the worst of it is seen. */
+  sinceMs: Instant;
 }
 
 /**
- * One host's verdict. Sick = something a user feels is above its floor and `ratioMax` times worse than on comparable other hosts,
- * for `sickDwellMs`; healthy again only after `recoverDwellMs` with nothing above a floor.
- * @param all SLIs of the whole farm, this host included.
+ * One host's verdict. Sick = something a user feels is above its floor and proved to be worse than on other hosts at equal load, for
+ * `sickDwellMs`; healthy again only after `recoverDwellMs` with nothing above a floor.
+ * @param marks its figures held against the others' and its own past.
+ * @param usual the kernel figures of its role.
  * @param memory what the round before returned, or null for a new host.
  */
 export function judgeHost(
   own: HostSlis,
-  all: readonly HostSlis[],
+  marks: HostMarks,
+  usual: KernelUsual,
   memory: JudgeMemory | null,
   judge: Policy['judge'],
   nowMs: Instant,
 ): {verdict: Verdict; memory: JudgeMemory} {
-  const found = examine(own, all, judge);
+  const found = examine(own, marks, usual, judge, nowMs);
   const next = turn(own, found, memory, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
   const {kind, because, badSinceMs, goodSinceMs} = next;
   const leftSick = leaves(own, memory);
   const isShown = kind === 'sick' || kind === 'suspect';
-  const evidence = found.isAboveFloor && isShown ? found.evidence : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
+  const isSeen = found.isAboveFloor || found.isSlower;
+  const evidence = isSeen && isShown ? found.evidence : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
     memory: {kind, sinceMs, badSinceMs, goodSinceMs, leftSick, evidence},
@@ -101,18 +112,19 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
     const suspectMs = memory?.kind === 'suspect' ? nowMs - memory.sinceMs : 0;
     const isExcused = own.isMoving && suspectMs < MOVES_EXCUSE_DWELLS * judge.sickDwellMs;
     if (isExcused && !wasSick) return {kind: 'suspect', because: 'BUSY_WITH_MOVES', ...reset};
-    const badSinceMs = memory?.badSinceMs ?? nowMs;
+    const badSinceMs = memory?.badSinceMs ?? Math.min(nowMs, found.sinceMs);
     const isSick = wasSick || nowMs - badSinceMs >= judge.sickDwellMs;
     return {kind: isSick ? 'sick' : 'suspect', because: 'SLI_WORSE_THAN_PEERS', badSinceMs, goodSinceMs: null};
   }
   if (found.isAboveFloor) return {kind: wasSick ? 'sick' : 'suspect', because: notWorse(found), ...reset};
+  if (found.isSlower && !wasSick && !own.isMoving) return {kind: 'suspect', because: 'WORSE_NOT_FELT', ...reset};
   return recover(own, memory, judge, nowMs);
 }
 
 /** Why something that users feel makes no host sick by itself. */
 function notWorse({hasPeers, isOverloaded}: Finding): string {
-  if (hasPeers) return 'PEERS_AS_BAD';
-  return isOverloaded ? 'OVERLOADED' : 'NO_PEERS';
+  if (isOverloaded) return 'OVERLOADED';
+  return hasPeers ? 'PEERS_AS_BAD' : 'NO_PEERS';
 }
 
 function recover(own: HostSlis, memory: JudgeMemory | null, judge: Policy['judge'], nowMs: Instant): Turn {
@@ -139,56 +151,55 @@ function isUnmeasured(own: HostSlis): boolean {
   return own.state === 'IDLE' || Object.values(own.values).every(value => value === null);
 }
 
-function examine(own: HostSlis, all: readonly HostSlis[], judge: Policy['judge']): Finding {
-  const peers = all.filter(other => isComparable(own, other));
-  const isOverloaded = peers.length === 0 && all.some(other => isPeer(own, other) && other.state === 'measured');
-  const found: Finding = {evidence: [], isAboveFloor: false, isWorse: false, hasPeers: false, isOverloaded};
+function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Policy['judge'], nowMs: Instant): Finding {
+  const found: Finding = {
+    evidence: [],
+    isAboveFloor: false,
+    isWorse: false,
+    isSlower: false,
+    hasPeers: false,
+    isOverloaded: false,
+    sinceMs: nowMs,
+  };
   for (const {sli, unit} of SLI_TABLE) {
     const value = own.values[sli];
+    if (value === null) continue;
     const floor = judge.floors[sli];
-    if (value === null || value <= floor) continue;
-    const baseline = baselineOf(peers.map(({values}) => values[sli]));
-    const isWorse = baseline !== null && value >= judge.ratioMax * baseline;
-    const note = `floor ${floor} ${unit}; ${peers.length} peers${isWorse ? ', worse than they' : ''}`;
-    found.evidence.push({sli, unit, value, baseline, ratio: ratioOf(value, baseline), note});
-    found.isAboveFloor = true;
+    const mark = marks[sli];
+    const isFelt = value > floor;
+    const isProved = mark !== undefined && mark.proof !== null;
+    const isSlower = !isFelt && isProved && mark.isBehindMiddle && value >= NOTICEABLE_SHARE * floor;
+    if (!isFelt && !isSlower) continue;
+    // What changed for the worse may still be no worse than what others show.
+    const isWorse = isFelt && isProved && mark.ratio >= Math.sqrt(judge.ratioMax);
+    found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
+    found.isAboveFloor ||= isFelt;
+    found.isSlower ||= isSlower;
     found.isWorse ||= isWorse;
-    found.hasPeers ||= baseline !== null;
+    if (isWorse) found.sinceMs = Math.min(found.sinceMs, mark.sinceMs);
+    found.hasPeers ||= isFelt && mark !== undefined && mark.peers > 0;
+    found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
   }
   found.evidence.sort((a, b) => worth(b) - worth(a));
-  if (found.isAboveFloor) found.evidence.push(...explain(own, peers));
+  if (found.evidence.length > 0) found.evidence.push(...explain(own, usual));
   return found;
 }
 
-function isPeer(own: HostSlis, other: HostSlis): boolean {
-  return other.host !== own.host && other.role === own.role;
-}
-
-/** Idle hosts wait for nobody: they are no measure of a busy one, but well of each other. */
-function isComparable(own: HostSlis, other: HostSlis): boolean {
-  if (!isPeer(own, other)) return false;
-  if (other.state !== 'measured') return other.state === 'IDLE' && own.state === 'IDLE';
-  if (own.loadPerSecond === null || other.loadPerSecond === null || own.loadPerSecond < LOAD_PER_SECOND_MIN) return true;
-  return other.loadPerSecond >= own.loadPerSecond * PEER_LOAD_SHARE_MIN;
-}
-
-/**
- * Lower median of the better half: a bad release on up to three quarters of the other hosts does not become its own baseline.
- * @returns null when no peer has the figure.
- */
-export function baselineOf(values: readonly (number | null)[]): number | null {
-  const sorted = values.filter(value => value !== null).sort((a, b) => a - b);
-  const half = Math.ceil(sorted.length / 2);
-  return sorted[Math.floor((half - 1) / 2)] ?? null;
+function evidenceOf(sli: SliName, unit: string, value: number, floor: number, mark: Mark | undefined): Evidence {
+  const baseline = mark === undefined || mark.peers === 0 ? null : mark.expected;
+  const proof = mark?.proof == null ? 'not proved' : mark.proof === 'past' ? 'proved against its own past' : 'proved against its peers';
+  const note =
+    mark === undefined ? `floor ${floor} ${unit}; nothing to hold it against` : `floor ${floor} ${unit}; ${mark.peers} peers; ${proof}`;
+  return {sli, unit, value, baseline, ratio: ratioOf(value, baseline), note};
 }
 
 /** The kernel figures that stand out most against the peers'. */
-function explain(own: HostSlis, peers: readonly HostSlis[]): Evidence[] {
+function explain(own: HostSlis, usual: KernelUsual): Evidence[] {
   const explaining: Evidence[] = [];
   for (const {figure, unit, floor} of KERNEL_TABLE) {
     const value = own.kernel[figure];
     if (value === undefined || value < floor) continue;
-    const baseline = baselineOf(peers.map(({kernel}) => kernel[figure] ?? null));
+    const baseline = usual[figure] ?? null;
     if (baseline === null || value < EXPLAINS_RATIO_MIN * baseline) continue;
     explaining.push({sli: figure, unit, value, baseline, ratio: ratioOf(value, baseline), note: 'kernel figure, explains only'});
   }

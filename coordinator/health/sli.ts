@@ -1,4 +1,4 @@
-import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
+import {HOUR_MS, type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostStage} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
@@ -7,9 +7,15 @@ import {SKEW_MS_MAX} from '../report/fold.ts';
 
 export type SliName = keyof Policy['judge']['floors'];
 
+type Pick = (report: HostReport) => number | null;
+
 interface SliRow {
   sli: SliName;
   unit: 'ms' | 'share';
+  /** Share of the floor below which differences are noise. */
+  scaleShare: number;
+  /** The figure of one report, or null when it was not measured. */
+  at: Pick;
   /** The figure over all reports of the window, or null when it was not measured. */
   over: (reports: readonly HostReport[]) => number | null;
 }
@@ -18,16 +24,27 @@ interface SliRow {
 const DROPPED_MIN = 3;
 /** So few waiting messages may all be for one dead address elsewhere: their age says nothing of this host. */
 const WAITING_MIN = 5;
+/** So many sessions are added to those of an interval. */
+const SESSIONS_MIN = 20;
 const REPORTS_MIN = 3;
+
+/** Longer times are no measurement, whatever a report says. */
+const MS_MAX = 30 * 24 * HOUR_MS;
+
+const deliveryMs: Pick = ({slis}) => plausible(slis.deliveryMsP95);
+const queueMs: Pick = report => plausible(queueAgeOf(report));
+const probeDeliveryMs: Pick = ({slis}) => plausible(slis.probeDeliveryMs);
+const probeLoginMs: Pick = ({slis}) => plausible(slis.probeLoginMs);
+const failureShare: Pick = ({slis}) => slis.probeFailureShare;
 
 /** What a user feels, worse = greater. The floor of each stands in the policy under the same name. */
 export const SLI_TABLE: readonly SliRow[] = [
-  {sli: 'deliveryMsP95', unit: 'ms', over: medianOf(({slis}) => slis.deliveryMsP95, deliveriesOf)},
-  {sli: 'queueAgeMsP95', unit: 'ms', over: medianOf(queueAgeOf)},
-  {sli: 'probeDeliveryMs', unit: 'ms', over: medianOf(({slis}) => slis.probeDeliveryMs)},
-  {sli: 'probeLoginMs', unit: 'ms', over: medianOf(({slis}) => slis.probeLoginMs)},
-  {sli: 'probeFailureShare', unit: 'share', over: meanOf(({slis}) => slis.probeFailureShare)},
-  {sli: 'imapDroppedShare', unit: 'share', over: droppedShare},
+  {sli: 'deliveryMsP95', unit: 'ms', scaleShare: 0.005, at: deliveryMs, over: medianOf(deliveryMs, deliveriesOf)},
+  {sli: 'queueAgeMsP95', unit: 'ms', scaleShare: 0.02, at: queueMs, over: medianOf(queueMs)},
+  {sli: 'probeDeliveryMs', unit: 'ms', scaleShare: 0.005, at: probeDeliveryMs, over: medianOf(probeDeliveryMs)},
+  {sli: 'probeLoginMs', unit: 'ms', scaleShare: 0.005, at: probeLoginMs, over: medianOf(probeLoginMs)},
+  {sli: 'probeFailureShare', unit: 'share', scaleShare: 0.4, at: failureShare, over: meanOf(failureShare)},
+  {sli: 'imapDroppedShare', unit: 'share', scaleShare: 0.1, at: droppedAt, over: droppedShare},
 ];
 
 type KernelName = keyof HostReport['kernel'];
@@ -58,6 +75,9 @@ export interface HostSlis {
   role: FleetHost['record']['role'];
   state: MeasureState;
   values: Record<SliName, number | null>;
+  /** The newest report's figures, and what tells it from the one before. */
+  latest: Record<SliName, number | null>;
+  reportKey: string;
   kernel: Partial<Record<KernelName, number>>;
   /**
    * Deliveries a second, the measure of equal load; null when not known. Logins are not in it: users who are thrown out log in again,
@@ -85,6 +105,7 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
   const newest = host.reports.at(-1);
   const reports = newest === undefined ? [] : host.reports.filter(({sampledAtMs}) => sampledAtMs > newest.sampledAtMs - judge.windowMs);
   const values = Object.fromEntries(SLI_TABLE.map(({sli, over}) => [sli, over(reports)])) as Record<SliName, number | null>;
+  const latest = Object.fromEntries(SLI_TABLE.map(({sli, at}) => [sli, newest === undefined ? null : at(newest)])) as HostSlis['latest'];
   const kernel: HostSlis['kernel'] = {};
   for (const {figure} of KERNEL_TABLE) {
     const value = medianOf(report => report.kernel[figure])(reports);
@@ -97,6 +118,8 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     role: host.record.role,
     state: stateOf(host, isIdle(reports), judge, nowMs),
     values,
+    latest,
+    reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
     kernel,
     loadPerSecond,
     activeUsers: counts.length === 0 ? null : Math.max(...counts),
@@ -131,7 +154,9 @@ function isStale(receivedAtMs: Instant, sampledAtMs: Instant, silentMs: Millis, 
   return nowMs - receivedAtMs > silentMs || nowMs - sampledAtMs > silentMs + SKEW_MS_MAX;
 }
 
-type Pick = (report: HostReport) => number | null;
+function plausible(ms: number | null): number | null {
+  return ms === null || ms > MS_MAX ? null : ms;
+}
 
 function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
   return reports.map(pick).filter(value => value !== null);
@@ -187,6 +212,11 @@ function droppedShare(reports: readonly HostReport[]): number | null {
   sessions += open ?? 0;
   if (!isMeasured || sessions === 0) return null;
   return dropped < DROPPED_MIN ? 0 : Math.min(1, dropped / sessions);
+}
+
+/** Of one interval: a few sessions are taken for many, so that one drop of three is no catastrophe. */
+function droppedAt({slis}: HostReport): number | null {
+  return slis.imapDropped === null || slis.imapSessions === null ? null : slis.imapDropped / (slis.imapSessions + SESSIONS_MIN);
 }
 
 /** Middle value, the mean of the two middle ones when their number is even; null of nothing. */

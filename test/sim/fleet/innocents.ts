@@ -56,7 +56,7 @@ export const INNOCENTS: readonly Innocent[] = [
   {
     name: 'one host with far too many users',
     draw: (r, hosts) => {
-      const host = one(r, hosts);
+      const host = [...hosts].sort((a, b) => b.meanLoad - a.meanLoad)[r.below(3)]?.host ?? '';
       return {effect: on([host], {load: r.between(5, 8), delivery: r.between(6, 12), login: 4}), suffering: [host], isFromStart: true};
     },
   },

@@ -117,5 +117,5 @@ test('idle hosts are a measure of each other and of nobody else', () => {
   const busy = new Farm();
   for (const host of ['be1', 'be2', 'be3']) busy.add(recordOf(host, OLD), 5);
   const probeFails = {slis: {probeFailureShare: 1}};
-  expect(verdictOf(busy.pass(400, {be1: probeFails, be2: IDLE, be3: IDLE}), 'be1')).toMatchObject({kind: 'suspect', because: 'NO_PEERS'});
+  expect(verdictOf(busy.pass(400, {be1: probeFails, be2: IDLE, be3: IDLE}), 'be1')).toMatchObject({kind: 'suspect', because: 'OVERLOADED'});
 });

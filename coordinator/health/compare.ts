@@ -1,0 +1,161 @@
+import type {Instant} from '../../base/units.ts';
+import {
+  type FigureMemory,
+  freshFigure,
+  type HostFigure,
+  lasting,
+  type Mark,
+  PAST_MIN,
+  RECENT_MIN,
+  type Reading,
+  type Yardstick,
+} from './figure.ts';
+import {type Farm, farmOf} from './level.ts';
+
+/** The mean of the last dozen, and of the last hundred. */
+const RECENT_RATE = 0.15;
+const MEAN_RATE = 0.02;
+/** Noise that remembers is wider than its lag-one correlation tells. */
+const WIDENING_MIN = 1.5;
+/** A past of about six hours at ten seconds. */
+const OWN_RATE = 1 / 2000;
+const VARIANCE_RATE = 0.02;
+const LOAD_RATE = 1 / 500;
+/** One reading counts for no more deviations than this, however wild. */
+const Z_MAX = 6;
+/** Log of the mean number of readings between two false alarms of one host's figure. */
+const LOG_ARL = Math.log(1e9);
+const PEERS_Z_MIN = 4.5;
+const OVERLOAD = Math.log(2);
+const USUAL_LOAD = Math.log(1.5);
+
+/**
+ * Holds each host's reading against the others at equal load and against its own past. Logarithm of the value = level of all hosts now +
+ * influence of load + lasting difference of the host + chance. The level is told by the better quarter; the influence of load is a
+ * robust regression pooled over rounds; a change against the own past is proved by a cumulative sum (Page 1954) with bounded steps,
+ * widened for autocorrelation; a lasting difference by its deviation from the pooled spread between hosts.
+ */
+export function compare(
+  readings: readonly Reading[],
+  memory: FigureMemory,
+  yardstick: Yardstick,
+  nowMs: Instant,
+): {memory: FigureMemory; marks: Map<string, Mark>} {
+  const farm = farmOf(readings, memory, yardstick);
+  const marks = new Map<string, Mark>();
+  const hosts: Record<string, HostFigure> = {...memory.hosts};
+  let {product, square} = memory;
+  for (const [index, reading] of readings.entries()) {
+    const known = memory.hosts[reading.host] ?? freshFigure(farm.x[index] ?? 0);
+    if (!reading.isNew && known.mark !== null) {
+      marks.set(reading.host, known.mark);
+      continue;
+    }
+    const next = step(index, reading, known, farm, yardstick, nowMs);
+    hosts[reading.host] = next.figure;
+    marks.set(reading.host, next.mark);
+    if (known.count > 0 && next.figure.sum < 3) {
+      product = product * 0.9999 + next.figure.last * known.last;
+      square = square * 0.9999 + known.last ** 2;
+    }
+  }
+  return {memory: {slope: farm.slope, product, square, hosts}, marks};
+}
+
+/** Forgets a host: it comes back as another one. */
+export function forget(memory: FigureMemory, host: string): FigureMemory {
+  if (memory.hosts[host] === undefined) return memory;
+  const {[host]: _gone, ...hosts} = memory.hosts;
+  return {...memory, hosts};
+}
+
+/** How comparable a host's load is. */
+interface Comparable {
+  /** Has far more to do than any other, or suddenly much more than all others: no measure fits. */
+  isBeyond: boolean;
+  isSurge: boolean;
+  /** Has what it usually has to do. */
+  isUsual: boolean;
+  hasPast: boolean;
+}
+
+function comparable({load}: Reading, known: HostFigure, x: number, loadMax: number, loadChange: number): Comparable {
+  const isOld = known.count >= PAST_MIN;
+  const isSurge = load !== null && isOld && x - known.load > loadChange + OVERLOAD;
+  const isBeyond = load !== null && (isSurge || x > loadMax + OVERLOAD);
+  const isUsual = isOld && Math.abs(x - known.load) < USUAL_LOAD;
+  return {isBeyond, isSurge, isUsual, hasPast: isOld && (!isBeyond || isUsual)};
+}
+
+function step(
+  index: number,
+  reading: Reading,
+  known: HostFigure,
+  farm: Farm,
+  {scale, ratioMin}: Yardstick,
+  nowMs: Instant,
+): {figure: HostFigure; mark: Mark} {
+  const difference = (farm.rest[index] ?? 0) - farm.level;
+  const x = farm.x[index] ?? 0;
+  const load = comparable(reading, known, x, farm.loadMax[index] ?? Number.POSITIVE_INFINITY, farm.loadChange);
+  const chance = Math.sqrt(Math.max(farm.noise ** 2 / 2, Math.min(known.variance, 9 * farm.noise ** 2)));
+  const deviation = difference - lasting(known);
+  const width = chance * farm.widening * Math.sqrt(1 + 1 / Math.max(1, known.count));
+  const least = Math.log(ratioMin);
+  const drift = Math.max(0.5, least / (2 * width));
+  const limit = LOG_ARL / (2 * drift);
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp(deviation / width, 0, Z_MAX) - drift));
+  const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
+  const recentCount = known.recentCount + 1;
+  const relative = difference - farm.center;
+  const recent = towards(known.recent, relative, Math.max(RECENT_RATE, 1 / recentCount));
+  const meanRate = Math.max(MEAN_RATE, 1 / recentCount);
+  const mean = towards(known.mean, relative, meanRate);
+  const scatter = chance * Math.max(WIDENING_MIN, farm.widening);
+  const error = Math.sqrt(farm.spread ** 2 + scatter ** 2 * Math.max(meanRate / 2, 1 / recentCount));
+  const isFar = Math.min(mean, recent) >= least;
+  const byPeers = !load.isBeyond && recentCount >= RECENT_MIN && mean / error >= PEERS_Z_MIN && isFar;
+  const byPast = sum >= limit && recent + farm.center - lasting(known) >= least / 2 && deviation > 0;
+  const peers = farm.rest.length - 1;
+  const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
+  const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
+  const wasProved = known.mark !== null && known.mark.proof !== null;
+  const mark: Mark = {
+    expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
+    ratio: Math.exp(recent),
+    score: Math.max(mean / error, (PEERS_Z_MIN * sum) / limit),
+    proof,
+    isBehindMiddle: byPast || (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN,
+    isOverloaded: load.isBeyond && !load.isUsual,
+    sinceMs: byPast ? sumSinceMs : wasProved ? (known.mark?.sinceMs ?? nowMs) : nowMs,
+    peers,
+  };
+  const moved: HostFigure = {...known, recent, mean, recentCount, last: 0, sum, sumSinceMs, mark};
+  // What is accused is not taken for usual.
+  const isLearning = !reading.isBurdened && !load.isSurge && proof === null && (sum < limit / 3 || !load.hasPast);
+  return {figure: isLearning ? learnt(moved, difference, x, chance, width) : moved, mark};
+}
+
+/** Takes a reading for usual; a wild one counts as a bounded one. */
+function learnt(known: HostFigure, difference: number, x: number, chance: number, width: number): HostFigure {
+  const count = known.count + 1;
+  const bounded = clamp(difference - lasting(known), 0, 3 * chance);
+  const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
+  return {
+    ...known,
+    own: known.own + Math.max(OWN_RATE, 1 / count) * change,
+    count,
+    variance: known.variance + VARIANCE_RATE * (bounded ** 2 - known.variance),
+    last: bounded,
+    load: known.load + Math.max(LOAD_RATE, 1 / count) * (x - known.load),
+  };
+}
+
+/** A moving mean's next value; one reading moves it by no more than a factor of twenty would. */
+function towards(mean: number, value: number, rate: number): number {
+  return mean + rate * (clamp(value, mean, 3) - mean);
+}
+
+function clamp(value: number, around: number, width: number): number {
+  return Math.max(around - width, Math.min(around + width, value));
+}

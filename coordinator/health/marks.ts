@@ -1,0 +1,69 @@
+import type {Instant} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import {compare, forget} from './compare.ts';
+import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from './figure.ts';
+import {type HostSlis, KERNEL_TABLE, SLI_TABLE, type SliName} from './sli.ts';
+import {quantile} from './statistics.ts';
+
+/** What the comparison of figures remembers: by role and SLI, and the newest report of each host that was looked at. */
+export interface FiguresMemory {
+  figures: Readonly<Record<string, FigureMemory>>;
+  seen: Readonly<Record<string, string>>;
+}
+
+export const NO_FIGURES: FiguresMemory = {figures: {}, seen: {}};
+
+/** One host's marks; SLIs that were not measured have none. */
+export type HostMarks = Partial<Record<SliName, Mark>>;
+/** What hosts of a role usually show. */
+export type KernelUsual = HostSlis['kernel'];
+
+/** Holds every host's newest figures against those of the other hosts of its role and against its own past. */
+export function markAll(
+  slis: readonly HostSlis[],
+  memory: FiguresMemory,
+  judge: Policy['judge'],
+  nowMs: Instant,
+): {marks: Map<string, HostMarks>; memory: FiguresMemory} {
+  const marks = new Map<string, HostMarks>(slis.map(({host}) => [host, {}]));
+  const figures: Record<string, FigureMemory> = {...memory.figures};
+  const judged = slis.filter(({state}) => state === 'measured' || state === 'IDLE');
+  const gone = slis.filter(({state}) => state === 'NOT_IN_SERVICE').map(({host}) => host);
+  for (const role of new Set(judged.map(own => own.role))) {
+    const own = judged.filter(other => other.role === role);
+    for (const {sli, scaleShare} of SLI_TABLE) {
+      const known = gone.reduce(forget, figures[`${role}/${sli}`] ?? NO_FIGURE);
+      const readings = own.flatMap(host => readingOf(host, sli, memory));
+      if (readings.length === 0) continue;
+      const compared = compare(readings, known, {scale: scaleShare * judge.floors[sli], ratioMin: judge.ratioMax}, nowMs);
+      figures[`${role}/${sli}`] = compared.memory;
+      for (const {host} of own) {
+        // A figure that one report lacks is judged as it was.
+        const mark = compared.marks.get(host) ?? known.hosts[host]?.mark ?? null;
+        if (mark !== null) (marks.get(host) as HostMarks)[sli] = mark;
+      }
+    }
+  }
+  return {marks, memory: {figures, seen: Object.fromEntries(judged.map(({host, reportKey}) => [host, reportKey]))}};
+}
+
+function readingOf({host, latest, loadPerSecond, reportKey, isMoving}: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading[] {
+  const value = latest[sli];
+  return value === null ? [] : [{host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving}];
+}
+
+/** By role, the lower middle of the better half of each kernel figure: a bad release does not become usual. */
+export function usualKernel(slis: readonly HostSlis[]): Partial<Record<HostSlis['role'], KernelUsual>> {
+  const measured = slis.filter(({state}) => state === 'measured');
+  const usual: Partial<Record<HostSlis['role'], KernelUsual>> = {};
+  for (const role of new Set(measured.map(own => own.role))) {
+    const own = measured.filter(other => other.role === role);
+    usual[role] = {};
+    for (const {figure} of KERNEL_TABLE) {
+      const values = own.flatMap(({kernel}) => kernel[figure] ?? []).sort((a, b) => a - b);
+      const middle = quantile(values, 0.25);
+      if (middle !== null) usual[role][figure] = middle;
+    }
+  }
+  return usual;
+}

@@ -1,0 +1,59 @@
+/** What load does to a figure: y falls by `b1 (x - x0) + b2 (x - x0)^2` from what it would be at the farm's middle load. */
+export interface Slope {
+  /** Decaying sums over pairs, each round's means taken out: of x x, x q, q q, x y, q y; q is the square of x. */
+  xx: number;
+  xq: number;
+  qq: number;
+  xy: number;
+  qy: number;
+}
+
+export const NO_SLOPE: Slope = {xx: 0, xq: 0, qq: 0, xy: 0, qy: 0};
+
+/** A round's pairs count half after so many rounds. */
+const KEEP = 0.995;
+/** As if so much had been seen of a figure on which load has no influence: steadies the first rounds. */
+const RIDGE = 0.5;
+
+export interface Point {
+  x: number;
+  y: number;
+  /** 0 takes the point out. */
+  weight: number;
+}
+
+/** Coefficients of x and x squared, least squares with a ridge. */
+export function coefficients({xx, xq, qq, xy, qy}: Slope): [number, number] {
+  const [a, d] = [xx + RIDGE, qq + RIDGE];
+  const determinant = a * d - xq * xq;
+  return [(xy * d - qy * xq) / determinant, (qy * a - xy * xq) / determinant];
+}
+
+/**
+ * Takes one round's points in. Means are taken out first, so that only differences between hosts of one round count, and what all of
+ * them feel at once is no influence of load.
+ */
+export function learn(slope: Slope, points: readonly Point[]): Slope {
+  let [sum, meanX, meanQ, meanY] = [0, 0, 0, 0];
+  for (const {x, y, weight} of points) {
+    sum += weight;
+    meanX += weight * x;
+    meanQ += weight * x * x;
+    meanY += weight * y;
+  }
+  if (sum === 0) return slope;
+  meanX /= sum;
+  meanQ /= sum;
+  meanY /= sum;
+  let {xx, xq, qq, xy, qy} = {xx: slope.xx * KEEP, xq: slope.xq * KEEP, qq: slope.qq * KEEP, xy: slope.xy * KEEP, qy: slope.qy * KEEP};
+  for (const point of points) {
+    const {weight} = point;
+    const [x, q, y] = [point.x - meanX, point.x * point.x - meanQ, point.y - meanY];
+    xx += weight * x * x;
+    xq += weight * x * q;
+    qq += weight * q * q;
+    xy += weight * x * y;
+    qy += weight * q * y;
+  }
+  return {xx, xq, qq, xy, qy};
+}

@@ -1,0 +1,151 @@
+import {expect, test} from 'vitest';
+import {type Rng, seededRng} from '../../../../base/random.ts';
+import {compare} from '../../../../coordinator/health/compare.ts';
+import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from '../../../../coordinator/health/figure.ts';
+
+const YARDSTICK = {scale: 10, ratioMin: 1.3};
+const hosts = (count: number): string[] => Array.from({length: count}, (_, index) => `h${index}`);
+
+/** About normal, deviation 1. */
+const chance = (rng: Rng): number => Array.from({length: 12}, () => rng.unit()).reduce((sum, unit) => sum + unit, -6);
+
+interface Play {
+  count?: number;
+  seed?: number;
+  rounds: number;
+  /** Factor on the value of a host in a round. */
+  factor?: (host: number, round: number) => number;
+  load?: (host: number, round: number) => number;
+  exponent?: number;
+  isBurdened?: boolean;
+}
+
+/** Plays rounds of ten seconds. @returns the marks of each round. */
+function played({count = 20, seed = 1, rounds, factor = () => 1, load = () => 2, exponent = 0, isBurdened = false}: Play): Mark[][] {
+  const rng = seededRng(seed);
+  let memory: FigureMemory = NO_FIGURE;
+  return Array.from({length: rounds}, (_, round) => {
+    const readings = hosts(count).map((host, index): Reading => {
+      const own = load(index, round);
+      const value = 500 * (1 + own) ** exponent * factor(index, round) * Math.exp(0.15 * chance(rng));
+      return {host, load: own, value, isNew: true, isBurdened};
+    });
+    const compared = compare(readings, memory, YARDSTICK, round * 10_000);
+    memory = compared.memory;
+    return hosts(count).map(host => compared.marks.get(host) as Mark);
+  });
+}
+
+/** Hosts with a proof in the last round, by kind of proof. */
+const proved = (rounds: Mark[][]): [number, string][] =>
+  (rounds.at(-1) ?? []).flatMap(({proof}, index): [number, string][] => (proof === null ? [] : [[index, proof]]));
+const firstProof = (rounds: Mark[][], host: number): number => rounds.findIndex(marks => marks[host]?.proof !== null);
+
+test('chance alone proves nothing (5 seeds, 20 hosts, two hours)', () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const rounds = played({seed, rounds: 720});
+    expect({seed, proofs: rounds.flat().filter(({proof}) => proof !== null).length}).toEqual({seed, proofs: 0});
+  }
+});
+
+test('a host that gets three times slower is proved against its past within a minute', () => {
+  const rounds = played({rounds: 120, factor: (host, round) => (host === 3 && round >= 100 ? 3 : 1)});
+  expect(firstProof(rounds, 3)).toBeGreaterThanOrEqual(102);
+  expect(firstProof(rounds, 3)).toBeLessThanOrEqual(105);
+  expect(proved(rounds)).toEqual([[3, 'past']]);
+  const mark = rounds.at(-1)?.[3];
+  expect(mark?.sinceMs).toBe(1_000_000);
+  expect(mark?.expected).toBeGreaterThan(430);
+  expect(mark?.expected).toBeLessThan(580);
+});
+
+test('a third slower takes longer, and one wild reading proves nothing', () => {
+  const slower = played({rounds: 200, factor: (host, round) => (host === 3 && round >= 100 ? 1.4 : 1)});
+  expect(proved(slower)).toEqual([[3, 'past']]);
+  const wild = played({rounds: 120, factor: (host, round) => (host === 3 && round === 100 ? 1e6 : 1)});
+  expect(wild.flat().some(({proof}) => proof !== null)).toBe(false);
+});
+
+test('what all hosts feel at once is nobody in particular', () => {
+  expect(proved(played({rounds: 130, factor: (_host, round) => (round >= 100 ? 20 : 1)}))).toEqual([]);
+});
+
+test('seven of ten fall sick: they are found, the others are not', () => {
+  const rounds = played({rounds: 130, factor: (host, round) => (host < 14 && round >= 100 ? 20 : 1)});
+  expect(proved(rounds).map(([host]) => host)).toEqual(Array.from({length: 14}, (_, index) => index));
+});
+
+test('bad from birth: proved against the others, and never taken for usual', () => {
+  expect(proved(played({rounds: 400, factor: host => (host === 5 ? 3 : 1)}))).toEqual([[5, 'peers']]);
+  const majority = proved(played({rounds: 400, factor: host => (host < 12 ? 8 : 1)}));
+  expect(majority).toEqual(Array.from({length: 12}, (_, index) => [index, 'peers']));
+});
+
+test('a new host has no past, the farm has: it is held against the others', () => {
+  const rng = seededRng(4);
+  let memory: FigureMemory = NO_FIGURE;
+  let mark: Mark | undefined;
+  for (let round = 0; round < 120; round++) {
+    const readings = hosts(round < 100 ? 9 : 10).map((host, index): Reading => {
+      return {host, load: 2, value: 500 * (index === 9 ? 6 : 1) * Math.exp(0.15 * chance(rng)), isNew: true, isBurdened: false};
+    });
+    const compared = compare(readings, memory, YARDSTICK, round);
+    memory = compared.memory;
+    mark = compared.marks.get('h9');
+  }
+  expect(mark?.proof).toBe('peers');
+});
+
+test('busy hosts are as slow as load makes them; the same time on a quiet host is a proof', () => {
+  const load = (host: number, round: number): number => (host % 4) * 3 + 1 + Math.sin(round / 9 + host);
+  const usual = played({rounds: 300, load, exponent: 1});
+  expect(usual.flat().some(({proof}) => proof !== null)).toBe(false);
+  const slow = played({rounds: 340, load, exponent: 1, factor: (host, round) => (host === 4 && round >= 300 ? 4 : 1)});
+  expect(proved(slow)).toEqual([[4, 'past']]);
+});
+
+test('a surge of load, or more than anybody has, is overload and no proof', () => {
+  const surge = played({
+    rounds: 130,
+    load: (host, round) => (host === 2 && round >= 100 ? 30 : 2),
+    factor: (host, round) => (host === 2 && round >= 100 ? 15 : 1),
+  });
+  expect(proved(surge)).toEqual([]);
+  expect(
+    surge
+      .at(-1)
+      ?.map(({isOverloaded}) => isOverloaded)
+      .indexOf(true),
+  ).toBe(2);
+  const always = played({rounds: 130, load: host => (host === 2 ? 30 : 2), factor: host => (host === 2 ? 15 : 1)});
+  expect(proved(always)).toEqual([]);
+  // It always had that much to do, and did it well.
+  const fallen = played({rounds: 130, load: host => (host === 2 ? 30 : 2), factor: (host, round) => (host === 2 && round >= 100 ? 15 : 1)});
+  expect(proved(fallen)).toEqual([[2, 'past']]);
+});
+
+test('alone in the farm nothing can be proved; of two the slower one is', () => {
+  expect(proved(played({count: 1, rounds: 130, factor: (_host, round) => (round >= 100 ? 50 : 1)}))).toEqual([]);
+  expect(proved(played({count: 2, rounds: 130, factor: (host, round) => (host === 1 && round >= 100 ? 50 : 1)}))).toEqual([[1, 'past']]);
+});
+
+test('nothing is learnt of a host that we burden ourselves', () => {
+  const memory = (isBurdened: boolean): FigureMemory => {
+    const readings = hosts(5).map(host => ({host, load: 2, value: 700, isNew: true, isBurdened}));
+    return compare(readings, NO_FIGURE, YARDSTICK, 0).memory;
+  };
+  expect(memory(false).hosts.h1?.count).toBe(1);
+  expect(memory(true).hosts.h1?.count).toBe(0);
+});
+
+test('a reading that was seen before changes nothing', () => {
+  const reading = (value: number, isNew: boolean): Reading[] => hosts(5).map(host => ({host, load: 2, value, isNew, isBurdened: false}));
+  const once = compare(reading(500, true), NO_FIGURE, YARDSTICK, 0);
+  expect(compare(reading(500, false), once.memory, YARDSTICK, 5).memory.hosts).toEqual(once.memory.hosts);
+});
+
+test('it gets well again: no proof is left some minutes later', () => {
+  const rounds = played({rounds: 260, factor: (host, round) => (host === 3 && round >= 100 && round < 160 ? 10 : 1)});
+  expect(rounds[150]?.[3]?.proof).toBe('past');
+  expect(proved(rounds)).toEqual([]);
+});
