@@ -27,6 +27,11 @@ const MailConfig = Type.Object(
     imapPort: Type.Integer({...Port, default: 143}),
     lmtpPort: Type.Integer({...Port, default: 24}),
     doveadmPort: Type.Integer({...Port, default: 24245}),
+    seedPort: Type.Integer({
+      ...Port,
+      default: 24246,
+      description: 'where mailboxes arrive as files while a move brings one; open to the other backends',
+    }),
     doveadmPasswordFile: orNullBy(Path, '/etc/mailherd/doveadm.password', 'file with doveadm_password; moves need it'),
     holdPorts: Type.Integer({
       minimum: 0,

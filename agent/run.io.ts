@@ -13,6 +13,7 @@ import {isFirstOfBoot, tellReady} from './boot.io.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
+import {mailFiles} from './move/files.io.ts';
 import type {HostPorts} from './move/host-ports.ts';
 import {openMoveMemory} from './move/memory.io.ts';
 import {postfixQueue} from './move/queue.io.ts';
@@ -141,7 +142,8 @@ function serve(config: AgentConfig, {table, memory}: Served, nc: NatsConnection,
   void followRoutes(nc, table, log, signal);
   const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
   const queue = postfixQueue(isProbeUser);
-  serveCommands({nc, ports: {host, clock: systemClock, store, routes: table, memory, passes: new Map(), queue}, log, signal});
+  const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
+  serveCommands({nc, ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Map(), queue}, log, signal});
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */

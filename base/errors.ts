@@ -34,6 +34,7 @@ export const CODES = {
   HOLD_LOST: {http: 409, next: 'retry', text: 'the hold ran out before the step was done'},
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},
+  SEED_UNFIT: {http: 409, next: 'replan', text: 'the target cannot read the files of this mailbox'},
   CANCELLED: {http: 409, next: 'stop', text: 'a person or a newer decision ended it'},
   MANIFEST_DIFFERS: {http: 409, next: 'page', text: 'the copies on source and target differ'},
   FLIP_TOO_LATE: {http: 409, next: 'retry', text: 'the route was written after its deadline and is void'},

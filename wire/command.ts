@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import {Manifest} from './manifest.ts';
-import {ByteCount, Count, Generation, HostName, InstantMs, MoveId, RefusalShape, SpanMs, Token, UserName} from './schema.ts';
+import {ByteCount, Count, Generation, HostName, InstantMs, MoveId, orNull, RefusalShape, SpanMs, Token, UserName} from './schema.ts';
 
 /**
  * Coordinator -> agent, request and reply on `mailherd.command.<host>.<verb>`. Every command can be sent again: an agent that
@@ -8,6 +8,13 @@ import {ByteCount, Count, Generation, HostName, InstantMs, MoveId, RefusalShape,
  */
 const base = {v: Type.Literal(1), token: Token};
 const ofMove = {...base, moveId: MoveId, user: UserName};
+
+/** One connection to this address, which shows the secret, may bring one seed. */
+const SeedOffer = Type.Object({
+  address: Type.String(),
+  port: Type.Integer({minimum: 1, maximum: 65_535}),
+  secret: Type.String({minLength: 32, maxLength: 128}),
+});
 
 const verb = <N extends string, Q extends Type.TProperties, A extends Type.TProperties>(name: N, request: Q, answer: A) => ({
   name,
@@ -21,6 +28,27 @@ export const COMMANDS = {
     'reserve',
     {...ofMove, source: HostName, bytes: ByteCount, discard: Type.Array(MoveId, {description: 'earlier copies that may be removed'})},
     {freeBytes: ByteCount},
+  ),
+  /**
+   * Target, before the first pass: take the mailbox as files (`open`), or no longer; what an unfinished seed left is removed. No offer:
+   * the files are here already, or shall not come.
+   */
+  receive: verb(
+    'receive',
+    {...ofMove, address: Type.String({description: 'where the source reaches this host'}), bytes: ByteCount, open: Type.Boolean()},
+    {offer: orNull(SeedOffer)},
+  ),
+  /** Source: send the mailbox as files to whoever made the offer. Not seeded: dsync has to do it all, `reason` says why. */
+  seed: verb(
+    'seed',
+    {...ofMove, target: HostName, offer: SeedOffer},
+    {
+      seeded: Type.Boolean(),
+      reason: orNull(Type.String()),
+      messages: Count,
+      bytes: ByteCount,
+      tookMs: SpanMs,
+    },
   ),
   /** Source: one pass to the target. `full` reads every message again instead of trusting modification counters. */
   copy: verb(
@@ -52,6 +80,8 @@ export const COMMANDS = {
   settle: verb('settle', ofMove, {}),
   /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */
   discard: verb('discard', ofMove, {removedBytes: ByteCount}),
+  /** Target: what was written for these users so far is on disk; a power cut loses nothing of it. */
+  persist: verb('persist', {...base, users: Type.Array(UserName, {minItems: 1})}, {tookMs: SpanMs}),
   /** Any host: wait until the route bucket is applied up to `revision`. */
   sync: verb('sync', {...base, revision: Generation}, {revision: Generation}),
   /** Any host: try the queued mail of these users again now. */

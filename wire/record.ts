@@ -187,6 +187,7 @@ export type CurrentPlan = Type.Static<typeof CurrentPlan>;
 /** Steps of a move in order; from `adopting` on there is only forward. */
 export type MoveStep =
   | 'reserving'
+  | 'seeding'
   | 'copying'
   | 'holding'
   | 'finalizing'
@@ -201,6 +202,7 @@ export type MoveStep =
   | 'backedOut';
 export const MOVE_STEPS = [
   'reserving',
+  'seeding',
   'copying',
   'holding',
   'finalizing',
@@ -232,6 +234,7 @@ export const MoveRecord = Type.Object({
   step: Type.Unsafe<MoveStep>(Type.Union(MOVE_STEPS.map(name => Type.Literal(name)))),
   /** Attempts of the present step that failed in a way worth another try. */
   attempts: Count,
+  /** Time of the seed, where there was one, and of each pass. */
   passesMs: Type.Array(SpanMs),
   /** KV revision of the route entry this move last wrote. */
   routeRevision: orNull(Generation),

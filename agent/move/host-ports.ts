@@ -9,13 +9,45 @@ export interface Copy {
   moveId: string;
   /** arriving: being filled before the flip. retained: the old copy after it. */
   kind: 'arriving' | 'retained';
+  /** open: what lies here is at most a part of a seed. closed: a whole seed, or whatever dsync brought. Absent: never asked. */
+  seed?: 'open' | 'closed' | undefined;
 }
+
+/** What a target agrees to take as a seed. */
+export interface SeedTerms {
+  user: string;
+  /** Where other hosts reach this one. */
+  address: string;
+  bytesMax: Bytes;
+  /** Called when everything is unpacked, found by Dovecot and on disk; durable before it resolves. */
+  arrived(): Promise<void>;
+}
+
+/** Where a seed is taken, once, from whoever shows the secret. */
+export interface SeedOffer {
+  address: string;
+  port: number;
+  secret: string;
+}
+
+export type SeedOutcome = {kind: 'seeded'; messages: number; bytes: Bytes} | {kind: 'unfit'; reason: string};
 
 /** What the commands of a move need of this host. Real: *.io.ts beside this file; simulated: test/sim. */
 export interface HostPorts {
   host: string;
   clock: Clock;
   store: MailStore;
+  /** Mailboxes as files: what Dovecot has no command for. */
+  files: {
+    /** Target: takes one seed of that user, in the background, until `end`. @throws MailherdError COMMAND_FAILED. */
+    offer(terms: SeedTerms): Promise<SeedOffer>;
+    /** Target: no seed of that user is taken any more, and nothing writes to the home because of one. */
+    end(user: string): Promise<void>;
+    /** Source: sends one. @throws MailherdError COPY_FAILED when it broke off; the target knows. */
+    send(user: string, offer: SeedOffer): Promise<SeedOutcome>;
+    /** Everything of these users that was written here before this call is on disk when it resolves. @throws MailherdError COMMAND_FAILED. */
+    persist(users: readonly string[]): Promise<void>;
+  };
   routes: {
     row(user: string): RouteRow | null;
     usersHere(): string[];

@@ -8,7 +8,14 @@ import type {Copy, HostPorts} from './host-ports.ts';
 const Memory = Type.Object({
   v: Type.Literal(1),
   token: Token,
-  copies: Type.Array(Type.Object({user: UserName, moveId: MoveId, kind: Type.Union([Type.Literal('arriving'), Type.Literal('retained')])})),
+  copies: Type.Array(
+    Type.Object({
+      user: UserName,
+      moveId: MoveId,
+      kind: Type.Union([Type.Literal('arriving'), Type.Literal('retained')]),
+      seed: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('closed')])),
+    }),
+  ),
 });
 
 /**

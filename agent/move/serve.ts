@@ -3,6 +3,7 @@ import {SECOND_MS} from '../../base/units.ts';
 import type {Answer, Request, Verb} from '../../wire/command.ts';
 import {admit} from './admit.ts';
 import type {HostPorts} from './host-ports.ts';
+import {receiveSeed} from './seed.ts';
 
 type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>};
 
@@ -27,6 +28,7 @@ const HANDLERS: Handlers = {
     requireElsewhere(ports, user);
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) {
+      await ports.files.end(user);
       if (!discard.includes(copy.moveId))
         throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId, kind: copy.kind});
       await ports.store.remove(user);
@@ -35,8 +37,23 @@ const HANDLERS: Handlers = {
     if (copy === null && (await ports.store.exists(user))) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
     const freeBytes = await ports.store.freeBytes();
     if (bytes >= freeBytes) throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, freeBytes});
-    await ports.memory.putCopy({user, moveId, kind: 'arriving'});
+    if (copy?.moveId !== moveId) await ports.memory.putCopy({user, moveId, kind: 'arriving'});
     return {freeBytes};
+  },
+
+  async receive(ports, request) {
+    requireElsewhere(ports, request.user);
+    return receiveSeed(ports, request);
+  },
+
+  async seed(ports, {user, offer}) {
+    requireHere(ports, user);
+    const begun = ports.clock.monotonic();
+    const outcome = await ports.files.send(user, offer);
+    const tookMs = ports.clock.monotonic() - begun;
+    return outcome.kind === 'seeded'
+      ? {seeded: true, reason: null, messages: outcome.messages, bytes: outcome.bytes, tookMs}
+      : {seeded: false, reason: outcome.reason, messages: 0, bytes: 0, tookMs};
   },
 
   async copy(ports, {user, moveId, targetAddress, full, token, pass}) {
@@ -108,9 +125,16 @@ const HANDLERS: Handlers = {
       return {removedBytes: 0};
     }
     requireCopy(ports, user, moveId);
+    await ports.files.end(user);
     const removedBytes = await ports.store.remove(user);
     await ports.memory.removeCopy(user);
     return {removedBytes};
+  },
+
+  async persist(ports, {users}) {
+    const begun = ports.clock.monotonic();
+    await ports.files.persist(users);
+    return {tookMs: ports.clock.monotonic() - begun};
   },
 
   async sync(ports, {revision}) {

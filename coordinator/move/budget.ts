@@ -6,6 +6,7 @@ import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
 export function isUnderWay(record: MoveRecord): boolean {
   switch (record.step) {
     case 'reserving':
+    case 'seeding':
     case 'copying':
     case 'holding':
     case 'finalizing':

@@ -35,10 +35,13 @@ const EDGE_MS = SECOND_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const CARRIES_MAX = 5;
+/** Seeds that break off before the passes do it all. */
+const SEED_TRIES_MAX = 2;
 
 /** The protocol of a move as a table; docs/MOVE.md tells it with the crash table. */
 export const STEPS: Record<MoveStep, Step> = {
   reserving: {phase: 'before', run: reserve},
+  seeding: {phase: 'before', run: seed},
   copying: {phase: 'before', run: copy},
   holding: {phase: 'held', run: hold},
   finalizing: {phase: 'held', run: finalize},
@@ -94,7 +97,23 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
     route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
   await ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
   await ports.command(target, 'reserve', {...ofMove(ports, record), source, bytes: record.bytes, discard: [...leftOnTarget]}, COMMAND_MS);
-  return {...record, step: 'copying', routeRevision: revision};
+  return {...record, step: 'seeding', routeRevision: revision};
+}
+
+/**
+ * The bulk of the mailbox as files, where the target can read them: what dsync does a message at a time, each with its own fsync, is
+ * done at once. A seed is an advantage, never a condition: where it fails the passes do it all.
+ */
+async function seed({ports, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const {target, source, bytes} = record;
+  const receive = {...ofMove(ports, record), address: ports.address(target), bytes};
+  const open = record.attempts < Math.min(SEED_TRIES_MAX, limits.attemptsMax - 1);
+  const {offer} = await ports.command(target, 'receive', {...receive, open}, PURGE_MS);
+  if (offer === null) return {...record, step: 'copying'};
+  const {seeded, tookMs} = await ports.command(source, 'seed', {...ofMove(ports, record), target, offer}, COPY_MS);
+  if (seeded) return {...record, step: 'copying', passesMs: [...record.passesMs, tookMs]};
+  await ports.command(target, 'receive', {...receive, open: false}, PURGE_MS);
+  return {...record, step: 'copying'};
 }
 
 async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -102,9 +121,12 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const answer = await pass(context, record, false, COPY_MS);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
-  if (passesMs.length > 1 && isShort) return {...record, passesMs, step: 'holding'};
-  if (passesMs.length < limits.passesMax) return {...record, passesMs};
-  if (answer.tookMs <= limits.holdMs / 4) return {...record, passesMs, step: 'holding'};
+  if (!(passesMs.length > 1 && isShort) && passesMs.length < limits.passesMax) return {...record, passesMs};
+  if (isShort || answer.tookMs <= limits.holdMs / 4) {
+    // The bulk goes to disk now, so that what is left for the hold is little.
+    await persist(context.ports, record, record.target, PURGE_MS);
+    return {...record, passesMs, step: 'holding'};
+  }
   throw new MailherdError('COPY_FAILED', {
     reason: 'the passes do not get short enough for a hold',
     lastPassMs: answer.tookMs,
@@ -146,7 +168,7 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
   for (let attempt = 1; ; attempt++) {
     const [source, target] = await Promise.all([
       manifestAt(ports, record, record.source, timeLeft(context)),
-      manifestAt(ports, record, record.target, timeLeft(context)),
+      durableManifest(context, record),
     ]);
     const differences = compareManifests(source, target);
     if (differences.length === 0) {
@@ -156,6 +178,15 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
     if (attempt === 2) throw new MailherdError('MANIFEST_DIFFERS', {differences: differences.slice(0, 20), count: differences.length});
     await finalPasses(context, record);
   }
+}
+
+/**
+ * The durable point: a power cut of the target right after the flip loses nothing. On disk first, then read: else a target that lost
+ * power in between would have shown what it no longer has.
+ */
+async function durableManifest(context: MoveContext, record: MoveRecord): Promise<Manifest> {
+  await persist(context.ports, record, record.target, timeLeft(context));
+  return manifestAt(context.ports, record, record.target, timeLeft(context));
 }
 
 /**
@@ -240,6 +271,7 @@ export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<M
     const owner = (await routeOf(ports, record.user)).route.host;
     if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
     await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
+    await persist(ports, record, owner, PURGE_MS);
     verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
   }
 }
@@ -294,6 +326,10 @@ function pass(context: MoveContext, record: MoveRecord, full: boolean, timeoutMs
 
 async function manifestAt(ports: MovePorts, record: MoveRecord, host: string, timeoutMs: Millis): Promise<Manifest> {
   return (await ports.command(host, 'manifest', {...ofMove(ports, record), folder: null}, timeoutMs)).manifest;
+}
+
+async function persist(ports: MovePorts, {user}: MoveRecord, host: string, timeoutMs: Millis): Promise<void> {
+  await ports.command(host, 'persist', {v: 1, token: ports.token(), users: [user]}, timeoutMs);
 }
 
 async function routeOf(ports: MovePorts, user: string): Promise<StoredRoute> {

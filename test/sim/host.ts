@@ -6,6 +6,7 @@ import type {Rng} from '../../base/random.ts';
 import type {Answer, Request, Verb} from '../../wire/command.ts';
 import type {SimTime} from './clock.ts';
 import {Mailbox} from './mailbox.ts';
+import {SimSeeds} from './seeds.ts';
 import type {RouteEntry, World} from './world.ts';
 
 /** One simulated host: disk and network are fake, what its agent does with them is the real code. */
@@ -31,6 +32,9 @@ export class SimHost {
   #turns = new Map<string, Promise<unknown>>();
   #waiters: {revision: number; resolve: () => void}[] = [];
   #passes = new Map<string, {moveId: string; token: number; pass: number}>();
+  seedsOpen: ConstructorParameters<typeof SimSeeds>[3] = new Map();
+  /** What is on disk of copies that are not yet put there: null = nothing. A power cut leaves that. */
+  readonly #onDisk = new Map<string, Mailbox | null>();
   #life = 0;
 
   constructor(world: World, time: SimTime, rng: Rng, name: string, isEdge: boolean) {
@@ -94,10 +98,26 @@ export class SimHost {
     this.#turns = new Map();
     this.#waiters = [];
     this.#passes = new Map();
+    this.seedsOpen = new Map();
     if (wholeHost) {
       this.isUp = false;
       this.sessions = new Map();
+      for (const [user, mailbox] of this.#onDisk) {
+        if (mailbox === null) this.mailboxes.delete(user);
+        else this.mailboxes.set(user, mailbox);
+      }
+      this.#onDisk.clear();
     }
+  }
+
+  /** Writes a copy, not yet to disk. */
+  write(user: string, copy: Mailbox): void {
+    if (!this.#onDisk.has(user)) this.#onDisk.set(user, this.mailboxes.get(user)?.clone() ?? null);
+    this.mailboxes.set(user, copy);
+  }
+
+  persist(user: string): void {
+    this.#onDisk.delete(user);
   }
 
   /** A started agent reads the whole bucket again. */
@@ -162,6 +182,21 @@ export class SimHost {
       passes: this.#passes,
       queue: {count: async () => 0, retry: async () => 0},
       store: this.#store(life),
+      files: this.#files(life),
+    };
+  }
+
+  #files(life: number): HostPorts['files'] {
+    const disk = (ms: number): Promise<void> => this.#disk(life, ms);
+    const seeds = new SimSeeds(this.#world, this, this.#rng, this.seedsOpen, disk);
+    return {
+      offer: terms => seeds.offer(terms),
+      end: user => seeds.end(user),
+      send: (user, offer) => seeds.send(user, offer),
+      persist: async users => {
+        await disk(this.#rng.between(2, 40));
+        for (const user of users) this.persist(user);
+      },
     };
   }
 
@@ -176,10 +211,10 @@ export class SimHost {
         await this.#disk(life, 20 + mailbox.messages.size * this.#rng.between(1, 4));
         if (!target.isUp || target.isCut !== this.isCut) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
         const present = target.mailboxes.get(user);
-        if (present !== undefined && present.uidValidity !== snapshot.uidValidity)
+        if (present !== undefined && (present.isTorn || present.uidValidity !== snapshot.uidValidity))
           throw new MailherdError('COPY_FAILED', {user, reason: 'INBOX cannot be deleted'});
         this.#world.overwritten(user, address, snapshot);
-        target.mailboxes.set(user, snapshot);
+        target.write(user, snapshot);
         return {again: mailbox.changes !== snapshot.changes};
       },
       carry: async (user, address) => {
@@ -205,6 +240,7 @@ export class SimHost {
         this.#world.removing(user, this.name);
         await this.#disk(life, 10);
         this.mailboxes.delete(user);
+        this.#onDisk.delete(user);
         return 0;
       },
       sizes: async users => users.map(user => ({user, bytes: 1, messages: 1})),

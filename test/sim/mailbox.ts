@@ -11,6 +11,8 @@ export class Mailbox {
   readonly uidValidity: number;
   uidNext = 1;
   changes = 0;
+  /** Only a part of a seed: dsync would have to begin anew where it must not. */
+  isTorn = false;
   readonly messages = new Map<number, Message>();
 
   constructor(uidValidity: number) {
@@ -30,6 +32,14 @@ export class Mailbox {
     message.flagged = flagged;
     this.changes++;
     return true;
+  }
+
+  /** Its first messages only, as a seed looks on its way. */
+  part(share: number): Mailbox {
+    const copy = this.clone();
+    copy.isTorn = share < 1;
+    for (const uid of [...copy.messages.keys()].slice(Math.ceil(copy.messages.size * share))) copy.messages.delete(uid);
+    return copy;
   }
 
   clone(): Mailbox {

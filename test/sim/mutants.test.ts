@@ -1,5 +1,7 @@
 import {afterEach, describe, expect, test} from 'vitest';
-import {STEPS} from '../../coordinator/move/steps.ts';
+import type {MovePorts} from '../../coordinator/move/move-ports.ts';
+import {type MoveContext, STEPS} from '../../coordinator/move/steps.ts';
+import type {Verb} from '../../wire/command.ts';
 import {simulate} from './run.ts';
 
 /** Ways to get the protocol wrong; each must break an invariant within a few seeds, or the simulation proves nothing. */
@@ -27,6 +29,12 @@ const MUTANTS: Record<string, () => void> = {
       return next.hold === null ? next : {...next, hold: {...next.hold, deadlineMs: Number.MAX_SAFE_INTEGER}};
     };
   },
+  'the copy is not put on disk before the flip': () => {
+    for (const name of ['copying', 'verifying'] as const) {
+      const {run} = STEPS[name];
+      STEPS[name].run = (context, record) => run(without(context, 'persist', {tookMs: 0}), record);
+    }
+  },
   'back out without clearing the route': () => {
     STEPS.backingOut.run = async (_context, record) => ({...record, step: 'backedOut'});
   },
@@ -43,6 +51,13 @@ const MUTANTS: Record<string, () => void> = {
     };
   },
 };
+
+/** The context with one command that does nothing. */
+function without(context: MoveContext, verb: Verb, answer: object): MoveContext {
+  const command: MovePorts['command'] = (host, asked, request, timeoutMs) =>
+    asked === verb ? Promise.resolve(answer as never) : context.ports.command(host, asked, request, timeoutMs);
+  return new Proxy(context, {get: (from, key) => (key === 'ports' ? {...from.ports, command} : Reflect.get(from, key))});
+}
 
 const SEEDS = 400;
 const ORIGINAL = structuredCloneOfRuns();

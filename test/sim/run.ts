@@ -63,7 +63,9 @@ async function keepMoving(world: World, rng: ReturnType<typeof seededRng>): Prom
     });
     const retained = engine.records().filter(record => record.step === 'retained');
     if (retained.length > 0 && rng.unit() < 0.3) engine.purge([rng.pick(retained).id]).catch(() => undefined);
-    const running = engine.records().filter(({step}) => step === 'copying' || step === 'holding' || step === 'verifying');
+    const running = engine
+      .records()
+      .filter(({step}) => step === 'seeding' || step === 'copying' || step === 'holding' || step === 'verifying');
     if (running.length > 0 && rng.unit() < 0.1) engine.cancel(rng.pick(running).id).catch(() => undefined);
   }
 }

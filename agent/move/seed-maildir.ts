@@ -1,0 +1,125 @@
+import type {SeedFolder} from '../../wire/seed.ts';
+
+/** Names in the two directories of a folder that hold messages, as they were at one moment. */
+export interface FolderNames {
+  cur: readonly string[];
+  new: readonly string[];
+}
+
+interface UidlistEntry {
+  uid: number;
+  line: string;
+  base: string;
+}
+
+interface Uidlist {
+  guid: string;
+  uidValidity: number;
+  uidNext: number;
+  entries: readonly UidlistEntry[];
+}
+
+/**
+ * Reads a dovecot-uidlist, version 3 (doc.dovecot.org, mailbox format Maildir): `3 V<uidvalidity> N<next uid> G<guid>`, then
+ * `<uid> <extensions> :<file name>` a message. A last line without its end is still being written and left out.
+ * @returns null for a version or a header that this does not know: the folder is then left to dsync.
+ */
+export function parseUidlist(text: string): Uidlist | null {
+  const [header = '', ...lines] = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+  const fields = /^3((?: [A-Z][^ ]*)+)$/.exec(header)?.[1]?.trim().split(' ') ?? [];
+  const field = (letter: string): string => fields.find(each => each.startsWith(letter))?.slice(1) ?? '';
+  const guid = field('G');
+  const uidValidity = Number(field('V'));
+  if (!/^[0-9a-f]{32}$/.test(guid) || !(uidValidity >= 1)) return null;
+  const entries: UidlistEntry[] = [];
+  let last = 0;
+  for (const line of lines) {
+    if (line === '') continue;
+    const match = /^(\d+) (?:[^:]* )?:(.+)$/.exec(line);
+    const uid = Number(match?.[1]);
+    if (match?.[2] === undefined || uid <= last) return null;
+    entries.push({uid, line, base: baseOf(match[2])});
+    last = uid;
+  }
+  return {guid, uidValidity, uidNext: Math.max(Number(field('N')) || 1, last + 1), entries};
+}
+
+/** A message's name without its flags: what stays the same when they change. */
+function baseOf(name: string): string {
+  const at = name.indexOf(':');
+  return at === -1 ? name : name.slice(0, at);
+}
+
+/**
+ * The seed of one folder: which of its files go, and what stands in the uidlist in the end. Only messages that have their UID go:
+ * the target would give others a UID of its own. Files are renamed and removed meanwhile, so this is asked again until none is
+ * missing.
+ */
+export class FolderSeed {
+  readonly directory: string;
+  readonly #list: Uidlist;
+  readonly #wanted: ReadonlySet<string>;
+  readonly #sent = new Set<string>();
+
+  /**
+   * @param directory below the maildir: empty for the INBOX, `.Sent` for another (Maildir++).
+   * @param uidlist text of its dovecot-uidlist. @returns null when the folder is left to dsync.
+   */
+  static of(directory: string, uidlist: string): FolderSeed | null {
+    const list = parseUidlist(uidlist);
+    return list === null ? null : new FolderSeed(directory, list);
+  }
+
+  private constructor(directory: string, list: Uidlist) {
+    this.directory = directory;
+    this.#list = list;
+    this.#wanted = new Set(list.entries.map(({base}) => base));
+  }
+
+  /** Paths below the maildir of the files that must still go, each message once. What is gone from the folder is expunged. */
+  missing({cur, new: unseen}: FolderNames): string[] {
+    const paths = new Map<string, string>();
+    for (const [part, names] of [['new', unseen] as const, ['cur', cur] as const]) {
+      for (const name of names) {
+        const base = baseOf(name);
+        if (this.#wanted.has(base) && !this.#sent.has(base)) paths.set(base, this.path(`${part}/${name}`));
+      }
+    }
+    return [...paths.values()];
+  }
+
+  /** Notes a file as sent, by its name without the directory. */
+  sent(name: string): void {
+    this.#sent.add(baseOf(name));
+  }
+
+  path(name: string): string {
+    return this.directory === '' ? name : `${this.directory}/${name}`;
+  }
+
+  /** The uidlist of what was sent. */
+  uidlist(): string {
+    const {guid, uidValidity, uidNext} = this.#list;
+    const lines = this.#entries().map(({line}) => `${line}\n`);
+    return `3 V${uidValidity} N${uidNext} G${guid}\n${lines.join('')}`;
+  }
+
+  summary(): SeedFolder {
+    const {guid, uidValidity} = this.#list;
+    return {guid, uidValidity, messages: this.#entries().length};
+  }
+
+  #entries(): UidlistEntry[] {
+    return this.#list.entries.filter(({base}) => this.#sent.has(base));
+  }
+}
+
+const FOLDER = String.raw`(?:\.[^/]+/)?`;
+const DIRECTORY = new RegExp(`^(?:${FOLDER}(?:cur|new|tmp)|\\.[^/]+)/?$`);
+const FILE = new RegExp(`^${FOLDER}(?:(?:cur|new)/[^/.][^/]*|dovecot-uidlist|dovecot-keywords|maildirfolder)$`);
+
+/** May a seed write this below a maildir? Names of messages and the few files beside them, and nothing that leads elsewhere. */
+export function isMaildirPath(path: string, isDirectory: boolean): boolean {
+  if (path.split('/').some(part => part === '.' || part === '..') || path.includes('\0')) return false;
+  return (isDirectory ? DIRECTORY : FILE).test(path);
+}

@@ -1,0 +1,43 @@
+import {existsSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {MailherdError} from '../../base/errors.ts';
+import {type MailDialect, readDialect} from './seed-fit.ts';
+import {parseTab} from './tab.ts';
+import {output, type RunAs} from './tool.io.ts';
+
+/** Where and as whom a user's mail lies on this host, as Dovecot says. */
+export interface MailPlace {
+  home: string;
+  /** Directory of the INBOX. */
+  inbox: string;
+  owner: NonNullable<RunAs>;
+}
+
+/**
+ * Asks Dovecot; makes nothing.
+ * @param store nothing outside it is touched. @throws MailherdError COMMAND_FAILED
+ */
+export async function mailPlace(user: string, store: string): Promise<MailPlace> {
+  const [fields, path] = await Promise.all([
+    output(['doveadm', '-f', 'tab', 'user', user]),
+    output(['doveadm', 'mailbox', 'path', '-u', user, 'INBOX']),
+  ]);
+  const rows = parseTab(fields);
+  const field = (name: string): string => rows.find(row => row.field === name)?.value ?? '';
+  const place = {home: resolve(field('home')), inbox: resolve(path.trim()), owner: {uid: Number(field('uid')), gid: Number(field('gid'))}};
+  const {home} = place;
+  if (!home.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${store}`});
+  return place;
+}
+
+/** How this host's Dovecot writes message files. @throws MailherdError COMMAND_FAILED */
+export async function mailDialect(): Promise<MailDialect> {
+  const dialect = readDialect(await output(['doveconf', '-n']));
+  if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
+  return dialect;
+}
+
+/** Everything that was written to the file systems of home and mailbox is on disk. @throws MailherdError COMMAND_FAILED */
+export async function syncPlace({home, inbox}: MailPlace): Promise<void> {
+  await output(['sync', '--file-system', home, ...(existsSync(inbox) ? [inbox] : [])]);
+}

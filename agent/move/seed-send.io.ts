@@ -1,0 +1,159 @@
+import {existsSync} from 'node:fs';
+import {readdir, readFile} from 'node:fs/promises';
+import {connect} from 'node:net';
+import {join} from 'node:path';
+import {fromRefusal, MailherdError} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
+import {SeedAnswer, type SeedHello, type SeedSummary} from '../../wire/seed.ts';
+import type {SeedOffer, SeedOutcome} from './host-ports.ts';
+import {SeedLine, write} from './seed-line.io.ts';
+import {type FolderNames, FolderSeed} from './seed-maildir.ts';
+import {mailDialect, mailPlace} from './seed-place.io.ts';
+import {TarReader, tarEnd, tarMember} from './seed-tar.ts';
+import {output, start} from './tool.io.ts';
+
+const CONNECT_MS = 10 * SECOND_MS;
+/** Files that are renamed while they are being sent go in another round. */
+const ROUNDS_MAX = 8;
+/** What tar may say of a file that is gone or renamed; whatever else it says, the archive may be wrong. */
+const GONE =
+  /: (?:Cannot (?:stat|open): No such file or directory|File removed before we read it|file changed as we read it|Exiting with failure status due to previous errors)$/;
+
+/**
+ * Sends a user's maildir to the target's agent: the messages that have their UIDs, with flags, keywords and dates in names and times, and
+ * no index, cache or log: Dovecot makes them anew there, whatever its release.
+ * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
+ */
+export async function sendSeed(store: string, user: string, offer: SeedOffer): Promise<SeedOutcome> {
+  const {inbox} = await mailPlace(user, store);
+  if (!existsSync(join(inbox, 'cur'))) return {kind: 'unfit', reason: 'not a maildir'};
+  // Gives every message its UID and every folder its GUID.
+  await output(['doveadm', 'mailbox', 'status', '-u', user, 'guid', '*']);
+  const folders = await openFolders(inbox);
+  if (folders.length === 0) return {kind: 'unfit', reason: 'no folder with a dovecot-uidlist that is understood'};
+  const {secret} = offer;
+  const hello: SeedHello = {v: 1, secret, format: 'maildir', ...(await mailDialect())};
+  const socket = await connected(offer);
+  try {
+    const line = new SeedLine(socket);
+    await line.say(`${JSON.stringify(hello)}\n`);
+    const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
+    if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};
+    if (refusal !== null) throw fromRefusal(refusal);
+    const sent = await sendFolders(line, inbox, folders);
+    const summary: SeedSummary = {files: sent.files, folders: folders.map(folder => folder.summary())};
+    await line.say(`${JSON.stringify(summary)}\n`);
+    socket.end();
+    const last = await line.hear(SeedAnswer, 'answer to the summary');
+    if (last.refusal !== null) throw fromRefusal(last.refusal);
+    return {kind: 'seeded', messages: summary.folders.reduce((sum, folder) => sum + folder.messages, 0), bytes: sent.bytes};
+  } finally {
+    // In the middle of the stream this is a reset, never an end.
+    socket.destroy();
+  }
+}
+
+function connected({address, port}: SeedOffer): Promise<ReturnType<typeof connect>> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({host: address, port, allowHalfOpen: true, noDelay: true});
+    const fail = (reason: string): void => {
+      socket.destroy();
+      reject(new MailherdError('COPY_FAILED', {reason, address, port}));
+    };
+    socket.setTimeout(CONNECT_MS, () => fail('the target does not answer'));
+    socket.once('error', error => fail(error.message));
+    socket.once('connect', () => {
+      socket.removeAllListeners('timeout');
+      resolve(socket);
+    });
+  });
+}
+
+async function openFolders(inbox: string): Promise<FolderSeed[]> {
+  const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
+  const folders: FolderSeed[] = [];
+  for (const directory of ['', ...below.map(({name}) => name)]) {
+    const path = join(inbox, directory, 'dovecot-uidlist');
+    const folder = existsSync(path) ? FolderSeed.of(directory, await readFile(path, 'utf8')) : null;
+    if (folder !== null) folders.push(folder);
+  }
+  return folders;
+}
+
+async function sendFolders(line: SeedLine, inbox: string, folders: readonly FolderSeed[]): Promise<{files: number; bytes: number}> {
+  const sent = {files: 0, bytes: 0};
+  const byDirectory = new Map(folders.map(folder => [folder.directory, folder]));
+  const reader = new TarReader(({name, isDirectory, bytes}) => {
+    if (isDirectory) return;
+    sent.files++;
+    sent.bytes += bytes;
+    const [message = '', part, directory = ''] = name.split('/').reverse();
+    if (part === 'cur' || part === 'new') byDirectory.get(directory)?.sent(message);
+  });
+  const pass = async (bytes: Uint8Array): Promise<void> => {
+    reader.push(bytes);
+    await line.say(bytes);
+  };
+  for (const folder of folders) {
+    for (const part of ['cur', 'new', 'tmp']) await pass(tarMember(folder.path(part), null, 0));
+  }
+  for (let rounds = 0; ; rounds++) {
+    const missing = (await Promise.all(folders.map(async folder => folder.missing(await namesOf(join(inbox, folder.directory)))))).flat();
+    if (missing.length === 0) break;
+    if (rounds === ROUNDS_MAX)
+      throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: missing.length});
+    await sendFiles(inbox, missing, pass);
+  }
+  for (const folder of folders) await sendBesides(inbox, folder, pass);
+  await pass(tarEnd());
+  return sent;
+}
+
+async function namesOf(directory: string): Promise<FolderNames> {
+  const [cur, unseen] = await Promise.all([
+    readdir(join(directory, 'cur')),
+    existsSync(join(directory, 'new')) ? readdir(join(directory, 'new')) : [],
+  ]);
+  return {cur, new: unseen};
+}
+
+async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+  const {child, ended} = start(
+    [
+      'tar',
+      '--create',
+      '--file=-',
+      '--format=ustar',
+      '--no-recursion',
+      '--blocking-factor=128',
+      '--null',
+      '--verbatim-files-from',
+      '--files-from=-',
+    ],
+    null,
+    inbox,
+  );
+  const {stdin, stdout} = child;
+  if (stdin === null || stdout === null) throw new MailherdError('COMMAND_FAILED', {command: 'tar', reason: 'no pipes'});
+  try {
+    // It reads names while it writes files: neither may wait for the other.
+    const named = write(stdin, paths.map(path => `${path}\0`).join('')).then(() => stdin.end());
+    named.catch(() => undefined);
+    for await (const chunk of stdout) await pass(chunk as Buffer);
+    await named;
+  } finally {
+    child.kill('SIGKILL');
+  }
+  const {exit, err} = await ended;
+  const complaint = err.split('\n').find(text => text !== '' && !GONE.test(text));
+  if (exit === null || exit > 2 || complaint !== undefined)
+    throw new MailherdError('COPY_FAILED', {reason: complaint ?? `tar ended with ${exit}`});
+}
+
+/** What stands beside the messages of a folder; read after them, since their names refer to it. */
+async function sendBesides(inbox: string, folder: FolderSeed, pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+  const keywords = join(inbox, folder.directory, 'dovecot-keywords');
+  if (existsSync(keywords)) await pass(tarMember(folder.path('dovecot-keywords'), await readFile(keywords, 'utf8'), 0));
+  if (folder.directory !== '') await pass(tarMember(folder.path('maildirfolder'), '', 0));
+  await pass(tarMember(folder.path('dovecot-uidlist'), folder.uidlist(), 0));
+}

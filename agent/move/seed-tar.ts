@@ -1,0 +1,174 @@
+import {assert} from '../../base/assert.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Bytes} from '../../base/units.ts';
+
+/** Blocks of a ustar archive (POSIX.1-1988): a header of 512 bytes a member, its content padded to whole blocks. */
+const BLOCK = 512;
+const NAME = {at: 0, length: 100};
+const MODE = {at: 100, length: 8};
+const SIZE = {at: 124, length: 12};
+const TIME = {at: 136, length: 12};
+const SUM = {at: 148, length: 8};
+const TYPE_AT = 156;
+const MAGIC = {at: 257, text: 'ustar\u000000'};
+const PREFIX = {at: 345, length: 155};
+
+export interface TarMember {
+  name: string;
+  isDirectory: boolean;
+  bytes: Bytes;
+}
+
+/** What is said of the members before anything of them is passed on. @throws to refuse the archive. */
+type OnMember = (member: TarMember) => void;
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/**
+ * Reads the headers of ustar archives, one after the other, in a stream that is cut anywhere, and nothing but their headers: files and
+ * directories only, no links, devices, or extensions. Behind the last archive may stand a text, which begins with `{`.
+ */
+export class TarReader {
+  readonly #onMember: OnMember;
+  #header = new Uint8Array(BLOCK);
+  #headerFilled = 0;
+  /** Content and padding of the present member still to come. */
+  #left = 0;
+  #tail: Uint8Array[] | null = null;
+  #tailBytes = 0;
+
+  constructor(onMember: OnMember) {
+    this.#onMember = onMember;
+  }
+
+  /** @returns the part of `chunk` that belongs to archives. @throws MailherdError COPY_FAILED for what is no plain ustar archive. */
+  push(chunk: Uint8Array): Uint8Array {
+    let at = 0;
+    while (at < chunk.length && this.#tail === null) {
+      if (this.#left > 0) {
+        const skipped = Math.min(this.#left, chunk.length - at);
+        this.#left -= skipped;
+        at += skipped;
+        continue;
+      }
+      if (this.#headerFilled === 0 && chunk[at] === 0x7b) {
+        this.#tail = [];
+        break;
+      }
+      const part = chunk.subarray(at, at + BLOCK - this.#headerFilled);
+      this.#header.set(part, this.#headerFilled);
+      this.#headerFilled += part.length;
+      at += part.length;
+      if (this.#headerFilled === BLOCK) this.#endHeader();
+    }
+    if (this.#tail !== null && at < chunk.length) this.#keep(chunk.slice(at));
+    return chunk.subarray(0, at);
+  }
+
+  /** The text behind the archives. @throws MailherdError COPY_FAILED when the stream broke off before it. */
+  tail(): string {
+    if (this.#tail === null) throw new MailherdError('COPY_FAILED', {reason: 'the stream broke off'});
+    return decoder.decode(concat(this.#tail));
+  }
+
+  #keep(part: Uint8Array): void {
+    this.#tailBytes += part.length;
+    if (this.#tailBytes > TAIL_BYTES_MAX) throw new MailherdError('COPY_FAILED', {reason: 'the summary is too long'});
+    this.#tail?.push(part);
+  }
+
+  #endHeader(): void {
+    this.#headerFilled = 0;
+    // Archives end in blocks of zeros.
+    if (this.#header.every(byte => byte === 0)) return;
+    const member = readHeader(this.#header);
+    this.#onMember(member);
+    this.#left = Math.ceil(member.bytes / BLOCK) * BLOCK;
+  }
+}
+
+const TAIL_BYTES_MAX = 16 * 1024 * 1024;
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function readHeader(header: Uint8Array): TarMember {
+  const refuse = (reason: string): never => {
+    throw new MailherdError('COPY_FAILED', {reason: `no plain ustar archive: ${reason}`});
+  };
+  if (text(header, MAGIC.at, MAGIC.text.length) !== MAGIC.text.slice(0, 5)) refuse('magic');
+  if (octal(header, SUM) !== checksum(header)) refuse('checksum');
+  const type = String.fromCharCode(header[TYPE_AT] ?? 0);
+  if (type !== '0' && type !== '5') refuse(`a member of type ${JSON.stringify(type)}`);
+  const bytes = octal(header, SIZE);
+  if (!Number.isSafeInteger(bytes) || bytes < 0 || (type === '5' && bytes > 0)) refuse('size');
+  const prefix = text(header, PREFIX.at, PREFIX.length);
+  const name = text(header, NAME.at, NAME.length);
+  return {name: prefix === '' ? name : `${prefix}/${name}`, isDirectory: type === '5', bytes};
+}
+
+/** The field up to its first zero byte. */
+function text(header: Uint8Array, at: number, length: number): string {
+  const field = header.subarray(at, at + length);
+  const end = field.indexOf(0);
+  return decoder.decode(end === -1 ? field : field.subarray(0, end));
+}
+
+function octal(header: Uint8Array, {at, length}: {at: number; length: number}): number {
+  const digits = text(header, at, length).trim();
+  return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+}
+
+/** Sum of all bytes of the header, its own field counted as spaces. */
+function checksum(header: Uint8Array): number {
+  let sum = 0;
+  for (const [at, byte] of header.entries()) sum += at >= SUM.at && at < SUM.at + SUM.length ? 0x20 : byte;
+  return sum;
+}
+
+/**
+ * One member as bytes: header, content, padding. @param name at most 100 bytes, or 255 with a `/` in the right place.
+ * @param content null for a directory. @param seconds its time. @throws MailherdError COPY_FAILED for a name that does not fit.
+ */
+export function tarMember(name: string, content: string | null, seconds: number): Uint8Array {
+  const body = encoder.encode(content ?? '');
+  const whole = new Uint8Array(BLOCK + Math.ceil(body.length / BLOCK) * BLOCK);
+  const [prefix, rest] = splitName(name);
+  const put = (at: number, value: string): void => whole.set(encoder.encode(value), at);
+  put(NAME.at, rest);
+  put(MODE.at, content === null ? '0000700' : '0000600');
+  // Owner and group: whoever unpacks.
+  put(108, '0000000');
+  put(116, '0000000');
+  put(SIZE.at, body.length.toString(8).padStart(11, '0'));
+  put(TIME.at, seconds.toString(8).padStart(11, '0'));
+  put(TYPE_AT, content === null ? '5' : '0');
+  put(MAGIC.at, MAGIC.text);
+  put(PREFIX.at, prefix);
+  put(SUM.at, `${checksum(whole.subarray(0, BLOCK)).toString(8).padStart(6, '0')}\0 `);
+  whole.set(body, BLOCK);
+  return whole;
+}
+
+/** The end of an archive. */
+export function tarEnd(): Uint8Array {
+  return new Uint8Array(2 * BLOCK);
+}
+
+function splitName(name: string): [prefix: string, rest: string] {
+  assert(name !== '' && !name.startsWith('/'), 'names in an archive are relative');
+  if (encoder.encode(name).length <= NAME.length) return ['', name];
+  for (let at = name.indexOf('/'); at !== -1; at = name.indexOf('/', at + 1)) {
+    const [prefix, rest] = [name.slice(0, at), name.slice(at + 1)];
+    if (rest !== '' && encoder.encode(rest).length <= NAME.length && encoder.encode(prefix).length <= PREFIX.length) return [prefix, rest];
+  }
+  throw new MailherdError('COPY_FAILED', {reason: 'a name is too long for the archive', name});
+}

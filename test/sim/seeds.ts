@@ -1,0 +1,85 @@
+import type {HostPorts, SeedOffer, SeedOutcome, SeedTerms} from '../../agent/move/host-ports.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Rng} from '../../base/random.ts';
+import type {SimHost} from './host.ts';
+import type {World} from './world.ts';
+
+interface Open {
+  secret: string;
+  terms: SeedTerms;
+  /** The seed has come and is being noted. */
+  arriving: Promise<void> | null;
+}
+
+const PARTS = 4;
+const UNFIT_SHARE = 0.1;
+
+/** Seeds of one simulated host: part after part is written into the target, and either end may die in between. */
+export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
+  readonly #world: World;
+  readonly #host: SimHost;
+  readonly #rng: Rng;
+  readonly #disk: (ms: number) => Promise<void>;
+  readonly #open: Map<string, Open>;
+
+  /** @param open offers of the agent that runs now. @param disk work on the host's disk, which never ends when the agent dies. */
+  constructor(world: World, host: SimHost, rng: Rng, open: Map<string, Open>, disk: (ms: number) => Promise<void>) {
+    this.#world = world;
+    this.#host = host;
+    this.#rng = rng;
+    this.#open = open;
+    this.#disk = disk;
+  }
+
+  async offer(terms: SeedTerms): Promise<SeedOffer> {
+    await this.#disk(1);
+    const secret = `${terms.user} ${this.#rng.below(2 ** 30)}`;
+    this.#open.set(terms.user, {secret, terms, arriving: null});
+    return {address: this.#host.name, port: 1, secret};
+  }
+
+  async end(user: string): Promise<void> {
+    const open = this.#open.get(user);
+    this.#open.delete(user);
+    await open?.arriving;
+  }
+
+  async send(user: string, {address, secret}: SeedOffer): Promise<SeedOutcome> {
+    const mailbox = this.#host.mailboxes.get(user);
+    if (mailbox === undefined) throw new MailherdError('COPY_FAILED', {user, reason: `no mailbox on ${this.#host.name}`});
+    if (this.#rng.unit() < UNFIT_SHARE) return {kind: 'unfit', reason: 'by chance'};
+    const target = this.#world.host(address);
+    const {life} = target;
+    const open = target.seedsOpen.get(user);
+    const snapshot = mailbox.clone();
+    for (let part = 1; part <= PARTS; part++) {
+      await this.#disk(this.#rng.between(2, 20));
+      // The connection breaks with either end, and the receiver ends it when it is told to.
+      const isConnected = target.isUp && target.life === life && target.isCut === this.#host.isCut;
+      if (!isConnected || open === undefined || open.secret !== secret || target.seedsOpen.get(user) !== open)
+        throw new MailherdError('COPY_FAILED', {user, reason: 'the stream broke off'});
+      this.#world.overwritten(user, address, snapshot);
+      target.write(user, snapshot.part(part / PARTS));
+    }
+    if (open === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'the stream broke off'});
+    target.persist(user);
+    open.arriving = open.terms.arrived();
+    await this.#until(open.arriving, () => target.life === life);
+    return {kind: 'seeded', messages: snapshot.messages.size, bytes: 1};
+  }
+
+  /** Waits for work of another host, which may die. */
+  async #until(work: Promise<void>, isAlive: () => boolean): Promise<void> {
+    let isDone = false;
+    work.then(
+      () => {
+        isDone = true;
+      },
+      () => undefined,
+    );
+    for (let waits = 0; !isDone; waits++) {
+      await this.#disk(5);
+      if (!isAlive() || waits > 20_000) throw new MailherdError('COPY_FAILED', {reason: 'the stream broke off'});
+    }
+  }
+}
