@@ -84,7 +84,10 @@ export class Actor {
     }
     const asksReinstall = picture.policy.value.modes.reinstall === 'on';
     for (const {host, because: reason} of decisions) {
-      if (host !== null) await happen(host, {type: 'evacuated', by: MAILHERD, reason, release: this.#releaseFor(host), asksReinstall});
+      if (host === null) continue;
+      const release = this.#releaseFor(host);
+      const asks = asksReinstall && !this.#awaitsExperiment(host);
+      await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks});
     }
     await planner.carryOut(draft);
   }
@@ -100,6 +103,14 @@ export class Actor {
     return releaseFor(host, outcome?.cohorts ?? [], name => {
       const other = fleet.hosts.get(name);
       return other === undefined ? null : labelsOf(other);
+    });
+  }
+
+  /** Whether it is the release is found out on others first. */
+  #awaitsExperiment(host: string): boolean {
+    const cohorts = this.#deps.picture.outcome?.cohorts ?? [];
+    return cohorts.some(({explained, experiment, sick}) => {
+      return explained && experiment !== undefined && sick.includes(host) && !experiment.hosts.includes(host);
     });
   }
 

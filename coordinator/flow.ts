@@ -3,12 +3,15 @@ import type {Policy} from '../wire/policy.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
 import type {Fleet, FleetHost} from './fleet.ts';
-import {type CohortMemory, findCohorts, type Subject} from './health/cohort.ts';
+import {type CohortMemory, findCohorts, NO_COHORTS, type Subject} from './health/cohort.ts';
 import {hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost} from './health/judge.ts';
-import {type FiguresMemory, markAll, NO_FIGURES, usualKernel} from './health/marks.ts';
+import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, usualKernel} from './health/marks.ts';
 import {type HostSlis, measure} from './health/sli.ts';
 import {isUnderWay} from './move/budget.ts';
+
+/** Marks from which on a healthy host may be on its way to be sick. */
+const UNSURE_SCORE = 3;
 
 /** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
 export interface FlowMemory {
@@ -27,7 +30,7 @@ export interface FlowOutcome {
 }
 
 export function emptyMemory(): FlowMemory {
-  return {hosts: {}, cohorts: {}, figures: NO_FIGURES};
+  return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES};
 }
 
 /**
@@ -46,11 +49,11 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const verdicts = judged.map(({verdict}) => verdict);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
-    return host === undefined || !mayTell(host) ? [] : [subjectOf(host, verdict, own)];
+    return host === undefined || !mayTell(host) ? [] : [subjectOf(host, verdict, own, marks.get(verdict.host) ?? {})];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const hurt = hurtOf(fleet, slis, policy.judge, nowMs);
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs);
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, cohortMemory.joinedMs);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
   return {memory: {hosts: hostMemory, cohorts: cohortMemory, figures}, slis, verdicts, cohorts, hurt, decisions};
 }
@@ -61,8 +64,14 @@ function mayTell({record}: FleetHost): boolean {
 }
 
 /** What is reinstalled is still known by the system that made it sick, whatever reports there meanwhile. */
-function subjectOf({record, reports}: FleetHost, {kind}: Verdict, {leftSick, evidence}: JudgeMemory): Subject {
-  return leftSick !== null
-    ? {host: record.host, labels: record.labels, kind: 'sick', evidence}
-    : {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, evidence};
+function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, marks: HostMarks): Subject {
+  if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', evidence};
+  const {kind} = verdict;
+  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: leanOf(verdict, marks), evidence};
+}
+
+/** A host that gets worse is no control, even before it is called sick. */
+function leanOf({kind, because}: Verdict, marks: HostMarks): Subject['lean'] {
+  if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
+  return Object.values(marks).some(({score}) => score >= UNSURE_SCORE) ? 'unsure' : undefined;
 }

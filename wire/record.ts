@@ -116,6 +116,10 @@ export const CohortVerdict = Type.Object({
   confounded: Type.Array(Type.String()),
   /** Other labels, and combinations, that divide the judged hosts the same way, all equally likely to be the cause. */
   alternatives: Type.Optional(Type.Array(Labels)),
+  /** What would tell them apart: change this label on these hosts first, and see whether they get well. */
+  experiment: Type.Optional(Type.Object({change: Type.String(), hosts: Type.Array(HostName)})),
+  /** Set when what they share is not of the hosts: moving their users would not help. */
+  notHosts: Type.Optional(Type.Literal('network')),
   sick: Type.Array(HostName),
   members: Type.Array(HostName),
   /** Hosts without the label at comparable load, and how many of them are sick. */
@@ -123,6 +127,9 @@ export const CohortVerdict = Type.Object({
   controlsSick: Count,
   /** Median over the sick hosts' worst SLI ratio against the controls. */
   effect: orNull(Type.Number()),
+  /** Interval that holds that median in 95 of 100 cases. */
+  effectLow: Type.Optional(Type.Number()),
+  effectHigh: Type.Optional(Type.Number()),
   /** One-sided Fisher exact p of so many sick among the members by chance. */
   chance: Share,
   explained: Type.Boolean(),

@@ -13,6 +13,10 @@ import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX}
 const RETRY_MS: Millis = 60_000;
 /** Hosts whose numbers of mailboxes differ by less cannot be made more even. */
 const DIFFERENCE_MIN = 2;
+/** So many dwell times after its verdict a host is emptied though others still fall sick. */
+const CAUSE_DWELLS = 10;
+/** While labels cannot be told apart so many hosts are reinstalled at once: how they fare tells the others' cause. */
+const EXPERIMENT_MAX = 2;
 
 /** Stages in which a host holds or may hold mailboxes. */
 const IN_SERVICE: ReadonlySet<HostStage> = new Set(['probation', 'active', 'suspect', 'draining']);
@@ -27,11 +31,14 @@ interface Case {
   nowMs: Instant;
   users: ReadonlyMap<string, number>;
   general: Veto[];
+  /** When a host fell sick last. */
+  joinedMs: Instant;
 }
 
 /**
  * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
+ * @param joinedMs when a host fell sick last: what they have in common may not be known yet.
  */
 export function decide(
   fleet: Fleet,
@@ -39,13 +46,14 @@ export function decide(
   cohorts: readonly CohortVerdict[],
   policy: Policy,
   nowMs: Instant,
+  joinedMs: Instant = 0,
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
     policy,
     backends.map(({kind}) => kind),
   );
-  const on: Case = {fleet, verdicts, cohorts, policy, nowMs, users: usersByHost(fleet), general};
+  const on: Case = {fleet, verdicts, cohorts, policy, nowMs, users: usersByHost(fleet), general, joinedMs};
   const explained = new Map(cohorts.filter(cohort => cohort.explained).flatMap(cohort => cohort.sick.map(host => [host, cohort] as const)));
   const blamed = new Set(cohorts.filter(cohort => cohort.explained).flatMap(({members}) => members));
   const unexplained = backends.filter(verdict => !blamed.has(verdict.host) && isIll(verdict, policy, nowMs));
@@ -75,6 +83,7 @@ function pages(on: Case, unexplained: readonly Verdict[], isTooMany: boolean): D
   };
   const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
   if (isTooMany) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
+  for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
   if (on.general.some(({code}) => code === 'MONITOR_SUSPECT')) page(null, 'MONITOR_SUSPECT', []);
   else for (const {host, kind} of on.verdicts) if (kind === 'silent') page(host, 'SILENT', []);
   return paged;
@@ -121,12 +130,24 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
     cohorts,
     policy,
   );
-  return due.map(({host, kind, evidence}) => {
+  return due.map(verdict => {
+    const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
-    const vetoes = [...on.general, ...(isCounted ? tooMany : []), ...fits];
+    const vetoes = [...on.general, ...(isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(explained.get(host))), ...fits];
     const because = kind === 'sick' ? reasonOf(host, explained) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: nowMs, because, evidence, vetoes, mode};
   });
+}
+
+/** Hosts go on falling sick: what they share, and whether moving helps, is not known yet. It is not waited for without end. */
+function openCause({joinedMs, policy: {judge}, nowMs}: Case, {sinceMs}: Verdict): Veto[] {
+  const untilMs = Math.min(joinedMs + judge.sickDwellMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
+  return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
+}
+
+/** What lies between the hosts and everybody is not left behind by moving. */
+function notOfHosts(cohort: CohortVerdict | undefined): Veto[] {
+  return cohort?.notHosts === undefined ? [] : [{code: 'NOT_THE_HOSTS', detail: {cause: cohort.notHosts, labels: cohort.labels}}];
 }
 
 /** Neither empty, nor being emptied, nor just tried in vain. */
@@ -149,6 +170,8 @@ function isLeftOver({fleet}: Case, host: string): boolean {
 function reinstalls({fleet, cohorts, policy, nowMs, general}: Case): Decision[] {
   const mode = policy.modes.reinstall;
   if (mode === 'off') return [];
+  let asks = 0;
+  const asked = ({members}: CohortVerdict): number => members.filter(name => isBeingReinstalled(fleet.hosts.get(name))).length;
   return [...fleet.hosts.values()].flatMap(({record}): Decision[] => {
     if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
     const host = fleet.hosts.get(record.host);
@@ -158,10 +181,16 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Case): Decision[] 
       return other === undefined ? null : labelsOf(other);
     });
     if (host === undefined || cohort === undefined || release === null) return [];
+    if (cohort.experiment !== undefined && asked(cohort) + asks >= EXPERIMENT_MAX) return [];
+    asks++;
     return [
       {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
     ];
   });
+}
+
+function isBeingReinstalled(host: FleetHost | undefined): boolean {
+  return host !== undefined && (host.record.reinstallAskedBy !== null || host.record.stage === 'reinstalling');
 }
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */

@@ -2,16 +2,30 @@ import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
+import {type Candidate, type Cell, divisions, type Search, search, simplest} from './explain.ts';
+import {fisherChance} from './fisher.ts';
 import {median} from './sli.ts';
 
+/** Labels of what is installed: a reinstall changes them. The likeliest cause first. */
+export const SOFTWARE: readonly string[] = ['os', 'kernel', 'image', 'dovecot', 'postfix'];
 /** Labels that somebody can do something about, the most useful first; all others follow by name. */
-const PREFERENCE = ['os', 'kernel', 'image', 'dovecot', 'postfix', 'firmware', 'batch', 'hardware', 'rack'];
-/** A label that leaves most of its hosts well does not explain the others. */
-const MEMBERS_SICK_SHARE_MIN = 0.5;
+const PREFERENCE = [...SOFTWARE, 'firmware', 'batch', 'hardware', 'rack'];
+/** Where hosts stand: they share a network there. */
+const PLACES: readonly string[] = ['rack', 'switch', 'room', 'site'];
+const NETWORK_FIGURE = 'retransmitsPerSecond';
+/** A label that leaves many of its hosts well does not explain the others. */
+const MEMBERS_SICK_SHARE_MIN = 0.6;
 /** A single sick member is explained only against so many healthy hosts and no sick one, and only if it is the odd one out. */
 const CONTROLS_FOR_ONE = 3;
 /** If more of the hosts without the label are sick as well, the label is not the story. */
 const CONTROLS_SICK_SHARE_MAX = 0.25;
+/** How the chance of being wrong is shared out: to software, to any other label, to combinations. */
+const SHARES = {software: 0.8, other: 0.1, combination: 0.1};
+/** Explained before, it stays the explanation against one that is not clearly better. */
+const GAIN_TO_REPLACE = 2;
+const ALTERNATIVES_MAX = 8;
+const CAUSES_MAX = 8;
+const EXPERIMENT_HOSTS = 2;
 
 /** A judged host: what cohorts are made of. */
 export interface Subject {
@@ -19,30 +33,33 @@ export interface Subject {
   labels: Labels;
   /** `sick` also for a host that was sick when it was taken out of service. */
   kind: VerdictKind;
+  /** Proved worse though not (yet) sick: counts as bad; nearly so: proves nothing. */
+  lean?: 'bad' | 'unsure' | undefined;
   /** Worst first. */
   evidence: readonly Evidence[];
 }
 
-/** Since when each cohort is seen and whether it was explained, by its label. */
-export type CohortMemory = Readonly<Record<string, {sinceMs: Instant; explained: boolean}>>;
+/** Plain data from one round to the next. */
+export interface CohortMemory {
+  /** Since when each cohort is seen and whether it was explained, by its labels. */
+  seen: Readonly<Record<string, {sinceMs: Instant; explained: boolean}>>;
+  /** Hosts that were sick, and when one joined them last; null before the first round. */
+  sick: readonly string[] | null;
+  joinedMs: Instant;
+}
 
-interface Candidate {
-  key: string;
-  value: string;
-  members: string[];
-  /** Members that are sick or healthy. */
-  judged: string[];
-  sick: Subject[];
-  controls: string[];
-  controlsSick: number;
-  chance: number;
-  explained: boolean;
+export const NO_COHORTS: CohortMemory = {seen: {}, sick: null, joinedMs: 0};
+
+interface Found {
+  best: Candidate;
+  alternatives: Candidate[];
+  search: Search;
 }
 
 /**
- * Which label do the sick hosts share, held against hosts without it. Each sick host is named by one cohort at most: the likeliest
- * explanation takes its hosts, the rest is looked at again.
- * @param subjects hosts of one role; those neither sick nor healthy are members but prove nothing.
+ * What do the sick hosts share, held against hosts without it: one label or two or three together, the simplest that suffices. Each sick
+ * host is named by one cohort at most: the best explanation takes its hosts, the rest is looked at again.
+ * @param subjects hosts of one role; those neither bad nor healthy are members but prove nothing.
  */
 export function findCohorts(
   subjects: readonly Subject[],
@@ -50,122 +67,157 @@ export function findCohorts(
   judge: Policy['judge'],
   nowMs: Instant,
 ): {cohorts: CohortVerdict[]; memory: CohortMemory} {
-  const candidates = candidatesOf(subjects, memory, judge);
-  const cohorts: CohortVerdict[] = [];
-  const left = new Set(subjects.filter(isSick).map(({host}) => host));
-  const seen: Record<string, CohortMemory[string]> = {};
-  while (left.size > 0) {
-    const best = candidates.find(({sick}) => sick.every(({host}) => left.has(host)));
-    if (best === undefined) break;
-    for (const {host} of best.sick) left.delete(host);
-    const id = idOf(best);
-    const sinceMs = memory[id]?.sinceMs ?? nowMs;
-    seen[id] = {sinceMs, explained: best.explained};
-    cohorts.push(verdictOf(best, sameDivision(best, candidates), sinceMs));
-  }
-  return {cohorts, memory: seen};
+  const sick = subjects.filter(isSick).map(({host}) => host);
+  const isJoined = memory.sick !== null && sick.some(host => memory.sick?.includes(host) === false);
+  const joinedMs = isJoined ? nowMs : memory.joinedMs;
+  const isSettled = memory.sick === null || nowMs - joinedMs >= judge.sickDwellMs;
+  const cells = subjects.map(cellOf);
+  const causes = causesOf(subjects, cells, memory);
+  const taken = new Set(causes.flatMap(({best}) => best.members));
+  const seen: Record<string, CohortMemory['seen'][string]> = {};
+  const cohorts = causes.map(({best, alternatives, search: searched}): CohortVerdict => {
+    const id = idOf(best.labels);
+    const known = memory.seen[id];
+    const sinceMs = known?.sinceMs ?? nowMs;
+    // Those whom another cause explains are no evidence against this one.
+    const own = new Set(best.members);
+    const controls = subjects.filter((subject, index) => !own.has(index) && (isHealthy(subject) || (isSick(subject) && !taken.has(index))));
+    const judged = {best, controls, subjects, searched, cells};
+    const isProved = proves(judged, judge) && (isSettled || nowMs - sinceMs >= judge.sickDwellMs);
+    const explained = isProved || (known?.explained === true && stillExplains(judged));
+    seen[id] = {sinceMs, explained};
+    return verdictOf(judged, alternatives, explained, sinceMs);
+  });
+  return {cohorts, memory: {seen, sick, joinedMs}};
 }
 
-/** Best explanation first. */
-function candidatesOf(subjects: readonly Subject[], memory: CohortMemory, judge: Policy['judge']): Candidate[] {
-  const pairs = new Map<string, {key: string; value: string}>();
-  for (const {labels} of subjects.filter(isSick)) {
-    for (const [key, value] of Object.entries(labels)) pairs.set(JSON.stringify([key, value]), {key, value});
-  }
-  return [...pairs.values()]
-    .map(({key, value}) => candidateOf(key, value, subjects, memory, judge))
-    .sort((a, b) => Number(b.explained) - Number(a.explained) || a.chance - b.chance || rank(a.key) - rank(b.key) || compare(a.key, b.key));
+function cellOf(subject: Subject): Cell {
+  const {kind, lean, labels} = subject;
+  const isBad = kind === 'sick' || lean === 'bad';
+  return {labels, bad: isBad ? 1 : 0, good: !isBad && kind === 'healthy' && lean !== 'unsure' ? 1 : 0};
 }
 
-function candidateOf(key: string, value: string, subjects: readonly Subject[], memory: CohortMemory, judge: Policy['judge']): Candidate {
-  const members = subjects.filter(({labels}) => labels[key] === value);
-  const others = subjects.filter(({labels}) => labels[key] !== value);
-  const sick = members.filter(isSick);
-  const well = members.filter(isHealthy);
-  const controls = others.filter(isHealthy);
-  const controlsSick = others.filter(isSick).length;
-  const chance = fisherChance(sick.length, well.length, controlsSick, controls.length);
-  const areControlsWell = controls.length > 0 && controlsSick <= CONTROLS_SICK_SHARE_MAX * (controls.length + controlsSick);
-  const isMost = sick.length >= MEMBERS_SICK_SHARE_MIN * (sick.length + well.length);
-  const isOdd = controlsSick === 0 && controls.length >= CONTROLS_FOR_ONE && isOddOneOut(key, members, others);
-  const isProved = areControlsWell && isMost && (sick.length > 1 || isOdd) && chance <= judge.chanceMax;
-  // Proved once, it stays the explanation while its hosts are repaired one by one: until most are well with it, or others fall sick too.
-  const isStill = memory[idOf({key, value})]?.explained === true && isMost && controlsSick <= CONTROLS_SICK_SHARE_MAX * others.length;
-  const names = (list: readonly Subject[]): string[] => list.map(({host}) => host);
-  const judged = names(members.filter(subject => isSick(subject) || isHealthy(subject)));
-  const common = {members: names(members), judged, sick, controls: names(controls), controlsSick, chance};
-  return {key, value, ...common, explained: isProved || isStill};
+function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: CohortMemory): Found[] {
+  const causes: Found[] = [];
+  let left = [...cells];
+  while (causes.length < CAUSES_MAX) {
+    const hasSick = subjects.some((subject, index) => isSick(subject) && left[index]?.bad === 1);
+    if (!hasSick) break;
+    const searched = search(left);
+    const found = chosen(searched, memory);
+    if (found === null) break;
+    const own = new Set(found.best.members);
+    if (subjects.some((subject, index) => isSick(subject) && own.has(index))) causes.push({...found, search: searched});
+    left = left.map((cell, index) => (own.has(index) ? {...cell, bad: 0, good: 0} : cell));
+  }
+  return causes;
+}
+
+function chosen(searched: Search, memory: CohortMemory): Omit<Found, 'search'> | null {
+  const found = simplest(searched, isMoreUseful);
+  if (found === null) return null;
+  const kept = searched.candidates.find(({labels, gain}) => {
+    return memory.seen[idOf(labels)]?.explained === true && gain >= found.best.gain - GAIN_TO_REPLACE;
+  });
+  if (kept === undefined || kept === found.best) return found;
+  const isSame = found.alternatives.includes(kept);
+  return {best: kept, alternatives: isSame ? [found.best, ...found.alternatives.filter(other => other !== kept)] : []};
+}
+
+interface Judged {
+  best: Candidate;
+  controls: readonly Subject[];
+  subjects: readonly Subject[];
+  searched: Search;
+  cells: readonly Cell[];
+}
+
+function proves({best, controls, subjects, searched, cells}: Judged, judge: Policy['judge']): boolean {
+  const sickControls = controls.filter(isSick).length;
+  const areControlsWell = controls.length > sickControls && sickControls <= CONTROLS_SICK_SHARE_MAX * controls.length;
+  const isMost = best.bad >= MEMBERS_SICK_SHARE_MIN * (best.bad + best.good);
+  const isOdd = sickControls === 0 && controls.length >= CONTROLS_FOR_ONE && isOddOneOut(best, subjects);
+  if (!areControlsWell || !isMost || !(best.bad > 1 || isOdd)) return false;
+  const chance = fisherChance(best.bad, best.good, sickControls, controls.length - sickControls);
+  const [key = '', second] = Object.keys(best.labels);
+  if (second !== undefined) return chance * Math.max(1, searched.combinations) <= SHARES.combination * judge.chanceMax;
+  const isSoft = SOFTWARE.includes(key);
+  const family = searched.singles.filter(({labels}) => SOFTWARE.includes(Object.keys(labels)[0] ?? '') === isSoft);
+  return chance * Math.max(1, divisions(family, cells)) <= (isSoft ? SHARES.software : SHARES.other) * judge.chanceMax;
+}
+
+/** Proved once, it stays the explanation while its hosts are repaired one by one: until most are well with it, or others fall sick too. */
+function stillExplains({best, controls, subjects}: Judged): boolean {
+  const others = subjects.length - best.members.length;
+  return best.bad >= best.good && controls.filter(isSick).length <= CONTROLS_SICK_SHARE_MAX * others;
 }
 
 /** The only host whose value nobody shares: a label that is different on every host would explain any of them. */
-function isOddOneOut(key: string, members: readonly Subject[], others: readonly Subject[]): boolean {
+function isOddOneOut({labels, members}: Candidate, subjects: readonly Subject[]): boolean {
+  const [key = '', second] = Object.keys(labels);
+  if (second !== undefined || members.length !== 1) return false;
   const counts = new Map<string, number>();
-  for (const {labels} of others) {
-    const value = labels[key];
-    if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1);
+  for (const [index, {labels: own}] of subjects.entries()) {
+    const value = own[key];
+    if (value !== undefined && !members.includes(index)) counts.set(value, (counts.get(value) ?? 0) + 1);
   }
-  return members.length === 1 && counts.size > 0 && [...counts.values()].every(count => count > 1);
+  return counts.size > 0 && [...counts.values()].every(count => count > 1);
 }
 
-function idOf({key, value}: {key: string; value: string}): string {
-  return `${key}=${value}`;
-}
-
-/** Labels that set apart the same judged hosts; those that could not be judged tell no label from another. */
-function sameDivision(best: Candidate, candidates: readonly Candidate[]): string[] {
-  const own = new Set(best.judged);
-  return candidates
-    .filter(({key, judged}) => key !== best.key && judged.length === own.size && judged.every(host => own.has(host)))
-    .map(({key}) => key)
-    .sort((a, b) => rank(a) - rank(b) || compare(a, b));
-}
-
-function verdictOf(best: Candidate, confounded: string[], sinceMs: Instant): CohortVerdict {
-  const {key, value, members, sick, controls, controlsSick, chance, explained} = best;
-  const worst = sick.map(subject => subject.evidence[0]).filter(evidence => evidence !== undefined);
-  const ratios = worst.map(({ratio}) => ratio).filter(ratio => ratio !== null);
-  const evidence: Evidence[] = sick.flatMap(({host, evidence: own}) => {
-    const [first] = own;
-    return first === undefined ? [] : [{...first, note: `${host}: ${first.note}`}];
-  });
+function verdictOf({best, controls, subjects}: Judged, alternatives: Candidate[], explained: boolean, sinceMs: Instant): CohortVerdict {
+  const members = best.members.flatMap(index => subjects[index] ?? []);
+  const sick = members.filter(isSick);
+  const controlsSick = controls.filter(isSick).length;
+  const ratios = sick.flatMap(({evidence: [first]}) => first?.ratio ?? []);
+  const others = alternatives.slice(0, ALTERNATIVES_MAX).map(({labels}) => labels);
+  const confounded = [...new Set(others.flatMap(labels => Object.keys(labels)))].filter(key => best.labels[key] === undefined);
+  const change = [...Object.keys(best.labels), ...confounded].find(key => SOFTWARE.includes(key));
+  const isHardToo = [best.labels, ...others].some(labels => Object.keys(labels).some(key => !SOFTWARE.includes(key)));
+  const [low, high] = medianInterval(ratios);
   return {
-    labels: {[key]: value},
-    confounded,
+    labels: best.labels,
+    confounded: confounded.sort(byPreference),
+    alternatives: others,
+    ...(change !== undefined && isHardToo && others.length > 0
+      ? {experiment: {change, hosts: sick.slice(0, EXPERIMENT_HOSTS).map(({host}) => host)}}
+      : {}),
+    ...(isNetwork(best.labels, sick) ? {notHosts: 'network' as const} : {}),
     sick: sick.map(({host}) => host),
-    members,
-    controls,
+    members: members.map(({host}) => host),
+    controls: controls.filter(isHealthy).map(({host}) => host),
     controlsSick,
     effect: median(ratios),
-    chance,
+    ...(low === null || high === null ? {} : {effectLow: low, effectHigh: high}),
+    chance: fisherChance(best.bad, best.good, controlsSick, controls.length - controlsSick),
     explained,
     sinceMs,
-    evidence,
+    evidence: sick.flatMap(({host, evidence: [first]}) => (first === undefined ? [] : [{...first, note: `${host}: ${first.note}`}])),
   };
 }
 
-/**
- * One-sided Fisher exact test: the chance of at least `sick` sick hosts among the members if the label had nothing to do with it.
- * Source: R. A. Fisher, The Design of Experiments (1935); the tail of the hypergeometric distribution.
- * @returns 0..1; 1 when nobody is sick.
- */
-export function fisherChance(sick: number, well: number, othersSick: number, othersWell: number): number {
-  const members = sick + well;
-  const allSick = sick + othersSick;
-  const all = members + othersSick + othersWell;
-  const total = lnChoose(all, members);
-  let chance = 0;
-  for (let hit = sick; hit <= Math.min(members, allSick); hit++) {
-    if (members - hit > all - allSick) continue;
-    chance += Math.exp(lnChoose(allSick, hit) + lnChoose(all - allSick, members - hit) - total);
-  }
-  // Rounded where logarithms stop being exact, so that 1/5 is 0.2 and compares as such.
-  return Math.min(1, Math.round(chance * 1e12) / 1e12);
+/** All in one place, and most of them have to send again what got lost on the way: the network there, not the hosts. */
+function isNetwork(labels: Labels, sick: readonly Subject[]): boolean {
+  const resending = sick.filter(({evidence}) => evidence.some(({sli}) => sli === NETWORK_FIGURE)).length;
+  return Object.keys(labels).every(key => PLACES.includes(key)) && resending >= MEMBERS_SICK_SHARE_MIN * sick.length;
 }
 
-function lnChoose(n: number, k: number): number {
-  let sum = 0;
-  for (let step = 1; step <= k; step++) sum += Math.log((n - k + step) / step);
-  return sum;
+/** Interval that holds the median in 95 of 100 cases, from order statistics (sign test); all there is of fewer than six. */
+function medianInterval(values: readonly number[]): [number | null, number | null] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const skip = Math.max(0, Math.floor(sorted.length / 2 - 0.98 * Math.sqrt(sorted.length)));
+  return [sorted[skip] ?? null, sorted[sorted.length - 1 - skip] ?? null];
+}
+
+function isMoreUseful(a: Candidate, b: Candidate): number {
+  const [keyA = '', keyB = ''] = [Object.keys(a.labels)[0], Object.keys(b.labels)[0]];
+  return b.gain - a.gain > 1e-9 ? 1 : a.gain - b.gain > 1e-9 ? -1 : byPreference(keyA, keyB) || compare(idOf(a.labels), idOf(b.labels));
+}
+
+function idOf(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(' ');
 }
 
 function isSick({kind}: Subject): boolean {
@@ -174,6 +226,10 @@ function isSick({kind}: Subject): boolean {
 
 function isHealthy({kind}: Subject): boolean {
   return kind === 'healthy';
+}
+
+function byPreference(a: string, b: string): number {
+  return rank(a) - rank(b) || compare(a, b);
 }
 
 function rank(key: string): number {

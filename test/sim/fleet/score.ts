@@ -1,4 +1,3 @@
-import type {FlowOutcome} from '../../../coordinator/flow.ts';
 import type {Policy} from '../../../wire/policy.ts';
 import type {CohortVerdict} from '../../../wire/record.ts';
 import {NOTHING} from './effect.ts';
@@ -59,7 +58,7 @@ export function score(scenario: Scenario, policy: Policy): Score {
     for (const cohort of outcome.cohorts.filter(({explained}) => explained)) {
       const fault = scenario.faults.find(candidate => isNamed(candidate, cohort, scenario));
       if (fault !== undefined) named.set(fault, named.get(fault) ?? atMs);
-      else wrong.add(describe(cohort, outcome));
+      else if (!isJustTheHost(cohort, scenario)) wrong.add(describe(cohort));
     }
     return true;
   });
@@ -99,8 +98,13 @@ function isNamed({labels, hosts}: Fault, cohort: CohortVerdict, {world}: Scenari
   });
 }
 
-function describe({labels, sick, members}: CohortVerdict, {verdicts}: FlowOutcome): string {
-  return `${JSON.stringify(labels)} ${sick.length} of ${members.length}, ${verdicts.filter(({kind}) => kind === 'sick').length} sick in all`;
+function describe({labels}: CohortVerdict): string {
+  return JSON.stringify(labels);
+}
+
+/** A label of one host alone names the host: which of the two it is cannot be told, and either is right. */
+function isJustTheHost({members}: CohortVerdict, {faults}: Scenario): boolean {
+  return members.length === 1 && faults.some(({hosts}) => hosts.length === 1 && hosts[0] === members[0]);
 }
 
 /** When the figures without chance are above what users feel, or at least clearly worse; intermittent ones count by their share of time. */

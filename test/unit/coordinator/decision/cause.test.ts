@@ -1,0 +1,63 @@
+import {expect, test} from 'vitest';
+import type {FlowOutcome} from '../../../../coordinator/flow.ts';
+import {Farm, OLD, recordOf, SICK, type Weather} from '../fleet-builder.ts';
+
+const vetoesOf = ({decisions}: FlowOutcome, host: string): string[] | undefined =>
+  decisions.find(decision => decision.kind === 'evacuate' && decision.host === host)?.vetoes.map(({code}) => code);
+const decided = ({decisions}: FlowOutcome, kind: string): (string | null)[] => decisions.filter(d => d.kind === kind).map(({host}) => host);
+
+/** Twelve hosts in three racks. */
+function racks(): Farm {
+  const farm = new Farm();
+  for (let index = 0; index < 12; index++) farm.add(recordOf(`be${index}`, {...OLD, rack: `r${Math.floor(index / 4)}`}), 5);
+  farm.pass(400);
+  return farm;
+}
+
+/** The newest release on the newest hardware. */
+function confounded(): Farm {
+  const farm = new Farm();
+  for (let index = 0; index < 12; index++) {
+    const isNew = index >= 8;
+    farm.add(recordOf(`be${index}`, {...OLD, os: isNew ? 'debian-13' : 'debian-12', hardware: isNew ? 'gen11' : 'gen9'}), 5);
+  }
+  farm.policy = {...farm.policy, modes: {...farm.policy.modes, reinstall: 'on'}};
+  farm.pass(400);
+  return farm;
+}
+
+const sick = (hosts: readonly number[]): Weather => Object.fromEntries(hosts.map(index => [`be${index}`, SICK]));
+
+test('a rack whose network loses packets: its hosts are sick, a person is called, nobody is moved', () => {
+  const farm = racks();
+  const lossy = {...SICK, kernel: {retransmitsPerSecond: 90}};
+  const outcome = farm.pass(200, {be0: lossy, be1: lossy, be2: lossy, be3: lossy});
+  expect(outcome.cohorts[0]).toMatchObject({labels: {rack: 'r0'}, explained: true, notHosts: 'network'});
+  for (const host of ['be0', 'be1', 'be2', 'be3']) expect(vetoesOf(outcome, host)).toEqual(['NOT_THE_HOSTS']);
+  expect(outcome.decisions.find(({kind}) => kind === 'page')?.because).toBe('NOT_THE_HOSTS');
+  const disk = racks().pass(200, sick([0, 1, 2, 3]));
+  expect(vetoesOf(disk, 'be0')).toEqual([]);
+});
+
+test('while hosts still fall sick, what they share is awaited before they are moved', () => {
+  const farm = racks();
+  farm.pass(60, sick([0]));
+  const open = farm.pass(60, sick([0, 5]));
+  expect(vetoesOf(open, 'be0')).toEqual(['CAUSE_OPEN']);
+  expect(vetoesOf(farm.pass(60, sick([0, 5])), 'be0')).toEqual([]);
+});
+
+test('labels that cannot be told apart: two hosts at a time are reinstalled', () => {
+  const farm = confounded();
+  farm.pass(200, sick([8, 9, 10, 11]));
+  for (const index of [8, 9, 10, 11]) {
+    farm.change(`be${index}`, {stage: 'drained', cordon: {by: 'mailherd', reason: 'x', atMs: 0}});
+  }
+  const outcome = farm.pass(20, sick([8, 9, 10, 11]));
+  expect(outcome.cohorts[0]?.experiment).toEqual({change: 'os', hosts: ['be10', 'be11']});
+  expect(decided(outcome, 'reinstall')).toEqual(['be8', 'be9']);
+  farm.change('be8', {reinstallAskedBy: 'mailherd', reinstallTo: 'debian-12'});
+  expect(decided(farm.pass(10, sick([9, 10, 11])), 'reinstall')).toEqual(['be9']);
+  farm.change('be9', {reinstallAskedBy: 'mailherd', reinstallTo: 'debian-12'});
+  expect(decided(farm.pass(10, sick([10, 11])), 'reinstall')).toEqual([]);
+});
