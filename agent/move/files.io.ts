@@ -25,7 +25,11 @@ export function mailFiles({store, seedPort, log, signal}: FilesOptions): HostPor
       return receiver.offer(terms, place);
     },
     end: user => receiver.end(user),
-    send: (user, offer) => sendSeed(store, user, offer),
+    async send(user, offer) {
+      const outcome = await sendSeed(store, user, offer);
+      log.info({user, ...outcome}, 'seed');
+      return outcome;
+    },
     async persist(users) {
       for (const user of users) {
         const place = places.get(user) ?? (await mailPlace(user, store));

@@ -88,6 +88,11 @@ export class FolderSeed {
     return [...paths.values()];
   }
 
+  /** Messages that have no UID yet. */
+  unlisted({cur, new: unseen}: FolderNames): number {
+    return [...cur, ...unseen].filter(name => !name.startsWith('.') && !this.#wanted.has(baseOf(name))).length;
+  }
+
   /** Notes a file as sent, by its name without the directory. */
   sent(name: string): void {
     this.#sent.add(baseOf(name));

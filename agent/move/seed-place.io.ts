@@ -11,6 +11,7 @@ export interface MailPlace {
   /** Directory of the INBOX. */
   inbox: string;
   owner: NonNullable<RunAs>;
+  dialect: MailDialect;
 }
 
 /**
@@ -18,20 +19,26 @@ export interface MailPlace {
  * @param store nothing outside it is touched. @throws MailherdError COMMAND_FAILED
  */
 export async function mailPlace(user: string, store: string): Promise<MailPlace> {
-  const [fields, path] = await Promise.all([
+  const [fields, path, dialect] = await Promise.all([
     output(['doveadm', '-f', 'tab', 'user', user]),
     output(['doveadm', 'mailbox', 'path', '-u', user, 'INBOX']),
+    mailDialect(),
   ]);
   const rows = parseTab(fields);
   const field = (name: string): string => rows.find(row => row.field === name)?.value ?? '';
-  const place = {home: resolve(field('home')), inbox: resolve(path.trim()), owner: {uid: Number(field('uid')), gid: Number(field('gid'))}};
+  const place = {
+    home: resolve(field('home')),
+    inbox: resolve(path.trim()),
+    owner: {uid: Number(field('uid')), gid: Number(field('gid'))},
+    dialect,
+  };
   const {home} = place;
   if (!home.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${store}`});
   return place;
 }
 
 /** How this host's Dovecot writes message files. @throws MailherdError COMMAND_FAILED */
-export async function mailDialect(): Promise<MailDialect> {
+async function mailDialect(): Promise<MailDialect> {
   const dialect = readDialect(await output(['doveconf', '-n']));
   if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
   return dialect;

@@ -134,9 +134,10 @@ export class SeedReceiver {
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     try {
-      await unpackSeed(line, hello, place, terms, signal);
+      const unpacked = await unpackSeed(line, hello, place, terms, signal);
       signal.throwIfAborted();
       await terms.arrived();
+      this.#options.log.info({user: terms.user, ...unpacked}, 'a seed has arrived');
       await line.say('{"refusal":null}\n');
     } catch (error) {
       const refusal = toRefusal(error);

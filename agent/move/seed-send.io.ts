@@ -2,17 +2,20 @@ import {existsSync} from 'node:fs';
 import {readdir, readFile} from 'node:fs/promises';
 import {connect} from 'node:net';
 import {join} from 'node:path';
+import {systemClock} from '../../base/clock.io.ts';
 import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {SeedAnswer, type SeedHello, type SeedSummary} from '../../wire/seed.ts';
 import type {SeedOffer, SeedOutcome} from './host-ports.ts';
 import {SeedLine, write} from './seed-line.io.ts';
 import {type FolderNames, FolderSeed} from './seed-maildir.ts';
-import {mailDialect, mailPlace} from './seed-place.io.ts';
+import {mailPlace} from './seed-place.io.ts';
 import {TarReader, tarEnd, tarMember} from './seed-tar.ts';
 import {output, start} from './tool.io.ts';
 
 const CONNECT_MS = 10 * SECOND_MS;
+/** So many messages are left to dsync, which gives them a UID first. */
+const UNLISTED_MAX = 50;
 /** Files that are renamed while they are being sent go in another round. */
 const ROUNDS_MAX = 8;
 /** What tar may say of a file that is gone or renamed; whatever else it says, the archive may be wrong. */
@@ -25,14 +28,16 @@ const GONE =
  * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
  */
 export async function sendSeed(store: string, user: string, offer: SeedOffer): Promise<SeedOutcome> {
-  const {inbox} = await mailPlace(user, store);
+  const {inbox, dialect} = await mailPlace(user, store);
   if (!existsSync(join(inbox, 'cur'))) return {kind: 'unfit', reason: 'not a maildir'};
-  // Gives every message its UID and every folder its GUID.
-  await output(['doveadm', 'mailbox', 'status', '-u', user, 'guid', '*']);
-  const folders = await openFolders(inbox);
+  let {folders, unlisted} = await openFolders(inbox);
+  if (unlisted > UNLISTED_MAX) {
+    // Gives every message its UID and every folder its GUID.
+    await output(['doveadm', 'mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
+    ({folders, unlisted} = await openFolders(inbox));
+  }
   if (folders.length === 0) return {kind: 'unfit', reason: 'no folder with a dovecot-uidlist that is understood'};
-  const {secret} = offer;
-  const hello: SeedHello = {v: 1, secret, format: 'maildir', ...(await mailDialect())};
+  const hello: SeedHello = {v: 1, secret: offer.secret, format: 'maildir', ...dialect};
   const socket = await connected(offer);
   try {
     const line = new SeedLine(socket);
@@ -69,15 +74,21 @@ function connected({address, port}: SeedOffer): Promise<ReturnType<typeof connec
   });
 }
 
-async function openFolders(inbox: string): Promise<FolderSeed[]> {
+/** @returns the folders that can go, and how many messages in any have no UID yet. */
+async function openFolders(inbox: string): Promise<{folders: FolderSeed[]; unlisted: number}> {
   const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
   const folders: FolderSeed[] = [];
+  let unlisted = 0;
   for (const directory of ['', ...below.map(({name}) => name)]) {
-    const path = join(inbox, directory, 'dovecot-uidlist');
-    const folder = existsSync(path) ? FolderSeed.of(directory, await readFile(path, 'utf8')) : null;
+    const path = join(inbox, directory);
+    if (!existsSync(join(path, 'cur'))) continue;
+    const list = join(path, 'dovecot-uidlist');
+    const folder = FolderSeed.of(directory, existsSync(list) ? await readFile(list, 'utf8') : '');
+    const names = await namesOf(path);
+    unlisted += folder === null ? names.cur.length + names.new.length : folder.unlisted(names);
     if (folder !== null) folders.push(folder);
   }
-  return folders;
+  return {folders, unlisted};
 }
 
 async function sendFolders(line: SeedLine, inbox: string, folders: readonly FolderSeed[]): Promise<{files: number; bytes: number}> {
@@ -152,8 +163,10 @@ async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: 
 
 /** What stands beside the messages of a folder; read after them, since their names refer to it. */
 async function sendBesides(inbox: string, folder: FolderSeed, pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+  // Not 1970: to Dovecot that is the time of a dovecot-keywords it has read already, and every keyword would become another one.
+  const now = Math.floor(systemClock.now() / SECOND_MS);
   const keywords = join(inbox, folder.directory, 'dovecot-keywords');
-  if (existsSync(keywords)) await pass(tarMember(folder.path('dovecot-keywords'), await readFile(keywords, 'utf8'), 0));
-  if (folder.directory !== '') await pass(tarMember(folder.path('maildirfolder'), '', 0));
-  await pass(tarMember(folder.path('dovecot-uidlist'), folder.uidlist(), 0));
+  if (existsSync(keywords)) await pass(tarMember(folder.path('dovecot-keywords'), await readFile(keywords, 'utf8'), now));
+  if (folder.directory !== '') await pass(tarMember(folder.path('maildirfolder'), '', now));
+  await pass(tarMember(folder.path('dovecot-uidlist'), folder.uidlist(), now));
 }

@@ -1,0 +1,51 @@
+import {chown, mkdir, utimes, writeFile} from 'node:fs/promises';
+import {seededRng} from '../../base/random.ts';
+import type {CorpusMessage} from '../../farm/mail/corpus.io.ts';
+
+const VMAIL = 5_000;
+const FOLDERS = ['', '.Sent', '.Archive.2002', '.Lists'] as const;
+const KEYWORDS = ['$Label1', '$Forwarded', 'todo-later'] as const;
+
+/** Where a user's home lies below a host's mail store. */
+export function homeOf(store: string, user: string): string {
+  const at = user.lastIndexOf('@');
+  return `${store}/${user.slice(at + 1)}/${user.slice(0, at)}`;
+}
+
+async function makeOwned(path: string): Promise<void> {
+  const first = await mkdir(path, {recursive: true, mode: 0o700});
+  if (first === undefined) return;
+  for (let each = path; each.length >= first.length; each = each.slice(0, each.lastIndexOf('/'))) await chown(each, VMAIL, VMAIL);
+}
+
+async function writeOwned(path: string, text: string): Promise<void> {
+  await writeFile(path, text, {mode: 0o600});
+  await chown(path, VMAIL, VMAIL);
+}
+
+/**
+ * A maildir of `count` messages, more than half of them in the INBOX, the rest in three folders, as a delivery would have
+ * stored them: sizes in the names. A third is read, some have keywords.
+ * @returns bytes of the messages.
+ */
+export async function fillMaildir(maildir: string, count: number, corpus: readonly CorpusMessage[], seed: number): Promise<number> {
+  const rng = seededRng(seed);
+  for (const folder of FOLDERS) {
+    for (const part of ['cur', 'new', 'tmp']) await makeOwned(`${maildir}/${folder}/${part}`);
+    await writeOwned(`${maildir}/${folder}/dovecot-keywords`, KEYWORDS.map((keyword, index) => `${index} ${keyword}\n`).join(''));
+    if (folder !== '') await writeOwned(`${maildir}/${folder}/maildirfolder`, '');
+  }
+  let bytes = 0;
+  for (let index = 0; index < count; index++) {
+    const text = corpus[rng.below(corpus.length)]?.text ?? '';
+    const size = Buffer.byteLength(text);
+    const seconds = 1_700_000_000 + index * 60;
+    const letters = `${rng.unit() < 0.3 ? 'S' : ''}${rng.unit() < 0.1 ? String.fromCharCode(97 + rng.below(KEYWORDS.length)) : ''}`;
+    const folder = rng.unit() < 0.6 ? '' : FOLDERS[1 + rng.below(FOLDERS.length - 1)];
+    const name = `${seconds}.M${index}P1.bench,S=${size},W=${size + text.split('\n').length - 1}:2,${letters}`;
+    await writeOwned(`${maildir}/${folder}/cur/${name}`, text);
+    await utimes(`${maildir}/${folder}/cur/${name}`, seconds, seconds);
+    bytes += size;
+  }
+  return bytes;
+}
