@@ -7,7 +7,7 @@ import {decode} from '../../wire/codec.ts';
 import {SEED_LINE_BYTES_MAX} from '../../wire/seed.ts';
 
 /** A peer that neither sends nor takes anything for so long is given up. */
-const IDLE_MS = MINUTE_MS;
+const IDLE_MS = 5 * MINUTE_MS;
 
 /** The connection of a seed: JSON lines first, then whatever else. */
 export class SeedLine {

@@ -30,18 +30,13 @@ const GONE =
 export async function sendSeed(store: string, user: string, offer: SeedOffer): Promise<SeedOutcome> {
   const {inbox, dialect} = await mailPlace(user, store);
   if (!existsSync(join(inbox, 'cur'))) return {kind: 'unfit', reason: 'not a maildir'};
-  let {folders, unlisted} = await openFolders(inbox);
-  if (unlisted > UNLISTED_MAX) {
-    // Gives every message its UID and every folder its GUID.
-    await output(['doveadm', 'mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
-    ({folders, unlisted} = await openFolders(inbox));
-  }
-  if (folders.length === 0) return {kind: 'unfit', reason: 'no folder with a dovecot-uidlist that is understood'};
   const hello: SeedHello = {v: 1, secret: offer.secret, format: 'maildir', ...dialect};
   const socket = await connected(offer);
   try {
     const line = new SeedLine(socket);
     await line.say(`${JSON.stringify(hello)}\n`);
+    const folders = await readFolders(user, inbox);
+    if (folders.length === 0) return {kind: 'unfit', reason: 'no folder with a dovecot-uidlist that is understood'};
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
     if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};
     if (refusal !== null) throw fromRefusal(refusal);
@@ -53,7 +48,7 @@ export async function sendSeed(store: string, user: string, offer: SeedOffer): P
     if (last.refusal !== null) throw fromRefusal(last.refusal);
     return {kind: 'seeded', messages: summary.folders.reduce((sum, folder) => sum + folder.messages, 0), bytes: sent.bytes};
   } finally {
-    // In the middle of the stream this is a reset, never an end.
+    // Without the summary the target takes nothing of it.
     socket.destroy();
   }
 }
@@ -72,6 +67,15 @@ function connected({address, port}: SeedOffer): Promise<ReturnType<typeof connec
       resolve(socket);
     });
   });
+}
+
+/** The folders that can go, their messages with UIDs. */
+async function readFolders(user: string, inbox: string): Promise<FolderSeed[]> {
+  const {folders, unlisted} = await openFolders(inbox);
+  if (unlisted <= UNLISTED_MAX) return folders;
+  // Gives every message its UID and every folder its GUID.
+  await output(['doveadm', 'mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
+  return (await openFolders(inbox)).folders;
 }
 
 /** @returns the folders that can go, and how many messages in any have no UID yet. */

@@ -1,0 +1,101 @@
+import {describe, expect, test} from 'vitest';
+import {FolderSeed, isMaildirPath, parseUidlist} from '../../../../agent/move/seed-maildir.ts';
+
+const GUID = '04c58c39f07f056bc60000007ee9bd88';
+const LIST = `3 V1795522547 N9 G${GUID}
+1 :100.M0P1.h,S=10,W=11
+3 W20 S19 :200.M1P1.h
+5 :300.M2P1.h,S=5
+`;
+
+function seedOf(list = LIST, directory = '.Sent'): FolderSeed {
+  const seed = FolderSeed.of(directory, list);
+  if (seed === null) throw new Error('this list must be understood');
+  return seed;
+}
+
+describe('a uidlist', () => {
+  test('is read with what stands in its header and lines', () => {
+    expect(parseUidlist(LIST)).toMatchObject({guid: GUID, uidValidity: 1_795_522_547, uidNext: 9});
+    expect(parseUidlist(LIST)?.entries.map(({uid, base}) => [uid, base])).toEqual([
+      [1, '100.M0P1.h,S=10,W=11'],
+      [3, '200.M1P1.h'],
+      [5, '300.M2P1.h,S=5'],
+    ]);
+  });
+
+  test('has a next UID above all of its own, whatever its header says', () => {
+    expect(parseUidlist(LIST.replace('N9', 'N1'))?.uidNext).toBe(6);
+  });
+
+  test('leaves out a last line that is still being written', () => {
+    expect(parseUidlist(`${LIST}7 :400.M3`)?.entries.length).toBe(3);
+  });
+
+  test.each([
+    ['of another version', LIST.replace('3 V', '4 V')],
+    ['without a GUID', LIST.replace(` G${GUID}`, '')],
+    ['without UIDVALIDITY', LIST.replace('V1795522547', 'V0')],
+    ['whose UIDs do not rise', LIST.replace('5 :300', '2 :300')],
+    ['with a line of another kind', `${LIST}what is this\n`],
+    ['that is empty', ''],
+  ])('%s is left to dsync', (_what, text) => {
+    expect(FolderSeed.of('', text)).toBeNull();
+  });
+});
+
+describe('the seed of a folder', () => {
+  test('holds messages that have a UID, each once, also while one is being renamed', () => {
+    const seed = seedOf();
+    const names = {cur: ['100.M0P1.h,S=10,W=11:2,', '100.M0P1.h,S=10,W=11:2,S', '999.unlisted:2,'], new: ['200.M1P1.h']};
+    expect(seed.missing(names).sort()).toEqual(['.Sent/cur/100.M0P1.h,S=10,W=11:2,S', '.Sent/new/200.M1P1.h']);
+    expect(seed.unlisted(names)).toBe(1);
+  });
+
+  test('asks again for what was renamed before it was sent, and lists only what was sent', () => {
+    const seed = seedOf();
+    seed.sent('100.M0P1.h,S=10,W=11:2,');
+    expect(seed.missing({cur: ['100.M0P1.h,S=10,W=11:2,S', '200.M1P1.h:2,F'], new: []})).toEqual(['.Sent/cur/200.M1P1.h:2,F']);
+    seed.sent('200.M1P1.h:2,F');
+    expect(seed.missing({cur: ['100.M0P1.h,S=10,W=11:2,S', '200.M1P1.h:2,F'], new: []})).toEqual([]);
+    expect(seed.uidlist()).toBe(`3 V1795522547 N9 G${GUID}\n1 :100.M0P1.h,S=10,W=11\n3 W20 S19 :200.M1P1.h\n`);
+    expect(seed.summary()).toEqual({guid: GUID, uidValidity: 1_795_522_547, messages: 2});
+  });
+});
+
+describe('what may be unpacked', () => {
+  test.each([
+    ['cur/100.M0P1.h,S=10:2,S', false],
+    ['new/100.M0P1.h', false],
+    ['.Archive.2002/cur/100.h:2,', false],
+    ['.&BB8EQAQ+-/dovecot-uidlist', false],
+    ['dovecot-keywords', false],
+    ['.Sent/maildirfolder', false],
+    ['cur', true],
+    ['.Sent/tmp/', true],
+  ])('%s', (path, isDirectory) => {
+    expect(isMaildirPath(path, isDirectory)).toBe(true);
+  });
+
+  test.each([
+    ['../cur/a', false],
+    ['cur/../../a', false],
+    ['/etc/passwd', false],
+    ['.Sent/../cur/a', false],
+    ['..', true],
+    ['../x', true],
+    ['cur/a/b', false],
+    ['cur/.hidden', false],
+    ['tmp/a', false],
+    ['.dovecot.sieve', false],
+    ['dovecot.index', false],
+    ['.Sent/dovecot.index.log', false],
+    ['subscriptions', false],
+    ['./cur/a', false],
+    ['.ssh/authorized_keys', false],
+    ['cur/a\0b', false],
+    ['', false],
+  ])('never %s', (path, isDirectory) => {
+    expect(isMaildirPath(path, isDirectory)).toBe(false);
+  });
+});
