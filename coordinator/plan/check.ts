@@ -9,7 +9,16 @@ export interface Breach {
 }
 
 /** Steps at which a move still brings its mailbox to its target. */
-const COMING: ReadonlySet<string> = new Set(['reserving', 'seeding', 'copying', 'holding', 'finalizing', 'verifying', 'flipping', 'adopting']);
+const COMING: ReadonlySet<string> = new Set([
+  'reserving',
+  'seeding',
+  'copying',
+  'holding',
+  'finalizing',
+  'verifying',
+  'flipping',
+  'adopting',
+]);
 
 /**
  * Reads a plan as a stranger would. On purpose it shares no code with the builder: an error in one shows in the other.

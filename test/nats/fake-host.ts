@@ -80,7 +80,9 @@ export class FakeHost {
     const manifest = {folders: [{...FOLDER, digest: `of ${request.user}`}], subscriptions: [], sieve: [], lines: null};
     const answers: Record<string, object> = {
       reserve: {freeBytes: 9e10},
+      receive: {offer: null},
       copy: {tookMs: 1, again: false},
+      persist: {tookMs: 1},
       hold: {sessionsEnded: 0, tookMs: 1},
       manifest: {manifest, tookMs: 1},
       adopt: {appliedAtMs: Date.now()},

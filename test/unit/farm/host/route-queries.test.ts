@@ -21,7 +21,7 @@ beforeEach(() => {
   db.exec(ROUTES_DB_SCHEMA);
   db.exec(`INSERT INTO self (name) VALUES ('be1')`);
   db.exec(`INSERT INTO hosts VALUES ('be1', '10.0.0.1'), ('be2', '10.0.0.2')`);
-  const put = db.prepare('INSERT INTO routes VALUES (?, ?, 1, ?, ?)');
+  const put = db.prepare('INSERT INTO routes (user, host, generation, held_until, held_target) VALUES (?, ?, 1, ?, ?)');
   put.run('mine@x', 'be1', 0, null);
   put.run('other@x', 'be2', 0, null);
   put.run('held@x', 'be1', HELD, 'be2');
@@ -96,6 +96,14 @@ describe('edge', () => {
     expect(login('held@x')).toMatchObject({host: '10.0.0.2'});
     expect(login('over@x')).toMatchObject({host: '10.0.0.1'});
     expect(login('mine@x', 'sieve')).toMatchObject({port: 4190});
+  });
+
+  it('keeps IMAP logins of a held user waiting at its own port, no longer than the hold', () => {
+    db.exec('UPDATE routes SET hold_port = 40001');
+    expect(login('held@x')).toMatchObject({host: '127.0.0.1', port: 40_001});
+    expect(login('held@x', 'sieve')).toMatchObject({host: '10.0.0.2', port: 4190});
+    expect(login('over@x')).toMatchObject({host: '10.0.0.1', port: 143});
+    expect(login('mine@x')).toMatchObject({host: '10.0.0.1', port: 143});
   });
 
   it('knows nothing of an unknown user, and fails temporarily for one whose host it does not know', () => {
