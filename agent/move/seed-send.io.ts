@@ -147,6 +147,7 @@ async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: 
     ],
     null,
     inbox,
+    GONE,
   );
   const {stdin, stdout} = child;
   if (stdin === null || stdout === null) throw new MailherdError('COMMAND_FAILED', {command: 'tar', reason: 'no pipes'});
@@ -160,9 +161,7 @@ async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: 
     child.kill('SIGKILL');
   }
   const {exit, err} = await ended;
-  const complaint = err.split('\n').find(text => text !== '' && !GONE.test(text));
-  if (exit === null || exit > 2 || complaint !== undefined)
-    throw new MailherdError('COPY_FAILED', {reason: complaint ?? `tar ended with ${exit}`});
+  if (exit === null || exit > 2 || err !== '') throw new MailherdError('COPY_FAILED', {reason: `tar: ${err.trim()}`, exit});
 }
 
 /** What stands beside the messages of a folder; read after them, since their names refer to it. */

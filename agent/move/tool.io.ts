@@ -1,4 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process';
+import {createInterface} from 'node:readline';
 import {MailherdError} from '../../base/errors.ts';
 
 /** Whom a program runs as; null: as the agent itself. */
@@ -13,18 +14,28 @@ export interface Ending {
   err: string;
 }
 
-/** A system tool, and its end. Its messages are in English. */
-export function start(command: readonly string[], as: RunAs, cwd = '/'): {child: ChildProcess; ended: Promise<Ending>} {
+/**
+ * A system tool, and its end. Its messages are in English.
+ * @param expected lines it may say on stderr; they are left out of `err`.
+ */
+export function start(
+  command: readonly string[],
+  as: RunAs,
+  cwd = '/',
+  expected: RegExp | null = null,
+): {child: ChildProcess; ended: Promise<Ending>} {
   const [file = '', ...args] = command;
   const env = {PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C'};
   const child = spawn(file, args, {cwd, env, stdio: ['pipe', 'pipe', 'pipe'], ...(as ?? {})});
   let err = '';
-  child.stderr.on('data', part => {
-    err = `${err}${part}`.slice(-ERROR_TEXT_MAX);
+  const lines = createInterface({input: child.stderr});
+  lines.on('line', text => {
+    if (expected?.test(text) !== true) err = `${err}${text}\n`.slice(0, ERROR_TEXT_MAX);
   });
+  const read = new Promise(resolve => lines.once('close', resolve));
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on('error', cause => reject(new MailherdError('COMMAND_FAILED', {command: file, reason: cause.message}, {cause})));
-    child.on('close', exit => resolve({exit, err}));
+    child.on('close', exit => void read.then(() => resolve({exit, err})));
   });
   // Whoever awaits it later still learns of it.
   ended.catch(() => undefined);
@@ -39,5 +50,5 @@ export async function output(command: readonly string[], as: RunAs = null, cwd =
   child.stdin?.end();
   const {exit, err} = await ended;
   if (exit === 0) return Buffer.concat(parts).toString('utf8');
-  throw new MailherdError('COMMAND_FAILED', {command: command.join(' '), exit, reason: err.trim().slice(-500)});
+  throw new MailherdError('COMMAND_FAILED', {command: command.join(' '), exit, reason: err.trim().slice(0, 500)});
 }
