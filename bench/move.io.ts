@@ -2,24 +2,29 @@ import {down} from '../farm/farm.io.ts';
 import {type Benchmark, wholeNumber} from './benchmark.ts';
 import {measureCopies} from './move/copy.io.ts';
 import {begin, moveFarm} from './move/farm.io.ts';
+import {measurePauses} from './move/pause.io.ts';
 
 export const benchmark: Benchmark = {
-  summary: 'copying a mailbox from host to host against plain doveadm backup and tar | tar, on a farm of its own (root)',
+  summary: 'copying a mailbox against plain doveadm backup and tar | tar; what a mail program feels of a move; on a farm of its own (root)',
   options: {
     messages: {type: 'string', default: '10000', help: 'messages of the mailbox for the main figures'},
     other: {type: 'string', default: '2000', help: 'messages for each other format and pair of releases'},
     runs: {type: 'string', default: '3', help: 'mailboxes moved for each main figure; the median counts'},
+    moves: {type: 'string', default: '200', help: 'live moves whose pause a mail program measures'},
     keep: {type: 'boolean', default: false, help: 'leave the farm up'},
   },
   async run(options, say) {
     const farm = moveFarm(say);
     try {
       const access = await begin(farm);
-      return await measureCopies(farm, access, {
+      const moves = wholeNumber(options.moves, 'moves', 1, 10_000);
+      const pauses = await measurePauses(farm, access, moves);
+      const copies = await measureCopies(farm, access, {
         messages: wholeNumber(options.messages, 'messages', 100, 100_000),
         otherMessages: wholeNumber(options.other, 'other', 100, 100_000),
         runs: wholeNumber(options.runs, 'runs', 1, 7),
       });
+      return {...copies, ...pauses};
     } finally {
       if (options.keep !== true) await down(farm);
     }

@@ -48,7 +48,7 @@ export async function begin(farm: Farm): Promise<ApiAccess> {
   );
   const judge = {...policy.judge, warmUpMs: 1_000, recoverDwellMs: 1_000, ratioMax: 1_000, floors: floors as typeof policy.judge.floors};
   await call(access, 'PUT', '/v1/policy', PolicyView, {
-    policy: {...policy, modes, judge, host: {...policy.host, probationMs: 1_000}},
+    policy: {...policy, modes, judge, host: {...policy.host, probationMs: 1_000}, move: {...policy.move, quietMs: 5_000}},
     revision,
   });
   const endMs = performance.now() + ACTIVE_TIMEOUT_MS;

@@ -37,7 +37,9 @@ export async function fillMaildir(maildir: string, count: number, corpus: readon
   }
   let bytes = 0;
   for (let index = 0; index < count; index++) {
-    const text = corpus[rng.below(corpus.length)]?.text ?? '';
+    // Its own id each, so that a ledger can tell them apart.
+    const found = corpus[rng.below(corpus.length)]?.text ?? '';
+    const text = `Message-ID: <${seed}.${index}@bench.example>\n${found.replace(/^message-id:.*\r?\n/im, '')}`;
     const size = Buffer.byteLength(text);
     const seconds = 1_700_000_000 + index * 60;
     const letters = `${rng.unit() < 0.3 ? 'S' : ''}${rng.unit() < 0.1 ? String.fromCharCode(97 + rng.below(KEYWORDS.length)) : ''}`;
