@@ -7,6 +7,7 @@ import {FAULTS, type FaultName, isFaultName} from './fault/catalog.ts';
 import {findHost, LAYOUT} from './layout.ts';
 import {shellIn} from './machine/enter.io.ts';
 import {readState} from './machine/state.io.ts';
+import {addMatrixCommands} from './matrix/commands.io.ts';
 import {farmPaths} from './paths.ts';
 import {runProvisioner} from './provisioner.io.ts';
 import {statusText} from './status.io.ts';
@@ -70,6 +71,7 @@ program
   });
 
 addTrafficCommands(program, farm);
+addMatrixCommands(program, farm.say);
 
 const fault = program.command('fault').description('make a host go wrong, from inside, and right again');
 fault.command('list').description('faults there are, and those that are on').action(listFaults);

@@ -1,0 +1,16 @@
+import type {Instant, Millis} from '../../base/units.ts';
+import type {LedgerEntry} from '../mail/ledger.ts';
+
+const ANSWERS: readonly LedgerEntry['kind'][] = ['login', 'known', 'appended', 'flagged', 'seen'];
+
+/** The longest time without any answer to a mail program that ended after `fromMs`; null without two answers. */
+export function longestAwayMs(entries: readonly LedgerEntry[], fromMs: Instant): Millis | null {
+  const answered = entries.filter(({kind}) => ANSWERS.includes(kind)).map(({atMs}) => atMs);
+  let longest: Millis | null = null;
+  for (const [index, end] of answered.entries()) {
+    const begin = answered[index - 1];
+    if (begin === undefined || end < fromMs) continue;
+    longest = Math.max(longest ?? 0, end - begin);
+  }
+  return longest;
+}

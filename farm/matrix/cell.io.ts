@@ -1,0 +1,238 @@
+import Type from 'typebox';
+import {systemClock} from '../../base/clock.io.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Instant, Millis} from '../../base/units.ts';
+import {MovesView, PlanView} from '../../wire/api.ts';
+import {MoveRecord} from '../../wire/record.ts';
+import {type ApiAccess, call} from '../api.io.ts';
+import type {Farm} from '../farm.io.ts';
+import {findHost, type UserSpec} from '../layout.ts';
+import {readLedger} from '../mail/ledger.io.ts';
+import {longestAwayMs} from './away.ts';
+import {type Cell, cellName} from './cells.ts';
+import {complaintsOf, copiesOf, judgeUser, queuesLeft, servedByOne, untilNone} from './check.io.ts';
+import {matrixDirectory} from './results.io.ts';
+import type {CellResult} from './results.ts';
+import {type Parties, STRIKES} from './strike.io.ts';
+import {startUserTraffic} from './traffic.io.ts';
+import {trapStep} from './trap.io.ts';
+
+/** Who moves where in a cell. */
+export interface Course {
+  user: UserSpec;
+  source: string;
+  target: string;
+}
+
+export interface CellOptions {
+  farm: Farm;
+  access: ApiAccess;
+  /** How long the fault lasts. */
+  faultMs: Millis;
+  /** How long a move may be under way after the fault is over: a hold, and what comes after it. */
+  endsWithinMs: Millis;
+}
+
+const WARM_UP_MS = 1_500;
+const AFTERWARDS_MS = 2_000;
+const SERVED_MS = 30_000;
+const QUEUES_MS = 90_000;
+const JUDGE_MS = 30_000;
+const PURGE_MS = 60_000;
+const LOOK_MS = 250;
+/** A flip is three short questions to NATS: nothing is waited for there. */
+const SLICES_INTO = 2;
+const Done = Type.Object({});
+
+/** Runs one cell: a move under traffic, the fault in its step, everything checked when it is over. The farm is well before and after. */
+export async function runCell(options: CellOptions, cell: Cell, course: Course): Promise<CellResult> {
+  const {farm} = options;
+  const ledger = `${matrixDirectory(farm.paths)}/${cell.step}-${cell.fault}.jsonl`;
+  const traffic = await startUserTraffic(farm, course.user, ledger, systemClock.now());
+  let stopped = false;
+  try {
+    await systemClock.sleep(WARM_UP_MS);
+    const struck = await strike(options, cell, course);
+    const violations: string[] = [];
+    if (struck.record === null) violations.push('the move did not end in time');
+    violations.push(...(await untilNone(SERVED_MS, () => servedByOne(farm, options.access, course.user))));
+    await systemClock.sleep(AFTERWARDS_MS);
+    await traffic.stop();
+    stopped = true;
+    violations.push(...(await untilNone(QUEUES_MS, () => queuesLeft(farm))));
+    violations.push(...(await settle(options, course, struck.record)));
+    return await tell(options, cell, course, {...struck, ledger, violations});
+  } finally {
+    if (!stopped) await traffic.stop();
+    await traffic.close();
+  }
+}
+
+interface Struck {
+  atMs: Instant;
+  /** The move at its end, null when it came to none. */
+  record: MoveRecord | null;
+  isMissed: boolean;
+}
+
+/** Starts the move, has the fault happen in its step and end again, and waits for the move to end by itself. */
+async function strike(options: CellOptions, cell: Cell, course: Course): Promise<Struck> {
+  const {farm, access, faultMs, endsWithinMs} = options;
+  const control = findHost(farm.layout, partiesOf(farm, course).control);
+  if (control === undefined) throw new MailherdError('HOST_UNKNOWN', {host: 'control'});
+  const begin = await beginning(options, cell, course);
+  const into = cell.step === 'flipping' ? 0 : SLICES_INTO;
+  const trapped = await trapStep(farm, {host: control.name, address: control.address}, course.user.user, cell.step, into, begin);
+  const atMs = systemClock.now();
+  if (trapped === null) return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: true};
+  const parties = partiesOf(farm, course);
+  try {
+    await STRIKES[cell.fault].begin(farm, parties);
+  } finally {
+    trapped.release();
+  }
+  await systemClock.sleep(faultMs);
+  await STRIKES[cell.fault].end(farm, parties);
+  return {atMs, record: await ended(access, trapped.moveId, endsWithinMs), isMissed: false};
+}
+
+function partiesOf({layout}: Farm, {source, target}: Course): Parties {
+  const nameOf = (role: string): string => layout.hosts.find(spec => spec.role === role)?.name ?? '';
+  return {source, target, edge: nameOf('edge'), control: nameOf('control')};
+}
+
+/** What sets off the step: a move; for some steps it must have come far already, or be told to go back. */
+async function beginning({access, endsWithinMs}: CellOptions, {step}: Cell, {user, target}: Course): Promise<() => void> {
+  const move = (): Promise<PlanView> => call(access, 'POST', '/v1/moves', PlanView, {user: user.user, target});
+  switch (step) {
+    case 'purging': {
+      await move();
+      const id = await newestOf(access, user.user);
+      await ended(access, id, endsWithinMs);
+      return () => unanswered(purgeInTime(access, id));
+    }
+    case 'backingOut':
+      return () => unanswered(move().then(async () => cancel(access, await newestOf(access, user.user))));
+    default:
+      return () => unanswered(move());
+  }
+}
+
+/** The coordinator may die over it; whether the step came is seen in the records. */
+function unanswered(asking: Promise<unknown>): void {
+  asking.catch((error: unknown) => {
+    if (!(error instanceof MailherdError)) throw error;
+  });
+}
+
+async function cancel(access: ApiAccess, id: string): Promise<void> {
+  await call(access, 'POST', `/v1/moves/${id}/cancel`, Done, {reason: 'the matrix wants to see it go back'});
+}
+
+/** Purges as soon as the quiet time is over. @throws MailherdError API_FAILED with the last refusal. */
+async function purgeInTime(access: ApiAccess, id: string): Promise<void> {
+  const endMs = systemClock.monotonic() + PURGE_MS;
+  for (;;) {
+    try {
+      await call(access, 'POST', '/v1/purge', Done, {moves: [id]});
+      return;
+    } catch (error) {
+      if (systemClock.monotonic() > endMs) throw error;
+    }
+    await systemClock.sleep(LOOK_MS);
+  }
+}
+
+async function newestOf(access: ApiAccess, user: string): Promise<string> {
+  const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
+  const newest = moves.filter(record => record.user === user).sort((a, b) => b.createdAtMs - a.createdAtMs)[0];
+  if (newest === undefined) throw new MailherdError('MOVE_UNKNOWN', {user});
+  return newest.id;
+}
+
+/** Waits for the end of a move. @returns null when it does not come in time. */
+async function ended(access: ApiAccess, id: string, timeoutMs: Millis): Promise<MoveRecord | null> {
+  const endMs = systemClock.monotonic() + timeoutMs;
+  while (systemClock.monotonic() < endMs) {
+    const record = await call(access, 'GET', `/v1/moves/${id}`, MoveRecord).catch((error: unknown) => {
+      // Nobody may lead at present.
+      if (error instanceof MailherdError) return null;
+      throw error;
+    });
+    if (record !== null && ['retained', 'purged', 'backedOut'].includes(record.step)) return record;
+    await systemClock.sleep(LOOK_MS);
+  }
+  return null;
+}
+
+/** Has the retained copy purged: then one copy is left, and it is on the host of the route. */
+async function settle({farm, access}: CellOptions, {user, source, target}: Course, record: MoveRecord | null): Promise<string[]> {
+  if (record === null) return [];
+  const complaints: string[] = [];
+  if (record.step === 'retained') {
+    try {
+      await purgeInTime(access, record.id);
+      const purged = await untilPurged(access, record.id);
+      if (purged?.step !== 'purged')
+        complaints.push(`the source copy is not purged: ${purged?.refusal?.code ?? purged?.step ?? 'no answer'}`);
+    } catch (error) {
+      complaints.push(`the source copy is not purged: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const left = copiesOf(farm, user);
+  const owner = record.step === 'backedOut' ? source : target;
+  if (left.join() !== owner) complaints.push(`copies lie on ${left.join(', ')}, not on ${owner} alone`);
+  return complaints;
+}
+
+async function untilPurged(access: ApiAccess, id: string): Promise<MoveRecord | null> {
+  const endMs = systemClock.monotonic() + PURGE_MS;
+  for (;;) {
+    const record = await ended(access, id, PURGE_MS);
+    if (record?.step !== 'retained' || systemClock.monotonic() > endMs) return record;
+    // Its check sent it back: the next try has to come through.
+    if (record.refusal !== null) await purgeInTime(access, id);
+    await systemClock.sleep(LOOK_MS);
+  }
+}
+
+async function tell(
+  {farm}: CellOptions,
+  cell: Cell,
+  {user, source, target}: Course,
+  {atMs, record, isMissed, ledger, violations}: Struck & {ledger: string; violations: string[]},
+): Promise<CellResult> {
+  let judged = await judgeUser(farm, user, ledger);
+  const complaints = await untilNone(JUDGE_MS, async () => {
+    judged = await judgeUser(farm, user, ledger);
+    return complaintsOf(judged);
+  });
+  const endMs = record?.timeline.at(-1)?.atMs ?? null;
+  const isBack = record?.step === 'backedOut';
+  return {
+    v: 1,
+    cell: cellName(cell),
+    atMs,
+    user: user.user,
+    source,
+    target,
+    pair: `${releaseNumber(farm, source)}->${releaseNumber(farm, target)}`,
+    outcome: record === null ? 'stuck' : isMissed ? 'missed' : isBack ? 'back' : 'forward',
+    refusal: record?.refusal?.code ?? null,
+    endedAfterMs: endMs === null ? null : Math.max(0, endMs - atMs),
+    awayMs: longestAwayMs(readLedger(ledger), atMs),
+    accepted: judged.accepted,
+    appended: judged.appended,
+    flagged: judged.flagged,
+    lost: judged.lost.length,
+    duplicated: judged.duplicated.length,
+    uidsChanged: judged.uidsChanged.length,
+    wrongFlags: judged.wrongFlags.length,
+    bounced: judged.bounced,
+    violations: [...violations, ...complaints],
+  };
+}
+
+function releaseNumber({layout}: Farm, host: string): string {
+  return findHost(layout, host)?.release === 'trixie' ? '13' : '12';
+}

@@ -1,0 +1,107 @@
+import Type from 'typebox';
+import {systemClock} from '../../base/clock.io.ts';
+import {MailherdError} from '../../base/errors.ts';
+import {HostView, PolicyView, UsersView} from '../../wire/api.ts';
+import type {Policy} from '../../wire/policy.ts';
+import {call} from '../api.io.ts';
+import {apiAccess, enrolAll} from '../enrol.io.ts';
+import {type Farm, up} from '../farm.io.ts';
+import {stopFaults} from '../fault/act.io.ts';
+import {findHost, users} from '../layout.ts';
+import {answers} from '../machine/boot.io.ts';
+import {type CellOptions, type Course, runCell} from './cell.io.ts';
+import {type Cell, cellName, MISFORTUNES, STEPS} from './cells.ts';
+import {untilNone} from './check.io.ts';
+import {addResult} from './results.io.ts';
+import {type CellResult, resultLine} from './results.ts';
+
+const HEALTHY_MS = 120_000;
+const REPORT_AGE_MAX_MS = 15_000;
+const FAULT_MS = 5_000;
+const AFTER_HOLD_MS = 60_000;
+/** How often a step that was over too soon is tried again. */
+const TRIES = 3;
+const PAIRS = ['bookworm>trixie', 'trixie>bookworm', 'bookworm>bookworm'] as const;
+
+/** Nothing is done by itself but what a move does; copies may be purged as soon as that is safe at all. */
+function matrixPolicy(present: Policy): Policy {
+  return {
+    ...present,
+    modes: {cordon: 'off', evacuate: 'off', reinstall: 'off', rebalance: 'off', purge: 'off'},
+    judge: {...present.judge, silentMs: 600_000, sickDwellMs: 3_600_000},
+    place: {...present.place, reserveShare: 0},
+    move: {...present.move, quietMs: 5_000},
+    host: {...present.host, probationMs: 1_000},
+  };
+}
+
+/** Brings up the farm, unless it runs, with the policy of the matrix. */
+export async function prepareMatrix(farm: Farm, deb: string): Promise<CellOptions> {
+  await up(farm, {deb, isFilled: true});
+  await enrolAll(farm);
+  const access = await apiAccess(farm);
+  const {policy, revision} = await call(access, 'GET', '/v1/policy', PolicyView);
+  const wanted = matrixPolicy(policy);
+  await call(access, 'PUT', '/v1/policy', PolicyView, {policy: wanted, revision});
+  return {farm, access, faultMs: FAULT_MS, endsWithinMs: wanted.move.holdMs + AFTER_HOLD_MS};
+}
+
+/** Runs cells one after the other; each result is stored before the next begins. A cell that breaks off is a violation too. */
+export async function runMatrix(options: CellOptions, cells: readonly Cell[]): Promise<CellResult[]> {
+  const {farm} = options;
+  const results: CellResult[] = [];
+  for (const cell of cells) {
+    const result = await persistently(options, cell);
+    addResult(farm.paths, result);
+    results.push(result);
+    farm.say(`${results.length}/${cells.length} ${resultLine(result)}`);
+  }
+  return results;
+}
+
+async function persistently(options: CellOptions, cell: Cell): Promise<CellResult> {
+  for (let attempt = 1; ; attempt++) {
+    await stopFaults(options.farm.paths, options.farm.layout, null, null);
+    await untilWell(options);
+    const result = await runCell(options, cell, await courseOf(options, cell));
+    if (result.outcome !== 'missed' || result.violations.length > 0) return result;
+    if (attempt === TRIES) return {...result, violations: ['the step was over before the fault could begin']};
+  }
+}
+
+/** Waits until every host serves and reports, and a coordinator leads. @throws MailherdError HOST_STATE when that takes too long. */
+async function untilWell({access}: CellOptions): Promise<void> {
+  const complaints = await untilNone(HEALTHY_MS, async () => {
+    const views = await call(access, 'GET', '/v1/hosts', Type.Array(HostView));
+    const silent = views.filter(
+      ({reportAgeMs, record}) => (reportAgeMs ?? Number.POSITIVE_INFINITY) > REPORT_AGE_MAX_MS || record.stage !== 'active',
+    );
+    const deaf = await Promise.all(views.map(async ({record}) => ((await answers(record.address, 143)) ? [] : [`${record.host} is deaf`])));
+    return [...silent.map(({record}) => `${record.host} is ${record.stage}, or silent`), ...deaf.flat()];
+  });
+  if (complaints.length > 0) throw new MailherdError('HOST_STATE', {reason: complaints.join('; ')});
+}
+
+/** Pairs of releases take turns over the matrix, and so do users. */
+async function courseOf({farm, access}: CellOptions, cell: Cell): Promise<Course> {
+  const {layout} = farm;
+  const turn = STEPS.indexOf(cell.step) + MISFORTUNES.indexOf(cell.fault);
+  const {users: views} = await call(access, 'GET', '/v1/users?limit=1000', UsersView);
+  const releaseOf = (host: string): string | undefined => findHost(layout, host)?.release;
+  const backends = layout.hosts.filter(({role}) => role === 'backend').map(({name}) => name);
+  const courses = PAIRS.map(pair =>
+    views.flatMap(view => {
+      const user = users(layout).find(each => each.user === view.user);
+      if (user === undefined || view.moveId !== null) return [];
+      return backends
+        .filter(target => target !== view.host && `${releaseOf(view.host)}>${releaseOf(target)}` === pair)
+        .map(target => ({user, source: view.host, target}));
+    }),
+  );
+  for (let pair = 0; pair < PAIRS.length; pair++) {
+    const fitting = courses[(turn + pair) % PAIRS.length] ?? [];
+    const course = fitting[systemClock.now() % Math.max(1, fitting.length)];
+    if (course !== undefined) return course;
+  }
+  throw new MailherdError('DOES_NOT_FIT', {cell: cellName(cell), reason: 'nobody can be moved'});
+}
