@@ -17,6 +17,7 @@ export class FakeHost {
   readonly #nc: NatsConnection;
   readonly #timer: NodeJS.Timeout;
   #sequence = 0;
+  #published: Promise<void> = Promise.resolve();
 
   constructor(name: string, os: string, nc: NatsConnection) {
     this.name = name;
@@ -30,9 +31,15 @@ export class FakeHost {
     clearInterval(this.#timer);
   }
 
-  async report(over: object = {}): Promise<void> {
-    const report = {...this.#report(), ...over} as HostReport;
-    await jetstream(this.#nc).publish(reportSubject(this.name), encode(HostReportSchema, report), {msgID: reportId(report)});
+  /** One after the other, as an agent does: an older one that arrives later is refused. */
+  report(over: object = {}): Promise<void> {
+    const publish = async (): Promise<void> => {
+      const report = {...this.#report(), ...over} as HostReport;
+      await jetstream(this.#nc).publish(reportSubject(this.name), encode(HostReportSchema, report), {msgID: reportId(report)});
+    };
+    const published = this.#published.then(publish, publish);
+    this.#published = published;
+    return published;
   }
 
   #report(): HostReport {
