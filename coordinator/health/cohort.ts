@@ -181,7 +181,7 @@ function verdictOf({best, controls, subjects}: Judged, alternatives: Candidate[]
     ...(change !== undefined && isHardToo && others.length > 0
       ? {experiment: {change, hosts: sick.slice(0, EXPERIMENT_HOSTS).map(({host}) => host)}}
       : {}),
-    ...(isNetwork(best.labels, sick) ? {notHosts: 'network' as const} : {}),
+    ...(isNetwork([best.labels, ...others], sick) ? {notHosts: 'network' as const} : {}),
     sick: sick.map(({host}) => host),
     members: members.map(({host}) => host),
     controls: controls.filter(isHealthy).map(({host}) => host),
@@ -195,10 +195,14 @@ function verdictOf({best, controls, subjects}: Judged, alternatives: Candidate[]
   };
 }
 
-/** All in one place, and most of them have to send again what got lost on the way: the network there, not the hosts. */
-function isNetwork(labels: Labels, sick: readonly Subject[]): boolean {
+/**
+ * All in one place, as far as can be told, and most of them have to send again what got lost on the way: the network there, not the
+ * hosts. Where it may be a release as well, nobody is moved before that is known.
+ */
+function isNetwork(explanations: readonly Labels[], sick: readonly Subject[]): boolean {
   const resending = sick.filter(({evidence}) => evidence.some(({sli}) => sli === NETWORK_FIGURE)).length;
-  return Object.keys(labels).every(key => PLACES.includes(key)) && resending >= MEMBERS_SICK_SHARE_MIN * sick.length;
+  const isPlace = explanations.some(labels => Object.keys(labels).every(key => PLACES.includes(key)));
+  return isPlace && resending >= MEMBERS_SICK_SHARE_MIN * sick.length;
 }
 
 /** Interval that holds the median in 95 of 100 cases, from order statistics (sign test); all there is of fewer than six. */

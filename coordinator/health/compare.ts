@@ -15,12 +15,15 @@ import {type Farm, farmOf} from './level.ts';
 /** The mean of the last dozen, and of the last hundred. */
 const RECENT_RATE = 0.15;
 const MEAN_RATE = 0.02;
+/** Readings before what a host always was is held against the others. */
+const LASTING_MIN = 200;
 /** Noise that remembers is wider than its lag-one correlation tells. */
 const WIDENING_MIN = 1.5;
 /** A past of about six hours at ten seconds. */
 const OWN_RATE = 1 / 2000;
 const VARIANCE_RATE = 0.02;
 const LOAD_RATE = 1 / 500;
+const DOUBT_WEIGHT_MAX = 0.3;
 /** One reading counts for no more deviations than this, however wild. */
 const Z_MAX = 6;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
@@ -114,7 +117,11 @@ function step(
   const scatter = chance * Math.max(WIDENING_MIN, farm.widening);
   const error = Math.sqrt(farm.spread ** 2 + scatter ** 2 * Math.max(meanRate / 2, 1 / recentCount));
   const isFar = Math.min(mean, recent) >= least;
-  const byPeers = !load.isBeyond && recentCount >= RECENT_MIN && mean / error >= PEERS_Z_MIN && isFar;
+  const isLately = isFar && recentCount >= RECENT_MIN && mean / error >= PEERS_Z_MIN;
+  const always = lasting(known) - farm.center;
+  const alwaysError = Math.sqrt(farm.spread ** 2 + scatter ** 2 / Math.max(1, known.count));
+  const isAlways = known.count >= LASTING_MIN && always >= least && always / alwaysError >= PEERS_Z_MIN && mean >= least / 2;
+  const byPeers = !load.isBeyond && (isLately || isAlways);
   const byPast = sum >= limit && recent + farm.center - lasting(known) >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
@@ -123,7 +130,7 @@ function step(
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
     ratio: Math.exp(recent),
-    score: Math.max(mean / error, (PEERS_Z_MIN * sum) / limit),
+    score: Math.max(mean / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
     proof,
     isBehindMiddle: byPast || (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN,
     isOverloaded: load.isBeyond && !load.isUsual,
@@ -131,21 +138,34 @@ function step(
     peers,
   };
   const moved: HostFigure = {...known, recent, mean, recentCount, last: 0, sum, sumSinceMs, mark};
-  // What is accused is not taken for usual.
-  const isLearning = !reading.isBurdened && !load.isSurge && proof === null && (sum < limit / 3 || !load.hasPast);
-  return {figure: isLearning ? learnt(moved, difference, x, chance, width) : moved, mark};
+  // What is accused is not taken for usual; what it always was goes on to be learnt.
+  const isAccused = proof !== null && (byPast || isLately);
+  const isLearning = !reading.isBurdened && !load.isSurge && !isAccused && (sum < limit / 3 || !load.hasPast);
+  if (isLearning) return {figure: learnt(moved, difference, x, chance, width), mark};
+  const doubted = {doubted: known.doubted + 1, doubtedSquares: known.doubtedSquares + deviation ** 2};
+  return {figure: reading.isBurdened ? moved : {...moved, ...doubted}, mark};
+}
+
+/** What looked like a change for the worse and passed by itself is the host's own way: the next time it is less of a surprise. */
+function varianceOf({variance, doubted, doubtedSquares}: HostFigure): number {
+  if (doubted === 0) return variance;
+  const weight = Math.min(DOUBT_WEIGHT_MAX, VARIANCE_RATE * doubted);
+  return variance + weight * Math.max(0, doubtedSquares / doubted - variance);
 }
 
 /** Takes a reading for usual; a wild one counts as a bounded one. */
 function learnt(known: HostFigure, difference: number, x: number, chance: number, width: number): HostFigure {
   const count = known.count + 1;
   const bounded = clamp(difference - lasting(known), 0, 3 * chance);
+  const variance = varianceOf(known);
   const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
   return {
     ...known,
     own: known.own + Math.max(OWN_RATE, 1 / count) * change,
     count,
-    variance: known.variance + VARIANCE_RATE * (bounded ** 2 - known.variance),
+    variance: variance + VARIANCE_RATE * (bounded ** 2 - variance),
+    doubted: 0,
+    doubtedSquares: 0,
     last: bounded,
     load: known.load + Math.max(LOAD_RATE, 1 / count) * (x - known.load),
   };

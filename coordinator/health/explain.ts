@@ -66,14 +66,16 @@ export function search(cells: readonly Cell[], labelsMax: number = LABELS_MAX): 
 /**
  * The simplest explanation that is as good as the best, and those that cannot be told apart from it.
  * @param isBetter orders explanations of equal worth.
+ * @param slackOf how much less gain is as good.
  */
 export function simplest(
   {candidates}: Search,
   isBetter: (a: Candidate, b: Candidate) => number,
+  slackOf: (gain: number) => number = gain => Math.min(0.5, 0.02 * gain),
 ): {best: Candidate; alternatives: Candidate[]} | null {
   const [first] = candidates;
   if (first === undefined) return null;
-  const enough = first.gain - Math.min(0.5, 0.02 * first.gain);
+  const enough = first.gain - slackOf(first.gain);
   const close = candidates.filter(({gain}) => gain >= enough);
   const fewest = Math.min(...close.map(({labels}) => Object.keys(labels).length));
   const [best, ...rest] = close.filter(({labels}) => Object.keys(labels).length === fewest).sort(isBetter);

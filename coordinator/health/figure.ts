@@ -20,6 +20,8 @@ export interface Yardstick {
   scale: number;
   /** The least ratio to what is expected that counts. */
   ratioMin: number;
+  /** How far hosts that are well lie apart for good, as a logarithm, where that is known from elsewhere. */
+  spread?: number;
 }
 
 /** What is known of one host's figure; logarithms. */
@@ -34,6 +36,9 @@ export interface HostFigure {
   recentCount: number;
   /** Of what one reading deviates from expectation. */
   variance: number;
+  /** Of readings that looked like a change for the worse: how many in a row, and their squared deviations. */
+  doubted: number;
+  doubtedSquares: number;
   /** Deviation of the reading before. */
   last: number;
   /** Usual load. */
@@ -88,6 +93,8 @@ export function freshFigure(x: number): HostFigure {
     mean: 0,
     recentCount: 0,
     variance: NOISE_PRIOR ** 2,
+    doubted: 0,
+    doubtedSquares: 0,
     last: 0,
     load: x,
     sum: 0,

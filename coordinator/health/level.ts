@@ -33,7 +33,7 @@ export interface Farm {
 }
 
 /** What all hosts of a round have in common: the level, the influence of load, how far they lie apart. */
-export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scale}: Yardstick): Farm {
+export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scale, spread: yardstickSpread}: Yardstick): Farm {
   const logs = readings.map(({load}) => (load === null ? null : Math.log(1 + load)));
   const loads = sortedOf(logs);
   const middleLoad = quantile(loads, 0.5) ?? 0;
@@ -47,7 +47,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   const known = readings.map(({host}) => memory.hosts[host]);
   const deviations = rest.map((value, index) => value - lasting(known[index]));
   const noise = noiseOf(known);
-  const spread = spreadOf(known);
+  const spread = yardstickSpread ?? spreadOf(known);
   const young = known.filter(isYoung).length / Math.max(1, known.length);
   const width = Math.sqrt(noise ** 2 + young * spread ** 2);
   const sorted = sortedOf(deviations);

@@ -149,3 +149,28 @@ test('it gets well again: no proof is left some minutes later', () => {
   expect(rounds[150]?.[3]?.proof).toBe('past');
   expect(proved(rounds)).toEqual([]);
 });
+
+test('always a little worse: proved once it is known for long, where hosts lie close together', () => {
+  const rng = seededRng(9);
+  let memory: FigureMemory = NO_FIGURE;
+  const proofs: (string | null)[] = [];
+  for (let round = 0; round < 1_500; round++) {
+    const readings = hosts(12).map((host, index): Reading => {
+      return {host, load: 2, value: 500 * (index === 4 ? 1.1 : 1) * Math.exp(0.1 * chance(rng)), isNew: true, isBurdened: false};
+    });
+    const compared = compare(readings, memory, {scale: 1, ratioMin: 1.04, spread: 0.01}, round * 60_000);
+    memory = compared.memory;
+    proofs.push(compared.marks.get('h4')?.proof ?? null);
+    expect([...compared.marks].filter(([host, {proof}]) => host !== 'h4' && proof !== null)).toEqual([]);
+  }
+  expect(proofs[100]).toBeNull();
+  expect(proofs.at(-1)).toBe('peers');
+});
+
+test("bursts that pass by themselves are the host's own way: they surprise less the next time", () => {
+  const burst = (round: number): boolean => round >= 100 && round % 60 < 6;
+  const rounds = played({rounds: 900, factor: (host, round) => (host === 3 && burst(round) ? 3 : 1)});
+  const proofsIn = (from: number, to: number): number => rounds.slice(from, to).filter(marks => marks[3]?.proof !== null).length;
+  expect(proofsIn(100, 180)).toBeGreaterThan(0);
+  expect(proofsIn(780, 900)).toBeLessThan(proofsIn(100, 220));
+});
