@@ -17,6 +17,7 @@ import {HostKeeper} from './host/keeper.io.ts';
 import type {LeaseKeeper, Term} from './lease.io.ts';
 import {startMover} from './move/mover.io.ts';
 import type {Mover, WaitingMove} from './move/mover.ts';
+import {adjustPace, type Pace} from './move/pace.ts';
 import type {Picture} from './picture.ts';
 import {PlanLine} from './plan-line.ts';
 import {Planner} from './planner.ts';
@@ -50,6 +51,7 @@ interface Leading {
 export class Loop {
   readonly #deps: LoopDeps;
   #leading: Leading | null = null;
+  #pace: Pace = {};
   /** What subscribers were told last, by this coordinator or by the one that led meanwhile. */
   #told: FlowOutcome | null = null;
 
@@ -76,6 +78,7 @@ export class Loop {
     const leading = this.#present();
     const {records, waiting} = this.moves();
     const outcome = picture.judge(records, waiting, clock.now());
+    this.#pace = adjustPace(this.#pace, outcome.slis, outcome.verdicts, picture.policy.value, clock.now());
     if (leading === null) {
       if (lease.leader() !== null && lease.term() === null) this.#told = outcome;
       return;
@@ -112,7 +115,8 @@ export class Loop {
     };
     const hosts = () => [...picture.hosts.values()].map(({value}) => value);
     const policy = () => picture.policy.value;
-    const mover = await startMover({command, routes: store.routes, moves: store.moves, hosts, policy, token, stepped, log, signal});
+    const pace = () => this.#pace;
+    const mover = await startMover({command, routes: store.routes, moves: store.moves, hosts, policy, pace, token, stepped, log, signal});
     const keeper = new HostKeeper({picture, hosts: store.hosts, mover, command, token, signal, drivers, emit, audit, clock, log});
     const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);
     const sizes = new Sizes({picture, command, token, clock, log, signal, everyMs: config.sizesMs});

@@ -1,6 +1,7 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
+import {type Pace, paceOf} from './pace.ts';
 
 /** Moves that load a source and a target: from the first pass until the target has the mailbox. */
 export function isUnderWay(record: MoveRecord): boolean {
@@ -30,6 +31,7 @@ export function mayBegin(
   planned: PlannedMove,
   records: readonly MoveRecord[],
   limits: Policy['move'],
+  pace: Pace,
   isPaused: boolean,
   now: Instant,
 ): string | null {
@@ -48,6 +50,8 @@ export function mayBegin(
   if (running >= limits.concurrentMax) return 'FARM_BUDGET';
   if (atSource >= limits.perSourceMax) return 'SOURCE_BUDGET';
   if (atTarget >= limits.perTargetMax) return 'TARGET_BUDGET';
+  if (atSource >= paceOf(pace, planned.source)) return 'SOURCE_STRAINED';
+  if (atTarget >= paceOf(pace, planned.target)) return 'TARGET_STRAINED';
   return null;
 }
 

@@ -7,11 +7,14 @@ import type {MoveRecord, Plan, PlannedMove} from '../../wire/record.ts';
 import {isQuieting, isSettled, mayBegin, retainedAtMs} from './budget.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
+import type {Pace} from './pace.ts';
 import {carryLate, type MoveContext, STEPS, takeOver} from './steps.ts';
 
 interface EngineOptions {
   ports: MovePorts;
   policy: () => Policy;
+  /** What each host bears at present. */
+  pace: () => Pace;
   newId: () => string;
   log: Log;
   /** Ends everything at once: the lease is gone. A successor goes on from the stored records. */
@@ -177,12 +180,12 @@ export class MoveEngine implements Mover {
   }
 
   #pump(): void {
-    const {policy, ports, signal} = this.#options;
+    const {policy, pace, ports, signal} = this.#options;
     if (signal.aborted) return;
     const {move, paused} = policy();
     const left: WaitingMove[] = [];
     for (const waiting of this.#waiting) {
-      const because = mayBegin(waiting.planned, this.records(), move, paused !== null, ports.clock.now());
+      const because = mayBegin(waiting.planned, this.records(), move, pace(), paused !== null, ports.clock.now());
       if (because === null) this.#begin(waiting.planned, waiting.planId);
       else left.push({...waiting, because});
     }

@@ -11,6 +11,7 @@ import {userKey} from '../../wire/subjects.ts';
 import type {Commander} from '../command.io.ts';
 import {MoveEngine} from './engine.ts';
 import type {MovePorts} from './move-ports.ts';
+import type {Pace} from './pace.ts';
 
 interface MoverOptions {
   command: Commander;
@@ -19,6 +20,7 @@ interface MoverOptions {
   /** Present host records, for addresses and edges. */
   hosts: () => readonly HostRecord[];
   policy: () => Policy;
+  pace: () => Pace;
   token: number;
   /** Told of every step, for events. */
   stepped: (record: MoveRecord, tookMs: Millis) => void;
@@ -32,14 +34,14 @@ interface MoverOptions {
  * @throws MailherdError NATS_DOWN when the store does not answer.
  */
 export async function startMover(options: MoverOptions): Promise<MoveEngine> {
-  const {moves, policy, log, signal} = options;
+  const {moves, policy, pace, log, signal} = options;
   const revisions = new Map<string, number>();
   const found: MoveRecord[] = [];
   for (const entry of await moves.entries()) {
     revisions.set(entry.value.id, entry.revision);
     found.push(entry.value);
   }
-  const engine = new MoveEngine({ports: natsPorts(options, revisions), policy, newId: randomUUID, log, signal, found});
+  const engine = new MoveEngine({ports: natsPorts(options, revisions), policy, pace, newId: randomUUID, log, signal, found});
   void engine.run();
   return engine;
 }

@@ -106,6 +106,7 @@ export class World {
     this.engine = new MoveEngine({
       ports: this.#ports(token),
       policy: () => POLICY,
+      pace: () => ({}),
       newId: () => `move-${String(++this.#ids).padStart(6, '0')}`,
       log: QUIET,
       signal: stop.signal,

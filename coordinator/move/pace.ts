@@ -1,0 +1,54 @@
+import type {Instant, Millis} from '../../base/units.ts';
+import {SECOND_MS} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
+import type {Verdict} from '../../wire/record.ts';
+import {type HostSlis, SLI_TABLE} from '../health/sli.ts';
+
+/** How many moves each host may bear at once, as a fraction that grows and shrinks; a host that is missing bears what the policy says. */
+export type Pace = Readonly<Record<string, {limit: number; changedAtMs: Instant}>>;
+
+/** Reports come every 10 s: sooner a change cannot be seen. */
+const STEP_MS: Millis = 10 * SECOND_MS;
+const INCREASE = 0.5;
+const DECREASE = 0.5;
+/** Users feel something well before a floor of the policy is reached; moves must not bring a host that far. */
+const STRAIN_SHARE = 0.5;
+const BUSY_MAX = 0.9;
+const STALLED_MAX = 30;
+
+/**
+ * Slows moves where they hurt and speeds them again: additive increase, multiplicative decrease (Chiu and Jain, 1989), for each host
+ * from or to which a move may go. A host that is being emptied because it is sick is not spared: relief is what its users need.
+ * @returns the pace from now on.
+ */
+export function adjustPace(
+  pace: Pace,
+  hosts: readonly HostSlis[],
+  verdicts: readonly Verdict[],
+  {judge, move}: Pick<Policy, 'judge' | 'move'>,
+  nowMs: Instant,
+): Pace {
+  const kinds = new Map(verdicts.map(({host, kind}) => [host, kind]));
+  const max = Math.max(move.perSourceMax, move.perTargetMax);
+  return Object.fromEntries(
+    hosts
+      .filter(({role, isLeaving}) => role === 'backend' && !isLeaving)
+      .map(own => {
+        const before = pace[own.host] ?? {limit: max, changedAtMs: 0};
+        if (kinds.get(own.host) === 'sick') return [own.host, {limit: 0, changedAtMs: nowMs}];
+        if (nowMs - before.changedAtMs < STEP_MS) return [own.host, before];
+        const limit = isStrained(own, judge.floors) ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);
+        return [own.host, limit === before.limit ? before : {limit, changedAtMs: nowMs}];
+      }),
+  );
+}
+
+function isStrained({values, kernel}: HostSlis, floors: Policy['judge']['floors']): boolean {
+  if (SLI_TABLE.some(({sli}) => (values[sli] ?? 0) > floors[sli] * STRAIN_SHARE)) return true;
+  return (kernel.diskBusyShare ?? 0) > BUSY_MAX || (kernel.psiIoFull10 ?? 0) > STALLED_MAX;
+}
+
+/** Moves that may run from or to the host at once by its pace. */
+export function paceOf(pace: Pace, host: string): number {
+  return Math.floor(pace[host]?.limit ?? Number.POSITIVE_INFINITY);
+}
