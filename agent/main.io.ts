@@ -79,7 +79,7 @@ function readConfig(file: string): AgentConfig {
 
 if (import.meta.main) {
   try {
-    // A connection that was never made is still being sought: end without it.
+    // What still waits for a hung disk or a slow probe must not keep the process.
     process.exit(await main(process.argv.slice(2)));
   } catch (error) {
     process.stderr.write(`mailherd agent: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);

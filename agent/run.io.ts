@@ -71,7 +71,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
 
   // NATS may be away when a host boots: what does not need it works meanwhile.
   let connection: NatsConnection | null = null;
-  const connected = connect(config, rng.fork('connect'), log, signal).then(async nc => {
+  const connected = connect(config, log, signal).then(async nc => {
     if (nc === null) return;
     connection = nc;
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
@@ -94,19 +94,14 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   if (failure !== null) throw failure;
 }
 
-/** The first connection; tries for ever, null once the signal aborts. @throws MailherdError CONFIG_INVALID */
-async function connect(config: AgentConfig, rng: Rng, log: Log, signal: AbortSignal): Promise<NatsConnection | null> {
-  const {host, nats} = config;
-  while (!signal.aborted) {
-    try {
-      return await connectNats({...nats, name: `agent ${host}`, inboxPrefix: inboxPrefix(host)}, log);
-    } catch (error) {
-      if (error instanceof MailherdError && error.code === 'CONFIG_INVALID') throw error;
-      log.error({err: error}, 'NATS refuses this agent; trying again');
-      await systemClock.sleep(rng.between(...RETRY_MS), signal);
-    }
+/** The first connection, waited for as long as it takes; null once the signal aborts. @throws MailherdError CONFIG_INVALID */
+async function connect({host, nats}: AgentConfig, log: Log, signal: AbortSignal): Promise<NatsConnection | null> {
+  try {
+    return await connectNats({...nats, name: `agent ${host}`, inboxPrefix: inboxPrefix(host)}, log, signal);
+  } catch (error) {
+    if (error instanceof MailherdError && error.code === 'CANCELLED') return null;
+    throw error;
   }
-  return null;
 }
 
 /** What serving moves needs of this host's disk. */

@@ -1,22 +1,22 @@
 import type {NatsConnection} from '@nats-io/transport-node';
 import {systemClock} from '../../base/clock.io.ts';
-import {SECOND_MS} from '../../base/units.ts';
+import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
 import {HostRecord} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
 import {HOST_BUCKET, ROUTE_BUCKET, userKey} from '../../wire/subjects.ts';
+import {Reminder} from './reminder.ts';
 import type {SqliteRouteTable} from './table.io.ts';
 
 const RETRY_MS = SECOND_MS;
-/** While the buckets are missing the log says so this often, in tries. */
-const SAY_EVERY = 60;
 
 /** Brings the table up to date and keeps it so for as long as `signal` lasts; mail flows with its last state meanwhile. */
 export async function followRoutes(nc: NatsConnection, table: SqliteRouteTable, log: Log, signal: AbortSignal): Promise<void> {
   const onMisfit = (key: string, reason: string): void =>
     log.error({key, reason}, 'a route or host record does not fit its schema; kept the old one');
-  for (let tries = 0; !signal.aborted; tries++) {
+  const reminder = new Reminder(MINUTE_MS);
+  while (!signal.aborted) {
     try {
       const hosts = await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: false, onMisfit});
       await hosts.watch(
@@ -33,7 +33,8 @@ export async function followRoutes(nc: NatsConnection, table: SqliteRouteTable, 
       log.info({revision: table.revision(), users: table.userCount()}, 'route table is current');
       return;
     } catch (error) {
-      if (tries % SAY_EVERY === 0) log.warn({err: error}, 'the routes cannot be followed yet; trying on, with the last ones in force');
+      if (reminder.isDue(systemClock.monotonic()))
+        log.warn({err: error}, 'the routes cannot be followed yet; trying on, with the last ones in force');
       await systemClock.sleep(RETRY_MS, signal);
     }
   }

@@ -2,13 +2,14 @@ import {chmodSync, chownSync, existsSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import {MailherdError} from '../../base/errors.ts';
-import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
+import {type Instant, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Entry} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
 import {isHoldOver, type RouteRow, rowOf} from './apply.ts';
 import type {HoldingPorts} from './holding.io.ts';
+import {Reminder} from './reminder.ts';
 
 /** The route table of this host: who lives where, as Postfix and Dovecot see it at their next lookup. */
 export interface RouteTable {
@@ -68,6 +69,7 @@ export class SqliteRouteTable implements RouteTable {
   #closed = false;
   #ask: ((user: string) => Promise<number | null>) | null = null;
   readonly #log: Log;
+  readonly #silence = new Reminder(MINUTE_MS);
 
   constructor(path: string, host: string, holding: HoldingPorts | null, log: Log) {
     this.#host = host;
@@ -180,7 +182,8 @@ export class SqliteRouteTable implements RouteTable {
     const ask = async (): Promise<void> => {
       if (this.#closed || this.#ask === null || (this.row(user)?.heldUntil ?? 0) === 0) return;
       const present = await this.#ask(user).catch((error: unknown) => {
-        this.#log.warn({err: error, user}, 'a hold is over, but NATS does not say whether the user has moved; fenced on');
+        if (this.#silence.isDue(performance.now()))
+          this.#log.warn({err: error, user}, 'a hold is over, but NATS does not say whether the user has moved; fenced on');
         setTimeout(ask, ASK_AGAIN_MS).unref();
         return null;
       });

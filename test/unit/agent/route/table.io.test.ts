@@ -1,4 +1,4 @@
-import {chmodSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -46,8 +46,14 @@ test('the readers of the directory may read and write it, also when someone else
   const path = join(folder, 'routes.db');
   writeFileSync(path, '');
   chmodSync(path, 0o600);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) chownSync(folder, 12_345, 54_321);
+  const {uid, gid} = statSync(folder);
   open('be1');
-  for (const file of [path, `${path}-wal`, `${path}-shm`]) expect(statSync(file).mode & 0o777).toBe(0o660);
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    expect(statSync(file).mode & 0o777).toBe(0o660);
+    if (isRoot) expect(statSync(file)).toMatchObject({uid, gid});
+  }
 });
 
 test('an edge keeps logins waiting from the hold until the target has taken over', async () => {
@@ -108,6 +114,17 @@ test('a host that boots serves nobody until its routes are current: its disk may
   // Without NATS the fence ends by itself.
   table.fence(Date.now() - 1);
   expect(mine()).toEqual({mine: 1});
+});
+
+test('a source that cannot learn whether the user has moved asks again and again, and says so once', async () => {
+  const warn = vi.spyOn(log, 'warn');
+  const table = open('be1');
+  const ask = vi.fn(() => Promise.reject(new Error('NATS is away')));
+  table.askBy(ask);
+  await put(table, 2, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 0}});
+  await vi.waitFor(() => expect(ask.mock.calls.length).toBeGreaterThan(2), {timeout: 10_000});
+  expect(warn).toHaveBeenCalledTimes(1);
+  warn.mockRestore();
 });
 
 test("another host's table is refused", () => {
