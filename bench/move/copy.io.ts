@@ -120,7 +120,6 @@ class CopyBench {
       ({user, host: home}) =>
         home === host &&
         !this.#used.has(user) &&
-        !existsSync(homeOf(this.#store(host), user)) &&
         (given === null ? !others.some(name => user.startsWith(name)) : user.startsWith(`${given}.`)),
     );
     if (found === undefined) throw new Error(`no user of ${host} is left`);

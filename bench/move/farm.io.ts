@@ -17,7 +17,7 @@ function backend(name: string, release: Release, last: number): Omit<HostSpec, '
 export function moveFarm(say: (line: string) => void): Farm {
   return {
     paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mhfarm-bench/move'}),
-    layout: makeLayout('mhfarm7', '10.213.87', 12, [
+    layout: makeLayout('mhfarm7', '10.213.87', 18, [
       {name: 'mctl', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
       {name: 'medge', role: 'edge', release: 'bookworm', last: 11, labels: {}, isSpare: false},
       backend('m12a', 'bookworm', 21),
