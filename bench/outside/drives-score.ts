@@ -56,9 +56,7 @@ export function scoreDrives(shelves: readonly Shelf[], truth: readonly string[],
 /** How far drives that are well lie apart, pooled over all shelves: their quartiles, which a few slow ones do not move. */
 function spreadOf(shelves: readonly Shelf[]): number {
   const own = shelves.flatMap(shelf => {
-    const lasting = Object.values(judgeShelf(shelf, null, null).memory.hosts)
-      .map(host => host.own)
-      .sort((a, b) => a - b);
+    const lasting = [...judgeShelf(shelf, null, null).memory.hosts.values()].map(host => host.own).sort((a, b) => a - b);
     const middle = quantile(lasting, 0.5) ?? 0;
     return lasting.map(value => value - middle);
   });

@@ -50,7 +50,7 @@ export function judgeSeries({isRate, readings}: Series): SeriesFigures {
     const now = [...newest].map(([host, seen]): Reading => ({host, load: null, value: seen.value, isNew: host === vm, isBurdened: false}));
     const compared = compare(now, memory, yardstick, atMs);
     // Machines that come and go would be remembered for ever.
-    const hosts = Object.fromEntries(Object.entries(compared.memory.hosts).filter(([host]) => newest.has(host)));
+    const hosts = new Map([...compared.memory.hosts].filter(([host]) => newest.has(host)));
     memory = {...compared.memory, hosts};
     const mark = compared.marks.get(vm);
     const window = [...(windows.get(vm) ?? []), figureOf(value)].slice(-WINDOW);

@@ -46,16 +46,16 @@ export function compare(
 ): {memory: FigureMemory; marks: Map<string, Mark>} {
   const farm = farmOf(readings, memory, yardstick);
   const marks = new Map<string, Mark>();
-  const hosts: Record<string, HostFigure> = {...memory.hosts};
+  const hosts = new Map(memory.hosts);
   let {product, square} = memory;
   for (const [index, reading] of readings.entries()) {
-    const known = memory.hosts[reading.host] ?? freshFigure(farm.x[index] ?? 0);
+    const known = memory.hosts.get(reading.host) ?? freshFigure(farm.x[index] ?? 0);
     if (!reading.isNew && known.mark !== null) {
       marks.set(reading.host, known.mark);
       continue;
     }
     const next = step(index, reading, known, farm, yardstick, nowMs);
-    hosts[reading.host] = next.figure;
+    hosts.set(reading.host, next.figure);
     marks.set(reading.host, next.mark);
     if (known.count > 0 && next.figure.sum < 3) {
       product = product * 0.9999 + next.figure.last * known.last;
@@ -67,8 +67,9 @@ export function compare(
 
 /** Forgets a host: it comes back as another one. */
 export function forget(memory: FigureMemory, host: string): FigureMemory {
-  if (memory.hosts[host] === undefined) return memory;
-  const {[host]: _gone, ...hosts} = memory.hosts;
+  if (!memory.hosts.has(host)) return memory;
+  const hosts = new Map(memory.hosts);
+  hosts.delete(host);
   return {...memory, hosts};
 }
 

@@ -32,7 +32,7 @@ export interface Search {
 /** Combinations of more labels explain nothing that anybody could act on. */
 const LABELS_MAX = 3;
 /** Only the best so many go on to combinations with one label more. */
-const BEAM = [0, 60, 30];
+const BEAM = [0, 40, 15];
 /** Each label more must make what is seen so much likelier, or chance found it among many. */
 const LABEL_COST = 3;
 
@@ -58,7 +58,9 @@ export function search(cells: readonly Cell[], labelsMax: number = LABELS_MAX): 
     if (size > 1) combinations += level.length;
     level = level.filter(({candidate}) => candidate.gain > 0).sort((a, b) => b.candidate.gain - a.candidate.gain);
     found.push(...level.map(({candidate}) => candidate));
-    level = extended(level.slice(0, BEAM[size]), singles, cells, all);
+    // A division that is (nearly) perfect is not beaten by one that costs more.
+    const isPerfect = (level[0]?.candidate.gain ?? 0) >= -likelihood(all.bad, all.good) - LABEL_COST * size;
+    level = isPerfect ? [] : extended(level.slice(0, BEAM[size]), singles, cells, all);
   }
   return {candidates: found.sort((a, b) => b.gain - a.gain), singles: tried, combinations};
 }
@@ -84,7 +86,7 @@ export function simplest(
   return {best, alternatives: same};
 }
 
-function singlesOf(cells: readonly Cell[]): {labels: Labels; members: number[]}[] {
+function singlesOf(cells: readonly Cell[]): {labels: Labels; key: string; members: number[]}[] {
   const byPair = new Map<string, {labels: Labels; key: string; members: number[]}>();
   const carriers = new Map<string, number>();
   for (const [index, {labels}] of cells.entries()) {
@@ -98,17 +100,15 @@ function singlesOf(cells: readonly Cell[]): {labels: Labels; members: number[]}[
   }
   const values = new Map<string, number>();
   for (const {key} of byPair.values()) values.set(key, (values.get(key) ?? 0) + 1);
-  return [...byPair.values()]
-    .filter(({key, members}) => {
-      const isName = (values.get(key) ?? 0) > 2 && (values.get(key) ?? 0) > (carriers.get(key) ?? 0) / 2;
-      return !isName && members.length < cells.length && members.some(index => (cells[index]?.bad ?? 0) > 0);
-    })
-    .map(({labels, members}) => ({labels, members}));
+  return [...byPair.values()].filter(({key, members}) => {
+    const isName = (values.get(key) ?? 0) > 2 && (values.get(key) ?? 0) > (carriers.get(key) ?? 0) / 2;
+    return !isName && members.length < cells.length && members.some(index => (cells[index]?.bad ?? 0) > 0);
+  });
 }
 
 function extended(
   level: readonly {keys: string[]; candidate: Candidate}[],
-  singles: readonly {labels: Labels; members: number[]}[],
+  singles: readonly {labels: Labels; key: string; members: number[]}[],
   cells: readonly Cell[],
   all: {bad: number; good: number},
 ): {keys: string[]; candidate: Candidate}[] {
@@ -119,9 +119,9 @@ function extended(
     isIn.fill(0);
     for (const index of candidate.members) isIn[index] = 1;
     for (const single of singles) {
-      const [key = ''] = Object.keys(single.labels);
-      if (keys.includes(key)) continue;
-      const members = single.members.filter(index => isIn[index] === 1);
+      if (keys.includes(single.key)) continue;
+      const members: number[] = [];
+      for (const index of single.members) if (isIn[index] === 1) members.push(index);
       // No smaller than what it is made of: the added label says nothing.
       if (members.length === 0 || members.length === candidate.members.length || members.length === single.members.length) continue;
       const labels = Object.fromEntries(Object.entries({...candidate.labels, ...single.labels}).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -49,16 +49,16 @@ export interface HostFigure {
   mark: Mark | null;
 }
 
-/** What is known of one figure on all hosts of a role; plain data. */
+/** What is known of one figure on all hosts of a role. */
 export interface FigureMemory {
   slope: Slope;
   /** Lag-one autocorrelation of deviations, as two decaying sums. */
   product: number;
   square: number;
-  hosts: Readonly<Record<string, HostFigure>>;
+  hosts: ReadonlyMap<string, HostFigure>;
 }
 
-export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, hosts: {}};
+export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, hosts: new Map()};
 
 /** One host's figure held against the others' and against its own past. */
 export interface Mark {

@@ -42,12 +42,13 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   const x = logs.map(load => Math.max(low, Math.min(high, load ?? middleLoad)));
   const y = readings.map(({value}) => Math.log(value + scale));
   const [b1, b2] = coefficients(memory.slope);
-  const curve = x.map(own => b1 * own + b2 * own * own);
-  const rest = y.map((own, index) => own - (curve[index] ?? 0));
-  const known = readings.map(({host}) => memory.hosts[host]);
+  const curve = x.map(load => b1 * load + b2 * load * load);
+  const rest = y.map((value, index) => value - (curve[index] ?? 0));
+  const known = readings.map(({host}) => memory.hosts.get(host));
   const deviations = rest.map((value, index) => value - lasting(known[index]));
   const noise = noiseOf(known);
-  const spread = yardstickSpread ?? spreadOf(known);
+  const own = ownOf(known);
+  const spread = yardstickSpread ?? spreadOf(own);
   const young = known.filter(isYoung).length / Math.max(1, known.length);
   const width = Math.sqrt(noise ** 2 + young * spread ** 2);
   const sorted = sortedOf(deviations);
@@ -60,7 +61,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   return {
     x: logs.map(load => load ?? middleLoad),
     level,
-    center: centerOf(known, spread),
+    center: centerOf(own, spread),
     middle: quantile(sorted, 0.5) ?? 0,
     rest,
     curve,
@@ -68,7 +69,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
     spread,
     noise,
     widening: Math.sqrt((1 + correlation) / (1 - correlation)),
-    loadMax: highestOthers(logs),
+    loadMax: highestOthers(logs, loads),
     loadChange: quantile(sortedOf(logs.map((load, index) => (load === null ? null : load - (known[index]?.load ?? load)))), 0.5) ?? 0,
   };
 }
@@ -77,19 +78,21 @@ function isYoung(figure: HostFigure | undefined): boolean {
   return figure === undefined || figure.count < PAST_MIN;
 }
 
-function sortedOf(values: readonly (number | null)[]): number[] {
-  return values.filter(value => value !== null).sort((a, b) => a - b);
+function sortedOf(values: readonly (number | null)[]): Float64Array {
+  const sorted = new Float64Array(values.length);
+  let count = 0;
+  for (const value of values) if (value !== null) sorted[count++] = value;
+  return sorted.subarray(0, count).sort();
 }
 
 /** Of one reading of a usual host. */
 function noiseOf(known: readonly (HostFigure | undefined)[]): number {
-  const variances = known.flatMap(figure => (figure === undefined || isYoung(figure) ? [] : [figure.variance])).sort((a, b) => a - b);
+  const variances = sortedOf(known.map(figure => (figure === undefined || isYoung(figure) ? null : figure.variance)));
   return Math.sqrt(pooled(quantile(variances, 0.5), variances.length, NOISE_PRIOR ** 2));
 }
 
 /** For each host the 90th percentile of the others' load, nearly: of all, but for the host itself if it is the highest of few. */
-function highestOthers(logs: readonly (number | null)[]): number[] {
-  const sorted = sortedOf(logs);
+function highestOthers(logs: readonly (number | null)[], sorted: Float64Array): number[] {
   return logs.map(load => {
     const others = sorted.length - 1;
     if (load === null || others < 1) return Number.POSITIVE_INFINITY;
@@ -99,20 +102,18 @@ function highestOthers(logs: readonly (number | null)[]): number[] {
   });
 }
 
-function ownOf(known: readonly (HostFigure | undefined)[]): number[] {
-  return known.flatMap(figure => (figure === undefined || figure.count < RECENT_MIN ? [] : [figure.own])).sort((a, b) => a - b);
+function ownOf(known: readonly (HostFigure | undefined)[]): Float64Array {
+  return sortedOf(known.map(figure => (figure === undefined || figure.count < RECENT_MIN ? null : figure.own)));
 }
 
 /** Deviation between hosts that are well: of the better part, since the worse part may be sick. */
-function spreadOf(known: readonly (HostFigure | undefined)[]): number {
-  const own = ownOf(known);
+function spreadOf(own: Float64Array): number {
   if (own.length < 5) return SPREAD_PRIOR;
   const width = ((quantile(own, 0.4) ?? 0) - (quantile(own, 0.1) ?? 0)) / (normalQuantile(0.9) - normalQuantile(0.6));
   return Math.min(SPREAD_MAX, Math.sqrt(pooled(width ** 2, own.length, SPREAD_PRIOR ** 2)));
 }
 
-function centerOf(known: readonly (HostFigure | undefined)[], spread: number): number {
-  const own = ownOf(known);
+function centerOf(own: Float64Array, spread: number): number {
   return own.length < 5 ? 0 : locate(own, LEVEL_QUANTILE, spread);
 }
 
@@ -121,7 +122,7 @@ function pooled(seen: number | null, count: number, prior: number): number {
 }
 
 /** Middle of a sample, told by one of its lower order statistics and its known width. @param sorted ascending. */
-function locate(sorted: readonly number[], share: number, width: number): number {
+function locate(sorted: ArrayLike<number>, share: number, width: number): number {
   if (sorted.length === 0) return 0;
   const at = Math.floor(share * (sorted.length - 1));
   // Blom's expectation of the order statistic.

@@ -39,7 +39,7 @@ export function markAll(
       figures[`${role}/${sli}`] = compared.memory;
       for (const {host} of own) {
         // A figure that one report lacks is judged as it was.
-        const mark = compared.marks.get(host) ?? known.hosts[host]?.mark ?? null;
+        const mark = compared.marks.get(host) ?? known.hosts.get(host)?.mark ?? null;
         if (mark !== null) (marks.get(host) as HostMarks)[sli] = mark;
       }
     }

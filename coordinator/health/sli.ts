@@ -103,7 +103,7 @@ const BEFORE_SERVICE: ReadonlySet<HostStage> = new Set(['arrived', 'provisioning
  */
 export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant, isMoving = false): HostSlis {
   const newest = host.reports.at(-1);
-  const reports = newest === undefined ? [] : host.reports.filter(({sampledAtMs}) => sampledAtMs > newest.sampledAtMs - judge.windowMs);
+  const reports = newest === undefined ? [] : lastOf(host.reports, newest.sampledAtMs - judge.windowMs);
   const values = Object.fromEntries(SLI_TABLE.map(({sli, over}) => [sli, over(reports)])) as Record<SliName, number | null>;
   const latest = Object.fromEntries(SLI_TABLE.map(({sli, at}) => [sli, newest === undefined ? null : at(newest)])) as HostSlis['latest'];
   const kernel: HostSlis['kernel'] = {};
@@ -126,6 +126,13 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     isMoving,
     isLeaving: LEAVING.has(host.record.stage),
   };
+}
+
+/** Reports sampled after an instant; they lie at the end, nearly in order. */
+function lastOf(reports: readonly HostReport[], afterMs: Instant): HostReport[] {
+  let from = reports.length;
+  while (from > 0 && (reports[from - 1]?.sampledAtMs ?? 0) > afterMs) from--;
+  return reports.slice(from);
 }
 
 /** Nothing delivered, nobody logged in, nobody there; what was not measured is not known to be idle. */

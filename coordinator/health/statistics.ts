@@ -1,5 +1,5 @@
 /** Linear interpolation between order statistics. @param sorted ascending; @param share 0..1. @returns null of nothing. */
-export function quantile(sorted: readonly number[], share: number): number | null {
+export function quantile(sorted: ArrayLike<number>, share: number): number | null {
   const at = share * (sorted.length - 1);
   const low = sorted[Math.floor(at)];
   const high = sorted[Math.ceil(at)];

@@ -134,8 +134,8 @@ test('nothing is learnt of a host that we burden ourselves', () => {
     const readings = hosts(5).map(host => ({host, load: 2, value: 700, isNew: true, isBurdened}));
     return compare(readings, NO_FIGURE, YARDSTICK, 0).memory;
   };
-  expect(memory(false).hosts.h1?.count).toBe(1);
-  expect(memory(true).hosts.h1?.count).toBe(0);
+  expect(memory(false).hosts.get('h1')?.count).toBe(1);
+  expect(memory(true).hosts.get('h1')?.count).toBe(0);
 });
 
 test('a reading that was seen before changes nothing', () => {
