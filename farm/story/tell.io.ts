@@ -112,7 +112,7 @@ async function evacuate({hosts, moves, reach}: Stage): Promise<void> {
   });
   await reach('first move', 90_000, async () => firstDone((await moves()).moves));
   const emptied = new Set<string>();
-  await reach('drained', 240_000, async () => {
+  await reach('drained', 400_000, async () => {
     // One may be back and filled again before the other is empty.
     for (const view of await hosts()) if (isBad(view) && view.users === 0) emptied.add(view.record.host);
     return emptied.size === BAD_HOSTS.length ? `${BAD_HOSTS.join(', ')} have given up every mailbox` : null;
