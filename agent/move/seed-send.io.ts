@@ -47,6 +47,9 @@ export async function sendSeed(store: string, user: string, offer: SeedOffer): P
     const last = await line.hear(SeedAnswer, 'answer to the summary');
     if (last.refusal !== null) throw fromRefusal(last.refusal);
     return {kind: 'seeded', messages: summary.folders.reduce((sum, folder) => sum + folder.messages, 0), bytes: sent.bytes};
+  } catch (cause) {
+    // The system's own errors: a target that died resets the connection.
+    throw cause instanceof MailherdError ? cause : new MailherdError('COPY_FAILED', {user, reason: String(cause)}, {cause});
   } finally {
     // Without the summary the target takes nothing of it.
     socket.destroy();
