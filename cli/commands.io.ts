@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {Command, InvalidArgumentError} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
+import {MailherdError} from '../base/errors.ts';
 import {SECOND_MS} from '../base/units.ts';
 import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
@@ -8,6 +9,7 @@ import type {HostRecord} from '../wire/record.ts';
 import {ApiClient} from './client.io.ts';
 import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
 import type {Look} from './format.ts';
+import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
 import {patchPolicy} from './policy-patch.ts';
 import {
   areMovesOver,
@@ -21,6 +23,7 @@ import {
   renderUsers,
   renderVerdicts,
 } from './render.ts';
+import {renderWhy} from './why.ts';
 
 interface Common {
   json?: true;
@@ -65,6 +68,20 @@ function readCommands(): Command[] {
       .description('who is hurt, which hosts are sick, and what they share')
       .addHelpText('after', example('mailherd verdicts'))
       .action(async (options: Common) => show(options, await get<VerdictsView>('/v1/verdicts'), renderVerdicts)),
+    new Command('why')
+      .argument('<host|label=value>')
+      .description('why a host or a cohort is judged as it is: the evidence')
+      .addHelpText('after', example('mailherd why be07', 'mailherd why os=debian-13'))
+      .action(async (name: string, options: Common) => {
+        show(options, await get<VerdictsView>('/v1/verdicts'), (view, as) => {
+          return renderWhy(name, view, as) ?? `Neither a host nor a cohort of sick hosts is named ${name}; mailherd verdicts lists them.`;
+        });
+      }),
+    new Command('incidents')
+      .argument('[id]')
+      .description('times of trouble, from the events that are kept; with an id its report as Markdown')
+      .addHelpText('after', example('mailherd incidents', 'mailherd incidents 4711 > incident.md'))
+      .action(showIncidents),
     new Command('hurt')
       .description('share of customers hurt over time')
       .addHelpText('after', example('mailherd hurt'))
@@ -224,6 +241,24 @@ async function followEvents({json, since}: Common & {since?: string}): Promise<v
     const event = JSON.parse(data) as FarmEvent;
     print(json ? JSON.stringify({sequence, event}) : renderEvent(sequence, event));
   }
+}
+
+/** So long without an event, and all that is kept was replayed. */
+const REPLAY_QUIET_MS = 2 * SECOND_MS;
+
+async function showIncidents(id: string | undefined, options: Common): Promise<void> {
+  const {all} = await replayIncidents();
+  if (id === undefined) return show(options, all, list => renderIncidents(list, Date.now()));
+  const incident = all.find(candidate => String(candidate.id) === id);
+  if (incident === undefined)
+    throw new MailherdError('INPUT_INVALID', {path: '/id', reason: `no incident ${id} in the events that are kept`});
+  show(options, incident, incidentMarkdown);
+}
+
+async function replayIncidents(): Promise<Incidents> {
+  const incidents = new Incidents();
+  for await (const {sequence, data} of client().kept(REPLAY_QUIET_MS)) incidents.take(sequence, JSON.parse(data) as FarmEvent);
+  return incidents;
 }
 
 const WATCH_MS = 2 * SECOND_MS;

@@ -4,7 +4,7 @@ import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
 import type {Fleet, FleetHost} from './fleet.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject} from './health/cohort.ts';
-import {hurtOf} from './health/hurt.ts';
+import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, usualKernel} from './health/marks.ts';
 import {type HostSlis, measure} from './health/sli.ts';
@@ -52,7 +52,8 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
     return host === undefined || !mayTell(host) ? [] : [subjectOf(host, verdict, own, marks.get(verdict.host) ?? {})];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
-  const hurt = hurtOf(fleet, slis, policy.judge, nowMs);
+  const felt = hurtOf(fleet, slis, policy.judge, nowMs);
+  const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts)};
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, cohortMemory.joinedMs);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
   return {memory: {hosts: hostMemory, cohorts: cohortMemory, figures}, slis, verdicts, cohorts, hurt, decisions};

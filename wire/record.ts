@@ -145,6 +145,8 @@ export const Hurt = Type.Object({
   /** usersHurt / users */
   share: Share,
   byHost: Type.Record(Type.String(), Count),
+  /** The same by what explains it: labels as `os=debian-13`, else the reason of the host's verdict. */
+  byCause: Type.Optional(Type.Record(Type.String(), Count)),
 });
 export type Hurt = Type.Static<typeof Hurt>;
 

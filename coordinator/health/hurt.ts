@@ -1,6 +1,7 @@
 import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
-import type {Hurt} from '../../wire/record.ts';
+import type {CohortVerdict, Hurt, Verdict} from '../../wire/record.ts';
+import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, usersByHost} from '../fleet.ts';
 import {type HostSlis, SLI_TABLE} from './sli.ts';
 
@@ -24,4 +25,22 @@ export function hurtOf(fleet: Fleet, slis: readonly HostSlis[], judge: Policy['j
   }
   const users = fleet.routes.size;
   return {atMs: nowMs, users, usersHurt, share: users === 0 ? 0 : usersHurt / users, byHost};
+}
+
+/** Who is hurt by what: the labels that explain a sick host, else the reason of its verdict. */
+export function byCause(hurt: Hurt, verdicts: readonly Verdict[], cohorts: readonly CohortVerdict[]): Record<string, number> {
+  const reasons = new Map(verdicts.map(({host, because}) => [host, because]));
+  const causes: Record<string, number> = {};
+  for (const [host, users] of Object.entries(hurt.byHost)) {
+    const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(host));
+    const cause = cohort === undefined ? (reasons.get(host) ?? 'NOT_JUDGED') : cohortName(cohort.labels);
+    causes[cause] = (causes[cause] ?? 0) + users;
+  }
+  return causes;
+}
+
+function cohortName(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
 }

@@ -1,0 +1,59 @@
+import type {VerdictsView} from '../wire/api.ts';
+import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
+import {facts, type Look, labels, percent, span} from './format.ts';
+
+const EVIDENCE_MAX = 3;
+
+/**
+ * Why a host or a cohort is judged as it is, in about ten lines. @param name a host, or labels as `os=debian-13`.
+ * @returns null when neither is known.
+ */
+export function renderWhy(name: string, view: VerdictsView, look: Look): string | null {
+  const verdict = view.verdicts.find(({host}) => host === name);
+  if (verdict !== undefined) return whyHost(verdict, view, look);
+  const cohort = view.cohorts.find(candidate => labels(candidate.labels) === name || [candidate.labels].some(own => name in own));
+  return cohort === undefined ? null : facts(whyCohort(cohort, view, look));
+}
+
+function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
+  const {host, kind, because, sinceMs, evidence} = verdict;
+  const hurt = view.hurt?.byHost[host] ?? 0;
+  const cohort = view.cohorts.find(({sick, members}) => sick.includes(host) || members.includes(host));
+  return facts([
+    ['Host', host],
+    ['Verdict', `${kind} (${because}) for ${span(look.nowMs - sinceMs)}`],
+    ['Customers hurt', String(hurt)],
+    ...evidence.slice(0, EVIDENCE_MAX).map(seen => ['Seen', told(seen)] as const),
+    ...(cohort === undefined ? [['Shared', 'nothing with other sick hosts'] as const] : whyCohort(cohort, view, look).slice(0, 5)),
+  ]);
+}
+
+function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (readonly [string, string])[] {
+  const {sick, members, controls, controlsSick, effect, effectLow, effectHigh, chance, explained, alternatives = [], experiment} = cohort;
+  const name = labels(cohort.labels);
+  const between = effectLow === undefined || effectHigh === undefined ? '' : ` (${effectLow.toFixed(1)} to ${effectHigh.toFixed(1)})`;
+  const others = alternatives.length === 0 ? '' : `; cannot be told from ${alternatives.map(labels).join(' or ')}`;
+  const users = sick.reduce((sum, host) => sum + (hurt?.byHost[host] ?? 0), 0);
+  return [
+    [
+      'Cohort',
+      `${name}: ${explained ? 'explains its sick hosts' : 'does not explain them (yet)'} for ${span(look.nowMs - cohort.sinceMs)}`,
+    ],
+    [
+      'Sick',
+      `${sick.length} of ${members.length} with it, ${controlsSick} of ${controls.length} without it; by chance p = ${Number(chance.toPrecision(2))}`,
+    ],
+    ['Effect', `${effect === null ? '-' : `x${effect.toFixed(1)}${between}`}${others}`],
+    ...(experiment === undefined ? [] : [['To tell', `change ${experiment.change} on ${experiment.hosts.join(', ')} first`] as const]),
+    ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
+    ['Controls', controls.slice(0, 8).join(', ') + (controls.length > 8 ? ` and ${controls.length - 8} more` : '')],
+    ['Customers hurt', `${users}${hurt === null || hurt.users === 0 ? '' : ` (${percent(users / hurt.users)})`}`],
+    ...cohort.evidence.slice(0, EVIDENCE_MAX).map(seen => ['Seen', told(seen)] as const),
+  ];
+}
+
+function told({sli, value, unit, baseline, ratio, note}: Evidence): string {
+  const short = (figure: number): string => String(Number(figure.toPrecision(3)));
+  const against = baseline === null ? '' : ` against ${short(baseline)}${ratio === null ? '' : `, x${ratio.toFixed(1)}`}`;
+  return `${sli} ${short(value)} ${unit}${against} (${note})`;
+}

@@ -1,0 +1,56 @@
+import {expect, test} from 'vitest';
+import {renderWhy} from '../../../cli/why.ts';
+import type {VerdictsView} from '../../../wire/api.ts';
+
+const T0 = 1_800_000_000_000;
+const LOOK = {colour: false, nowMs: T0 + 90_000};
+const SEEN = {sli: 'deliveryMsP95', unit: 'ms', value: 60_123.4, baseline: 500, ratio: 120.2, note: 'floor 5000 ms; 4 peers'};
+const VIEW: VerdictsView = {
+  verdicts: [
+    {host: 'be4', kind: 'sick', sinceMs: T0, because: 'SLI_WORSE_THAN_PEERS', evidence: [SEEN]},
+    {host: 'be1', kind: 'healthy', sinceMs: T0, because: 'WITHIN_BOUNDS', evidence: []},
+  ],
+  cohorts: [
+    {
+      labels: {os: 'debian-13'},
+      confounded: ['hardware'],
+      alternatives: [{hardware: 'gen11'}],
+      experiment: {change: 'os', hosts: ['be4', 'be5']},
+      sick: ['be4', 'be5'],
+      members: ['be4', 'be5'],
+      controls: ['be1', 'be2', 'be3'],
+      controlsSick: 0,
+      effect: 120.2,
+      effectLow: 100,
+      effectHigh: 140,
+      chance: 0.1,
+      explained: true,
+      sinceMs: T0,
+      evidence: [SEEN],
+    },
+  ],
+  hurt: {atMs: T0, users: 60, usersHurt: 24, share: 0.4, byHost: {be4: 12, be5: 12}},
+  hurtPeak: null,
+};
+
+test('a sick host: its evidence and what it shares, in about ten lines', () => {
+  const text = renderWhy('be4', VIEW, LOOK) ?? '';
+  expect(text).toMatch(/Verdict +sick \(SLI_WORSE_THAN_PEERS\) for 1 m 30 s/);
+  expect(text).toMatch(/Seen +deliveryMsP95 60100 ms against 500, x120\.2 \(floor 5000 ms; 4 peers\)/);
+  expect(text).toContain('os=debian-13: explains its sick hosts');
+  expect(text.split('\n').length).toBeLessThanOrEqual(12);
+});
+
+test('a cohort: effect with interval, controls, what it cannot be told from and what would tell', () => {
+  const text = renderWhy('os=debian-13', VIEW, LOOK) ?? '';
+  expect(text).toContain('2 of 2 with it, 0 of 3 without it; by chance p = 0.1');
+  expect(text).toContain('x120.2 (100.0 to 140.0); cannot be told from hardware=gen11');
+  expect(text).toContain('change os on be4, be5 first');
+  expect(text).toContain('24 (40.0 %)');
+  expect(text.split('\n').length).toBeLessThanOrEqual(12);
+});
+
+test('a host that shares nothing; a name nobody has', () => {
+  expect(renderWhy('be1', VIEW, LOOK)).toContain('nothing with other sick hosts');
+  expect(renderWhy('be9', VIEW, LOOK)).toBeNull();
+});
