@@ -38,13 +38,6 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
     return path;
   };
 
-  async function dsync(user: string, args: string[]): Promise<{again: boolean}> {
-    const {exit, err} = await doveadm(args);
-    if (exit === 0) return {again: false};
-    if (exit === EXIT_AGAIN) return {again: true};
-    throw new MailherdError('COPY_FAILED', {user, exit, reason: lastLines(err)});
-  }
-
   return {
     async exists(user) {
       const path = await home(user);
@@ -80,23 +73,37 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
     async remove(user) {
       const path = await home(user);
       if (!existsSync(path)) return 0;
-      const bytes = await sizeOf(path);
-      const doomed = `${path}.discarded`;
-      await rm(doomed, {recursive: true, force: true});
-      await rename(path, doomed);
-      await rm(doomed, {recursive: true});
-      return bytes;
+      return discard(path);
     },
 
-    async sizes(users) {
-      const sizes: {user: string; bytes: Bytes; messages: number}[] = [];
-      for (const user of users) {
-        const [total] = parseTab(await must(['-f', 'tab', 'mailbox', 'status', '-u', user, '-t', 'messages vsize', '*']));
-        sizes.push({user, bytes: Number(total?.vsize ?? 0), messages: Number(total?.messages ?? 0)});
-      }
-      return sizes;
-    },
+    sizes: readSizes,
   };
+}
+
+async function dsync(user: string, args: string[]): Promise<{again: boolean}> {
+  const {exit, err} = await doveadm(args);
+  if (exit === 0) return {again: false};
+  if (exit === EXIT_AGAIN) return {again: true};
+  throw new MailherdError('COPY_FAILED', {user, exit, reason: lastLines(err)});
+}
+
+/** Removes a home in two steps, so that nobody ever finds half of one. @returns bytes freed. */
+async function discard(path: string): Promise<Bytes> {
+  const bytes = await sizeOf(path);
+  const doomed = `${path}.discarded`;
+  await rm(doomed, {recursive: true, force: true});
+  await rename(path, doomed);
+  await rm(doomed, {recursive: true});
+  return bytes;
+}
+
+async function readSizes(users: readonly string[]): Promise<{user: string; bytes: Bytes; messages: number}[]> {
+  const sizes: {user: string; bytes: Bytes; messages: number}[] = [];
+  for (const user of users) {
+    const [total] = parseTab(await must(['-f', 'tab', 'mailbox', 'status', '-u', user, '-t', 'messages vsize', '*']));
+    sizes.push({user, bytes: Number(total?.vsize ?? 0), messages: Number(total?.messages ?? 0)});
+  }
+  return sizes;
 }
 
 async function readManifest(user: string, folder: string | null): Promise<Manifest> {
