@@ -25,7 +25,6 @@ const mayLoad = (path: string): boolean => IMPURE_BY_DESIGN.has(path) || path.st
 const BANNED = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(|\bconsole\.|\bprocess\./;
 const LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 60;
-/** Longer ones that are there; these numbers may only shrink. */
 /** Says where this was written, not what it is; split so that this file does not name it. */
 const FOREIGN = new RegExp(['/wo' + 'rk/', 'field-' + 'notes', 'shared/' + 'design'].join('|'));
 
