@@ -14,10 +14,10 @@ function backend(name: string, release: Release, last: number): Omit<HostSpec, '
 }
 
 /** A farm for measuring moves, beside any other on this machine: two hosts of each release, so that every pair of versions is there. */
-export function moveFarm(say: (line: string) => void): Farm {
+export function moveFarm(say: (line: string) => void, usersPerBackend = 18): Farm {
   return {
     paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mhfarm-bench/move'}),
-    layout: makeLayout('mhfarm7', '10.213.87', 18, [
+    layout: makeLayout('mhfarm7', '10.213.87', usersPerBackend, [
       {name: 'mctl', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
       {name: 'medge', role: 'edge', release: 'bookworm', last: 11, labels: {}, isSpare: false},
       backend('m12a', 'bookworm', 21),
