@@ -6,23 +6,17 @@ import {MovesView, PlanView} from '../../wire/api.ts';
 import {MoveRecord} from '../../wire/record.ts';
 import {type ApiAccess, call} from '../api.io.ts';
 import type {Farm} from '../farm.io.ts';
-import {findHost, type UserSpec} from '../layout.ts';
+import {findHost} from '../layout.ts';
 import {readLedger} from '../mail/ledger.io.ts';
 import {longestAwayMs} from './away.ts';
 import {type Cell, cellName} from './cells.ts';
 import {complaintsOf, copiesOf, judgeUser, queuesLeft, servedByOne, untilNone} from './check.io.ts';
+import {type Course, pairOf} from './course.io.ts';
 import {matrixDirectory} from './results.io.ts';
 import type {CellResult} from './results.ts';
 import {type Parties, STRIKES} from './strike.io.ts';
 import {startUserTraffic} from './traffic.io.ts';
 import {trapStep} from './trap.io.ts';
-
-/** Who moves where in a cell. */
-export interface Course {
-  user: UserSpec;
-  source: string;
-  target: string;
-}
 
 export interface CellOptions {
   farm: Farm;
@@ -45,23 +39,37 @@ const SLICES_INTO = 2;
 const Done = Type.Object({});
 
 /** Runs one cell: a move under traffic, the fault in its step, everything checked when it is over. The farm is well before and after. */
-export async function runCell(options: CellOptions, cell: Cell, course: Course): Promise<CellResult> {
-  const {farm} = options;
-  const ledger = `${matrixDirectory(farm.paths)}/${cell.step}-${cell.fault}.jsonl`;
+export function runCell(options: CellOptions, cell: Cell, course: Course): Promise<CellResult> {
+  return underTraffic(options, cellName(cell), course, () => strike(options, cell, course));
+}
+
+/** The same without any fault. */
+export function runPlainMove(options: CellOptions, course: Course): Promise<CellResult> {
+  const {access, endsWithinMs} = options;
+  return underTraffic(options, `plain/${course.source}-${course.target}`, course, async () => {
+    const atMs = systemClock.now();
+    await call(access, 'POST', '/v1/moves', PlanView, {user: course.user.user, target: course.target});
+    return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: false};
+  });
+}
+
+async function underTraffic(options: CellOptions, name: string, course: Course, move: () => Promise<Struck>): Promise<CellResult> {
+  const {farm, access} = options;
+  const ledger = `${matrixDirectory(farm.paths)}/${name.replace('/', '-')}.jsonl`;
   const traffic = await startUserTraffic(farm, course.user, ledger, systemClock.now());
   let stopped = false;
   try {
     await systemClock.sleep(WARM_UP_MS);
-    const struck = await strike(options, cell, course);
+    const struck = await move();
     const violations: string[] = [];
     if (struck.record === null) violations.push('the move did not end in time');
-    violations.push(...(await untilNone(SERVED_MS, () => servedByOne(farm, options.access, course.user))));
+    violations.push(...(await untilNone(SERVED_MS, () => servedByOne(farm, access, course.user))));
     await systemClock.sleep(AFTERWARDS_MS);
     await traffic.stop();
     stopped = true;
     violations.push(...(await untilNone(QUEUES_MS, () => queuesLeft(farm))));
     violations.push(...(await settle(options, course, struck.record)));
-    return await tell(options, cell, course, {...struck, ledger, violations});
+    return await tell(options, name, course, {...struck, ledger, violations});
   } finally {
     if (!stopped) await traffic.stop();
     await traffic.close();
@@ -198,7 +206,7 @@ async function untilPurged(access: ApiAccess, id: string): Promise<MoveRecord | 
 
 async function tell(
   {farm}: CellOptions,
-  cell: Cell,
+  name: string,
   {user, source, target}: Course,
   {atMs, record, isMissed, ledger, violations}: Struck & {ledger: string; violations: string[]},
 ): Promise<CellResult> {
@@ -211,12 +219,12 @@ async function tell(
   const isBack = record?.step === 'backedOut';
   return {
     v: 1,
-    cell: cellName(cell),
+    cell: name,
     atMs,
     user: user.user,
     source,
     target,
-    pair: `${releaseNumber(farm, source)}->${releaseNumber(farm, target)}`,
+    pair: pairOf(farm, source, target),
     outcome: record === null ? 'stuck' : isMissed ? 'missed' : isBack ? 'back' : 'forward',
     refusal: record?.refusal?.code ?? null,
     endedAfterMs: endMs === null ? null : Math.max(0, endMs - atMs),
@@ -231,8 +239,4 @@ async function tell(
     bounced: judged.bounced,
     violations: [...violations, ...complaints],
   };
-}
-
-function releaseNumber({layout}: Farm, host: string): string {
-  return findHost(layout, host)?.release === 'trixie' ? '13' : '12';
 }

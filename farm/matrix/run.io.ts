@@ -1,19 +1,21 @@
 import Type from 'typebox';
-import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {HostView, PolicyView, UsersView} from '../../wire/api.ts';
+import {HOUR_MS} from '../../base/units.ts';
+import {HostView, PolicyView} from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {call} from '../api.io.ts';
 import {apiAccess, enrolAll} from '../enrol.io.ts';
 import {type Farm, up} from '../farm.io.ts';
 import {stopFaults} from '../fault/act.io.ts';
-import {findHost, users} from '../layout.ts';
 import {answers} from '../machine/boot.io.ts';
-import {type CellOptions, type Course, runCell} from './cell.io.ts';
-import {type Cell, cellName, MISFORTUNES, STEPS} from './cells.ts';
+import {type CellOptions, runCell} from './cell.io.ts';
+import type {Cell} from './cells.ts';
 import {untilNone} from './check.io.ts';
+import {courseOf} from './course.io.ts';
+import {processesOfUnit, signal} from './processes.io.ts';
 import {addResult} from './results.io.ts';
 import {type CellResult, resultLine} from './results.ts';
+import {ensureRunning} from './service.io.ts';
 
 const HEALTHY_MS = 120_000;
 const REPORT_AGE_MAX_MS = 15_000;
@@ -21,14 +23,23 @@ const FAULT_MS = 5_000;
 const AFTER_HOLD_MS = 60_000;
 /** How often a step that was over too soon is tried again. */
 const TRIES = 3;
-const PAIRS = ['bookworm>trixie', 'trixie>bookworm', 'bookworm>bookworm'] as const;
+
+const NOTHING_HURTS: Policy['judge']['floors'] = {
+  deliveryMsP95: HOUR_MS,
+  queueAgeMsP95: HOUR_MS,
+  probeDeliveryMs: HOUR_MS,
+  probeLoginMs: HOUR_MS,
+  probeFailureShare: 1,
+  imapDroppedShare: 1,
+};
 
 /** Nothing is done by itself but what a move does; copies may be purged as soon as that is safe at all. */
 function matrixPolicy(present: Policy): Policy {
   return {
     ...present,
     modes: {cordon: 'off', evacuate: 'off', reinstall: 'off', rebalance: 'off', purge: 'off'},
-    judge: {...present.judge, silentMs: 600_000, sickDwellMs: 3_600_000},
+    // Whoever is hit all the time would soon be judged, and take no mailbox any more.
+    judge: {...present.judge, silentMs: HOUR_MS, sickDwellMs: 1_000, recoverDwellMs: 1_000, ratioMax: 1_000, floors: NOTHING_HURTS},
     place: {...present.place, reserveShare: 0},
     move: {...present.move, quietMs: 5_000},
     host: {...present.host, probationMs: 1_000},
@@ -38,6 +49,7 @@ function matrixPolicy(present: Policy): Policy {
 /** Brings up the farm, unless it runs, with the policy of the matrix. */
 export async function prepareMatrix(farm: Farm, deb: string): Promise<CellOptions> {
   await up(farm, {deb, isFilled: true});
+  await mend(farm);
   await enrolAll(farm);
   const access = await apiAccess(farm);
   const {policy, revision} = await call(access, 'GET', '/v1/policy', PolicyView);
@@ -61,11 +73,23 @@ export async function runMatrix(options: CellOptions, cells: readonly Cell[]): P
 
 async function persistently(options: CellOptions, cell: Cell): Promise<CellResult> {
   for (let attempt = 1; ; attempt++) {
-    await stopFaults(options.farm.paths, options.farm.layout, null, null);
+    await mend(options.farm);
     await untilWell(options);
     const result = await runCell(options, cell, await courseOf(options, cell));
     if (result.outcome !== 'missed' || result.violations.length > 0) return result;
     if (attempt === TRIES) return {...result, violations: ['the step was over before the fault could begin']};
+  }
+}
+
+/** Ends whatever a cell that was broken off may have left. */
+async function mend(farm: Farm): Promise<void> {
+  const {paths, layout} = farm;
+  await stopFaults(paths, layout, null, null);
+  for (const {name, role} of layout.hosts) {
+    signal(processesOfUnit(name, 'mailherd-coordinator'), 'SIGCONT');
+    for (const unit of role === 'control' ? ['nats-server', 'mailherd-coordinator'] : ['dovecot', 'mailherd-agent']) {
+      await ensureRunning(farm, name, unit);
+    }
   }
 }
 
@@ -80,28 +104,4 @@ async function untilWell({access}: CellOptions): Promise<void> {
     return [...silent.map(({record}) => `${record.host} is ${record.stage}, or silent`), ...deaf.flat()];
   });
   if (complaints.length > 0) throw new MailherdError('HOST_STATE', {reason: complaints.join('; ')});
-}
-
-/** Pairs of releases take turns over the matrix, and so do users. */
-async function courseOf({farm, access}: CellOptions, cell: Cell): Promise<Course> {
-  const {layout} = farm;
-  const turn = STEPS.indexOf(cell.step) + MISFORTUNES.indexOf(cell.fault);
-  const {users: views} = await call(access, 'GET', '/v1/users?limit=1000', UsersView);
-  const releaseOf = (host: string): string | undefined => findHost(layout, host)?.release;
-  const backends = layout.hosts.filter(({role}) => role === 'backend').map(({name}) => name);
-  const courses = PAIRS.map(pair =>
-    views.flatMap(view => {
-      const user = users(layout).find(each => each.user === view.user);
-      if (user === undefined || view.moveId !== null) return [];
-      return backends
-        .filter(target => target !== view.host && `${releaseOf(view.host)}>${releaseOf(target)}` === pair)
-        .map(target => ({user, source: view.host, target}));
-    }),
-  );
-  for (let pair = 0; pair < PAIRS.length; pair++) {
-    const fitting = courses[(turn + pair) % PAIRS.length] ?? [];
-    const course = fitting[systemClock.now() % Math.max(1, fitting.length)];
-    if (course !== undefined) return course;
-  }
-  throw new MailherdError('DOES_NOT_FIT', {cell: cellName(cell), reason: 'nobody can be moved'});
 }

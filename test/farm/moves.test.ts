@@ -1,0 +1,57 @@
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {down, type Farm} from '../../farm/farm.io.ts';
+import {makeLayout} from '../../farm/layout.ts';
+import {type CellOptions, runPlainMove} from '../../farm/matrix/cell.io.ts';
+import {selectCells} from '../../farm/matrix/cells.ts';
+import {buildPackage} from '../../farm/matrix/commands.io.ts';
+import {coursesOf, type Pair} from '../../farm/matrix/course.io.ts';
+import {prepareMatrix, runMatrix} from '../../farm/matrix/run.io.ts';
+import {farmPaths} from '../../farm/paths.ts';
+
+/**
+ * Needs root. Mailboxes move between real hosts of both releases while mail comes in and mail programs flag and file; then the same
+ * with a few cells of the fault matrix. The ledger tells whether a promise was broken.
+ */
+const FARM: Farm = {
+  paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mailherd-farm-moves'}),
+  layout: makeLayout('mhfarm8', '10.213.78', 2, [
+    {name: 'tctl', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
+    {name: 'te', role: 'edge', release: 'bookworm', last: 11, labels: {}, isSpare: false},
+    {name: 't12', role: 'backend', release: 'bookworm', last: 21, labels: {}, isSpare: false},
+    {name: 't13', role: 'backend', release: 'trixie', last: 22, labels: {}, isSpare: false},
+  ]),
+  say: () => undefined,
+};
+const KEPT = {lost: 0, duplicated: 0, uidsChanged: 0, wrongFlags: 0, bounced: 0, violations: []};
+/** One of each kind: dies before the hold, in it, at the commit point, after it. */
+const SAMPLE = 'copying/kill-target-agent,verifying/power-target,flipping/kill-coordinator,adopting/kill-nats,finalizing/cut-source-nats';
+
+let options: CellOptions;
+
+beforeAll(async () => {
+  await down(FARM);
+  options = await prepareMatrix(FARM, await buildPackage());
+});
+
+afterAll(() => down(FARM));
+
+describe('a move under mail', () => {
+  it.each<Pair>(['12->13', '13->12'])('%s keeps every promise', async pair => {
+    const [course] = await coursesOf(options, pair);
+    if (course === undefined) throw new Error(`nobody to move ${pair}`);
+    const result = await runPlainMove(options, course);
+    expect(result).toMatchObject({...KEPT, pair, outcome: 'forward', refusal: null});
+    expect(result.accepted).toBeGreaterThan(3);
+    expect(result.appended + result.flagged).toBeGreaterThan(0);
+  });
+});
+
+describe('the fault matrix, a sample', () => {
+  it.each(selectCells(SAMPLE))('$step while: $fault', async cell => {
+    const [result] = await runMatrix(options, [cell]);
+    expect(result).toMatchObject(KEPT);
+    expect(['forward', 'back']).toContain(result?.outcome);
+    // From the flip on there is only forward.
+    if (cell.step === 'adopting') expect(result?.outcome).toBe('forward');
+  });
+});
