@@ -12,6 +12,7 @@ import {longestAwayMs} from './away.ts';
 import {type Cell, cellName} from './cells.ts';
 import {complaintsOf, copiesOf, judgeUser, queuesLeft, servedByOne, untilNone} from './check.io.ts';
 import {type Course, pairOf} from './course.io.ts';
+import {resentMail} from './resent.io.ts';
 import {matrixDirectory} from './results.io.ts';
 import type {CellResult} from './results.ts';
 import {type Parties, STRIKES} from './strike.io.ts';
@@ -49,7 +50,7 @@ export function runPlainMove(options: CellOptions, course: Course): Promise<Cell
   return underTraffic(options, `plain/${course.source}-${course.target}`, course, async () => {
     const atMs = systemClock.now();
     await call(access, 'POST', '/v1/moves', PlanView, {user: course.user.user, target: course.target});
-    return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: false};
+    return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: false, offAtMs: null};
   });
 }
 
@@ -69,7 +70,7 @@ async function underTraffic(options: CellOptions, name: string, course: Course, 
     stopped = true;
     violations.push(...(await untilNone(QUEUES_MS, () => queuesLeft(farm))));
     violations.push(...(await settle(options, course, struck.record)));
-    return await tell(options, name, course, {...struck, ledger, violations});
+    return await tell(options, name, course, {...struck, ledger, twiceBefore: traffic.twiceBefore, violations});
   } finally {
     if (!stopped) await traffic.stop();
     await traffic.close();
@@ -81,6 +82,8 @@ interface Struck {
   /** The move at its end, null when it came to none. */
   record: MoveRecord | null;
   isMissed: boolean;
+  /** When a host's power went; null = no host's. */
+  offAtMs: Instant | null;
 }
 
 /** Starts the move, has the fault happen in its step and end again, and waits for the move to end by itself. */
@@ -92,7 +95,8 @@ async function strike(options: CellOptions, cell: Cell, course: Course): Promise
   const into = cell.step === 'flipping' ? 0 : SLICES_INTO;
   const trapped = await trapStep(farm, {host: control.name, address: control.address}, course.user.user, cell.step, into, begin);
   const atMs = systemClock.now();
-  if (trapped === null) return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: true};
+  if (trapped === null)
+    return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: true, offAtMs: null};
   const parties = partiesOf(farm, course);
   try {
     await STRIKES[cell.fault].begin(farm, parties);
@@ -101,7 +105,8 @@ async function strike(options: CellOptions, cell: Cell, course: Course): Promise
   }
   await systemClock.sleep(faultMs);
   await STRIKES[cell.fault].end(farm, parties);
-  return {atMs, record: await ended(access, trapped.moveId, endsWithinMs), isMissed: false};
+  const offAtMs = cell.fault.startsWith('power-') ? atMs : null;
+  return {atMs, record: await ended(access, trapped.moveId, endsWithinMs), isMissed: false, offAtMs};
 }
 
 function partiesOf({layout}: Farm, {source, target}: Course): Parties {
@@ -138,7 +143,7 @@ async function cancel(access: ApiAccess, id: string): Promise<void> {
 }
 
 /** Purges as soon as the quiet time is over. @throws MailherdError API_FAILED with the last refusal. */
-async function purgeInTime(access: ApiAccess, id: string): Promise<void> {
+export async function purgeInTime(access: ApiAccess, id: string): Promise<void> {
   const endMs = systemClock.monotonic() + PURGE_MS;
   for (;;) {
     try {
@@ -208,11 +213,20 @@ async function tell(
   {farm}: CellOptions,
   name: string,
   {user, source, target}: Course,
-  {atMs, record, isMissed, ledger, violations}: Struck & {ledger: string; violations: string[]},
+  {
+    atMs,
+    offAtMs,
+    record,
+    isMissed,
+    ledger,
+    twiceBefore,
+    violations,
+  }: Struck & {ledger: string; twiceBefore: ReadonlySet<string>; violations: string[]},
 ): Promise<CellResult> {
-  let judged = await judgeUser(farm, user, ledger);
+  const twice = {resent: await resentMail(farm, readLedger(ledger), atMs - AFTERWARDS_MS, offAtMs), before: twiceBefore};
+  let judged = await judgeUser(farm, user, ledger, twice);
   const complaints = await untilNone(JUDGE_MS, async () => {
-    judged = await judgeUser(farm, user, ledger);
+    judged = await judgeUser(farm, user, ledger, twice);
     return complaintsOf(judged);
   });
   const endMs = record?.timeline.at(-1)?.atMs ?? null;
@@ -234,6 +248,7 @@ async function tell(
     flagged: judged.flagged,
     lost: judged.lost.length,
     duplicated: judged.duplicated.length,
+    resent: judged.resent,
     uidsChanged: judged.uidsChanged.length,
     wrongFlags: judged.wrongFlags.length,
     bounced: judged.bounced,

@@ -7,7 +7,7 @@ import {queuedMail} from '../audit.io.ts';
 import type {Farm} from '../farm.io.ts';
 import type {UserSpec} from '../layout.ts';
 import {imapClient} from '../mail/imap.io.ts';
-import {type Judgement, judge} from '../mail/judge.ts';
+import {type Finding, type Judgement, judge} from '../mail/judge.ts';
 import {readLedger} from '../mail/ledger.io.ts';
 import {readMailboxes} from '../mail/read-mailbox.io.ts';
 import {hostPaths} from '../paths.ts';
@@ -71,14 +71,39 @@ export async function queuesLeft(farm: Farm): Promise<string[]> {
   return counts.map(([host, count]) => `${count} mails wait at ${host}`);
 }
 
-/** The ledger of one user held against the mailbox as it is now. */
-export async function judgeUser({layout}: Farm, user: UserSpec, ledgerPath: string): Promise<Judgement & {bounced: number}> {
-  const entries = readLedger(ledgerPath);
-  const judgement = judge(entries, await readMailboxes(layout, [user]));
-  return {...judgement, bounced: entries.filter(({kind}) => kind === 'bounced').length};
+export interface Judged extends Judgement {
+  bounced: number;
+  /** Mails that are there twice because Postfix had to hand them over again; not among `duplicated`. */
+  resent: number;
 }
 
-export function complaintsOf(judged: Judgement & {bounced: number}): string[] {
+/**
+ * The ledger of one user held against the mailbox as it is now.
+ * @param resent messages that may be there twice, move or no move; which of the two was meant by a UID or a flag cannot be told.
+ * @param before those among them that were there twice before.
+ */
+export async function judgeUser(
+  {layout}: Farm,
+  user: UserSpec,
+  ledgerPath: string,
+  {resent, before}: {resent: ReadonlySet<string>; before: ReadonlySet<string>},
+): Promise<Judged> {
+  const entries = readLedger(ledgerPath);
+  const judgement = judge(entries, await readMailboxes(layout, [user]));
+  const twice = new Set(judgement.duplicated.map(({messageId}) => messageId));
+  const excused = ({messageId}: Finding): boolean => twice.has(messageId) && (resent.has(messageId) || before.has(messageId));
+  const without = (found: readonly Finding[]): Finding[] => found.filter(each => !excused(each));
+  return {
+    ...judgement,
+    duplicated: without(judgement.duplicated),
+    uidsChanged: without(judgement.uidsChanged),
+    wrongFlags: without(judgement.wrongFlags),
+    resent: judgement.duplicated.filter(each => excused(each) && !before.has(each.messageId)).length,
+    bounced: entries.filter(({kind}) => kind === 'bounced').length,
+  };
+}
+
+export function complaintsOf(judged: Judged): string[] {
   const found = (['lost', 'duplicated', 'uidsChanged', 'wrongFlags'] as const).flatMap(what => {
     const [first] = judged[what];
     return first === undefined ? [] : [`${what} ${judged[what].length}, e.g. ${first.messageId}: ${first.detail}`];

@@ -26,6 +26,8 @@ export const CellResult = Type.Object({
   flagged: Type.Integer(),
   lost: Type.Integer(),
   duplicated: Type.Integer(),
+  /** Delivered twice by Postfix, which had not learnt in time that the first time counted: no move is to blame. */
+  resent: Type.Integer(),
   uidsChanged: Type.Integer(),
   wrongFlags: Type.Integer(),
   bounced: Type.Integer(),
@@ -45,7 +47,22 @@ export function resultLine(result: CellResult): string {
 
 /** Every cell that was run, one a row. */
 export function resultsTable(results: readonly CellResult[]): string {
-  const head = ['cell', 'pair', 'outcome', 'away s', 'ended s', 'mail', 'filed', 'flags', 'lost', 'twice', 'UIDs', 'bounced', 'violations'];
+  const head = [
+    'cell',
+    'pair',
+    'outcome',
+    'away s',
+    'ended s',
+    'mail',
+    'filed',
+    'flags',
+    'lost',
+    'twice',
+    'resent',
+    'UIDs',
+    'bounced',
+    'violations',
+  ];
   const rows = results.map(each => [
     each.cell,
     each.pair,
@@ -57,6 +74,7 @@ export function resultsTable(results: readonly CellResult[]): string {
     each.flagged,
     each.lost,
     each.duplicated,
+    each.resent,
     each.uidsChanged,
     each.bounced,
     each.violations.join('; '),

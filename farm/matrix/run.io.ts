@@ -1,14 +1,14 @@
 import Type from 'typebox';
 import {MailherdError} from '../../base/errors.ts';
 import {HOUR_MS} from '../../base/units.ts';
-import {HostView, PolicyView} from '../../wire/api.ts';
+import {HostView, MovesView, PolicyView} from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
-import {call} from '../api.io.ts';
+import {type ApiAccess, call} from '../api.io.ts';
 import {apiAccess, enrolAll} from '../enrol.io.ts';
 import {type Farm, up} from '../farm.io.ts';
 import {stopFaults} from '../fault/act.io.ts';
 import {answers} from '../machine/boot.io.ts';
-import {type CellOptions, runCell} from './cell.io.ts';
+import {type CellOptions, purgeInTime, runCell} from './cell.io.ts';
 import type {Cell} from './cells.ts';
 import {untilNone} from './check.io.ts';
 import {courseOf} from './course.io.ts';
@@ -75,6 +75,7 @@ async function persistently(options: CellOptions, cell: Cell): Promise<CellResul
   for (let attempt = 1; ; attempt++) {
     await mend(options.farm);
     await untilWell(options);
+    await purgeLeftovers(options.access);
     const result = await runCell(options, cell, await courseOf(options, cell));
     if (result.outcome !== 'missed' || result.violations.length > 0) return result;
     if (attempt === TRIES) return {...result, violations: ['the step was over before the fault could begin']};
@@ -91,6 +92,12 @@ async function mend(farm: Farm): Promise<void> {
       await ensureRunning(farm, name, unit);
     }
   }
+}
+
+/** A cell that was broken off may have left copies that nobody owns. */
+async function purgeLeftovers(access: ApiAccess): Promise<void> {
+  const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
+  for (const {id, step} of moves) if (step === 'retained') await purgeInTime(access, id);
 }
 
 /** Waits until every host serves and reports, and a coordinator leads. @throws MailherdError HOST_STATE when that takes too long. */

@@ -17,6 +17,8 @@ const CORPUS_COUNT = 60;
 const PROBE_GAP_MS = 200;
 
 export interface UserTraffic {
+  /** Messages that lay twice in the mailbox already: an earlier cell's Postfix had sent them again. */
+  twiceBefore: ReadonlySet<string>;
   /** Ends it in order: every answer is awaited. The rest of the world goes on taking mail until `close`. */
   stop: () => Promise<void>;
   close: () => Promise<void>;
@@ -29,7 +31,7 @@ export interface UserTraffic {
 export async function startUserTraffic({layout}: Farm, user: UserSpec, ledgerPath: string, seed: number): Promise<UserTraffic> {
   rmSync(ledgerPath, {force: true});
   const ledger = openLedger(ledgerPath);
-  await noteMailbox(layout, user, ledger);
+  const twiceBefore = await noteMailbox(layout, user, ledger);
   const outside = await startOutside(layout, ledger);
   const corpus = await readCorpus(CORPUS_COUNT);
   const ending = new AbortController();
@@ -44,6 +46,7 @@ export async function startUserTraffic({layout}: Farm, user: UserSpec, ledgerPat
     watch({...options, rng: rng.fork('watcher')}, user),
   ]);
   return {
+    twiceBefore,
     stop: async () => {
       ending.abort();
       await running;
@@ -55,13 +58,20 @@ export async function startUserTraffic({layout}: Farm, user: UserSpec, ledgerPat
   };
 }
 
-async function noteMailbox(layout: Farm['layout'], user: UserSpec, ledger: Ledger): Promise<void> {
+/** @returns messages that are there more than once. */
+async function noteMailbox(layout: Farm['layout'], user: UserSpec, ledger: Ledger): Promise<Set<string>> {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
   for (const {folders} of await readMailboxes(layout, [user])) {
     for (const {folder, uidValidity, messages} of folders) {
-      for (const {uid, messageId, flags} of messages)
+      for (const {uid, messageId, flags} of messages) {
+        if (seen.has(messageId)) twice.add(messageId);
+        seen.add(messageId);
         ledger.note({kind: 'known', user: user.user, folder, uidValidity, uid, messageId, flags: [...flags]});
+      }
     }
   }
+  return twice;
 }
 
 async function again(signal: AbortSignal, act: () => Promise<unknown>): Promise<void> {

@@ -2,6 +2,7 @@ import {describe, expect, it} from 'vitest';
 import type {LedgerEntry} from '../../../../farm/mail/ledger.ts';
 import {longestAwayMs} from '../../../../farm/matrix/away.ts';
 import {cellName, MISFORTUNES, STEPS, selectCells} from '../../../../farm/matrix/cells.ts';
+import {resentInLog} from '../../../../farm/matrix/resent.ts';
 import {type CellResult, resultLine, resultsMarkdown, resultsTable} from '../../../../farm/matrix/results.ts';
 
 describe('selection of cells', () => {
@@ -38,6 +39,18 @@ describe('time without an answer', () => {
   });
 });
 
+describe('mail that Postfix sends again', () => {
+  it('is what its log says may be sent more than once, and nothing else that was deferred', () => {
+    const log = `A1: message-id=<one@x>
+B2: message-id=<two@x>
+A1: to=<a@b>, relay=r:24, dsn=4.4.2, status=deferred (lost connection with r while sending end of data -- message may be sent more than once)
+B2: to=<a@b>, relay=none, dsn=4.4.1, status=deferred (connect to r:24: Connection refused)
+C3: to=<a@b>, status=deferred (lost connection -- message may be sent more than once)
+`;
+    expect(resentInLog(log)).toEqual(['<one@x>']);
+  });
+});
+
 describe('results', () => {
   const result: CellResult = {
     v: 1,
@@ -56,6 +69,7 @@ describe('results', () => {
     flagged: 1,
     lost: 0,
     duplicated: 0,
+    resent: 0,
     uidsChanged: 0,
     wrongFlags: 0,
     bounced: 0,
