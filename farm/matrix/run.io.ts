@@ -55,7 +55,9 @@ export async function prepareMatrix(farm: Farm, deb: string): Promise<CellOption
   const {policy, revision} = await call(access, 'GET', '/v1/policy', PolicyView);
   const wanted = matrixPolicy(policy);
   await call(access, 'PUT', '/v1/policy', PolicyView, {policy: wanted, revision});
-  return {farm, access, faultMs: FAULT_MS, endsWithinMs: wanted.move.holdMs + AFTER_HOLD_MS};
+  const options = {farm, access, faultMs: FAULT_MS, endsWithinMs: wanted.move.holdMs + AFTER_HOLD_MS};
+  await untilWell(options);
+  return options;
 }
 
 /** Runs cells one after the other; each result is stored before the next begins. A cell that breaks off is a violation too. */
