@@ -25,7 +25,7 @@ export const benchmark: Benchmark = {
     const messages = wholeNumber(options.messages, 'messages', 1, 100_000);
     const farm = moveFarm(say, mailboxes);
     try {
-      const access = await begin(farm);
+      const access = await begin(farm, false);
       const names = users(farm.layout).flatMap(({user, host}) => (host === SOURCE ? [user] : []));
       await fill(farm, names, messages);
       const plainSeconds = await copyOneByOne(farm, names);

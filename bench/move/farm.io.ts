@@ -31,12 +31,14 @@ export function moveFarm(say: (line: string) => void, usersPerBackend = 18): Far
 
 const ACTIVE_TIMEOUT_MS = 120_000;
 
-/** Builds the package, and brings the farm up with it and empty mailboxes. @returns when every host may take mailboxes. */
-export async function begin(farm: Farm): Promise<ApiAccess> {
+/**
+ * Builds the package, and brings the farm up with it and empty mailboxes. @param hasFormats some users have other formats (`FORMATS`).
+ * @returns when every host may take mailboxes. */
+export async function begin(farm: Farm, hasFormats: boolean): Promise<ApiAccess> {
   const deb = (await run([process.execPath, 'packaging/main.io.ts'])).trim().split('\n').at(-1) ?? '';
   await down(farm);
   await up(farm, {deb, isFilled: false});
-  for (const {name, role, release} of farm.layout.hosts) if (role === 'backend') await allowFormats(farm, name, release);
+  for (const {name, role, release} of farm.layout.hosts) if (hasFormats && role === 'backend') await allowFormats(farm, name, release);
   await enrolAll(farm);
   const access = await apiAccess(farm);
   const {policy, revision} = await call(access, 'GET', '/v1/policy', PolicyView);
