@@ -33,8 +33,11 @@ describe('time without an answer', () => {
     expect(longestAwayMs(entries, 950)).toBe(400);
   });
 
-  it('is unknown without two answers', () => {
-    expect(longestAwayMs([answer(5)], 0)).toBeNull();
+  it('lasts to the end of the ledger when no answer comes any more', () => {
+    expect(longestAwayMs([answer(0), answer(100), answer(30_000, 'loginFailed')], 500)).toBe(29_900);
+  });
+
+  it('is unknown without any answer', () => {
     expect(longestAwayMs([], 0)).toBeNull();
   });
 });
