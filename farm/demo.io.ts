@@ -1,26 +1,17 @@
-import {readdirSync} from 'node:fs';
 import {Command} from 'commander';
 import {auditText} from './audit-text.ts';
 import {down, type Farm} from './farm.io.ts';
 import {LAYOUT} from './layout.ts';
+import {buildPackage} from './package.io.ts';
 import {farmPaths} from './paths.ts';
-import {run} from './run.io.ts';
 import {clockText} from './story/chronicle.ts';
 import {tell} from './story/tell.io.ts';
 import {tableText} from './table.ts';
 
 const farm: Farm = {paths: farmPaths(process.env), layout: LAYOUT, say: line => process.stderr.write(`${line}\n`)};
 
-/** Builds the package and returns its path. */
-async function buildPackage(): Promise<string> {
-  farm.say('building the package');
-  await run([process.execPath, 'packaging/main.io.ts']);
-  const name = readdirSync('out').find(file => file.endsWith('.deb'));
-  if (name === undefined) throw new Error('packaging left no .deb in out/');
-  return `out/${name}`;
-}
-
 async function demo(options: {keep?: boolean; json?: boolean}): Promise<void> {
+  farm.say('building the package');
   const {story, chronicle, audit, failures} = await tell(farm, await buildPackage());
   const rows = chronicle.entries.map(({atMs, what, detail}) => [clockText(atMs), what, detail]);
   process.stdout.write(`\n${tableText(['when', 'what', ''], rows)}\n${auditText(audit)}\n`);

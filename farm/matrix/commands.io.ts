@@ -1,9 +1,7 @@
-import {readdirSync} from 'node:fs';
 import type {Command} from 'commander';
-import {MailherdError} from '../../base/errors.ts';
 import {down, type Farm} from '../farm.io.ts';
+import {buildPackage} from '../package.io.ts';
 import {farmPaths} from '../paths.ts';
-import {run} from '../run.io.ts';
 import {cellName, selectCells} from './cells.ts';
 import {MATRIX_LAYOUT} from './layout.ts';
 import {forgetResults, readResults} from './results.io.ts';
@@ -64,12 +62,4 @@ async function matrixCommand(farm: Farm, options: MatrixOptions): Promise<void> 
 function print({paths}: Farm, isMarkdown: boolean): void {
   const results = readResults(paths);
   process.stdout.write(isMarkdown ? resultsMarkdown(results) : resultsTable(results));
-}
-
-/** Builds the package unless it is current. @returns its path. */
-export async function buildPackage(): Promise<string> {
-  await run([process.execPath, 'packaging/main.io.ts']);
-  const name = readdirSync('out').find(file => file.endsWith('.deb'));
-  if (name === undefined) throw new MailherdError('COMMAND_FAILED', {command: 'packaging', reason: 'it left no .deb in out/'});
-  return `out/${name}`;
 }

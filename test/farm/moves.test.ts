@@ -3,9 +3,9 @@ import {down, type Farm} from '../../farm/farm.io.ts';
 import {makeLayout} from '../../farm/layout.ts';
 import {type CellOptions, runPlainMove} from '../../farm/matrix/cell.io.ts';
 import {selectCells} from '../../farm/matrix/cells.ts';
-import {buildPackage} from '../../farm/matrix/commands.io.ts';
 import {coursesOf, type Pair} from '../../farm/matrix/course.io.ts';
 import {prepareMatrix, runMatrix} from '../../farm/matrix/run.io.ts';
+import {buildPackage} from '../../farm/package.io.ts';
 import {farmPaths} from '../../farm/paths.ts';
 
 /**
