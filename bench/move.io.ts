@@ -16,7 +16,7 @@ export const benchmark: Benchmark = {
   async run(options, say) {
     const farm = moveFarm(say);
     try {
-      const access = await begin(farm, true);
+      const access = await begin(farm);
       const moves = wholeNumber(options.moves, 'moves', 1, 10_000);
       const pauses = await measurePauses(farm, access, moves);
       const copies = await measureCopies(farm, access, {

@@ -33,8 +33,9 @@ const ACTIVE_TIMEOUT_MS = 120_000;
 
 /**
  * Builds the package, and brings the farm up with it and empty mailboxes. @param hasFormats some users have other formats (`FORMATS`).
- * @returns when every host may take mailboxes. */
-export async function begin(farm: Farm, hasFormats: boolean): Promise<ApiAccess> {
+ * @returns when every host may take mailboxes.
+ */
+export async function begin(farm: Farm, hasFormats = true): Promise<ApiAccess> {
   const deb = (await run([process.execPath, 'packaging/main.io.ts'])).trim().split('\n').at(-1) ?? '';
   await down(farm);
   await up(farm, {deb, isFilled: false});
