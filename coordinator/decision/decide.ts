@@ -15,6 +15,8 @@ const RETRY_MS: Millis = 60_000;
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
 const CAUSE_DWELLS = 10;
+/** A host on which nothing is this many times worse than elsewhere is not emptied. */
+const CURE_RATIO_MIN = 2;
 /** While labels cannot be told apart so many hosts are reinstalled at once: how they fare tells the others' cause. */
 const EXPERIMENT_MAX = 2;
 
@@ -133,7 +135,8 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
   return due.map(verdict => {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
-    const vetoes = [...on.general, ...(isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(explained.get(host))), ...fits];
+    const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(explained.get(host));
+    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict), ...fits];
     const because = kind === 'sick' ? reasonOf(host, explained) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: nowMs, because, evidence, vetoes, mode};
   });
@@ -143,6 +146,13 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
 function openCause({joinedMs, policy: {judge}, nowMs}: Case, {sinceMs}: Verdict): Veto[] {
   const untilMs = Math.min(joinedMs + judge.sickDwellMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
   return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
+}
+
+/** Sick, but not by much: to be moved would hurt its users more. */
+function cureWorse({kind, evidence}: Verdict): Veto[] {
+  if (kind !== 'sick' || evidence.length === 0) return [];
+  const ratioMax = Math.max(...evidence.map(({ratio}) => ratio ?? Number.POSITIVE_INFINITY));
+  return ratioMax >= CURE_RATIO_MIN ? [] : [{code: 'CURE_WORSE', detail: {ratioMax, needed: CURE_RATIO_MIN}}];
 }
 
 /** What lies between the hosts and everybody is not left behind by moving. */

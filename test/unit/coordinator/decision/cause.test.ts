@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
+import {seededRng} from '../../../../base/random.ts';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
-import {Farm, OLD, recordOf, SICK, type Weather} from '../fleet-builder.ts';
+import {Farm, OLD, type ReportChange, recordOf, SICK, type Weather} from '../fleet-builder.ts';
 
 const vetoesOf = ({decisions}: FlowOutcome, host: string): string[] | undefined =>
   decisions.find(decision => decision.kind === 'evacuate' && decision.host === host)?.vetoes.map(({code}) => code);
@@ -60,4 +61,23 @@ test('labels that cannot be told apart: two hosts at a time are reinstalled', ()
   expect(decided(farm.pass(10, sick([9, 10, 11])), 'reinstall')).toEqual(['be9']);
   farm.change('be9', {reinstallAskedBy: 'mailherd', reinstallTo: 'debian-12'});
   expect(decided(farm.pass(10, sick([10, 11])), 'reinstall')).toEqual([]);
+});
+
+test('not twice as slow is sick where users feel it, and no reason to move them', () => {
+  /** All are near the floor; be3 is so many times slower than they. */
+  const played = (factor: number): FlowOutcome => {
+    const rng = seededRng(3);
+    const farm = racks();
+    const round = (slow: number): FlowOutcome => {
+      const change = (index: number): ReportChange => ({slis: {deliveryMsP95: 3_500 * (index === 3 ? slow : 1) * rng.between(0.8, 1.25)}});
+      return farm.pass(10, Object.fromEntries(Array.from({length: 12}, (_, index) => [`be${index}`, change(index)])));
+    };
+    for (let quiet = 0; quiet < 60; quiet++) round(1);
+    for (let slow = 0; slow < 59; slow++) round(factor);
+    return round(factor);
+  };
+  const mild = played(1.7);
+  expect(mild.verdicts.find(({host}) => host === 'be3')?.kind).toBe('sick');
+  expect(vetoesOf(mild, 'be3')).toEqual(['CURE_WORSE']);
+  expect(vetoesOf(played(4), 'be3')).toEqual([]);
 });
