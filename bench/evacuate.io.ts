@@ -3,11 +3,12 @@ import {down, type Farm} from '../farm/farm.io.ts';
 import {findHost, users} from '../farm/layout.ts';
 import {runIn} from '../farm/machine/enter.io.ts';
 import {readCorpus} from '../farm/mail/corpus.io.ts';
+import {homeOf} from '../farm/mail/owned.io.ts';
 import {hostPaths} from '../farm/paths.ts';
 import {MovesView, PlanView} from '../wire/api.ts';
 import {type Benchmark, rounded, wholeNumber} from './benchmark.ts';
 import {begin, moveFarm} from './move/farm.io.ts';
-import {fillMaildir, homeOf} from './move/mailbox.io.ts';
+import {fillMaildir} from './move/mailbox.io.ts';
 
 const SOURCE = 'm12a';
 const TARGET = 'm12b';

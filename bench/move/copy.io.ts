@@ -5,12 +5,13 @@ import type {Farm} from '../../farm/farm.io.ts';
 import {findHost, type UserSpec, users} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
 import {type CorpusMessage, readCorpus} from '../../farm/mail/corpus.io.ts';
+import {homeOf} from '../../farm/mail/owned.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
 import {MovesView, PlanView} from '../../wire/api.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {median, rounded} from '../benchmark.ts';
 import {FORMATS} from './farm.io.ts';
-import {fillMaildir, homeOf} from './mailbox.io.ts';
+import {fillMaildir} from './mailbox.io.ts';
 
 const TAR_PORT = 9_999;
 /** As the agent runs, whose moves yield to mail (packaging/units/mailherd-agent.service). */

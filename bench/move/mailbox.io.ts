@@ -1,27 +1,10 @@
-import {chown, mkdir, utimes, writeFile} from 'node:fs/promises';
+import {utimes} from 'node:fs/promises';
 import {seededRng} from '../../base/random.ts';
 import type {CorpusMessage} from '../../farm/mail/corpus.io.ts';
+import {makeOwned, writeOwned} from '../../farm/mail/owned.io.ts';
 
-const VMAIL = 5_000;
 const FOLDERS = ['', '.Sent', '.Archive.2002', '.Lists'] as const;
 const KEYWORDS = ['$Label1', '$Forwarded', 'todo-later'] as const;
-
-/** Where a user's home lies below a host's mail store. */
-export function homeOf(store: string, user: string): string {
-  const at = user.lastIndexOf('@');
-  return `${store}/${user.slice(at + 1)}/${user.slice(0, at)}`;
-}
-
-async function makeOwned(path: string): Promise<void> {
-  const first = await mkdir(path, {recursive: true, mode: 0o700});
-  if (first === undefined) return;
-  for (let each = path; each.length >= first.length; each = each.slice(0, each.lastIndexOf('/'))) await chown(each, VMAIL, VMAIL);
-}
-
-async function writeOwned(path: string, text: string): Promise<void> {
-  await writeFile(path, text, {mode: 0o600});
-  await chown(path, VMAIL, VMAIL);
-}
 
 /**
  * A maildir of `count` messages, more than half of them in the INBOX, the rest in three folders, as a delivery would have

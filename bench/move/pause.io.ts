@@ -9,12 +9,13 @@ import {readCorpus} from '../../farm/mail/corpus.io.ts';
 import {quantile} from '../../farm/mail/felt.ts';
 import {imapClient} from '../../farm/mail/imap.io.ts';
 import {openLedger} from '../../farm/mail/ledger.io.ts';
+import {homeOf} from '../../farm/mail/owned.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
 import {runSender} from '../../farm/traffic/sender.io.ts';
 import {MovesView, PlanView} from '../../wire/api.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {FORMATS} from './farm.io.ts';
-import {fillMaildir, homeOf} from './mailbox.io.ts';
+import {fillMaildir} from './mailbox.io.ts';
 
 const Done = Type.Object({done: Type.Literal(true)});
 const HOSTS = ['m12a', 'm12b'] as const;

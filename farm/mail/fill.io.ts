@@ -1,11 +1,11 @@
-import {chown, mkdir, symlink, utimes, writeFile} from 'node:fs/promises';
+import {symlink, utimes} from 'node:fs/promises';
 import {seededRng} from '../../base/random.ts';
 import {type Layout, type UserSpec, users} from '../layout.ts';
 import {hostPaths, type Paths} from '../paths.ts';
 import {type CorpusMessage, readCorpus} from './corpus.io.ts';
 import {maildirName, type PlannedFolder, planMailbox, SIEVE_SCRIPT} from './mailbox-plan.ts';
+import {homeOf, makeOwned, writeOwned} from './owned.io.ts';
 
-const VMAIL = 5_000;
 const CORPUS_COUNT = 2_000;
 
 /**
@@ -20,23 +20,6 @@ export async function fillHost(paths: Paths, layout: Layout, host: string, seed:
   let written = 0;
   for (const each of here) written += await fillMailbox(store, each, corpus, seed);
   return written;
-}
-
-/** Where a customer's home lies below a host's mail store. */
-function homeOf(store: string, user: string): string {
-  const at = user.lastIndexOf('@');
-  return `${store}/${user.slice(at + 1)}/${user.slice(0, at)}`;
-}
-
-async function makeOwned(path: string): Promise<void> {
-  const first = await mkdir(path, {recursive: true, mode: 0o700});
-  if (first === undefined) return;
-  for (let each = path; each.length >= first.length; each = each.slice(0, each.lastIndexOf('/'))) await chown(each, VMAIL, VMAIL);
-}
-
-async function writeOwned(path: string, text: string): Promise<void> {
-  await writeFile(path, text, {mode: 0o600});
-  await chown(path, VMAIL, VMAIL);
 }
 
 async function fillMailbox(store: string, {user}: UserSpec, corpus: readonly CorpusMessage[], seed: number): Promise<number> {
