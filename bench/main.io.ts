@@ -6,7 +6,7 @@ import type {Benchmark} from './benchmark.ts';
 
 const SUFFIX = '.io.ts';
 /** Files of this folder that only lend a hand to benchmarks. */
-const ASIDE = new Set(['main', 'postfix', 'processes', 'exporter']);
+const ASIDE = new Set(['main', 'postfix', 'processes', 'exporter', 'roadef']);
 
 const names = readdirSync(import.meta.dirname)
   .filter(file => file.endsWith(SUFFIX))

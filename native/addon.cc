@@ -9,6 +9,7 @@
 
 #include "async_call.h"
 #include "host_sampler.h"
+#include "plan_call.h"
 #include "queue_walk.h"
 #include "store.h"
 
@@ -139,6 +140,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("storeFields", ToNames(env, kStoreFields));
   exports.Set("HostSampler", JsHostSampler::Define(env));
   exports.Set("QueueWalker", JsQueueWalker::Define(env));
+  exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
+  exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("readStore", Napi::Function::New(env, ReadStoreOf, "readStore"));
   return exports;
 }

@@ -19,7 +19,14 @@ interface Addon {
   storeFields: string[];
   HostSampler: new (root: string) => NativeHostSampler;
   QueueWalker: new (spool: string) => NativeQueueWalker;
+  searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound>;
+  searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
   readStore(root: string, path: string): Promise<{disk: string | null; values: Float64Array}>;
+}
+interface NativeFound {
+  assignment: Int32Array;
+  cost: number;
+  steps: number;
 }
 interface NativeError extends Error {
   code: string;
@@ -196,4 +203,17 @@ export async function readStore(path: string, root = ''): Promise<Store> {
   const value = (name: string): number => values[native.storeFields.indexOf(name)] ?? Number.NaN;
   const freeInodes = value('freeInodes');
   return {disk, totalBytes: value('totalBytes'), freeBytes: value('freeBytes'), freeInodes: Number.isNaN(freeInodes) ? null : freeInodes};
+}
+
+/**
+ * Makes an assignment of a placing problem cheaper (`coordinator/plan/model.ts` explains model and limits), on threads of its own.
+ * The arrays must not change until it is done. @throws TypeError when an array is missing or has the wrong length.
+ */
+export function searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound> {
+  return addon().searchPlan(model, start, limits);
+}
+
+/** The same, holding up the caller: for small problems and for simulated time. */
+export function searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound {
+  return addon().searchPlanNow(model, start, limits);
 }
