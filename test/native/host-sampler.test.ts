@@ -127,7 +127,7 @@ function linkOf(fd: string): string {
 
 test('a second call while one runs is refused', async () => {
   const sampler = new HostSampler(FIXTURE);
-  const results = await Promise.allSettled(Array.from({length: 8}, () => sampler.sample('vda')));
+  const results = await Promise.allSettled(Array.from({length: 500}, () => sampler.sample('vda')));
   expect(results[0]?.status).toBe('fulfilled');
   const refused = results.flatMap(result => (result.status === 'rejected' ? [result.reason] : []));
   expect(refused.length).toBeGreaterThan(0);
