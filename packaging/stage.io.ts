@@ -84,7 +84,7 @@ export function stageBinaries({root, stage, nodeArch}: Build): void {
  */
 export function checkStage({stage, isStrict}: Build): void {
   const target = join(stage, LIB);
-  const parts = ['native/binding.js', 'agent/main.io.js', 'coordinator/main.io.js'].filter(
+  const parts = ['native/binding.js', 'agent/main.io.js', 'agent/probe/backend.io.js', 'coordinator/main.io.js'].filter(
     part => isStrict || existsSync(join(target, part)),
   );
   const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).hostFields();`;

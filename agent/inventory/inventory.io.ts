@@ -1,8 +1,8 @@
 import {execFile} from 'node:child_process';
 import {readFile} from 'node:fs/promises';
-import {release} from 'node:os';
+import {cpus, release, totalmem} from 'node:os';
+import {join} from 'node:path';
 import {promisify} from 'node:util';
-import {bios, cpu, mem, system} from 'systeminformation';
 import {SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Labels} from '../../wire/schema.ts';
@@ -10,25 +10,28 @@ import {type Facts, labelsOf, versionOf} from './labels.ts';
 
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 10 * SECOND_MS;
+/** What the firmware told the kernel; not there on every machine. */
+const DMI = '/sys/class/dmi/id';
 
-/** Asks the machine what it is. Slow (it starts programs): once at the start and every hour. Never rejects. */
+/** Asks the machine what it is. It starts programs: once at the start and every hour. Never rejects. */
 export async function readLabels(configured: Labels, log: Log): Promise<Labels> {
-  const [osRelease, systemFacts, firmware, processor, memory, dovecotVersion, postfixVersion] = await Promise.all([
+  const dmi = (name: string): Promise<string | null> => attempt(name, () => readFile(join(DMI, name), 'utf8'), log);
+  const [osRelease, maker, model, firmwareMaker, firmwareVersion, dovecotVersion, postfixVersion] = await Promise.all([
     attempt('os-release', () => readFile('/etc/os-release', 'utf8'), log),
-    attempt('system', () => system(), log),
-    attempt('bios', () => bios(), log),
-    attempt('cpu', () => cpu(), log),
-    attempt('memory', () => mem(), log),
+    dmi('sys_vendor'),
+    dmi('product_name'),
+    dmi('bios_vendor'),
+    dmi('bios_version'),
     attempt('dovecot', () => version('dovecot', ['--version']), log),
     attempt('postfix', () => version('postconf', ['-d', 'mail_version']), log),
   ]);
   const facts: Facts = {
     osRelease,
     kernel: release(),
-    system: systemFacts,
-    firmware,
-    cpu: processor,
-    memoryBytes: memory?.total ?? null,
+    hardware: {maker, model},
+    firmware: {maker: firmwareMaker, version: firmwareVersion},
+    cpu: {model: cpus()[0]?.model ?? null, threads: cpus().length},
+    memoryBytes: totalmem(),
     dovecotVersion,
     postfixVersion,
   };

@@ -1,6 +1,7 @@
-import {createTransport} from 'nodemailer';
+import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import {systemClock} from '../../base/clock.io.ts';
 import type {Millis} from '../../base/units.ts';
+import {SmtpConnection} from './libraries.io.ts';
 import {PROBE_HEADER, type Sink} from './sink.io.ts';
 import type {ProbeOutcome} from './tally.ts';
 
@@ -18,7 +19,7 @@ interface DeliveryProbe {
 export async function probeDelivery({sink, address, port, sender, recipient, timeoutMs}: DeliveryProbe): Promise<ProbeOutcome> {
   const startedAtMs = systemClock.monotonic();
   const {id, arrived} = sink.expect(timeoutMs);
-  const transport = createTransport({
+  const connection = new SmtpConnection({
     host: address,
     port,
     secure: false,
@@ -27,25 +28,42 @@ export async function probeDelivery({sink, address, port, sender, recipient, tim
     greetingTimeout: timeoutMs,
     socketTimeout: timeoutMs,
   });
-  try {
-    const accepted = transport.sendMail({
-      envelope: {from: sender, to: recipient},
-      from: sender,
-      to: recipient,
-      subject: 'probe',
-      headers: {[PROBE_HEADER]: id, 'Auto-Submitted': 'auto-generated'},
-      text: 'Sent by the Mailherd agent of this host to itself.',
+  const refusal = submit(connection, {from: sender, to: recipient}, messageOf(id, sender, recipient));
+  // Postfix may hand the message on before it has answered us, so the arrival alone decides what is good.
+  const ended = async (): Promise<Millis | string | null> => (await refusal) ?? (await arrived);
+  const first = await Promise.race([arrived, ended()]);
+  if (typeof first === 'number') return {probe: 'delivery', ok: true, tookMs: systemClock.monotonic() - startedAtMs - first};
+  return {probe: 'delivery', ok: false, reason: first ?? `did not arrive within ${timeoutMs} ms`};
+}
+
+/** The connection ends itself: by QUIT, by an error, by its timeouts. @returns null once the message is accepted, why not otherwise. */
+function submit(connection: SMTPConnection, envelope: {from: string; to: string}, message: string): Promise<string | null> {
+  return new Promise(resolve => {
+    const refused = (error: Error): void => resolve(error.message.slice(0, 150));
+    connection.on('error', refused);
+    connection.connect(failure => {
+      if (failure !== undefined && failure !== null) return refused(failure);
+      connection.send(envelope, message, error => {
+        connection.quit();
+        if (error === null) resolve(null);
+        else refused(error);
+      });
     });
-    const refusal = accepted.then(
-      () => null,
-      (error: Error) => error.message.slice(0, 150),
-    );
-    // Postfix may hand the message on before it has answered us, so the arrival alone decides what is good.
-    const ended = async (): Promise<Millis | string | null> => (await refusal) ?? (await arrived);
-    const first = await Promise.race([arrived, ended()]);
-    if (typeof first === 'number') return {probe: 'delivery', ok: true, tookMs: systemClock.monotonic() - startedAtMs - first};
-    return {probe: 'delivery', ok: false, reason: first ?? `did not arrive within ${timeoutMs} ms`};
-  } finally {
-    transport.close();
-  }
+  });
+}
+
+function messageOf(id: string, sender: string, recipient: string): string {
+  const date = new Date(systemClock.now()).toUTCString().replace('GMT', '+0000');
+  return [
+    `From: ${sender}`,
+    `To: ${recipient}`,
+    'Subject: probe',
+    `Date: ${date}`,
+    `Message-ID: <${id}@mailherd.invalid>`,
+    `${PROBE_HEADER}: ${id}`,
+    'Auto-Submitted: auto-generated',
+    '',
+    'Sent by the Mailherd agent of this host to itself.',
+    '',
+  ].join('\r\n');
 }

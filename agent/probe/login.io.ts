@@ -1,7 +1,8 @@
-import {ImapFlow} from 'imapflow';
+import type {ImapFlow as Imap} from 'imapflow';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
+import {ImapFlow} from './libraries.io.ts';
 import type {ProbeOutcome} from './tally.ts';
 
 export interface ImapAccount {
@@ -14,7 +15,7 @@ export interface ImapAccount {
 const IDLE_RENEW_MS = 9 * 60_000;
 const FIRST_MESSAGE = 'Subject: probe\r\nAuto-Submitted: auto-generated\r\n\r\nRead by the Mailherd agent of this host.\r\n';
 
-function client(account: ImapAccount, timeoutMs: Millis): ImapFlow {
+function client(account: ImapAccount, timeoutMs: Millis): Imap {
   return new ImapFlow({
     host: account.address,
     port: account.port,
@@ -53,7 +54,7 @@ export async function probeLogin(account: ImapAccount, timeoutMs: Millis): Promi
   }
 }
 
-async function readNewest(imap: ImapFlow): Promise<void> {
+async function readNewest(imap: Imap): Promise<void> {
   await imap.connect();
   const inbox = await imap.mailboxOpen('INBOX');
   if (inbox.exists === 0) await imap.append('INBOX', FIRST_MESSAGE);
@@ -72,7 +73,7 @@ function reasonOf(error: unknown): string {
 export class IdleCanary {
   readonly #account: ImapAccount;
   readonly #timeoutMs: Millis;
-  #imap: ImapFlow | null = null;
+  #imap: Imap | null = null;
   #lost: string | null = null;
   #isClosed = false;
 

@@ -1,10 +1,11 @@
 import {randomUUID} from 'node:crypto';
 import type {Socket} from 'node:net';
-import {SMTPServer, type SMTPServerDataStream, type SMTPServerSession} from 'smtp-server';
+import type {SMTPServer as Server, SMTPServerDataStream, SMTPServerSession} from 'smtp-server';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
+import {SMTPServer} from './libraries.io.ts';
 
 /** Header by which a probe message is known again. */
 export const PROBE_HEADER = 'X-Mailherd-Probe';
@@ -13,7 +14,7 @@ const HEADER = new RegExp(`^${PROBE_HEADER}: ([0-9a-f-]{36})\\r?$`, 'im');
 
 /** The agent's own mailbox: an SMTP server on the loopback that keeps nothing and tells when a probe message has come. */
 export class Sink {
-  readonly #server: SMTPServer;
+  readonly #server: Server;
   readonly #waiting = new Map<string, (keptMs: Millis) => void>();
   readonly #acceptedAtMs = new Map<number, Millis>();
   readonly #keptMs = new Map<string, Millis>();

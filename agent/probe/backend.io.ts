@@ -1,0 +1,68 @@
+import {readFile} from 'node:fs/promises';
+import type {Log} from '../../wire/log.ts';
+import {type AgentConfig, probeUserOf} from '../config.ts';
+import {probeDelivery} from './delivery.io.ts';
+import {IdleCanary, type ImapAccount, probeLogin} from './login.io.ts';
+import type {Probes} from './run.io.ts';
+import {Sink} from './sink.io.ts';
+import type {ProbeOutcome} from './tally.ts';
+
+/** A host that stores mailboxes: a message through its Postfix, a login as webmail does it, a connection that idles as a phone's. */
+export function backendProbes(config: AgentConfig, log: Log): Probes {
+  const {mail, probe} = config;
+  const sender = probeUserOf(config);
+  let sink: Sink | null = null;
+  let account: ImapAccount | null = null;
+  let canary: IdleCanary | null = null;
+  // What the agent itself lacks is looked for again each round; it is no failure of the host.
+  const delivery = async (): Promise<ProbeOutcome | null> => {
+    sink ??= await openSink(config, log);
+    if (sink === null) return null;
+    return probeDelivery({
+      sink,
+      address: mail.address,
+      port: mail.smtpPort,
+      sender,
+      recipient: probe.recipient,
+      timeoutMs: probe.timeoutMs,
+    });
+  };
+  const login = async (): Promise<ProbeOutcome | null> => {
+    account ??= await readAccount(config, log);
+    return account === null ? null : probeLogin(account, probe.timeoutMs);
+  };
+  const idle = async (): Promise<ProbeOutcome | null> => {
+    if (account === null) return null;
+    canary ??= new IdleCanary(account, probe.timeoutMs);
+    return canary.check();
+  };
+  return {
+    round: () => [delivery(), login(), idle()],
+    async close() {
+      canary?.close();
+      await sink?.close();
+    },
+  };
+}
+
+async function openSink({probe}: AgentConfig, log: Log): Promise<Sink | null> {
+  try {
+    return await Sink.listen(probe.sinkAddress, probe.sinkPort, log);
+  } catch (error) {
+    log.error({error: String(error)}, 'the sink of the delivery probe cannot listen');
+    return null;
+  }
+}
+
+/** null without a password file, or while it cannot be read. */
+async function readAccount(config: AgentConfig, log: Log): Promise<ImapAccount | null> {
+  const {mail, probe} = config;
+  if (probe.passwordFile === null) return null;
+  try {
+    const password = (await readFile(probe.passwordFile, 'utf8')).trim();
+    return {address: mail.address, port: mail.imapPort, user: probeUserOf(config), password};
+  } catch (error) {
+    log.error({error: String(error)}, 'the password of the probe user cannot be read');
+    return null;
+  }
+}
