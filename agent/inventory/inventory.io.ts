@@ -1,37 +1,36 @@
 import {execFile} from 'node:child_process';
 import {readFile} from 'node:fs/promises';
-import {cpus, release, totalmem} from 'node:os';
-import {join} from 'node:path';
+import {createRequire} from 'node:module';
+import {release} from 'node:os';
 import {promisify} from 'node:util';
 import {SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Facts, labelsOf, versionOf} from './labels.ts';
 
+// As CommonJS: see agent/probe/libraries.io.ts.
+const {bios, cpu, mem, system} = createRequire(import.meta.url)('systeminformation') as typeof import('systeminformation');
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 10 * SECOND_MS;
-/** What the firmware told the kernel; not there on every machine. */
-const DMI = '/sys/class/dmi/id';
 
-/** Asks the machine what it is. It starts programs: once at the start and every hour. Never rejects. */
+/** Asks the machine what it is. Slow (it starts programs): once at the start and every hour. Never rejects. */
 export async function readLabels(configured: Labels, log: Log): Promise<Labels> {
-  const dmi = (name: string): Promise<string | null> => attempt(name, () => readFile(join(DMI, name), 'utf8'), log);
-  const [osRelease, maker, model, firmwareMaker, firmwareVersion, dovecotVersion, postfixVersion] = await Promise.all([
+  const [osRelease, systemFacts, firmware, processor, memory, dovecotVersion, postfixVersion] = await Promise.all([
     attempt('os-release', () => readFile('/etc/os-release', 'utf8'), log),
-    dmi('sys_vendor'),
-    dmi('product_name'),
-    dmi('bios_vendor'),
-    dmi('bios_version'),
+    attempt('system', () => system(), log),
+    attempt('bios', () => bios(), log),
+    attempt('cpu', () => cpu(), log),
+    attempt('memory', () => mem(), log),
     attempt('dovecot', () => version('dovecot', ['--version']), log),
     attempt('postfix', () => version('postconf', ['-d', 'mail_version']), log),
   ]);
   const facts: Facts = {
     osRelease,
     kernel: release(),
-    hardware: {maker, model},
-    firmware: {maker: firmwareMaker, version: firmwareVersion},
-    cpu: {model: cpus()[0]?.model ?? null, threads: cpus().length},
-    memoryBytes: totalmem(),
+    system: systemFacts,
+    firmware,
+    cpu: processor,
+    memoryBytes: memory?.total ?? null,
     dovecotVersion,
     postfixVersion,
   };

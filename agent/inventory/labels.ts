@@ -5,10 +5,9 @@ export interface Facts {
   /** Text of os-release(5). */
   osRelease: string | null;
   kernel: string | null;
-  hardware: {maker: string | null; model: string | null};
-  firmware: {maker: string | null; version: string | null};
-  /** `threads`: logical CPUs, 0 = not known. */
-  cpu: {model: string | null; threads: number};
+  system: {manufacturer: string; model: string; version: string} | null;
+  firmware: {vendor: string; version: string} | null;
+  cpu: {brand: string; cores: number} | null;
   memoryBytes: number | null;
   dovecotVersion: string | null;
   postfixVersion: string | null;
@@ -25,17 +24,17 @@ const EMPTY =
  */
 export function labelsOf(facts: Facts, configured: Labels): Labels {
   const labels: Labels = {};
-  const put = (name: string, ...parts: (string | null)[]): void => {
-    const text = parts.filter(part => part !== null && !EMPTY.test(part.trim())).join(' ');
+  const put = (name: string, ...parts: (string | null | undefined)[]): void => {
+    const text = parts.filter(part => part !== null && part !== undefined && !EMPTY.test(part.trim())).join(' ');
     const value = text.replace(/\s+/g, ' ').trim().slice(0, LABEL_LENGTH_MAX);
     if (value !== '') labels[name] = value;
   };
   put('os', osLabel(facts.osRelease));
   put('kernel', facts.kernel);
-  put('hardware', facts.hardware.maker, facts.hardware.model);
-  put('firmware', facts.firmware.maker, facts.firmware.version);
-  put('cpu', facts.cpu.model);
-  if (facts.cpu.threads > 0) put('cores', String(facts.cpu.threads));
+  put('hardware', facts.system?.manufacturer, facts.system?.model);
+  put('firmware', facts.firmware?.vendor, facts.firmware?.version);
+  put('cpu', facts.cpu?.brand);
+  if (facts.cpu !== null && facts.cpu.cores > 0) put('cores', String(facts.cpu.cores));
   if (facts.memoryBytes !== null && facts.memoryBytes > 0) put('memoryGib', String(Math.round(facts.memoryBytes / 2 ** 30)));
   put('dovecot', facts.dovecotVersion);
   put('postfix', facts.postfixVersion);

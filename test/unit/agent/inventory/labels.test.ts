@@ -4,9 +4,9 @@ import {type Facts, labelsOf, versionOf} from '../../../../agent/inventory/label
 const UNKNOWN: Facts = {
   osRelease: null,
   kernel: null,
-  hardware: {maker: null, model: null},
-  firmware: {maker: null, version: null},
-  cpu: {model: null, threads: 0},
+  system: null,
+  firmware: null,
+  cpu: null,
   memoryBytes: null,
   dovecotVersion: null,
   postfixVersion: null,
@@ -17,9 +17,9 @@ test('a real host', () => {
     osRelease:
       'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nVERSION="12 (bookworm)"\nID=debian\n',
     kernel: '6.1.0-40-amd64',
-    hardware: {maker: 'Dell Inc.\n', model: 'PowerEdge  R6625\n'},
-    firmware: {maker: 'Dell Inc.\n', version: '1.8.3\n'},
-    cpu: {model: 'AMD EPYC 9354P 32-Core Processor', threads: 64},
+    system: {manufacturer: 'Dell Inc.', model: 'PowerEdge  R6625', version: 'Not Specified'},
+    firmware: {vendor: 'Dell Inc.', version: '1.8.3'},
+    cpu: {brand: 'EPYC 9354P', cores: 64},
     memoryBytes: 270_582_939_648,
     dovecotVersion: '2.3.19.1',
     postfixVersion: '3.7.11',
@@ -29,7 +29,7 @@ test('a real host', () => {
     kernel: '6.1.0-40-amd64',
     hardware: 'Dell Inc. PowerEdge R6625',
     firmware: 'Dell Inc. 1.8.3',
-    cpu: 'AMD EPYC 9354P 32-Core Processor',
+    cpu: 'EPYC 9354P',
     cores: '64',
     memoryGib: '252',
     dovecot: '2.3.19.1',
@@ -42,9 +42,8 @@ test('what is unknown or left empty by the maker is no label', () => {
   const facts = {
     ...UNKNOWN,
     osRelease: 'NAME=x',
-    hardware: {maker: 'To Be Filled By O.E.M.\n', model: '\n'},
-    firmware: {maker: '-', version: 'Default string'},
-    cpu: {model: 'unknown', threads: 0},
+    system: {manufacturer: 'To Be Filled By O.E.M.', model: '', version: ''},
+    firmware: {vendor: '-', version: 'Default string'},
   };
   expect(labelsOf(facts, {})).toEqual({});
 });
