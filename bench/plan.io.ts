@@ -54,7 +54,7 @@ async function solve(
   assertModel(model);
   const initial = costOf(model, model.home).total;
   const bound = lowerBound(model);
-  const found = await searchPlan(model, model.home, {...limits, enough: bound});
+  const found = await searchPlan(model, model.home, {...limits, enough: bound, heat: 1});
   const cost = costOf(model, found.assignment).total;
   const broken = violationsOf(model, found.assignment);
   const violations = broken.length + (cost === found.cost ? 0 : 1);

@@ -109,7 +109,7 @@ bool ReadTask(const Napi::CallbackInfo& info, Task& task) {
   }
   const auto limits = info[2].As<Napi::Object>();
   const auto number = [&](const char* name) { return limits.Get(name).ToNumber().DoubleValue(); };
-  task.limits = {number("ms"), number("steps"), std::clamp(static_cast<int>(number("threads")), 1, 64), static_cast<uint64_t>(number("seed")), number("enough")};
+  task.limits = {number("ms"), number("steps"), std::clamp(static_cast<int>(number("threads")), 1, 64), static_cast<uint64_t>(number("seed")), number("enough"), number("heat")};
   return true;
 }
 

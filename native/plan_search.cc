@@ -14,6 +14,7 @@ namespace {
 
 // Measured on the instances that `npm run bench -- plan` reads.
 constexpr double kHot = 1.0;          // first heat, in what an average process costs beyond the safety capacity
+constexpr double kFew = 20;           // processes a machine, from which on it takes less heat
 constexpr double kCold = 0.001;       // last heat, of the first
 constexpr double kSoftUntil = 0.8;    // share of the run in which moves may exceed capacity
 constexpr double kAllowedUntil = 0.5; // share of the run in which the controller lets something lie beyond capacity
@@ -138,7 +139,9 @@ class Annealing {
   }
   /// From hot to cold once, between two points of the progress.
   void Cycle(double from, double share) {
-    const double hot = std::max(1.0, kHot * AverageCost(m_));
+    // Many processes on a machine even themselves out at less heat than few.
+    const double crowd = std::max(1.0, m_.processes / (kFew * m_.machines));
+    const double hot = std::max(1.0, kHot * limits_.heat * AverageCost(m_) / crowd);
     bool soft = true;
     state_.Soften(prices_.Now(), false);
     for (double progress = 0; progress < 1 && found_.cost > limits_.enough; progress = (deadline_.Progress(found_.steps) - from) / share) {

@@ -14,6 +14,7 @@ struct PlanLimits {
   int threads = 1;
   uint64_t seed = 1;
   double enough = 0;    // stop at this cost
+  double heat = 1;      // of the usual first heat; little for a start that is good already
 };
 
 struct PlanFound {

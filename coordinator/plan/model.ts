@@ -67,6 +67,8 @@ export interface SearchLimits {
   seed: number;
   /** A cost at which to stop. */
   enough: number;
+  /** Of the usual first heat, 0..1: little for a start that is good already. */
+  heat: number;
 }
 
 export interface Found {
@@ -78,7 +80,7 @@ export interface Found {
 /** Makes an assignment cheaper; never returns a dearer one. */
 export type Search = (model: PlanModel, start: Int32Array, limits: SearchLimits) => Promise<Found>;
 
-/** 256 resources fit the search; far fewer are sensible. */
+/** What the search has room for; far fewer are sensible. */
 const RESOURCES_MAX = 64;
 
 /**
@@ -114,14 +116,16 @@ export function assertModel(model: PlanModel): void {
 
 function figures(name: string, values: Float64Array, length: number): void {
   if (values.length !== length) refuse(name, values.length);
-  const at = values.findIndex(value => !Number.isSafeInteger(value) || value < 0);
-  if (at >= 0) refuse(name, values[at], at);
+  for (let at = 0; at < length; at++) {
+    const value = values[at] as number;
+    // NaN fails every comparison.
+    if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER && Math.floor(value) === value)) refuse(name, value, at);
+  }
 }
 
 function indices(name: string, values: Int32Array, length: number, least: number, below: number): void {
   if (values.length !== length) refuse(name, values.length);
-  const at = values.findIndex(value => value < least || value >= below);
-  if (at >= 0) refuse(name, values[at], at);
+  for (let at = 0; at < length; at++) if ((values[at] as number) < least || (values[at] as number) >= below) refuse(name, values[at], at);
 }
 
 function refuse(name: string, value: unknown, at?: number): never {

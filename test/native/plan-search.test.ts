@@ -6,7 +6,7 @@ import {searchPlan, searchPlanNow} from '../../native/binding.ts';
 import {drawModel} from '../unit/coordinator/plan/draw-model.ts';
 
 const SEED = Number(process.env.MAILHERD_SEED ?? 20_261_124);
-const LIMITS: SearchLimits = {ms: 0, steps: 50_000, threads: 1, seed: 1, enough: 0};
+const LIMITS: SearchLimits = {ms: 0, steps: 50_000, threads: 1, seed: 1, enough: 0, heat: 1};
 
 const search = (model: PlanModel, limits: Partial<SearchLimits> = {}): Found =>
   searchPlanNow(model, model.home, {...LIMITS, ...limits}) as Found;
