@@ -79,8 +79,10 @@ async function persistently(options: CellOptions, cell: Cell): Promise<CellResul
     await untilWell(options);
     await purgeLeftovers(options.access);
     const result = await runCell(options, cell, await courseOf(options, cell));
+    if (result.outcome === 'missed') options.farm.say(`${resultLine(result)}: tried again`);
     if (result.outcome !== 'missed' || result.violations.length > 0) return result;
-    if (attempt === TRIES) return {...result, violations: ['the step was over before the fault could begin']};
+    if (attempt === TRIES)
+      return {...result, violations: [`the fault could not begin in this step; ${result.refusal ?? 'it was over too soon'}`]};
   }
 }
 
