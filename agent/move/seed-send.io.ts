@@ -16,6 +16,12 @@ import {output, start} from './tool.io.ts';
 const CONNECT_MS = 10 * SECOND_MS;
 /** So many messages are left to dsync, which gives them a UID first. */
 const UNLISTED_MAX = 50;
+/**
+ * Keywords (the small letters) are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
+ * pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it would
+ * give the keyword back, and that move could not be verified for as long as the log lasts.
+ */
+const WITHOUT_KEYWORDS = String.raw`s/\(:2,[A-Z]*\)[a-z]*$/\1/`;
 /** Files that are renamed while they are being sent go in another round. */
 const ROUNDS_MAX = 8;
 /** What tar may say of a file that is gone or renamed; whatever else it says, the archive may be wrong. */
@@ -23,7 +29,7 @@ const GONE =
   /: (?:Cannot (?:stat|open): No such file or directory|File removed before we read it|file changed as we read it|Exiting with failure status due to previous errors)$/;
 
 /**
- * Sends a user's maildir to the target's agent: the messages that have their UIDs, with flags, keywords and dates in names and times, and
+ * Sends a user's maildir to the target's agent: the messages that have their UIDs, with flags and dates in names and times, and
  * no index, cache or log: Dovecot makes them anew there, whatever its release.
  * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
  */
@@ -122,7 +128,7 @@ async function sendFolders(line: SeedLine, inbox: string, folders: readonly Fold
       throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: missing.length});
     await sendFiles(inbox, missing, pass);
   }
-  for (const folder of folders) await sendBesides(inbox, folder, pass);
+  for (const folder of folders) await sendBesides(folder, pass);
   await pass(tarEnd());
   return sent;
 }
@@ -144,6 +150,7 @@ async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: 
       '--format=ustar',
       '--no-recursion',
       '--blocking-factor=128',
+      `--transform=${WITHOUT_KEYWORDS}`,
       '--null',
       '--verbatim-files-from',
       '--files-from=-',
@@ -168,11 +175,8 @@ async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: 
 }
 
 /** What stands beside the messages of a folder; read after them, since their names refer to it. */
-async function sendBesides(inbox: string, folder: FolderSeed, pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
-  // Not 1970: to Dovecot that is the time of a dovecot-keywords it has read already, and every keyword would become another one.
+async function sendBesides(folder: FolderSeed, pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
   const now = Math.floor(systemClock.now() / SECOND_MS);
-  const keywords = join(inbox, folder.directory, 'dovecot-keywords');
-  if (existsSync(keywords)) await pass(tarMember(folder.path('dovecot-keywords'), await readFile(keywords, 'utf8'), now));
   if (folder.directory !== '') await pass(tarMember(folder.path('maildirfolder'), '', now));
   await pass(tarMember(folder.path('dovecot-uidlist'), folder.uidlist(), now));
 }

@@ -1,10 +1,8 @@
-import Type from 'typebox';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Instant, Millis} from '../../base/units.ts';
-import {MovesView, PlanView} from '../../wire/api.ts';
-import {MoveRecord} from '../../wire/record.ts';
-import {type ApiAccess, call} from '../api.io.ts';
+import type {MoveRecord} from '../../wire/record.ts';
+import type {ApiAccess} from '../api.io.ts';
 import type {Farm} from '../farm.io.ts';
 import {findHost} from '../layout.ts';
 import {readLedger} from '../mail/ledger.io.ts';
@@ -12,6 +10,7 @@ import {longestAwayMs} from './away.ts';
 import {type Cell, cellName} from './cells.ts';
 import {complaintsOf, copiesOf, judgeUser, queuesLeft, servedByOne, untilNone} from './check.io.ts';
 import {type Course, pairOf} from './course.io.ts';
+import {cancelMove, ended, newestOf, purgeInTime, purgeMove, standingOf, startMove} from './moves.io.ts';
 import {resentMail} from './resent.io.ts';
 import {matrixDirectory} from './results.io.ts';
 import type {CellResult} from './results.ts';
@@ -33,11 +32,8 @@ const AFTERWARDS_MS = 2_000;
 const SERVED_MS = 30_000;
 const QUEUES_MS = 90_000;
 const JUDGE_MS = 30_000;
-const PURGE_MS = 60_000;
-const LOOK_MS = 250;
 /** A flip is three short questions to NATS: nothing is waited for there. */
 const SLICES_INTO = 2;
-const Done = Type.Object({});
 
 /** Runs one cell: a move under traffic, the fault in its step, everything checked when it is over. The farm is well before and after. */
 export function runCell(options: CellOptions, cell: Cell, course: Course): Promise<CellResult> {
@@ -49,8 +45,8 @@ export function runPlainMove(options: CellOptions, course: Course): Promise<Cell
   const {access, endsWithinMs} = options;
   return underTraffic(options, `plain/${course.source}-${course.target}`, course, async () => {
     const atMs = systemClock.now();
-    await call(access, 'POST', '/v1/moves', PlanView, {user: course.user.user, target: course.target});
-    return {atMs, record: await ended(access, await newestOf(access, course.user.user), endsWithinMs), isMissed: false, offAtMs: null};
+    const id = await startMove(access, course.user.user, course.target);
+    return {atMs, record: await ended(access, id, endsWithinMs), isMissed: false, offAtMs: null};
   });
 }
 
@@ -63,7 +59,7 @@ async function underTraffic(options: CellOptions, name: string, course: Course, 
     await systemClock.sleep(WARM_UP_MS);
     const struck = await move();
     const violations: string[] = [];
-    if (struck.record === null) violations.push('the move did not end in time');
+    if (struck.record === null) violations.push(`the move did not end in time: ${await standingOf(access, course.user.user)}`);
     violations.push(...(await untilNone(SERVED_MS, () => servedByOne(farm, access, course.user))));
     await systemClock.sleep(AFTERWARDS_MS);
     await traffic.stop();
@@ -116,16 +112,15 @@ function partiesOf({layout}: Farm, {source, target}: Course): Parties {
 
 /** What sets off the step: a move; for some steps it must have come far already, or be told to go back. */
 async function beginning({access, endsWithinMs}: CellOptions, {step}: Cell, {user, target}: Course): Promise<() => void> {
-  const move = (): Promise<PlanView> => call(access, 'POST', '/v1/moves', PlanView, {user: user.user, target});
+  const move = (): Promise<string> => startMove(access, user.user, target);
   switch (step) {
     case 'purging': {
-      await move();
-      const id = await newestOf(access, user.user);
+      const id = await move();
       await ended(access, id, endsWithinMs);
       return () => unanswered(purgeInTime(access, id));
     }
     case 'backingOut':
-      return () => unanswered(move().then(async () => cancel(access, await newestOf(access, user.user))));
+      return () => unanswered(move().then(id => cancelMove(access, id)));
     default:
       return () => unanswered(move());
   }
@@ -138,54 +133,13 @@ function unanswered(asking: Promise<unknown>): void {
   });
 }
 
-async function cancel(access: ApiAccess, id: string): Promise<void> {
-  await call(access, 'POST', `/v1/moves/${id}/cancel`, Done, {reason: 'the matrix wants to see it go back'});
-}
-
-/** Purges as soon as the quiet time is over. @throws MailherdError API_FAILED with the last refusal. */
-export async function purgeInTime(access: ApiAccess, id: string): Promise<void> {
-  const endMs = systemClock.monotonic() + PURGE_MS;
-  for (;;) {
-    try {
-      await call(access, 'POST', '/v1/purge', Done, {moves: [id]});
-      return;
-    } catch (error) {
-      if (systemClock.monotonic() > endMs) throw error;
-    }
-    await systemClock.sleep(LOOK_MS);
-  }
-}
-
-async function newestOf(access: ApiAccess, user: string): Promise<string> {
-  const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
-  const newest = moves.filter(record => record.user === user).sort((a, b) => b.createdAtMs - a.createdAtMs)[0];
-  if (newest === undefined) throw new MailherdError('MOVE_UNKNOWN', {user});
-  return newest.id;
-}
-
-/** Waits for the end of a move. @returns null when it does not come in time. */
-async function ended(access: ApiAccess, id: string, timeoutMs: Millis): Promise<MoveRecord | null> {
-  const endMs = systemClock.monotonic() + timeoutMs;
-  while (systemClock.monotonic() < endMs) {
-    const record = await call(access, 'GET', `/v1/moves/${id}`, MoveRecord).catch((error: unknown) => {
-      // Nobody may lead at present.
-      if (error instanceof MailherdError) return null;
-      throw error;
-    });
-    if (record !== null && ['retained', 'purged', 'backedOut'].includes(record.step)) return record;
-    await systemClock.sleep(LOOK_MS);
-  }
-  return null;
-}
-
 /** Has the retained copy purged: then one copy is left, and it is on the host of the route. */
 async function settle({farm, access}: CellOptions, {user, source, target}: Course, record: MoveRecord | null): Promise<string[]> {
   if (record === null) return [];
   const complaints: string[] = [];
   if (record.step === 'retained') {
     try {
-      await purgeInTime(access, record.id);
-      const purged = await untilPurged(access, record.id);
+      const purged = await purgeMove(access, record.id);
       if (purged?.step !== 'purged')
         complaints.push(`the source copy is not purged: ${purged?.refusal?.code ?? purged?.step ?? 'no answer'}`);
     } catch (error) {
@@ -196,17 +150,6 @@ async function settle({farm, access}: CellOptions, {user, source, target}: Cours
   const owner = record.step === 'backedOut' ? source : target;
   if (left.join() !== owner) complaints.push(`copies lie on ${left.join(', ')}, not on ${owner} alone`);
   return complaints;
-}
-
-async function untilPurged(access: ApiAccess, id: string): Promise<MoveRecord | null> {
-  const endMs = systemClock.monotonic() + PURGE_MS;
-  for (;;) {
-    const record = await ended(access, id, PURGE_MS);
-    if (record?.step !== 'retained' || systemClock.monotonic() > endMs) return record;
-    // Its check sent it back: the next try has to come through.
-    if (record.refusal !== null) await purgeInTime(access, id);
-    await systemClock.sleep(LOOK_MS);
-  }
 }
 
 async function tell(
@@ -252,6 +195,6 @@ async function tell(
     uidsChanged: judged.uidsChanged.length,
     wrongFlags: judged.wrongFlags.length,
     bounced: judged.bounced,
-    violations: [...violations, ...complaints],
+    violations: [...violations, ...(record?.refusal?.code === 'MANIFEST_DIFFERS' ? ['the copies differed'] : []), ...complaints],
   };
 }

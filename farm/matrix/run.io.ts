@@ -8,10 +8,11 @@ import {apiAccess, enrolAll} from '../enrol.io.ts';
 import {type Farm, up} from '../farm.io.ts';
 import {stopFaults} from '../fault/act.io.ts';
 import {answers} from '../machine/boot.io.ts';
-import {type CellOptions, purgeInTime, runCell} from './cell.io.ts';
+import {type CellOptions, runCell} from './cell.io.ts';
 import type {Cell} from './cells.ts';
 import {untilNone} from './check.io.ts';
 import {courseOf} from './course.io.ts';
+import {purgeMove} from './moves.io.ts';
 import {processesOfUnit, signal} from './processes.io.ts';
 import {addResult} from './results.io.ts';
 import {type CellResult, resultLine} from './results.ts';
@@ -101,7 +102,7 @@ async function mend(farm: Farm): Promise<void> {
 /** A cell that was broken off may have left copies that nobody owns. */
 async function purgeLeftovers(access: ApiAccess): Promise<void> {
   const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
-  for (const {id, step} of moves) if (step === 'retained') await purgeInTime(access, id);
+  for (const {id, step} of moves) if (step === 'retained') await purgeMove(access, id);
 }
 
 /** Waits until every host serves and reports, and a coordinator leads. @throws MailherdError HOST_STATE when that takes too long. */

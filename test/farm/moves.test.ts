@@ -1,10 +1,13 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {down, type Farm} from '../../farm/farm.io.ts';
 import {makeLayout} from '../../farm/layout.ts';
+import {runIn} from '../../farm/machine/enter.io.ts';
 import {type CellOptions, runPlainMove} from '../../farm/matrix/cell.io.ts';
 import {selectCells} from '../../farm/matrix/cells.ts';
 import {coursesOf, type Pair} from '../../farm/matrix/course.io.ts';
+import {ended, purgeMove, startMove} from '../../farm/matrix/moves.io.ts';
 import {prepareMatrix, runMatrix} from '../../farm/matrix/run.io.ts';
+import {trapStep} from '../../farm/matrix/trap.io.ts';
 import {buildPackage} from '../../farm/package.io.ts';
 import {farmPaths} from '../../farm/paths.ts';
 
@@ -44,6 +47,32 @@ describe('a move under mail', () => {
     expect(result.accepted).toBeGreaterThan(3);
     expect(result.appended + result.flagged).toBeGreaterThan(0);
   });
+});
+
+it('a keyword that is taken away while the mailbox is copied does not come back with a later move', async () => {
+  const {farm, access, endsWithinMs} = options;
+  const [course] = await coursesOf(options, '12->13');
+  if (course === undefined) throw new Error('nobody to move');
+  const {user, source, target} = course;
+  const flags = (verb: 'add' | 'remove'): Promise<string> =>
+    runIn(farm.paths, source, ['doveadm', 'flags', verb, '-u', user.user, 'once', 'mailbox', 'INBOX', 'all']);
+  await flags('add');
+  const control = farm.layout.hosts.find(({role}) => role === 'control');
+  if (control === undefined) throw new Error('no control host');
+  let moved = Promise.resolve('');
+  // Files have gone by then, no pass has.
+  const trapped = await trapStep(farm, {host: control.name, address: control.address}, user.user, 'copying', 0, () => {
+    moved = startMove(access, user.user, target);
+  });
+  await flags('remove');
+  trapped?.release();
+  const id = await moved;
+  expect(trapped?.moveId).toBe(id);
+  expect(await ended(access, id, endsWithinMs)).toMatchObject({step: 'retained', refusal: null});
+  expect(await purgeMove(access, id)).toMatchObject({step: 'purged'});
+  const back = await startMove(access, user.user, source);
+  expect(await ended(access, back, endsWithinMs)).toMatchObject({step: 'retained', refusal: null});
+  expect(await runIn(farm.paths, source, ['doveadm', 'search', '-u', user.user, 'mailbox', 'INBOX', 'keyword', 'once'])).toBe('');
 });
 
 describe('the fault matrix, a sample', () => {
