@@ -25,7 +25,7 @@ const VARIANCE_RATE = 0.02;
 const LOAD_RATE = 1 / 500;
 const DOUBT_WEIGHT_MAX = 0.3;
 /** One reading counts for no more deviations than this, however wild. */
-const Z_MAX = 6;
+const Z_MAX = 4.5;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
 const LOG_ARL = Math.log(1e9);
 const PEERS_Z_MIN = 4.5;
@@ -104,7 +104,8 @@ function step(
   const load = comparable(reading, known, x, farm.loadMax[index] ?? Number.POSITIVE_INFINITY, farm.loadChange);
   const chance = Math.sqrt(Math.max(farm.noise ** 2 / 2, Math.min(known.variance, 9 * farm.noise ** 2)));
   const deviation = difference - lasting(known);
-  const width = chance * farm.widening * Math.sqrt(1 + 1 / Math.max(1, known.count));
+  const scatter = chance * Math.max(WIDENING_MIN, farm.widening);
+  const width = scatter * Math.sqrt(1 + 1 / Math.max(1, known.count));
   const least = Math.log(ratioMin);
   const drift = Math.max(0.5, least / (2 * width));
   const limit = LOG_ARL / (2 * drift);
@@ -115,7 +116,6 @@ function step(
   const recent = towards(known.recent, relative, Math.max(RECENT_RATE, 1 / recentCount));
   const meanRate = Math.max(MEAN_RATE, 1 / recentCount);
   const mean = towards(known.mean, relative, meanRate);
-  const scatter = chance * Math.max(WIDENING_MIN, farm.widening);
   const error = Math.sqrt(farm.spread ** 2 + scatter ** 2 * Math.max(meanRate / 2, 1 / recentCount));
   const isFar = Math.min(mean, recent) >= least;
   const isLately = isFar && recentCount >= RECENT_MIN && mean / error >= PEERS_Z_MIN;

@@ -35,6 +35,8 @@ const EXPLAINS_MAX = 3;
 /** Moves of ours excuse a host for so many dwell times; then it is sick all the same. */
 const MOVES_EXCUSE_DWELLS = 10;
 
+/** As bad as the middle of all hosts: only if the better ones are so much better is it the middle that is sick. */
+const MAJORITY_RATIO_MIN = 3;
 /** A figure below this share of its floor is worth no suspicion, whatever others show. */
 const NOTICEABLE_SHARE = 0.1;
 
@@ -171,7 +173,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
     const isSlower = !isFelt && isProved && mark.isBehindMiddle && value >= NOTICEABLE_SHARE * floor;
     if (!isFelt && !isSlower) continue;
     // What changed for the worse may still be no worse than what others show.
-    const isWorse = isFelt && isProved && mark.ratio >= Math.sqrt(judge.ratioMax);
+    const isWorse = isFelt && isProved && mark.ratio >= (mark.isBehindMiddle ? Math.sqrt(judge.ratioMax) : MAJORITY_RATIO_MIN);
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;
