@@ -1,6 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import type {Clock} from '../base/clock.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
+import {searchPlan} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 import type {MoveRecord} from '../wire/record.ts';
 import {Actor} from './act.ts';
@@ -121,7 +122,16 @@ export class Loop {
     const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);
     const sizes = new Sizes({picture, command, token, clock, log, signal, everyMs: config.sizesMs});
     const line = new PlanLine(store.plans, randomUUID);
-    const planner = new Planner({picture, line, mover, emit, clock, signal, refreshSizes: names => sizes.refresh(names)});
+    const planner = new Planner({
+      picture,
+      line,
+      mover,
+      emit,
+      clock,
+      signal,
+      search: searchPlan,
+      refreshSizes: names => sizes.refresh(names),
+    });
     const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});
     const {routes, policy: policies} = store;
     const operator = new Operator({picture, hosts: store.hosts, routes, policy: policies, planner, mover, happen, emit, clock});

@@ -1,11 +1,15 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError} from '../base/errors.ts';
-import type {Plan} from '../wire/record.ts';
+import type {Policy} from '../wire/policy.ts';
+import type {CohortVerdict, Plan, Verdict} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
+import type {Fleet} from './fleet.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
-import {placeNew, planEvacuation, planRebalance, planSingle} from './plan/build.ts';
+import {evacuationOf, placeNew, planEvacuation, planRebalance, planSingle} from './plan/build.ts';
 import {checkPlan} from './plan/check.ts';
+import type {Search} from './plan/model.ts';
+import {searchTargets} from './plan/search-targets.ts';
 import type {PlanLine, PlanPlace} from './plan-line.ts';
 
 export type PlanWish =
@@ -27,6 +31,8 @@ export interface PlannerDeps {
   clock: Clock;
   /** Asks these hosts how large their mailboxes are, where that is not known well enough. Never fails. */
   refreshSizes: (hosts: readonly string[]) => Promise<void>;
+  /** Improves plans that the first attempt leaves poor. */
+  search: Search;
   signal: AbortSignal;
 }
 
@@ -40,14 +46,12 @@ export class Planner {
 
   /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
   async draft(wish: PlanWish, because: string): Promise<Draft> {
-    const {picture, line, clock, mover, refreshSizes} = this.#deps;
+    const {line, clock, refreshSizes} = this.#deps;
     if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
+    const targets = wish.kind === 'evacuate' ? await this.#search(wish.hosts) : undefined;
     const place = await line.next(clock.now());
     // From here to the check nothing is awaited: the plan is checked against the very farm it was built for.
-    const {fleet, outcome} = picture;
-    fleet.moves = mover.records();
-    fleet.waiting = mover.waiting().map(({planned}) => planned);
-    const [verdicts, cohorts, policy] = [outcome?.verdicts ?? [], outcome?.cohorts ?? [], picture.policy.value];
+    const {fleet, verdicts, cohorts, policy} = this.#view();
     const plan = build();
     const breaches = checkPlan(plan, fleet, verdicts, cohorts, policy);
     if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, 10)});
@@ -56,13 +60,29 @@ export class Planner {
     function build(): Plan {
       switch (wish.kind) {
         case 'evacuate':
-          return planEvacuation(wish.hosts, fleet, verdicts, cohorts, policy, place.ids, because);
+          return planEvacuation(wish.hosts, fleet, verdicts, cohorts, policy, place.ids, because, targets);
         case 'rebalance':
           return planRebalance(fleet, verdicts, cohorts, policy, place.ids, because);
         case 'single':
           return planSingle(wish.user, wish.target, fleet, verdicts, cohorts, policy, place.ids, because);
       }
     }
+  }
+
+  /** The farm as it is now, with what runs and waits. */
+  #view(): {fleet: Fleet; verdicts: readonly Verdict[]; cohorts: readonly CohortVerdict[]; policy: Policy} {
+    const {picture, mover} = this.#deps;
+    const {fleet, outcome} = picture;
+    fleet.moves = mover.records();
+    fleet.waiting = mover.waiting().map(({planned}) => planned);
+    return {fleet, verdicts: outcome?.verdicts ?? [], cohorts: outcome?.cohorts ?? [], policy: picture.policy.value};
+  }
+
+  /** Where a search would put everybody. The farm may change meanwhile: building the plan looks at each target anew. */
+  #search(hosts: readonly string[]): Promise<Map<string, string>> {
+    const {fleet, verdicts, cohorts, policy} = this.#view();
+    const {placing, users} = evacuationOf(hosts, fleet, verdicts, cohorts, policy);
+    return searchTargets(users, placing, this.#deps.search);
   }
 
   /** Stores the plan and hands it to the mover. @throws MailherdError PLAN_STALE, NATS_DOWN, NOT_LEADER; then nothing moves. */

@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   wire: ['base'],
   native: ['base'],
   agent: ['base', 'wire', 'native'],
-  coordinator: ['base', 'wire'],
+  coordinator: ['base', 'wire', 'native'],
   cli: ['base', 'wire'],
   farm: ['base', 'wire'],
   packaging: ['base', 'wire'],

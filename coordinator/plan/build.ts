@@ -4,7 +4,10 @@ import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Plan, PlannedMove, Verdict} from '../../wire/record.ts';
 import type {Fleet} from '../fleet.ts';
 import {movingUsers} from './capacity.ts';
-import {openTargets, type Placing, placingOf, whyNotHere} from './filter.ts';
+import {construct} from './construct.ts';
+import {modelOfFarm} from './farm.ts';
+import {openTargets, type Placing, placingOf, whyNoRoom, whyNotHere} from './filter.ts';
+import {farmOf} from './fleet-farm.ts';
 import {book, choose} from './place.ts';
 
 /** Names and place of the new plan in the line of plans. */
@@ -19,6 +22,7 @@ export interface PlanIds {
 /**
  * Every mailbox off these hosts: the largest first, spread over all hosts that may take it. Mailboxes already on their way are left
  * to their moves.
+ * @param targets where a search would put each of them; what no longer holds is chosen anew. Without, the first plan at hand.
  * @returns a plan; what has no place is in `unplaced` with a code. The same input gives the same plan.
  * @throws MailherdError HOST_UNKNOWN.
  */
@@ -30,13 +34,37 @@ export function planEvacuation(
   policy: Policy,
   ids: PlanIds,
   because: string,
+  targets?: ReadonlyMap<string, string>,
 ): Plan {
+  const {placing, users} = evacuationOf(hosts, fleet, verdicts, cohorts, policy);
+  return {...header('evacuate', ids, because), ...placeAll(users, targets ?? firstTargets(users, placing), placing, because)};
+}
+
+/** Who has to leave, the largest first, and what there is to place him. @throws MailherdError HOST_UNKNOWN. */
+export function evacuationOf(
+  hosts: readonly string[],
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  policy: Policy,
+): {placing: Placing; users: string[]} {
   for (const host of hosts) if (!fleet.hosts.has(host)) throw new MailherdError('HOST_UNKNOWN', {host});
   const placing = placingOf(fleet, verdicts, cohorts, policy, hosts);
   const moving = movingUsers(fleet);
   const leaving = new Set(hosts);
   const users = [...fleet.routes].filter(([user, {host}]) => leaving.has(host) && !moving.has(user)).map(([user]) => user);
-  return {...header('evacuate', ids, because), ...placeAll(users, placing, because)};
+  return {placing, users: largestFirst(users, placing)};
+}
+
+/** Targets of all users at once, without a search. */
+function firstTargets(users: readonly string[], placing: Placing): Map<string, string> {
+  const {hosts, homeless} = farmOf(users, placing);
+  return targetsOf(users, hosts, construct(modelOfFarm(hosts, homeless).model));
+}
+
+/** An assignment by names. */
+export function targetsOf(users: readonly string[], hosts: readonly {name: string}[], assignment: Int32Array): Map<string, string> {
+  return new Map(users.map((user, at) => [user, hosts[assignment[at] ?? -1]?.name ?? '']));
 }
 
 /**
@@ -95,7 +123,7 @@ export function planSingle(
   if (route.moveId !== null || movingUsers(fleet).has(user)) throw new MailherdError('MOVE_IN_PROGRESS', {user});
   const placing = placingOf(fleet, verdicts, cohorts, policy);
   const head = header('single', ids, because);
-  if (target === null) return {...head, ...placeAll([user], placing, because)};
+  if (target === null) return {...head, ...placeAll([user], new Map(), placing, because)};
   const bytes = placing.sizeOf(user);
   const why = whyNotHere(user, target, placing);
   if (why !== null) return {...head, moves: [], unplaced: [{user, source: route.host, bytes, code: why}]};
@@ -115,22 +143,34 @@ export function placeNew(
   return 'host' in found ? found.host : null;
 }
 
-function placeAll(users: readonly string[], placing: Placing, because: string): Pick<Plan, 'moves' | 'unplaced'> {
+/** Carries targets over into moves; who has none, or none that takes him, goes where he fits best. */
+function placeAll(
+  users: readonly string[],
+  wished: ReadonlyMap<string, string>,
+  placing: Placing,
+  because: string,
+): Pick<Plan, 'moves' | 'unplaced'> {
   const targets = openTargets(placing);
+  const open = new Set(targets);
   const moves: PlannedMove[] = [];
   const unplaced: Plan['unplaced'] = [];
-  for (const user of largestFirst(users, placing)) {
-    const source = placing.fleet.routes.get(user)?.host;
-    if (source === undefined) continue;
-    const bytes = placing.sizeOf(user);
-    const found = choose(user, targets, placing);
-    if ('why' in found) {
-      unplaced.push({user, source, bytes, code: found.why});
-      continue;
-    }
-    const planned = {user, source, target: found.host, bytes, why: because};
+  const move = (user: string, source: string, target: string): void => {
+    const planned = {user, source, target, bytes: placing.sizeOf(user), why: because};
     book(planned, placing);
     moves.push(planned);
+  };
+  const left: string[] = [];
+  for (const user of users) {
+    const [source, target] = [placing.fleet.routes.get(user)?.host, wished.get(user) ?? ''];
+    if (source === undefined) continue;
+    if (open.has(target) && whyNoRoom(user, target, placing) === null) move(user, source, target);
+    else left.push(user);
+  }
+  for (const user of left) {
+    const source = placing.fleet.routes.get(user)?.host ?? '';
+    const found = choose(user, targets, placing);
+    if ('host' in found) move(user, source, found.host);
+    else unplaced.push({user, source, bytes: placing.sizeOf(user), code: found.why});
   }
   return {moves, unplaced};
 }

@@ -10,7 +10,7 @@ const LOOKS = 12;
  * @returns where each process is; at home what no machine has room for.
  */
 export function construct(model: PlanModel): Int32Array {
-  const {machines, processes, resources, need, capacity, safety} = model;
+  const {machines, resources, need, capacity, safety} = model;
   const assignment = Int32Array.from(model.home);
   const open = Int32Array.from(Array.from({length: machines}, (_, machine) => machine).filter(machine => model.offers[machine] !== 0));
   const room = Float64Array.from(capacity);

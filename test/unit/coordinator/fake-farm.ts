@@ -10,6 +10,7 @@ import {newHost} from '../../../coordinator/host/life.ts';
 import {POLICY_KEY} from '../../../coordinator/keys.ts';
 import type {Mover, WaitingMove} from '../../../coordinator/move/mover.ts';
 import {Picture} from '../../../coordinator/picture.ts';
+import type {Search} from '../../../coordinator/plan/model.ts';
 import {PlanLine} from '../../../coordinator/plan-line.ts';
 import {Planner} from '../../../coordinator/planner.ts';
 import {Intake} from '../../../coordinator/report/intake.ts';
@@ -97,7 +98,8 @@ export class FakeFarm {
     const line = new PlanLine(this.plans, () => `plan-${String(++this.#plans).padStart(4, '0')}`);
     this.keeper = new HostKeeper({picture, hosts, mover, command, token: 7, signal, drivers, emit, audit, clock, log: silentLog});
     const happen: HostKeeper['happen'] = (host, happening) => this.keeper.happen(host, happening);
-    this.planner = new Planner({picture, line, mover, emit, clock, signal, refreshSizes: async () => undefined});
+    const search: Search = async (_, start) => ({assignment: start, cost: 0, steps: 0});
+    this.planner = new Planner({picture, line, mover, emit, clock, signal, search, refreshSizes: async () => undefined});
     const {planner, routes, policy} = this;
     this.operator = new Operator({picture, hosts, routes, policy, planner, mover, happen, emit, clock});
     this.actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log: silentLog});
