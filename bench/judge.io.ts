@@ -15,7 +15,7 @@ export const benchmark: Benchmark = {
   summary: 'verdicts on simulated farms with known faults, and with things that only look like faults',
   options: {
     seeds: {type: 'string', default: '1', help: 'every fault and every innocent thing is drawn once a seed'},
-    first: {type: 'string', default: '1000', help: 'the first seed; seeds below 1000 were used for tuning'},
+    first: {type: 'string', default: '7000', help: 'the first seed; seeds below 7000 have been looked at'},
     quiet: {type: 'string', default: '0', help: 'days of a farm a seed in which nothing is wrong, for false verdicts a month'},
     only: {type: 'string', help: 'only faults and innocent things whose name contains this'},
     list: {type: 'boolean', default: false, help: 'say what was missed or mistaken in each scenario'},
