@@ -3,7 +3,7 @@ import {Command, InvalidArgumentError} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
 import {SECOND_MS} from '../base/units.ts';
-import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
+import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {HostRecord} from '../wire/record.ts';
 import {ApiClient} from './client.io.ts';
@@ -23,6 +23,7 @@ import {
   renderUsers,
   renderVerdicts,
 } from './render.ts';
+import {renderWhatIf} from './render-what-if.ts';
 import {renderWhy} from './why.ts';
 
 interface Common {
@@ -94,6 +95,13 @@ function readCommands(): Command[] {
   ];
 }
 
+interface PlanWish {
+  without?: string[];
+  add?: number;
+  growth?: number;
+  why?: true;
+}
+
 function hostCommands(): Command[] {
   const reason = '--reason <text>';
   return [
@@ -105,6 +113,19 @@ function hostCommands(): Command[] {
       .addHelpText('after', example('mailherd evacuate be07 --dry-run', 'mailherd evacuate be07 --reason "disk is failing"'))
       .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
         show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, wish), renderPlan);
+      }),
+    new Command('plan')
+      .argument('[host...]', 'hosts that would be emptied or gone')
+      .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be')
+      .option('--without <label...>', 'hosts with these labels gone, as rack=7')
+      .option('--add <count>', 'new hosts of the usual size', count)
+      .option('--growth <percent>', 'mailboxes larger by this much', count)
+      .option('--why', 'why the largest mailboxes would go where they go, and not elsewhere')
+      .addHelpText('after', example('mailherd plan be07 be08 --why', 'mailherd plan --without rack=7', 'mailherd plan --growth 20 --add 2'))
+      .action(async (evacuate: string[], {json, why, growth, ...wish}: Common & PlanWish) => {
+        const asked = {...wish, evacuate, ...(growth !== undefined && {growth: growth / 100})};
+        const isWhy = why === true;
+        show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), view => renderWhatIf(view, isWhy));
       }),
     new Command('cordon')
       .argument('<host>')

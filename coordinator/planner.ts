@@ -1,5 +1,6 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError} from '../base/errors.ts';
+import type {WhatIf, WhatIfView} from '../wire/api.ts';
 import type {Policy} from '../wire/policy.ts';
 import type {CohortVerdict, Plan, Verdict} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
@@ -10,6 +11,7 @@ import {evacuationOf, placeNew, planEvacuation, planRebalance, planSingle} from 
 import {checkPlan} from './plan/check.ts';
 import type {Search} from './plan/model.ts';
 import {searchTargets} from './plan/search-targets.ts';
+import {whatIf} from './plan/what-if.ts';
 import type {PlanLine, PlanPlace} from './plan-line.ts';
 
 export type PlanWish =
@@ -94,6 +96,12 @@ export class Planner {
     const bytes = plan.moves.reduce((sum, move) => sum + move.bytes, 0);
     emit('planned', null, {planId: plan.id, kind: plan.kind, moves: plan.moves.length, bytes, unplaced: plan.unplaced.length});
     for (const part of stored) mover.enqueue(part);
+  }
+
+  /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */
+  whatIf(wish: WhatIf): WhatIfView {
+    const {fleet, verdicts, cohorts, policy} = this.#view();
+    return whatIf(wish, fleet, verdicts, cohorts, policy);
   }
 
   /** Host for a new mailbox. @throws MailherdError DOES_NOT_FIT when no host takes one. */

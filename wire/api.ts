@@ -103,5 +103,74 @@ export const Purge = Type.Object({moves: Type.Array(Type.String(), {minItems: 1}
 export type Purge = Type.Static<typeof Purge>;
 export const PlanView = Type.Object({plan: Plan, dryRun: Type.Boolean()});
 export type PlanView = Type.Static<typeof PlanView>;
+/** A farm that is not: hosts emptied, hosts gone, hosts added, everybody grown. */
+export const WhatIf = Type.Object(
+  {
+    evacuate: Type.Optional(Type.Array(HostName, {maxItems: 10_000, description: 'hosts that are emptied or gone'})),
+    without: Type.Optional(
+      Type.Array(Type.String({maxLength: 300}), {maxItems: 100, description: 'labels as rack=7: all their hosts are gone'}),
+    ),
+    add: Type.Optional(Type.Integer({minimum: 0, maximum: 10_000, description: 'new hosts of the usual size'})),
+    growth: Type.Optional(Type.Number({minimum: -0.9, maximum: 100, description: 'share by which all mailboxes grow, 0.2 for 20 % more'})),
+  },
+  {additionalProperties: false},
+);
+export type WhatIf = Type.Static<typeof WhatIf>;
+const Fill = Type.Object({
+  host: Type.String(),
+  bytes: Type.Number(),
+  load: Type.Number(),
+  /** Against a perfectly even farm = 1; of space and load the one that stands higher. */
+  level: Type.Number(),
+  resource: Type.Union([Type.Literal('space'), Type.Literal('load')]),
+  roomBytes: Type.Number(),
+});
+export const WhatIfView = Type.Object({
+  fits: Type.Boolean(),
+  moves: Count,
+  /** What is lacking for those without a place; null when everybody has one. */
+  lack: orNull(
+    Type.Object({
+      mailboxes: Count,
+      bytes: Type.Number(),
+      roomBytes: Type.Number(),
+      leftBytes: Type.Number(),
+      largestBytes: Type.Number(),
+      largestRoomBytes: Type.Number(),
+      standardBytes: orNull(Type.Number()),
+      standardHosts: orNull(Count),
+    }),
+  ),
+  /** Hosts that hold more than their reserve allows, before anything comes. */
+  overfull: Type.Array(Type.Object({host: Type.String(), lackBytes: Type.Number()})),
+  /** Cost of the plan by term, in bytes. */
+  terms: Type.Object({moved: Type.Number(), uneven: Type.Number(), stays: Type.Number()}),
+  roomBytesBefore: Type.Number(),
+  roomBytesAfter: Type.Number(),
+  /** The fullest first: the first is what binds. */
+  fullest: Type.Array(Fill),
+  /** Hosts that take nothing, counted by the reason. */
+  closed: Type.Record(Type.String(), Count),
+  /** Why the largest mailboxes go where they go, and not elsewhere. */
+  why: Type.Array(
+    Type.Object({
+      user: UserName,
+      source: Type.String(),
+      bytes: Type.Number(),
+      target: Type.String(),
+      code: Type.Union([Type.Literal('ROOM_NOWHERE_ELSE'), Type.Literal('LOWEST_LEVEL'), Type.Literal('NEARLY_LOWEST')]),
+      level: Type.Number(),
+      others: Type.Array(
+        Type.Object({
+          host: Type.String(),
+          code: Type.Union([Type.Literal('NO_ROOM'), Type.Literal('FULLER'), Type.Literal('EMPTIER')]),
+          level: Type.Number(),
+          lackBytes: Type.Number(),
+        }),
+      ),
+    }),
+  ),
+});
+export type WhatIfView = Type.Static<typeof WhatIfView>;
 export const ErrorView = Type.Object({error: RefusalShape, next: Type.String(), message: Type.String()});
 export type ErrorView = Type.Static<typeof ErrorView>;

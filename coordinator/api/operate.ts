@@ -1,6 +1,6 @@
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
-import type {Evacuate, NewHost, NewMove, NewUser, PlanView, PolicyView, Reinstall} from '../../wire/api.ts';
+import type {Evacuate, NewHost, NewMove, NewUser, PlanView, PolicyView, Reinstall, WhatIf, WhatIfView} from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
@@ -98,6 +98,10 @@ export class Operator implements Writes {
     const draft = await planner.draft({kind: 'rebalance'}, `asked by ${by}`);
     if (!dryRun && draft.plan.moves.length > 0) await planner.carryOut(draft);
     return {plan: draft.plan, dryRun};
+  }
+
+  async whatIf(_by: string, wish: WhatIf): Promise<WhatIfView> {
+    return this.#deps.planner.whatIf(wish);
   }
 
   cancelMove(_by: string, moveId: string): Promise<void> {

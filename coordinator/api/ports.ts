@@ -13,6 +13,8 @@ import type {
   UsersView,
   UserView,
   VerdictsView,
+  WhatIf,
+  WhatIfView,
 } from '../../wire/api.ts';
 import type {FarmEvent} from '../../wire/event.ts';
 import type {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
@@ -46,6 +48,8 @@ export interface Writes {
   evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
   move(by: string, wish: NewMove): Promise<PlanView>;
   rebalance(by: string, dryRun: boolean): Promise<PlanView>;
+  /** Changes nothing. */
+  whatIf(by: string, wish: WhatIf): Promise<WhatIfView>;
   cancelMove(by: string, moveId: string): Promise<void>;
   purge(by: string, moveIds: readonly string[]): Promise<void>;
   cordon(by: string, host: string, reason: string): Promise<HostRecord>;

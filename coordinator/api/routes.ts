@@ -17,6 +17,8 @@ import {
   UsersView,
   UserView,
   VerdictsView,
+  WhatIf,
+  WhatIfView,
 } from '../../wire/api.ts';
 import {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
@@ -162,6 +164,9 @@ const WRITES: readonly ApiRoute[] = [
   ),
   write('POST', '/v1/rebalance', 'Even out the hosts', {body: Rebalance, answer: PlanView, status: 202}, ({ports, by, body}) => {
     return ports.writes().rebalance(by, body.dryRun ?? false);
+  }),
+  write('POST', '/v1/plans/what-if', 'Plan for a farm that is not', {body: WhatIf, answer: WhatIfView}, ({ports, by, body}) => {
+    return ports.writes().whatIf(by, body);
   }),
   write('POST', '/v1/pause', 'Stop all automatic work', {body: Reasoned, answer: PolicyView}, ({ports, by, body}) => {
     return ports.writes().pause(by, body.reason ?? 'no reason given');

@@ -73,6 +73,7 @@ function fakePorts(): ApiPorts {
     evacuate: noted('evacuate', {plan: PLAN, dryRun: true}),
     move: noted('move', {plan: PLAN, dryRun: false}),
     rebalance: noted('rebalance', {plan: PLAN, dryRun: true}),
+    whatIf: noted('whatIf', {}),
     cancelMove: noted('cancelMove', undefined),
     purge: noted('purge', undefined),
     cordon: noted('cordon', record),
