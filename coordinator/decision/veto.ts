@@ -1,7 +1,11 @@
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Verdict, Veto} from '../../wire/record.ts';
 import type {Fleet} from '../fleet.ts';
-import {openTargets, placingOf} from '../plan/filter.ts';
+import {construct} from '../plan/construct.ts';
+import {modelOfFarm} from '../plan/farm.ts';
+import {openTargets, type Placing, placingOf} from '../plan/filter.ts';
+import {farmOf} from '../plan/fleet-farm.ts';
+import {lackOf} from '../plan/lack.ts';
 
 /** More silent backends than this at once, and it is us or the network that is ill. */
 const SILENT_SHARE_MAX = 1 / 3;
@@ -35,13 +39,25 @@ export function evacuationVetoes(
   const leaving = new Set(hosts);
   let neededBytes = 0;
   let largestBytes = 0;
+  const users: string[] = [];
   for (const [user, {host}] of fleet.routes) {
     if (!leaving.has(host)) continue;
+    users.push(user);
     neededBytes += placing.sizeOf(user);
     largestBytes = Math.max(largestBytes, placing.sizeOf(user));
   }
   const rooms = targets.map(host => Math.max(0, placing.rooms.get(host)?.freeBytes ?? 0));
   const freeBytes = rooms.reduce((sum, bytes) => sum + bytes, 0);
   if (neededBytes <= freeBytes && largestBytes <= Math.max(...rooms)) return [];
-  return [{code: 'DOES_NOT_FIT', detail: {neededBytes, freeBytes, missingBytes: Math.max(0, neededBytes - freeBytes), largestBytes}}];
+  const missingBytes = Math.max(0, neededBytes - freeBytes);
+  return [{code: 'DOES_NOT_FIT', detail: {neededBytes, freeBytes, missingBytes, largestBytes, ...remedy(users, placing)}}];
+}
+
+/** What would do instead: so many hosts of the usual size more. */
+function remedy(users: readonly string[], placing: Placing): Record<string, number | null> {
+  const {hosts, homeless} = farmOf(users, placing);
+  const lack = lackOf(hosts, homeless, construct(modelOfFarm(hosts, homeless).model));
+  if (lack === null) return {};
+  const {largestRoomBytes, standardBytes, standardHosts} = lack;
+  return {largestRoomBytes, standardBytes, standardHosts};
 }

@@ -1,5 +1,5 @@
 import {MailherdError} from '../../base/errors.ts';
-import type {Instant} from '../../base/units.ts';
+import type {Bytes, Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Plan, PlannedMove, Verdict} from '../../wire/record.ts';
 import type {Fleet} from '../fleet.ts';
@@ -9,6 +9,7 @@ import {modelOfFarm} from './farm.ts';
 import {openTargets, type Placing, placingOf, whyNoRoom, whyNotHere} from './filter.ts';
 import {farmOf} from './fleet-farm.ts';
 import {book, choose} from './place.ts';
+import {wavesOf} from './waves.ts';
 
 /** Names and place of the new plan in the line of plans. */
 export interface PlanIds {
@@ -37,7 +38,29 @@ export function planEvacuation(
   targets?: ReadonlyMap<string, string>,
 ): Plan {
   const {placing, users} = evacuationOf(hosts, fleet, verdicts, cohorts, policy);
-  return {...header('evacuate', ids, because), ...placeAll(users, targets ?? firstTargets(users, placing), placing, because)};
+  const room = freeBytes(placing);
+  const {moves, unplaced} = placeAll(users, targets ?? firstTargets(users, placing), placing, because);
+  const relief = new Map(verdicts.map(({host, kind}) => [host, RELIEF[kind]]));
+  return {...header('evacuate', ids, because), moves: inOrder(moves, room, relief, policy), unplaced};
+}
+
+/** Emptying a sick host relieves users, emptying a well one only prepares something. */
+const RELIEF: Readonly<Record<Verdict['kind'], number>> = {sick: 2, suspect: 1, silent: 0, unknown: 0, healthy: 0};
+
+function freeBytes(placing: Placing): Map<string, Bytes> {
+  return new Map([...placing.rooms].map(([host, room]) => [host, room.freeBytes ?? 0]));
+}
+
+/** Moves in the order in which they should run: relief first, and never many at once for one host. All have room at once already. */
+function inOrder(
+  moves: readonly PlannedMove[],
+  room: ReadonlyMap<string, Bytes>,
+  relief: ReadonlyMap<string, number>,
+  {move}: Policy,
+): PlannedMove[] {
+  const limits = {perSourceMax: Math.max(1, move.perSourceMax), perTargetMax: Math.max(1, move.perTargetMax)};
+  const {waves, stuck} = wavesOf(moves, room, relief, limits);
+  return [...waves.flat(), ...stuck];
 }
 
 /** Who has to leave, the largest first, and what there is to place him. @throws MailherdError HOST_UNKNOWN. */

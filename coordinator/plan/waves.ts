@@ -1,6 +1,9 @@
 import type {Bytes} from '../../base/units.ts';
 import type {PlannedMove} from '../../wire/record.ts';
 
+/** So deep a queue is searched for moves whose targets are free: a million moves are ordered in seconds. */
+const DEPTH = 32;
+
 /** What hosts can bear while moves run. */
 export interface WaveLimits {
   /** Moves of one wave that leave, and that reach, one host. */
@@ -27,29 +30,59 @@ export function wavesOf(
   {perSourceMax, perTargetMax}: WaveLimits,
 ): Waves {
   const room = new Map(rooms);
-  const rank = (move: PlannedMove): number => relief.get(move.source) ?? 0;
-  let left = [...moves].sort((a, b) => rank(b) - rank(a) || b.bytes - a.bytes || (a.user < b.user ? -1 : 1));
+  const queues = queuesOf(moves, relief);
   const waves: PlannedMove[][] = [];
-  while (left.length > 0) {
-    const [leave, reach] = [new Map<string, number>(), new Map<string, number>()];
-    const wave: PlannedMove[] = [];
-    const later: PlannedMove[] = [];
-    for (const move of left) {
-      const {source, target, bytes} = move;
-      const [gone, come, space] = [leave.get(source) ?? 0, reach.get(target) ?? 0, room.get(target) ?? 0];
-      if (gone >= perSourceMax || come >= perTargetMax || bytes > space) {
-        later.push(move);
-        continue;
-      }
-      leave.set(source, gone + 1);
-      reach.set(target, come + 1);
-      room.set(target, space - bytes);
-      wave.push(move);
-    }
-    if (wave.length === 0) return {waves, stuck: later};
+  for (let count = moves.length; count > 0; ) {
+    let wave = takeWave(queues, room, {perSourceMax, perTargetMax}, DEPTH);
+    if (wave.length === 0) wave = takeWave(queues, room, {perSourceMax, perTargetMax}, count);
+    if (wave.length === 0) return {waves, stuck: queues.flat()};
     for (const {source, bytes} of wave) room.set(source, (room.get(source) ?? 0) + bytes);
     waves.push(wave);
-    left = later;
+    count -= wave.length;
   }
   return {waves, stuck: []};
+}
+
+/** Moves by source, the source with the most relief first, in each the largest first. */
+function queuesOf(moves: readonly PlannedMove[], relief: ReadonlyMap<string, number>): PlannedMove[][] {
+  const bySource = new Map<string, PlannedMove[]>();
+  for (const move of moves) {
+    const queue = bySource.get(move.source);
+    if (queue === undefined) bySource.set(move.source, [move]);
+    else queue.push(move);
+  }
+  const ranked = [...bySource].sort(([a], [b]) => (relief.get(b) ?? 0) - (relief.get(a) ?? 0) || order(a, b));
+  return ranked.map(([, queue]) => queue.sort((a, b) => b.bytes - a.bytes || order(a.user, b.user)));
+}
+
+/** Takes out of each queue what may run together, looking only so deep; books it at the targets. */
+function takeWave(
+  queues: PlannedMove[][],
+  room: Map<string, Bytes>,
+  {perSourceMax, perTargetMax}: WaveLimits,
+  depth: number,
+): PlannedMove[] {
+  const reach = new Map<string, number>();
+  const wave: PlannedMove[] = [];
+  for (const queue of queues) {
+    let taken = 0;
+    for (let at = 0, looked = 0; at < queue.length && looked < depth && taken < perSourceMax; looked++) {
+      const move = queue[at] as PlannedMove;
+      const [come, space] = [reach.get(move.target) ?? 0, room.get(move.target) ?? 0];
+      if (come >= perTargetMax || move.bytes > space) {
+        at++;
+        continue;
+      }
+      reach.set(move.target, come + 1);
+      room.set(move.target, space - move.bytes);
+      wave.push(move);
+      queue.splice(at, 1);
+      taken++;
+    }
+  }
+  return wave;
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
