@@ -18,10 +18,10 @@ import {farmPaths} from '../../farm/paths.ts';
 const FARM: Farm = {
   paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mailherd-farm-moves'}),
   layout: makeLayout('mhfarm8', '10.213.78', 2, [
-    {name: 'tctl', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
-    {name: 'te', role: 'edge', release: 'bookworm', last: 11, labels: {}, isSpare: false},
-    {name: 't12', role: 'backend', release: 'bookworm', last: 21, labels: {}, isSpare: false},
-    {name: 't13', role: 'backend', release: 'trixie', last: 22, labels: {}, isSpare: false},
+    {name: 'vctl', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
+    {name: 'vedge', role: 'edge', release: 'bookworm', last: 11, labels: {}, isSpare: false},
+    {name: 'v12', role: 'backend', release: 'bookworm', last: 21, labels: {}, isSpare: false},
+    {name: 'v13', role: 'backend', release: 'trixie', last: 22, labels: {}, isSpare: false},
   ]),
   say: () => undefined,
 };
