@@ -1,5 +1,5 @@
-import {existsSync} from 'node:fs';
-import {copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile} from 'node:fs/promises';
+import {existsSync, statSync} from 'node:fs';
+import {copyFile, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
 import {basename} from 'node:path';
 import type {Release} from '../layout.ts';
 import type {Paths} from '../paths.ts';
@@ -44,12 +44,14 @@ const LAYERS_KEPT = 3;
 async function prune(paths: Paths, release: Release): Promise<void> {
   const mounts = await readFile('/proc/self/mounts', 'utf8');
   const markers = (await readdir(paths.cache)).filter(name => name.startsWith(`software-${release}-`) && name.endsWith('.complete'));
-  const dated = await Promise.all(markers.map(async name => ({name, builtMs: (await stat(`${paths.cache}/${name}`)).mtimeMs})));
+  // Another farm on this machine may remove the same ones just now.
+  const builtMs = (name: string): number => statSync(`${paths.cache}/${name}`, {throwIfNoEntry: false})?.mtimeMs ?? 0;
+  const dated = markers.map(name => ({name, builtMs: builtMs(name)}));
   const old = dated.sort((a, b) => b.builtMs - a.builtMs).slice(LAYERS_KEPT);
   for (const {name} of old) {
     const directory = `${paths.cache}/${name.slice(0, -'.complete'.length)}`;
     if (mounts.includes(directory)) continue;
-    await rm(`${paths.cache}/${name}`);
+    await rm(`${paths.cache}/${name}`, {force: true});
     await run(['rm', '-rf', '--one-file-system', directory]);
   }
 }

@@ -29,11 +29,11 @@ export interface UserTraffic {
  * in again and again. All of it, and how the mailbox was before, stands in a ledger of its own.
  */
 export async function startUserTraffic({layout}: Farm, user: UserSpec, ledgerPath: string, seed: number): Promise<UserTraffic> {
+  const corpus = await readCorpus(CORPUS_COUNT);
   rmSync(ledgerPath, {force: true});
   const ledger = openLedger(ledgerPath);
   const twiceBefore = await noteMailbox(layout, user, ledger);
   const outside = await startOutside(layout, ledger);
-  const corpus = await readCorpus(CORPUS_COUNT);
   const ending = new AbortController();
   const {signal} = ending;
   const rng = seededRng(seed);
