@@ -47,7 +47,8 @@ test.each([1, 2, 3, 4, 5])(`a drifting farm settles, and nobody is sent back and
       fleet.routes.set(user, {host: target, generation: 1, moveId: null});
       if (round > 2) movedLate++;
     }
-    for (const [user, size] of fleet.mailboxes) fleet.mailboxes.set(user, {...size, bytes: Math.floor(size.bytes * rng.between(0.97, 1.04))});
+    for (const [user, size] of fleet.mailboxes)
+      fleet.mailboxes.set(user, {...size, bytes: Math.floor(size.bytes * rng.between(0.97, 1.04))});
     addUser(fleet, `new${round}@example.org`, `be${rng.below(HOSTS)}`, rng.below(4 * GIB));
   }
   expect(left.size).toBeGreaterThan(0);
