@@ -27,7 +27,8 @@ constexpr double kPriceFirst = 20;
 constexpr double kPriceLeast = 0.1;
 constexpr double kPriceMost = 1e5;
 constexpr double kSwaps = 0.5;
-constexpr double kChains = 0.3;
+constexpr double kChains = 0.3;       // of the first thread and every other one
+constexpr double kChainsFewer = 0.08; // of the others: what suits one problem does not suit the next
 constexpr double kHomewards = 0.05;
 constexpr double kStepsPerMs = 5000;
 constexpr double kStepsPerPlace = 1000;
@@ -118,8 +119,8 @@ class Prices {
 
 class Annealing {
  public:
-  Annealing(PlanState& state, const PlanLimits& limits, const Deadline& deadline, uint64_t seed)
-      : state_(state), m_(state.model()), limits_(limits), deadline_(deadline), chance_(seed), prices_(m_), found_{state.assignment(), state.cost(), 0} {
+  Annealing(PlanState& state, const PlanLimits& limits, const Deadline& deadline, size_t thread)
+      : state_(state), m_(state.model()), limits_(limits), deadline_(deadline), chance_(limits.seed * 1000 + thread), chains_(thread % 2 == 0 ? kChains : kChainsFewer), prices_(m_), found_{state.assignment(), state.cost(), 0} {
     if (limits.steps > 0) rounds_ = static_cast<int>(std::clamp(limits.steps / (kLooksLeast * kRound), 1.0, 16.0));
   }
 
@@ -173,12 +174,12 @@ class Annealing {
   /// Metropolis: a dearer state is taken with probability exp(-change / heat); `most` is that turned round.
   void Step(double kind, double most) {
     const int process = chance_.Below(m_.processes);
-    if (kind < kChains) {
+    if (kind < chains_) {
       const int other = chance_.Below(m_.processes);
       state_.TryChain(process, other, (draw_ ^= 1) != 0 ? m_.home[other] : chance_.Below(m_.machines), most);
-    } else if (kind < kChains + kSwaps) {
+    } else if (kind < chains_ + kSwaps) {
       state_.TrySwap(process, chance_.Below(m_.processes), most);
-    } else if (kind < kChains + kSwaps + kHomewards) {
+    } else if (kind < chains_ + kSwaps + kHomewards) {
       state_.TryShift(process, m_.home[process], most);
     } else {
       state_.TryShift(process, chance_.Below(m_.machines), most);
@@ -195,6 +196,7 @@ class Annealing {
   const PlanLimits& limits_;
   const Deadline& deadline_;
   Chance chance_;
+  const double chains_;
   Prices prices_;
   PlanFound found_;
   int draw_ = 0;
@@ -209,7 +211,7 @@ PlanFound SearchPlan(const PlanModel& model, const int32_t* start, const PlanLim
   const auto work = [&](size_t thread) {
     PlanState state(model);
     state.Reset(start);
-    found[thread] = Annealing(state, limits, deadline, limits.seed * 1000 + thread).Run();
+    found[thread] = Annealing(state, limits, deadline, thread).Run();
   };
   std::vector<std::thread> threads;
   for (size_t i = 1; i < found.size(); i++) threads.emplace_back(work, i);

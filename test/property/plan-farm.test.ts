@@ -46,6 +46,11 @@ test(`any farm: the first plan keeps all rules, the cost adds up, what lacks is 
       expect(construct(problem.model)).toEqual(assignment);
       expect(costOf(problem.model, assignment).total).toBeLessThan(Number.MAX_SAFE_INTEGER);
       const lack = lackOf(hosts, homeless, assignment);
+      const room = hosts.map(({roomBytes}) => roomBytes);
+      for (const [process, to] of assignment.entries()) {
+        if (to !== homeless.home[process]) room[to] = (room[to] as number) - (homeless.bytes[process] as number);
+      }
+      expect(Math.min(...room)).toBeGreaterThanOrEqual(0);
       const unplaced = homeless.home.filter((from, process) => assignment[process] === from).length;
       expect(lack?.mailboxes ?? 0).toBe(unplaced);
       // Whoever is left out would not fit anywhere even now.
