@@ -207,7 +207,8 @@ export async function readStore(path: string, root = ''): Promise<Store> {
 
 /**
  * Makes an assignment of a placing problem cheaper (`coordinator/plan/model.ts` explains model and limits), on threads of its own.
- * The arrays must not change until it is done. @throws TypeError when an array is missing or has the wrong length.
+ * The arrays must not change until it is done, and must have passed `assertModel`: indices are believed.
+ * @throws TypeError when an array is missing or has the wrong length.
  */
 export function searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound> {
   return addon().searchPlan(model, start, limits);

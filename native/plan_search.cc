@@ -16,6 +16,7 @@ namespace {
 constexpr double kHot = 1.0;          // first heat, in what an average process costs beyond the safety capacity
 constexpr double kFew = 20;           // processes a machine, from which on it takes less heat
 constexpr double kCold = 0.001;       // last heat, of the first
+constexpr double kAgain = 0.1;        // of the heat, for the second half of a cycle
 constexpr double kSoftUntil = 0.8;    // share of the run in which moves may exceed capacity
 constexpr double kAllowedUntil = 0.5; // share of the run in which the controller lets something lie beyond capacity
 constexpr double kAllowedFirst = 0.03;
@@ -126,7 +127,12 @@ class Annealing {
 
   PlanFound Run() {
     const int cycles = Cycles();
-    for (int cycle = 0; cycle < cycles; cycle++) Cycle(1.0 * cycle / cycles, 1.0 / cycles);
+    const double share = 0.5 / cycles;
+    for (int cycle = 0; cycle < cycles; cycle++) {
+      Cycle(2 * cycle * share, share, 1);
+      state_.Reset(found_.assignment.data());
+      Cycle((2 * cycle + 1) * share, share, kAgain);
+    }
     return found_;
   }
 
@@ -138,15 +144,15 @@ class Annealing {
     const double steps = std::max(limits_.steps, limits_.ms * kStepsPerMs);
     return static_cast<int>(std::clamp(steps / (kStepsPerPlace * m_.processes * m_.machines), 1.0, kCyclesMost));
   }
-  /// From hot to cold once, between two points of the progress.
-  void Cycle(double from, double share) {
+  /// From hot to cold once, between two points of the progress. `part` of the heat, and of what may lack, mends a plan that is there.
+  void Cycle(double from, double share, double part) {
     // Many processes on a machine even themselves out at less heat than few.
     const double crowd = std::max(1.0, m_.processes / (kFew * m_.machines));
     const double hot = std::max(1.0, kHot * limits_.heat * AverageCost(m_) / crowd);
     bool soft = true;
     state_.Soften(prices_.Now(), false);
     for (double progress = 0; progress < 1 && found_.cost > limits_.enough; progress = (deadline_.Progress(found_.steps) - from) / share) {
-      const double heat = hot * std::pow(kCold, progress);
+      const double heat = hot * part * std::pow(kCold / part, progress);
       for (int i = 0; i < rounds_; i++) Round(heat);
       const std::vector<double> lacking = state_.Lacking();
       const bool fits = std::all_of(lacking.begin(), lacking.end(), [](double lack) { return lack <= 0; });
@@ -156,8 +162,8 @@ class Annealing {
         if (fits && state_.cost() > found_.cost) state_.Reset(found_.assignment.data());
         state_.Soften(prices_.Now(), true);
       } else if (soft || !fits) {
-        const double part = progress / kAllowedUntil;
-        prices_.Follow(lacking, part < 1 ? kAllowedFirst * std::pow(kAllowedLast / kAllowedFirst, part) : 0);
+        const double passed = progress / kAllowedUntil;
+        prices_.Follow(lacking, passed < 1 ? kAllowedFirst * part * std::pow(kAllowedLast / (kAllowedFirst * part), passed) : 0);
         state_.Soften(prices_.Now(), !soft);
       }
     }
@@ -207,6 +213,11 @@ class Annealing {
 
 PlanFound SearchPlan(const PlanModel& model, const int32_t* start, const PlanLimits& limits) {
   const Deadline deadline(limits);
+  if (model.processes == 0 || !(limits.ms > 0 || limits.steps > 0)) {
+    PlanState state(model);
+    state.Reset(start);
+    return {state.assignment(), state.cost(), 0};
+  }
   std::vector<PlanFound> found(static_cast<size_t>(limits.threads));
   const auto work = [&](size_t thread) {
     PlanState state(model);

@@ -23,7 +23,7 @@ struct PlanFound {
   double steps = 0;
 };
 
-/// Makes an assignment cheaper for as long as the limits allow. Never returns a dearer one than it was given. With `steps` and
+/// Makes an assignment cheaper for as long as the limits allow, and not at all without any. Never returns a dearer one than it was given. With `steps` and
 /// without `ms` the same seed gives the same result.
 PlanFound SearchPlan(const PlanModel& model, const int32_t* start, const PlanLimits& limits);
 

@@ -55,6 +55,14 @@ test('a host that holds more than it can is emptied, not given up', () => {
   expect(new Set(assignment).size).toBe(2);
 });
 
+test('nobody to place, or no time to do it: the start is the answer', () => {
+  const empty = {...drawModel(1, {machinesMax: 2, processesMax: 4, plain: true}), processes: 0};
+  for (const name of ['need', 'home', 'service', 'moveCost', 'accepts'] as const) Object.assign(empty, {[name]: empty[name].slice(0, 0)});
+  expect(search(empty)).toMatchObject({steps: 0, assignment: new Int32Array(0)});
+  const model = drawModel(2, {machinesMax: 8, processesMax: 40});
+  expect(search(model, {steps: 0})).toMatchObject({steps: 0, assignment: model.home});
+});
+
 test('what is no model is refused by name', () => {
   const model = drawModel(1, {machinesMax: 2, processesMax: 4});
   expect(() => searchPlanNow({...model, need: new Float64Array(1)}, model.home, LIMITS)).toThrow(/need/);
