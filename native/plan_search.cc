@@ -32,7 +32,7 @@ constexpr double kChains = 0.3;       // of the first thread and every other one
 constexpr double kChainsFewer = 0.08; // of the others: what suits one problem does not suit the next
 constexpr double kHomewards = 0.05;
 constexpr double kStepsPerMs = 5000;
-constexpr double kStepsPerPlace = 1000;
+constexpr double kStepsPerPlace = 4000;
 constexpr double kLooksLeast = 500;
 constexpr double kCyclesMost = 8;
 
