@@ -1,11 +1,10 @@
 import {CODES} from '../base/errors.ts';
 import type {ErrorView, HostView, MovesView, PlanView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
-import type {CohortVerdict, Evidence, Hurt, MoveRecord, Plan, VerdictKind} from '../wire/record.ts';
+import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
 import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from './format.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
-const ENDED = new Set<MoveRecord['step']>(['retained', 'purged', 'backedOut']);
 
 function verdictWord(kind: VerdictKind | null, look: Look): string {
   return kind === null ? '-' : tint(kind, VERDICT_TONE[kind], look);
@@ -131,15 +130,15 @@ function renderCohort(cohort: CohortVerdict, look: Look): string {
 
 /** Running and waiting moves; finished ones only with `all`. */
 export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all: boolean, look: Look): string {
-  const shown = moves.filter(move => all || !ENDED.has(move.step));
+  const shown = moves.filter(move => all || !isSettled(move));
   const rows = shown.map(move => [
     move.id,
     move.user,
     move.source,
     move.target,
     size(move.bytes),
-    tint(move.step, moveTone(move.step), look),
-    span((ENDED.has(move.step) ? move.updatedAtMs : look.nowMs) - move.createdAtMs),
+    tint(move.step, moveTone(move), look),
+    span((isSettled(move) ? move.updatedAtMs : look.nowMs) - move.createdAtMs),
     span(move.pauseMs),
     move.refusal === null ? '' : move.refusal.code,
   ]);
@@ -155,19 +154,19 @@ export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all
     because,
   ]);
   const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
-  const summary = `${done} of ${total} moves done, ${moves.filter(move => !ENDED.has(move.step)).length} running, ${waiting.length} waiting${left}.`;
+  const summary = `${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
   if (rows.length + waits.length === 0) return summary;
   return `${table(['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'], [...rows, ...waits])}\n${summary}`;
 }
 
-function moveTone(step: MoveRecord['step']): Tone {
-  if (step === 'backingOut' || step === 'backedOut') return 'warn';
-  return ENDED.has(step) ? 'good' : 'plain';
+function moveTone(move: MoveRecord): Tone {
+  if (move.step === 'backingOut' || move.step === 'backedOut') return 'warn';
+  return isSettled(move) ? 'good' : 'plain';
 }
 
 /** True when nothing of it is left to do. */
 export function areMovesOver({moves, waiting}: MovesView): boolean {
-  return waiting.length === 0 && moves.every(move => ENDED.has(move.step));
+  return waiting.length === 0 && moves.every(move => isSettled(move));
 }
 
 export function renderPlan({plan, dryRun}: PlanView): string {

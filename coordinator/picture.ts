@@ -1,11 +1,11 @@
 import type {Instant} from '../base/units.ts';
 import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
-import type {HostRecord, Hurt, MoveRecord} from '../wire/record.ts';
+import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/record.ts';
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
 import {emptyFleet, type Fleet, fleetHost, usersByHost} from './fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
-import {type HostFacts, isRunning, retainedOn} from './host/facts.ts';
+import {type HostFacts, retainedOn} from './host/facts.ts';
 import type {WaitingMove} from './move/mover.ts';
 
 const HURT_HISTORY_MAX = 10_000;
@@ -147,7 +147,7 @@ export class Picture {
   factsOf(host: string, moves: readonly MoveRecord[], waiting: readonly WaitingMove[], driver: HostFacts['driver']): HostFacts {
     const report = this.fleet.hosts.get(host)?.reports.at(-1);
     const isOf = ({source, target}: {source: string; target: string}): boolean => source === host || target === host;
-    const running = moves.filter(move => isRunning(move) && isOf(move)).length;
+    const running = moves.filter(move => !isSettled(move) && isOf(move)).length;
     const locked = [...this.locks.values()].filter(isOf).length;
     return {
       report: report === undefined ? null : {generation: report.generation, labels: report.labels},

@@ -194,21 +194,6 @@ export const CurrentPlan = Type.Object({v: Type.Literal(1), current: PlanId, gen
 export type CurrentPlan = Type.Static<typeof CurrentPlan>;
 
 /** Steps of a move in order; from `adopting` on there is only forward. */
-export type MoveStep =
-  | 'reserving'
-  | 'seeding'
-  | 'copying'
-  | 'holding'
-  | 'finalizing'
-  | 'verifying'
-  | 'flipping'
-  | 'adopting'
-  | 'retaining'
-  | 'retained'
-  | 'purging'
-  | 'purged'
-  | 'backingOut'
-  | 'backedOut';
 export const MOVE_STEPS = [
   'reserving',
   'seeding',
@@ -224,7 +209,16 @@ export const MOVE_STEPS = [
   'purged',
   'backingOut',
   'backedOut',
-] as const satisfies readonly MoveStep[];
+] as const;
+export type MoveStep = (typeof MOVE_STEPS)[number];
+
+const SETTLED_STEPS = ['retained', 'purged', 'backedOut'] as const satisfies readonly MoveStep[];
+export type SettledStep = (typeof SETTLED_STEPS)[number];
+
+/** A move that has come to its end: neither host works for it any more, though a source copy may still be retained. */
+export function isSettled({step}: {step: MoveStep}): boolean {
+  return (SETTLED_STEPS as readonly MoveStep[]).includes(step);
+}
 
 export const MoveRecord = Type.Object({
   v: Type.Literal(1),

@@ -1,8 +1,7 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Instant} from '../../base/units.ts';
 import type {FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
-import type {HostRecord, Hurt, MoveRecord, Plan} from '../../wire/record.ts';
-import {isRunning} from '../host/facts.ts';
+import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
 import type {WaitingMove} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
 import {metricsText} from './metrics.ts';
@@ -59,7 +58,7 @@ export class Views implements Reads {
     const {picture, moves, now} = this.#deps;
     const entry = picture.hosts.get(host);
     if (entry === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
-    const running = moves().records.filter(isRunning);
+    const running = moves().records.filter(move => !isSettled(move));
     return {
       record: hideToken(entry.value),
       verdict: picture.outcome?.verdicts.find(verdict => verdict.host === host) ?? null,
@@ -117,9 +116,11 @@ export class Views implements Reads {
   moves(): MovesView {
     const {records, waiting} = this.#deps.moves();
     const present = presentWork(records, waiting);
-    const done = present.filter(move => !isRunning(move));
-    const finished = records.filter(move => !isRunning(move)).sort((a, b) => b.updatedAtMs - a.updatedAtMs);
-    const shown = [...records.filter(isRunning), ...finished.slice(0, FINISHED_MAX)].sort((a, b) => a.createdAtMs - b.createdAtMs);
+    const done = present.filter(isSettled);
+    const finished = records.filter(isSettled).sort((a, b) => b.updatedAtMs - a.updatedAtMs);
+    const shown = [...records.filter(move => !isSettled(move)), ...finished.slice(0, FINISHED_MAX)].sort(
+      (a, b) => a.createdAtMs - b.createdAtMs,
+    );
     return {
       moves: shown,
       waiting: waiting.map(({planned: {user, source, target, bytes}, because}) => ({user, source, target, bytes, because})),
@@ -163,15 +164,15 @@ export function hideToken(record: HostRecord): HostRecord {
 
 /** Moves of every plan that is not through; when all are through, those of the last one. */
 function presentWork(records: readonly MoveRecord[], waiting: readonly WaitingMove[]): MoveRecord[] {
-  const plans = new Set([...waiting.map(({planId}) => planId), ...records.filter(isRunning).map(({planId}) => planId)]);
+  const plans = new Set([...waiting.map(({planId}) => planId), ...records.filter(move => !isSettled(move)).map(({planId}) => planId)]);
   if (plans.size === 0 && records.length > 0) plans.add(records.reduce((a, b) => (b.createdAtMs > a.createdAtMs ? b : a)).planId);
   return records.filter(({planId}) => plans.has(planId));
 }
 
 /** From the bytes that were moved since the work began; null before the first move is through, or when nothing is left. */
 function etaOf(present: readonly MoveRecord[], waiting: readonly WaitingMove[], nowMs: Instant): number | null {
-  const done = present.filter(move => !isRunning(move) && move.step !== 'backedOut');
-  const left = [...present.filter(isRunning), ...waiting.map(({planned}) => planned)];
+  const done = present.filter(move => isSettled(move) && move.step !== 'backedOut');
+  const left = [...present.filter(move => !isSettled(move)), ...waiting.map(({planned}) => planned)];
   const doneBytes = sum(done);
   if (left.length === 0 || doneBytes === 0) return null;
   const begunMs = Math.min(...present.map(({createdAtMs}) => createdAtMs));

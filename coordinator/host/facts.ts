@@ -25,14 +25,6 @@ export interface HostFacts {
   driver: 'none' | 'running' | 'ended';
 }
 
-/** Steps at which a move no longer needs its hosts; a retained source copy is told apart by `RetainedCopy`. */
-const ENDED: ReadonlySet<MoveRecord['step']> = new Set(['retained', 'purged', 'backedOut']);
-
-/** True while the move works on either end. */
-export function isRunning(move: MoveRecord): boolean {
-  return !ENDED.has(move.step);
-}
-
 /** The source copies that finished moves left on `host`. */
 export function retainedOn(host: string, moves: readonly MoveRecord[]): RetainedCopy[] {
   return moves

@@ -1,6 +1,6 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
-import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
+import {isSettled, type MoveRecord, type PlannedMove} from '../../wire/record.ts';
 import {type Pace, paceOf} from './pace.ts';
 
 /** Moves that load a source and a target: from the first pass until the target has the mailbox. */
@@ -19,11 +19,6 @@ export function isUnderWay(record: MoveRecord): boolean {
     default:
       return false;
   }
-}
-
-/** A move of the same user must be finished, with its source copy at rest, before another begins. */
-export function isSettled(record: MoveRecord): boolean {
-  return record.step === 'retained' || record.step === 'purged' || record.step === 'backedOut';
 }
 
 /** @returns null when `planned` may begin now, else a coded reason for waiting. */

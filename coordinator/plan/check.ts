@@ -1,5 +1,5 @@
 import type {Policy} from '../../wire/policy.ts';
-import type {CohortVerdict, Plan, Verdict} from '../../wire/record.ts';
+import {type CohortVerdict, MOVE_STEPS, type Plan, type Verdict} from '../../wire/record.ts';
 import type {Fleet} from '../fleet.ts';
 
 /** A rule that a plan breaks. */
@@ -9,16 +9,7 @@ export interface Breach {
 }
 
 /** Steps at which a move still brings its mailbox to its target. */
-const COMING: ReadonlySet<string> = new Set([
-  'reserving',
-  'seeding',
-  'copying',
-  'holding',
-  'finalizing',
-  'verifying',
-  'flipping',
-  'adopting',
-]);
+const COMING: ReadonlySet<string> = new Set(MOVE_STEPS.slice(0, MOVE_STEPS.indexOf('retaining')));
 
 /**
  * Reads a plan as a stranger would. On purpose it shares no code with the builder: an error in one shows in the other.

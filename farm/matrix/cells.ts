@@ -1,21 +1,9 @@
 import {MailherdError} from '../../base/errors.ts';
-import type {MoveStep} from '../../wire/record.ts';
+import {isSettled, MOVE_STEPS, type MoveStep, type SettledStep} from '../../wire/record.ts';
 
+export type Step = Exclude<MoveStep, SettledStep>;
 /** Steps during which something is done; the others are ends. */
-export const STEPS = [
-  'reserving',
-  'seeding',
-  'copying',
-  'holding',
-  'finalizing',
-  'verifying',
-  'flipping',
-  'adopting',
-  'retaining',
-  'purging',
-  'backingOut',
-] as const satisfies readonly MoveStep[];
-export type Step = (typeof STEPS)[number];
+export const STEPS = MOVE_STEPS.filter((step): step is Step => !isSettled({step}));
 
 /** What goes wrong, to whom; each ends after some seconds. */
 export const MISFORTUNES = [

@@ -3,7 +3,7 @@ import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {MovesView, PlanView} from '../../wire/api.ts';
-import {MoveRecord} from '../../wire/record.ts';
+import {isSettled, MoveRecord} from '../../wire/record.ts';
 import {type ApiAccess, call} from '../api.io.ts';
 
 const PURGE_MS = 60_000;
@@ -61,7 +61,7 @@ export async function ended(access: ApiAccess, id: string, timeoutMs: Millis): P
       if (error instanceof MailherdError) return null;
       throw error;
     });
-    if (record !== null && ['retained', 'purged', 'backedOut'].includes(record.step)) return record;
+    if (record !== null && isSettled(record)) return record;
     await systemClock.sleep(LOOK_MS);
   }
   return null;

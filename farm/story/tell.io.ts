@@ -3,7 +3,7 @@ import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {HostView, MovesView, PolicyView, VerdictsView} from '../../wire/api.ts';
-import type {MoveRecord} from '../../wire/record.ts';
+import {isSettled, type MoveRecord} from '../../wire/record.ts';
 import {call} from '../api.io.ts';
 import {type Audit, audit, isClean, snapshot} from '../audit.io.ts';
 import {apiAccess, enrolAll, enrolHost} from '../enrol.io.ts';
@@ -135,7 +135,7 @@ async function comeBack({farm, hosts, moves, note, reach}: Stage): Promise<void>
   });
   await reach('balanced', 180_000, async () => {
     const view = await moves();
-    const running = view.moves.filter(({step}) => !['retained', 'purged', 'backedOut'].includes(step));
+    const running = view.moves.filter(move => !isSettled(move));
     const left = view.moves.filter(({step}) => step === 'backedOut').length;
     return running.length === 0 && view.waiting.length === 0 ? `${view.moves.length - left} moves, ${left} backed out` : null;
   });
@@ -174,7 +174,7 @@ async function end(
   await stopHelper(farm.paths, 'traffic', 90_000);
   const held = await audit(farm, 120_000);
   if (!isClean(held)) failures.push('the ledger does not agree with the mailboxes');
-  const done = records.filter(({step}) => step === 'retained' || step === 'purged');
+  const done = records.filter(isDone);
   const pauses = done.flatMap(({pauseMs}) => (pauseMs === null ? [] : [Math.round(pauseMs)]));
   const seconds = (from: string, to: string): number | null => {
     const ms = chronicle.between(from, to);
@@ -198,8 +198,13 @@ async function end(
   return {story, chronicle, audit: held, failures};
 }
 
+/** The mailbox lives at the target for good. */
+function isDone({step}: MoveRecord): boolean {
+  return step === 'retained' || step === 'purged';
+}
+
 function firstDone(records: readonly MoveRecord[]): string | null {
-  const done = records.find(({step}) => step === 'retained' || step === 'purged');
+  const done = records.find(isDone);
   return done === undefined ? null : `${done.user}: ${done.source} -> ${done.target}, pause ${Math.round(done.pauseMs ?? 0)} ms`;
 }
 
