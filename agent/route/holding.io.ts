@@ -63,8 +63,7 @@ export class HoldingPorts {
   take(user: string): number | null {
     const place = this.#places.find(one => one.user === user) ?? this.#places.find(one => one.user === null);
     if (place === undefined) return null;
-    if (place.freed !== null) clearTimeout(place.freed);
-    Object.assign(place, {user, address: null, freed: null} satisfies Partial<Place>);
+    this.#give(place, user);
     return place.port;
   }
 
@@ -75,8 +74,15 @@ export class HoldingPorts {
     place.address = address;
     for (const socket of place.waiting) this.#join(socket, address);
     place.waiting.clear();
-    place.freed = setTimeout(() => Object.assign(place, {user: null, address: null, freed: null} satisfies Partial<Place>), LINGER_MS);
+    place.freed = setTimeout(() => this.#give(place, null), LINGER_MS);
     place.freed.unref();
+  }
+
+  #give(place: Place, user: string | null): void {
+    if (place.freed !== null) clearTimeout(place.freed);
+    place.freed = null;
+    place.user = user;
+    place.address = null;
   }
 
   #arrived(place: Place, socket: Socket): void {

@@ -60,6 +60,8 @@ export class SqliteRouteTable implements RouteTable {
   readonly #host: string;
   readonly #holding: HoldingPorts | null;
   readonly #pinned = new Set<string>();
+  /** Users whose logins wait at a port. */
+  readonly #waitingUsers = new Set<string>();
   readonly #upsert: StatementSync;
   readonly #remove: StatementSync;
   readonly #advance: StatementSync;
@@ -141,8 +143,10 @@ export class SqliteRouteTable implements RouteTable {
         const holdPort = isHeld ? (this.#holding?.take(row.user) ?? null) : null;
         this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget, holdPort);
         if (isHeld && row.host === this.#host) this.#endHoldLater(change.entry);
-        if (holdPort !== null) this.#releaseLater(row);
-        else if (this.#holding !== null) released.push(row.user);
+        if (holdPort !== null) {
+          this.#waitingUsers.add(row.user);
+          this.#releaseLater(row);
+        } else if (this.#waitingUsers.has(row.user)) released.push(row.user);
         revision = Math.max(revision, change.entry.revision);
       } else {
         const user = Buffer.from(change.removedKey, 'base64url').toString('utf8');
@@ -166,7 +170,9 @@ export class SqliteRouteTable implements RouteTable {
 
   #release(user: string): void {
     const row = this.#db.prepare('SELECT address FROM edge WHERE user = ?').get(user) as {address: string | null} | undefined;
-    if (row !== undefined && row.address !== null) this.#holding?.release(user, row.address);
+    if (row === undefined || row.address === null) return;
+    this.#waitingUsers.delete(user);
+    this.#holding?.release(user, row.address);
   }
 
   /** A hold that nobody ends is over for the edge when its span is: those who wait go where the query sends everybody else. */
