@@ -6,6 +6,7 @@ import {readCorpus} from '../farm/mail/corpus.io.ts';
 import {homeOf} from '../farm/mail/owned.io.ts';
 import {hostPaths} from '../farm/paths.ts';
 import {MovesView, PlanView} from '../wire/api.ts';
+import {isSettled} from '../wire/record.ts';
 import {type Benchmark, rounded, wholeNumber} from './benchmark.ts';
 import {begin, moveFarm} from './move/farm.io.ts';
 import {fillMaildir} from './move/mailbox.io.ts';
@@ -35,7 +36,7 @@ export const benchmark: Benchmark = {
       for (;;) {
         const {moves, waiting} = await call(access, 'GET', '/v1/moves', MovesView);
         const own = moves.filter(({planId}) => planId === plan.id);
-        const ended = own.filter(({step}) => step === 'retained' || step === 'backedOut');
+        const ended = own.filter(isSettled);
         if (waiting.length === 0 && own.length > 0 && ended.length === own.length) {
           const seconds = (performance.now() - begun) / 1_000;
           const backedOut = own.filter(({step}) => step === 'backedOut').length;

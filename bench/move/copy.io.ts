@@ -1,14 +1,13 @@
 import {existsSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
-import {type ApiAccess, call} from '../../farm/api.io.ts';
+import type {ApiAccess} from '../../farm/api.io.ts';
 import type {Farm} from '../../farm/farm.io.ts';
 import {findHost, type UserSpec, users} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
 import {type CorpusMessage, readCorpus} from '../../farm/mail/corpus.io.ts';
 import {homeOf} from '../../farm/mail/owned.io.ts';
+import {ended, startMove} from '../../farm/moves.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
-import {MovesView, PlanView} from '../../wire/api.ts';
-import type {MoveRecord} from '../../wire/record.ts';
 import {median, rounded} from '../benchmark.ts';
 import {FORMATS} from './farm.io.ts';
 import {fillMaildir} from './mailbox.io.ts';
@@ -181,25 +180,13 @@ class CopyBench {
   async #move(user: string, target: string, messages: number): Promise<number> {
     const source = users(this.#farm.layout).find(each => each.user === user)?.host ?? '';
     await this.#settle(source, target);
-    await call(this.#access, 'POST', '/v1/moves', PlanView, {user, target});
-    const record = await this.#ended(user);
-    if (record.step !== 'retained' || record.verified?.messages !== messages)
-      throw new Error(`the move of ${user} ended ${record.step}: ${JSON.stringify(record.refusal ?? record.verified)}`);
+    const record = await ended(this.#access, await startMove(this.#access, user, target), MOVE_TIMEOUT_MS);
+    if (record?.step !== 'retained' || record.verified?.messages !== messages)
+      throw new Error(`the move of ${user} ended ${record?.step}: ${JSON.stringify(record?.refusal ?? record?.verified)}`);
     const at = (step: string): number => record.timeline.find(entry => entry.step === step)?.atMs ?? Number.NaN;
     const ms = at('holding') - at('reserving');
     this.#say(`moved (${record.timeline.map(({step, atMs}) => `${step} +${atMs - at('reserving')}`).join(', ')})`, user, target, ms);
     return ms;
-  }
-
-  async #ended(user: string): Promise<MoveRecord> {
-    const endMs = performance.now() + MOVE_TIMEOUT_MS;
-    for (;;) {
-      const {moves} = await call(this.#access, 'GET', '/v1/moves', MovesView);
-      const record = moves.find(each => each.user === user);
-      if (record !== undefined && ['retained', 'backedOut'].includes(record.step)) return record;
-      if (performance.now() > endMs) throw new Error(`the move of ${user} does not end: ${record?.step}`);
-      await new Promise(resolve => setTimeout(resolve, 100));
-    }
   }
 
   /** What the step before left to be written is none of the next one's time. */

@@ -5,8 +5,8 @@ import {apiAccess, enrolAll} from '../../farm/enrol.io.ts';
 import {down, type Farm, up} from '../../farm/farm.io.ts';
 import {type HostSpec, makeLayout, type Release} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
+import {buildPackage} from '../../farm/package.io.ts';
 import {farmPaths, hostPaths} from '../../farm/paths.ts';
-import {run} from '../../farm/run.io.ts';
 import {HostView, PolicyView} from '../../wire/api.ts';
 
 function backend(name: string, release: Release, last: number): Omit<HostSpec, 'address'> & {last: number} {
@@ -36,7 +36,7 @@ const ACTIVE_TIMEOUT_MS = 120_000;
  * @returns when every host may take mailboxes.
  */
 export async function begin(farm: Farm, hasFormats = true): Promise<ApiAccess> {
-  const deb = (await run([process.execPath, 'packaging/main.io.ts'])).trim().split('\n').at(-1) ?? '';
+  const deb = await buildPackage();
   await down(farm);
   await up(farm, {deb, isFilled: false});
   for (const {name, role, release} of farm.layout.hosts) if (hasFormats && role === 'backend') await allowFormats(farm, name, release);

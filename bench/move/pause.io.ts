@@ -1,7 +1,6 @@
 import type {ImapFlow} from 'imapflow';
-import Type from 'typebox';
 import {seededRng} from '../../base/random.ts';
-import {type ApiAccess, call} from '../../farm/api.io.ts';
+import type {ApiAccess} from '../../farm/api.io.ts';
 import {audit, snapshot} from '../../farm/audit.io.ts';
 import type {Farm} from '../../farm/farm.io.ts';
 import {type UserSpec, users} from '../../farm/layout.ts';
@@ -10,14 +9,13 @@ import {quantile} from '../../farm/mail/felt.ts';
 import {imapClient} from '../../farm/mail/imap.io.ts';
 import {openLedger} from '../../farm/mail/ledger.io.ts';
 import {homeOf} from '../../farm/mail/owned.io.ts';
+import {ended, purgeMove, startMove} from '../../farm/moves.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
 import {runSender} from '../../farm/traffic/sender.io.ts';
-import {MovesView, PlanView} from '../../wire/api.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {FORMATS} from './farm.io.ts';
 import {fillMaildir} from './mailbox.io.ts';
 
-const Done = Type.Object({done: Type.Literal(true)});
 const HOSTS = ['m12a', 'm12b'] as const;
 const USERS = 6;
 const MESSAGES = 1_000;
@@ -84,13 +82,14 @@ async function moveOne(
   mover: UserSpec,
   before: MoveRecord | undefined,
 ): Promise<{record: MoveRecord; pauseMs: number}> {
-  if (before !== undefined) await purge(access, before.id);
+  if (before !== undefined && (await purgeMove(access, before.id))?.step !== 'purged')
+    throw new Error(`the copy of move ${before.id} cannot be purged`);
   const target = before?.target === HOSTS[1] ? HOSTS[0] : HOSTS[1];
   const program = new BusyProgram(farm, mover);
   await program.began;
   const begunMs = performance.now();
-  const {plan} = await call(access, 'POST', '/v1/moves', PlanView, {user: mover.user, target});
-  const record = await ended(access, plan.id);
+  const record = await ended(access, await startMove(access, mover.user, target), MOVE_TIMEOUT_MS);
+  if (record === null) throw new Error(`the move of ${mover.user} does not end`);
   await new Promise(resolve => setTimeout(resolve, AFTER_MS));
   const successes = await program.stop();
   return {record, pauseMs: longestGap(successes.filter(at => at >= begunMs))};
@@ -145,32 +144,4 @@ class BusyProgram {
 
 function longestGap(times: readonly number[]): number {
   return Math.max(...times.slice(1).map((at, index) => at - (times[index] as number)));
-}
-
-/** Refused until the quiet time after the flip is over. */
-async function purge(access: ApiAccess, id: string): Promise<void> {
-  const endMs = performance.now() + MOVE_TIMEOUT_MS;
-  for (let refusal: unknown = null; ; ) {
-    const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
-    const step = moves.find(each => each.id === id)?.step;
-    if (step === 'purged') return;
-    if (performance.now() > endMs) throw new Error(`the copy of move ${id} cannot be purged: ${step}, ${String(refusal)}`);
-    if (step === 'retained') {
-      await call(access, 'POST', '/v1/purge', Done, {moves: [id]}).catch((error: unknown) => {
-        refusal = error;
-      });
-    }
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-}
-
-async function ended(access: ApiAccess, planId: string): Promise<MoveRecord> {
-  const endMs = performance.now() + MOVE_TIMEOUT_MS;
-  for (;;) {
-    const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
-    const record = moves.find(each => each.planId === planId && ['retained', 'backedOut'].includes(each.step));
-    if (record !== undefined) return record;
-    if (performance.now() > endMs) throw new Error(`the move of plan ${planId} does not end`);
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
 }

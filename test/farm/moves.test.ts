@@ -5,9 +5,9 @@ import {runIn} from '../../farm/machine/enter.io.ts';
 import {type CellOptions, runPlainMove} from '../../farm/matrix/cell.io.ts';
 import {selectCells} from '../../farm/matrix/cells.ts';
 import {coursesOf, type Pair} from '../../farm/matrix/course.io.ts';
-import {ended, purgeMove, startMove} from '../../farm/matrix/moves.io.ts';
 import {prepareMatrix, runMatrix} from '../../farm/matrix/run.io.ts';
 import {trapStep} from '../../farm/matrix/trap.io.ts';
+import {ended, purgeMove, startMove} from '../../farm/moves.io.ts';
 import {buildPackage} from '../../farm/package.io.ts';
 import {farmPaths} from '../../farm/paths.ts';
 

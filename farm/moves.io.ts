@@ -1,10 +1,10 @@
 import Type from 'typebox';
-import {systemClock} from '../../base/clock.io.ts';
-import {MailherdError} from '../../base/errors.ts';
-import type {Millis} from '../../base/units.ts';
-import {MovesView, PlanView} from '../../wire/api.ts';
-import {isSettled, MoveRecord} from '../../wire/record.ts';
-import {type ApiAccess, call} from '../api.io.ts';
+import {systemClock} from '../base/clock.io.ts';
+import {MailherdError} from '../base/errors.ts';
+import type {Millis} from '../base/units.ts';
+import {MovesView, PlanView} from '../wire/api.ts';
+import {isSettled, MoveRecord} from '../wire/record.ts';
+import {type ApiAccess, call} from './api.io.ts';
 
 const PURGE_MS = 60_000;
 const LOOK_MS = 250;
