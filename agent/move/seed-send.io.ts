@@ -167,8 +167,10 @@ async function sendFiles(inbox: string, paths: readonly string[], pass: (bytes: 
     named.catch(() => undefined);
     for await (const chunk of stdout) await pass(chunk as Buffer);
     await named;
-  } finally {
+  } catch (error) {
+    // Only then: it may still be on its way out when its output has come to an end.
     child.kill('SIGKILL');
+    throw error;
   }
   const {exit, err} = await ended;
   if (exit === null || exit > 2 || err !== '') throw new MailherdError('COPY_FAILED', {reason: `tar: ${err.trim()}`, exit});
