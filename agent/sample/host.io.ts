@@ -54,6 +54,10 @@ export class HostSource {
     this.#queue = walker === null ? null : new Collector('queue', WALK_DEADLINE_MS, () => walker.walk('ages', WALK_BUDGET_MS));
   }
 
+  get collectors(): readonly Collector<unknown>[] {
+    return [this.#store, this.#host, ...(this.#queue === null ? [] : [this.#queue])];
+  }
+
   /** Never rejects; takes no longer than the longest deadline. */
   async sample(): Promise<HostFigures> {
     const failing: Record<string, string> = {};

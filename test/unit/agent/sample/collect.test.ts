@@ -32,4 +32,18 @@ test('one that hangs is given up, not started again, and its late value is throw
   release(2);
   expect(await next).toMatchObject({ok: true, value: 2});
   expect(calls).toBe(2);
+  expect(collector.figures).toMatchObject({gave: 1, failed: 0, missed: 2});
+});
+
+test('a dear one can be run in each n-th round only, and says so in the others', async () => {
+  let calls = 0;
+  const collector = new Collector('x', 1000, async () => ++calls);
+  collector.every = 3;
+  const rounds = [];
+  for (let round = 0; round < 6; round++) rounds.push({...(await collector.collect()), rests: collector.rests});
+  expect(rounds.map(({ok, rests}) => [ok, rests])).toEqual([false, false, true, false, false, true].map(ok => [ok, !ok]));
+  expect(rounds[0]).toMatchObject({reason: expect.stringContaining('1 interval of 3')});
+  collector.every = 1;
+  expect(await collector.collect()).toMatchObject({ok: true, value: 3});
+  expect(collector.figures).toMatchObject({gave: 3, failed: 0, missed: 0});
 });
