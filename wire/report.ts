@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {Kernel} from './kernel.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs} from './schema.ts';
 
 /**
@@ -35,32 +36,6 @@ export const Load = Type.Object({
   activeUsers: orNull(Count),
 });
 export type Load = Type.Static<typeof Load>;
-
-/** What the kernel says: explains a verdict, never makes one. */
-export const Kernel = Type.Object({
-  cpuBusyShare: orNull(Share),
-  cpuIowaitShare: orNull(Share),
-  cpuStealShare: orNull(Share),
-  runQueueWaitMsPerSecond: orNull(Count),
-  /** PSI avg10, percent 0..100. */
-  psiCpuSome10: orNull(Count),
-  psiIoSome10: orNull(Count),
-  psiIoFull10: orNull(Count),
-  psiMemorySome10: orNull(Count),
-  memoryAvailableBytes: orNull(ByteCount),
-  memoryTotalBytes: orNull(ByteCount),
-  dirtyBytes: orNull(ByteCount),
-  directReclaimPerSecond: orNull(PerSecond),
-  oomKills: orNull(Count),
-  /** Of the disk under the mail store: device flush (fsync), read and write time a request. */
-  diskFlushMs: orNull(SpanMs),
-  diskReadMs: orNull(SpanMs),
-  diskWriteMs: orNull(SpanMs),
-  diskBusyShare: orNull(Share),
-  retransmitsPerSecond: orNull(PerSecond),
-  listenDropsPerSecond: orNull(PerSecond),
-});
-export type Kernel = Type.Static<typeof Kernel>;
 
 export const Queue = Type.Object({
   maildrop: Count,

@@ -1,6 +1,7 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import type {QueueWalk, Store} from '../../native/binding.ts';
-import type {HostReport, Kernel, Queue, Slis} from '../../wire/report.ts';
+import type {Kernel} from '../../wire/kernel.ts';
+import type {HostReport, Queue, Slis} from '../../wire/report.ts';
 import type {Labels, Role} from '../../wire/schema.ts';
 import type {ProbeFigures} from '../probe/tally.ts';
 import type {MailFigures} from '../sample/tally.ts';

@@ -1,7 +1,7 @@
 import {systemClock} from '../../base/clock.io.ts';
 import type {Millis} from '../../base/units.ts';
 import {HostSampler, type QueueWalk, QueueWalker, readStore, type Store} from '../../native/binding.ts';
-import type {Kernel} from '../../wire/report.ts';
+import type {Kernel} from '../../wire/kernel.ts';
 import {type Collected, Collector} from './collect.io.ts';
 import {kernelOf, type Moment} from './rates.ts';
 

@@ -1,5 +1,5 @@
 import type {Millis} from '../../base/units.ts';
-import type {Kernel} from '../../wire/report.ts';
+import type {Kernel} from '../../wire/kernel.ts';
 
 /** Counters and levels of one moment by name; absent = the kernel did not say. */
 export type Counters = ReadonlyMap<string, bigint>;

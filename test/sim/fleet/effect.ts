@@ -1,5 +1,5 @@
 import type {Rng} from '../../../base/random.ts';
-import type {Kernel} from '../../../wire/report.ts';
+import type {Kernel} from '../../../wire/kernel.ts';
 
 /** What is different on a host at a moment; factors are 1 and shares 0 when nothing is. */
 export interface Effect {
