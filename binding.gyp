@@ -28,6 +28,15 @@
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility-inlines-hidden", "-isystem <!(node -p \"require('path').resolve(require('node-addon-api').include_dir)\")"],
       "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections", "-Wl,-s", "-Wl,--exclude-libs,ALL"],
+    },
+    {
+      "target_name": "mailherd-tune",
+      "type": "executable",
+      "sources": ["native/tune/hold.cc", "native/tune/knob.cc", "native/tune/ledger.cc", "native/tune/writer.cc"],
+      "cflags": ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-ffunction-sections", "-fdata-sections"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections", "-Wl,-s"],
     }
   ]
 }

@@ -48,6 +48,8 @@ export const CODES = {
   STORE_CORRUPT: {http: 500, next: 'page', text: 'a stored record does not fit its schema'},
   NATS_DOWN: {http: 503, next: 'retry', text: 'NATS does not answer'},
   NATIVE_FAILED: {http: 500, next: 'fix', text: 'a kernel interface could not be read'},
+  ADVICE_UNKNOWN: {http: 404, next: 'fix', text: 'the host gives no such advice now'},
+  TUNE_REFUSED: {http: 409, next: 'fix', text: 'the kernel value is not changed'},
   PROBE_FAILED: {http: 503, next: 'retry', text: 'a probe did not come through'},
   API_FAILED: {http: 502, next: 'retry', text: 'the coordinator did not answer as expected'},
   INTERNAL: {http: 500, next: 'page', text: 'an unexpected failure'},

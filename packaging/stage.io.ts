@@ -53,16 +53,20 @@ export function stageModules({root, stage}: Build): number {
 }
 
 /**
- * Runtime and addon.
+ * Runtime, addon and the writer of kernel values.
  * @throws when one is not there, or needs a newer C library than the oldest supported release has.
  */
 export function stageBinaries({root, stage, nodeArch}: Build): void {
   const node = join(root, `node_modules/node-linux-${nodeArch}`);
-  const addon = join(root, 'build/Release/mailherd.node');
-  if (!existsSync(addon)) throw new Error('the addon is not built: node setup.mjs build');
-  copy(join(node, 'bin/node'), join(stage, LIB, 'bin/node'), 0o755);
-  copy(addon, join(stage, LIB, 'build/Release/mailherd.node'), 0o644);
-  for (const file of [join(stage, LIB, 'bin/node'), join(stage, LIB, 'build/Release/mailherd.node')]) {
+  const binaries = [
+    {from: join(node, 'bin/node'), to: 'bin/node', mode: 0o755},
+    {from: join(root, 'build/Release/mailherd.node'), to: 'build/Release/mailherd.node', mode: 0o644},
+    {from: join(root, 'build/Release/mailherd-tune'), to: 'bin/mailherd-tune', mode: 0o755},
+  ];
+  for (const {from, to, mode} of binaries) {
+    if (!existsSync(from)) throw new Error(`${from} is not built: node setup.mjs build`);
+    const file = join(stage, LIB, to);
+    copy(from, file, mode);
     // Debug information and local symbols; what the addon links to stays.
     execFileSync('strip', ['--strip-unneeded', file]);
     for (const [family, max] of [
