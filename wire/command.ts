@@ -68,8 +68,10 @@ export const COMMANDS = {
   ),
   /** Source: the hold entry of `generation` is in force here, the user's sessions are ended and their processes gone. */
   hold: verb('hold', {...ofMove, revision: Generation}, {sessionsEnded: Count, tookMs: SpanMs}),
-  /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one. */
-  manifest: verb('manifest', {...ofMove, folder: Type.Union([Type.String(), Type.Null()])}, {manifest: Manifest, tookMs: SpanMs}),
+  /** Either end, before the hold: read the texts of all messages ahead and remember their digests; only what is new is read again. */
+  readTexts: verb('readTexts', ofMove, {messages: Count, tookMs: SpanMs}),
+  /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. */
+  manifest: verb('manifest', {...ofMove, folder: orNull(Type.String()), texts: Type.Boolean()}, {manifest: Manifest, tookMs: SpanMs}),
   /** Target, after the flip: the route of `revision` is in force, the copy is the mailbox now. */
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: the route is in force here too, the old copy is retained under the move's id. */

@@ -1,7 +1,10 @@
 import Type from 'typebox';
 import {ByteCount, Count, orNull} from './schema.ts';
 
-/** What one folder holds. `digest` is SHA-256 over one line a message, sorted by UID: uid, guid, size, date, flags, keywords. */
+/**
+ * What one folder holds. `digest` is SHA-256 over one line a message, sorted by UID: uid, guid, size, date, flags, keywords; `texts` is
+ * SHA-256 over UID and SHA-256 of the whole text of each, null where that was not asked for.
+ */
 export const FolderManifest = Type.Object({
   name: Type.String(),
   guid: Type.String(),
@@ -11,6 +14,7 @@ export const FolderManifest = Type.Object({
   messages: Count,
   bytes: ByteCount,
   digest: Type.String(),
+  texts: orNull(Type.String()),
 });
 export type FolderManifest = Type.Static<typeof FolderManifest>;
 
@@ -19,7 +23,7 @@ export const Manifest = Type.Object({
   folders: Type.Array(FolderManifest),
   subscriptions: Type.Array(Type.String()),
   sieve: Type.Array(Type.Object({name: Type.String(), digest: Type.String(), active: Type.Boolean()})),
-  /** Message lines of the one folder that was asked for in detail, else null. */
+  /** Message lines of the one folder that was asked for in detail, with the text's digest if that was asked for; else null. */
   lines: orNull(Type.Array(Type.String())),
 });
 export type Manifest = Type.Static<typeof Manifest>;

@@ -1,14 +1,12 @@
-import {execFile} from 'node:child_process';
-import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {readdir, rename, rm, stat, statfs} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
-import type {Manifest} from '../../wire/manifest.ts';
+import {doveadm, lastLines, must} from './doveadm-run.io.ts';
 import type {MailStore} from './host-ports.ts';
-import {folderManifest, linesByFolder} from './manifest.ts';
+import {ManifestReader} from './manifest.io.ts';
 import {parseTab} from './tab.ts';
 
 interface DoveadmOptions {
@@ -21,14 +19,7 @@ interface DoveadmOptions {
 
 /** Exit codes of dsync: 2 = changes came during the pass, run it again (doveadm-sync(1)). */
 const EXIT_AGAIN = 2;
-const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;
 const WHO_POLL_MS = 20;
-
-interface Outcome {
-  exit: number;
-  out: string;
-  err: string;
-}
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
 export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailStore {
@@ -37,6 +28,8 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
     if (!path.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home: path, reason: `outside ${store}`});
     return path;
   };
+
+  const manifests = new ManifestReader();
 
   return {
     async exists(user) {
@@ -68,9 +61,12 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
       return sessions;
     },
 
-    manifest: readManifest,
+    manifest: (user, wanted) => manifests.read(user, wanted),
+    readTexts: user => manifests.readTexts(user),
+    forgetTexts: user => manifests.forget(user),
 
     async remove(user) {
+      manifests.forget(user);
       const path = await home(user);
       if (!existsSync(path)) return 0;
       return discard(path);
@@ -106,44 +102,6 @@ async function readSizes(users: readonly string[]): Promise<{user: string; bytes
   return sizes;
 }
 
-async function readManifest(user: string, folder: string | null): Promise<Manifest> {
-  const [status, messages, subscribed, sieve] = await Promise.all([
-    must(['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity uidnext highestmodseq messages vsize', '*']),
-    must(['-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid size.virtual date.received flags', 'ALL']),
-    must(['mailbox', 'list', '-u', user, '-s']),
-    readSieve(user),
-  ]);
-  const lines = linesByFolder(parseTab(messages));
-  const folders = parseTab(status).map(row => {
-    const own = lines.get(row.mailbox ?? '') ?? [];
-    if (own.length !== Number(row.messages)) {
-      throw new MailherdError('COMMAND_FAILED', {
-        user,
-        folder: row.mailbox,
-        reason: `${row.messages} messages by status, ${own.length} fetched`,
-      });
-    }
-    return folderManifest(row, own, sha256(own.join('\n')));
-  });
-  return {
-    folders,
-    subscriptions: subscribed.split('\n').filter(name => name !== ''),
-    sieve,
-    lines: folder === null ? null : (lines.get(folder) ?? []),
-  };
-}
-
-async function readSieve(user: string): Promise<Manifest['sieve']> {
-  const scripts = parseTab(await must(['-f', 'tab', 'sieve', 'list', '-u', user]));
-  return Promise.all(
-    scripts.map(async ({script = '', active}) => ({
-      name: script,
-      digest: sha256(await must(['sieve', 'get', '-u', user, script])),
-      active: active === 'ACTIVE',
-    })),
-  );
-}
-
 async function sessionsOf(user: string): Promise<number> {
   const rows = parseTab(await must(['-f', 'tab', 'who', '-1', user]));
   return rows.filter(row => row.username === user).length;
@@ -165,28 +123,4 @@ async function sizeOf(path: string): Promise<Bytes> {
     if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
   }
   return bytes;
-}
-
-async function must(args: string[]): Promise<string> {
-  const {exit, out, err} = await doveadm(args);
-  if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: `doveadm ${args.join(' ')}`, exit, reason: lastLines(err)});
-  return out;
-}
-
-function doveadm(args: string[]): Promise<Outcome> {
-  return new Promise((resolveOutcome, reject) => {
-    execFile('doveadm', args, {maxBuffer: OUTPUT_BYTES_MAX, encoding: 'utf8'}, (error, out, err) => {
-      if (error !== null && typeof error.code !== 'number') {
-        reject(new MailherdError('COMMAND_FAILED', {command: `doveadm ${args[0]}`, reason: error.message}, {cause: error}));
-      } else resolveOutcome({exit: error === null ? 0 : Number(error.code), out, err});
-    });
-  });
-}
-
-function lastLines(text: string): string {
-  return text.trim().split('\n').slice(-3).join(' | ').slice(-500);
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -73,6 +73,14 @@ export interface HostPorts {
   };
 }
 
+/** What a manifest shall say beside what it always says. */
+export interface ManifestWish {
+  /** The folder whose messages are wanted a line each. */
+  folder: string | null;
+  /** Digests of the texts too. */
+  texts: boolean;
+}
+
 /** The mail store of one host, as Dovecot's own tools serve it. */
 export interface MailStore {
   /** @returns true when something of the user lies on disk here. */
@@ -87,7 +95,12 @@ export interface MailStore {
   carry(user: string, address: string): Promise<void>;
   /** Ends the user's sessions in order and waits for their processes. @throws MailherdError SESSIONS_LINGER. */
   endSessions(user: string, timeoutMs: Millis): Promise<number>;
-  manifest(user: string, folder: string | null): Promise<Manifest>;
+  /** @throws MailherdError COMMAND_FAILED when something of it cannot be read. */
+  manifest(user: string, wish: ManifestWish): Promise<Manifest>;
+  /** Reads texts ahead for later manifests. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
+  readTexts(user: string): Promise<number>;
+  /** What was read ahead is no longer needed. */
+  forgetTexts(user: string): void;
   /** Deletes everything of the user on this host. @returns bytes freed. */
   remove(user: string): Promise<Bytes>;
   sizes(users: readonly string[]): Promise<{user: string; bytes: Bytes; messages: number}[]>;

@@ -3,6 +3,11 @@ import type {FolderManifest} from '../../wire/manifest.ts';
 /** Rows of `doveadm -f tab mailbox status`, `fetch` and `sieve list`, by column name. */
 type Row = Record<string, string>;
 
+interface MessageLine {
+  uid: number;
+  line: string;
+}
+
 /**
  * One line a message that is equal on two hosts exactly when the message is: UID, GUID, size, INTERNALDATE, flags and keywords.
  * \Recent is a session's business (RFC 3501 2.3.2), not the mailbox's.
@@ -16,29 +21,27 @@ export function messageLine(row: Row): string {
 }
 
 /** Message lines by folder, in the order of their UIDs. */
-export function linesByFolder(rows: readonly Row[]): Map<string, string[]> {
-  const folders = new Map<string, {uid: number; line: string}[]>();
+export function linesByFolder(rows: readonly Row[]): Map<string, MessageLine[]> {
+  const folders = new Map<string, MessageLine[]>();
   for (const row of rows) {
     const name = row.mailbox ?? '';
     const lines = folders.get(name) ?? [];
     lines.push({uid: Number(row.uid), line: messageLine(row)});
     folders.set(name, lines);
   }
-  return new Map([...folders].map(([name, lines]) => [name, lines.sort((a, b) => a.uid - b.uid).map(({line}) => line)]));
+  for (const lines of folders.values()) lines.sort((a, b) => a.uid - b.uid);
+  return folders;
 }
 
-/**
- * @param statusRow a row of `mailbox status`.
- * @param lines the folder's message lines; @param digest of them.
- */
-export function folderManifest(statusRow: Row, lines: readonly string[], digest: string): FolderManifest {
+/** @param statusRow a row of `mailbox status`. @param messages the folder's message lines, how many; @param digest of them. */
+export function folderManifest(statusRow: Row, messages: number, digest: string): Omit<FolderManifest, 'texts'> {
   return {
     name: statusRow.mailbox ?? '',
     guid: statusRow.guid ?? '',
     uidValidity: Number(statusRow.uidvalidity),
     uidNext: Number(statusRow.uidnext),
     highestModseq: Number(statusRow.highestmodseq),
-    messages: lines.length,
+    messages,
     bytes: Number(statusRow.vsize),
     digest,
   };

@@ -79,11 +79,17 @@ const HANDLERS: Handlers = {
     return {sessionsEnded, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async manifest(ports, {user, moveId, folder}) {
-    // doveadm makes a mailbox where it finds none: on a host that was reinstalled since, nobody would know it.
-    if (ports.routes.row(user)?.host !== ports.host) requireCopy(ports, user, moveId);
+  async readTexts(ports, {user, moveId}) {
+    requireMailbox(ports, user, moveId);
     const begun = ports.clock.monotonic();
-    const manifest = await ports.store.manifest(user, folder);
+    const messages = await ports.store.readTexts(user);
+    return {messages, tookMs: ports.clock.monotonic() - begun};
+  },
+
+  async manifest(ports, {user, moveId, folder, texts}) {
+    requireMailbox(ports, user, moveId);
+    const begun = ports.clock.monotonic();
+    const manifest = await ports.store.manifest(user, {folder, texts});
     return {manifest, tookMs: ports.clock.monotonic() - begun};
   },
 
@@ -93,6 +99,7 @@ const HANDLERS: Handlers = {
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
     if (copy !== null) await ports.memory.removeCopy(user);
+    ports.store.forgetTexts(user);
     return {appliedAtMs: ports.clock.now()};
   },
 
@@ -102,6 +109,7 @@ const HANDLERS: Handlers = {
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
     if (copy === null) await ports.memory.putCopy({user, moveId, kind: 'retained'});
+    ports.store.forgetTexts(user);
     return {appliedAtMs: ports.clock.now()};
   },
 
@@ -112,8 +120,9 @@ const HANDLERS: Handlers = {
     return {};
   },
 
-  // Commands for one user run one after the other: having its turn is all that is asked.
-  async settle() {
+  // Commands for one user run one after the other: having its turn is what is asked.
+  async settle(ports, {user}) {
+    ports.store.forgetTexts(user);
     return {};
   },
 
@@ -171,6 +180,11 @@ function requireElsewhere(ports: HostPorts, user: string): void {
 function requireHeld(ports: HostPorts, user: string): void {
   const row = ports.routes.row(user);
   if (row === null || row.heldUntil * SECOND_MS <= ports.clock.now()) throw new MailherdError('HOLD_LOST', {user, host: ports.host});
+}
+
+/** doveadm makes a mailbox where it finds none: on a host that was reinstalled since, nobody would know it. */
+function requireMailbox(ports: HostPorts, user: string, moveId: string): void {
+  if (ports.routes.row(user)?.host !== ports.host) requireCopy(ports, user, moveId);
 }
 
 function requireCopy(ports: HostPorts, user: string, moveId: string): void {

@@ -5,7 +5,7 @@ import type {Manifest} from '../../wire/manifest.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
-import {canonicalManifest, compareManifests, messageCount} from '../verify/compare.ts';
+import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount} from '../verify/compare.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 
 /** What a running move knows beside its record; gone after a restart, on purpose. */
@@ -35,6 +35,7 @@ const EDGE_MS = SECOND_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const CARRIES_MAX = 5;
+const DIFFERENCES_MAX = 20;
 /** Seeds that break off before the passes do it all. */
 const SEED_TRIES_MAX = 2;
 
@@ -123,15 +124,27 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const isShort = answer.tookMs <= limits.catchUpMsMax;
   if (!(passesMs.length > 1 && isShort) && passesMs.length < limits.passesMax) return {...record, passesMs};
   if (isShort || answer.tookMs <= limits.holdMs / 4) {
-    // The bulk goes to disk now, so that what is left for the hold is little.
-    await persist(context.ports, record, record.target, PURGE_MS);
-    return {...record, passesMs, step: 'holding'};
+    const preparedMs = await prepareHold(context, record);
+    // What was written meanwhile wants another pass.
+    const isAtOnce = preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
+    return {...record, passesMs, step: isAtOnce ? 'holding' : 'copying'};
   }
   throw new MailherdError('COPY_FAILED', {
     reason: 'the passes do not get short enough for a hold',
     lastPassMs: answer.tookMs,
     passes: passesMs.length,
   });
+}
+
+/** The bulk goes to disk now, and texts are read, so that what is left for the hold is little. @returns how long it took. */
+async function prepareHold({ports}: MoveContext, record: MoveRecord): Promise<Millis> {
+  const begun = ports.clock.monotonic();
+  await Promise.all([
+    persist(ports, record, record.target, PURGE_MS),
+    ports.command(record.source, 'readTexts', ofMove(ports, record), COPY_MS),
+    ports.command(record.target, 'readTexts', ofMove(ports, record), COPY_MS),
+  ]);
+  return ports.clock.monotonic() - begun;
 }
 
 async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -167,7 +180,7 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
   const {ports} = context;
   for (let attempt = 1; ; attempt++) {
     const [source, target] = await Promise.all([
-      manifestAt(ports, record, record.source, timeLeft(context)),
+      manifestAt(ports, record, record.source, {texts: true, timeoutMs: timeLeft(context)}),
       durableManifest(context, record),
     ]);
     const differences = compareManifests(source, target);
@@ -175,9 +188,23 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
       const digest = ports.digest(canonicalManifest(source));
       return {...record, step: 'flipping', verified: {digest, messages: messageCount(source), folders: source.folders.length}};
     }
-    if (attempt === 2) throw new MailherdError('MANIFEST_DIFFERS', {differences: differences.slice(0, 20), count: differences.length});
+    if (attempt === 2) {
+      const listed = [...differences, ...(await differingMessages(context, record, differences))];
+      throw new MailherdError('MANIFEST_DIFFERS', {differences: listed.slice(0, DIFFERENCES_MAX), count: listed.length});
+    }
     await finalPasses(context, record);
   }
+}
+
+/** Which messages they are, of the first folder that has any. */
+async function differingMessages(context: MoveContext, record: MoveRecord, differences: readonly Difference[]): Promise<Difference[]> {
+  const {ports} = context;
+  const folder = differences.find(({what}) => what === 'messages' || what === 'digest' || what === 'texts')?.folder ?? null;
+  if (folder === null) return [];
+  const [source, target] = await Promise.all(
+    [record.source, record.target].map(host => manifestAt(ports, record, host, {folder, texts: true, timeoutMs: timeLeft(context)})),
+  );
+  return compareLines(folder, source?.lines ?? [], target?.lines ?? []);
 }
 
 /**
@@ -186,7 +213,7 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
  */
 async function durableManifest(context: MoveContext, record: MoveRecord): Promise<Manifest> {
   await persist(context.ports, record, record.target, timeLeft(context));
-  return manifestAt(context.ports, record, record.target, timeLeft(context));
+  return manifestAt(context.ports, record, record.target, {texts: true, timeoutMs: timeLeft(context)});
 }
 
 /**
@@ -264,7 +291,7 @@ export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<M
   // null: the coordinator that verified it died before it could note so; carrying once more does no harm.
   let {verified} = record;
   for (let carries = 0; ; carries++) {
-    const manifest = await manifestAt(ports, record, record.source, COMMAND_MS);
+    const manifest = await manifestAt(ports, record, record.source, {timeoutMs: COMMAND_MS});
     const digest = ports.digest(canonicalManifest(manifest));
     if (digest === verified?.digest) return {...record, verified};
     if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
@@ -324,8 +351,13 @@ function pass(context: MoveContext, record: MoveRecord, full: boolean, timeoutMs
   return ports.command(source, 'copy', request, timeoutMs);
 }
 
-async function manifestAt(ports: MovePorts, record: MoveRecord, host: string, timeoutMs: Millis): Promise<Manifest> {
-  return (await ports.command(host, 'manifest', {...ofMove(ports, record), folder: null}, timeoutMs)).manifest;
+async function manifestAt(
+  ports: MovePorts,
+  record: MoveRecord,
+  host: string,
+  {folder = null, texts = false, timeoutMs}: {folder?: string | null; texts?: boolean; timeoutMs: Millis},
+): Promise<Manifest> {
+  return (await ports.command(host, 'manifest', {...ofMove(ports, record), folder, texts}, timeoutMs)).manifest;
 }
 
 async function persist(ports: MovePorts, {user}: MoveRecord, host: string, timeoutMs: Millis): Promise<void> {

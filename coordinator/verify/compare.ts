@@ -1,6 +1,6 @@
 import type {FolderManifest, Manifest} from '../../wire/manifest.ts';
 
-/** One thing that is not the same on both ends. */
+/** One thing that is not the same on both ends; `message` is a message's line (wire/manifest.ts), null where it is missing. */
 export interface Difference {
   what: string;
   folder: string | null;
@@ -43,8 +43,20 @@ function compareFolder(source: FolderManifest, target: FolderManifest): Differen
   if (source.uidNext !== target.uidNext) differ('uidNext', source.uidNext, target.uidNext);
   if (source.messages !== target.messages) differ('messages', source.messages, target.messages);
   if (source.digest !== target.digest) differ('digest', source.digest, target.digest);
+  if (source.texts === null || source.texts !== target.texts) differ('texts', source.texts, target.texts);
   if (target.highestModseq < source.highestModseq) differ('highestModseq', source.highestModseq, target.highestModseq);
   return differences;
+}
+
+/** Messages of one folder that are not the same, by UID. @param source, @param target lines that begin with the UID. */
+export function compareLines(folder: string, source: readonly string[], target: readonly string[]): Difference[] {
+  const byUid = (lines: readonly string[]): Map<string, string> => new Map(lines.map(line => [line.slice(0, line.indexOf(' ')), line]));
+  const ours = byUid(source);
+  const theirs = byUid(target);
+  const uids = new Set([...ours.keys(), ...theirs.keys()]);
+  return [...uids]
+    .filter(uid => ours.get(uid) !== theirs.get(uid))
+    .map(uid => ({what: 'message', folder, source: ours.get(uid) ?? null, target: theirs.get(uid) ?? null}));
 }
 
 function sieveLines(manifest: Manifest): string[] {
@@ -53,7 +65,7 @@ function sieveLines(manifest: Manifest): string[] {
 
 /**
  * A text that is equal for two manifests exactly when nothing of the user's changed between them; the retained copy must still
- * have it when it is purged. HIGHESTMODSEQ is left out: reading may raise it.
+ * have it when it is purged. HIGHESTMODSEQ is left out: reading may raise it; so are texts, which never change under their UID.
  */
 export function canonicalManifest(manifest: Manifest): string {
   const folders = manifest.folders

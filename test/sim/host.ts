@@ -9,6 +9,9 @@ import {Mailbox} from './mailbox.ts';
 import {SimSeeds} from './seeds.ts';
 import type {RouteEntry, World} from './world.ts';
 
+/** Share of passes that leave a message of the copy without all of its text. */
+const DAMAGE_SHARE = 0.01;
+
 /** One simulated host: disk and network are fake, what its agent does with them is the real code. */
 export class SimHost {
   readonly name: string;
@@ -214,7 +217,9 @@ export class SimHost {
         if (present !== undefined && (present.isTorn || present.uidValidity !== snapshot.uidValidity))
           throw new MailherdError('COPY_FAILED', {user, reason: 'INBOX cannot be deleted'});
         this.#world.overwritten(user, address, snapshot);
-        target.write(user, snapshot);
+        const copy = snapshot.overwriting(present);
+        if (this.#world.options.trouble > 0 && this.#rng.unit() < DAMAGE_SHARE) this.#damage(copy);
+        target.write(user, copy);
         return {again: mailbox.changes !== snapshot.changes};
       },
       carry: async (user, address) => {
@@ -236,6 +241,11 @@ export class SimHost {
         await this.#disk(life, this.#rng.between(10, 60));
         return (this.mailboxes.get(user) ?? new Mailbox(0)).manifest();
       },
+      readTexts: async user => {
+        await this.#disk(life, this.#rng.between(10, 200));
+        return this.mailboxes.get(user)?.messages.size ?? 0;
+      },
+      forgetTexts: () => undefined,
       remove: async user => {
         this.#world.removing(user, this.name);
         await this.#disk(life, 10);
@@ -245,6 +255,10 @@ export class SimHost {
       },
       sizes: async users => users.map(user => ({user, bytes: 1, messages: 1})),
     };
+  }
+
+  #damage({messages}: Mailbox): void {
+    if (messages.size > 0) this.#rng.pick([...messages.values()]).isWhole = false;
   }
 
   #own(user: string): Mailbox {

@@ -4,6 +4,8 @@ export interface Message {
   uid: number;
   guid: string;
   flagged: boolean;
+  /** False when the disk or the copy took a part of its text. */
+  isWhole: boolean;
 }
 
 /** One simulated mailbox with one folder; a copy on another host is another object. */
@@ -21,7 +23,7 @@ export class Mailbox {
 
   append(guid: string): number {
     const uid = this.uidNext++;
-    this.messages.set(uid, {uid, guid, flagged: false});
+    this.messages.set(uid, {uid, guid, flagged: false, isWhole: true});
     this.changes++;
     return uid;
   }
@@ -39,6 +41,16 @@ export class Mailbox {
     const copy = this.clone();
     copy.isTorn = share < 1;
     for (const uid of [...copy.messages.keys()].slice(Math.ceil(copy.messages.size * share))) copy.messages.delete(uid);
+    return copy;
+  }
+
+  /** What a pass makes of the copy: as this one is, but a text that was damaged there before is not written again. */
+  overwriting(present: Mailbox | undefined): Mailbox {
+    const copy = this.clone();
+    for (const [uid, {guid, isWhole}] of present?.messages ?? []) {
+      const message = copy.messages.get(uid);
+      if (message?.guid === guid && !isWhole) message.isWhole = false;
+    }
     return copy;
   }
 
@@ -73,6 +85,7 @@ export class Mailbox {
           messages: lines.length,
           bytes: lines.length * 1_000,
           digest: lines.join('\n'),
+          texts: [...this.messages.values()].map(({uid, isWhole}) => `${uid} ${isWhole}`).join('\n'),
         },
       ],
       subscriptions: ['INBOX'],

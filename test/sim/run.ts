@@ -113,7 +113,10 @@ function judge(world: World, ledger: Ledger): void {
       continue;
     }
     const counts = new Map<string, number>();
-    for (const {guid} of mailbox.messages.values()) counts.set(guid, (counts.get(guid) ?? 0) + 1);
+    for (const {guid, isWhole} of mailbox.messages.values()) {
+      counts.set(guid, (counts.get(guid) ?? 0) + 1);
+      if (!isWhole) world.violate('I1', `${guid} of ${user} has lost a part of its text`);
+    }
     for (const [guid, whose] of ledger.messages) {
       if (whose !== user) continue;
       const count = counts.get(guid) ?? 0;

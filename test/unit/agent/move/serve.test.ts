@@ -3,7 +3,7 @@ import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
 import {serve} from '../../../../agent/move/serve.ts';
 
 const USER = 'ada@farm.example';
-const REQUEST = {v: 1, token: 1, user: USER, moveId: '00000000-0000-4000-8000-000000000001', folder: null} as const;
+const REQUEST = {v: 1, token: 1, user: USER, moveId: '00000000-0000-4000-8000-000000000001', folder: null, texts: false} as const;
 
 function hostAt(owner: string, copy: Copy | null): {ports: HostPorts; asked: string[]} {
   const asked: string[] = [];

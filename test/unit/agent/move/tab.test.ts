@@ -22,6 +22,9 @@ test('lines are sorted by UID as a number', () => {
   expect(
     linesByFolder([row('10'), row('9')])
       .get('INBOX')
-      ?.map(line => line.split(' ')[0]),
-  ).toEqual(['9', '10']);
+      ?.map(({uid, line}) => [uid, line.split(' ')[0]]),
+  ).toEqual([
+    [9, '9'],
+    [10, '10'],
+  ]);
 });

@@ -1,11 +1,11 @@
 import {describe, expect, test} from 'vitest';
-import {canonicalManifest, compareManifests, messageCount} from '../../../../coordinator/verify/compare.ts';
+import {canonicalManifest, compareLines, compareManifests, messageCount} from '../../../../coordinator/verify/compare.ts';
 import type {Manifest} from '../../../../wire/manifest.ts';
 
 const MANIFEST: Manifest = {
   folders: [
-    {name: 'INBOX', guid: 'g1', uidValidity: 1, uidNext: 5, highestModseq: 9, messages: 4, bytes: 100, digest: 'd1'},
-    {name: 'Sent', guid: 'g2', uidValidity: 2, uidNext: 2, highestModseq: 3, messages: 1, bytes: 10, digest: 'd2'},
+    {name: 'INBOX', guid: 'g1', uidValidity: 1, uidNext: 5, highestModseq: 9, messages: 4, bytes: 100, digest: 'd1', texts: 't1'},
+    {name: 'Sent', guid: 'g2', uidValidity: 2, uidNext: 2, highestModseq: 3, messages: 1, bytes: 10, digest: 'd2', texts: 't2'},
   ],
   subscriptions: ['INBOX', 'Sent'],
   sieve: [{name: 'filter', digest: 's', active: true}],
@@ -30,12 +30,29 @@ describe('what must survive a move', () => {
     ['uidNext', inbox({uidNext: 6})],
     ['messages', inbox({messages: 3})],
     ['digest', inbox({digest: 'x'})],
+    ['texts', inbox({texts: 'x'})],
     ['highestModseq', inbox({highestModseq: 8})],
     ['folder', {...MANIFEST, folders: MANIFEST.folders.slice(0, 1)}],
     ['subscriptions', {...MANIFEST, subscriptions: ['INBOX']}],
     ['sieve', {...MANIFEST, sieve: [{name: 'filter', digest: 's', active: false}]}],
   ])('%s is missed on the target', (what, target) => {
     expect(compareManifests(MANIFEST, target).map(difference => difference.what)).toEqual([what]);
+  });
+
+  test('texts that were not read are no texts that are equal', () => {
+    expect(compareManifests(inbox({texts: null}), inbox({texts: null})).map(({what}) => what)).toEqual(['texts']);
+  });
+
+  test('messages that differ are told by their lines', () => {
+    const source = ['1 g1 100 a', '2 g2 100 b', '9 g9 100 c'];
+    const target = ['1 g1 100 a', '2 g2 100 x', '10 g10 100 d'];
+    const told = compareLines('INBOX', source, target).map(({what, folder, ...ends}) => ends);
+    expect(told).toEqual([
+      {source: '2 g2 100 b', target: '2 g2 100 x'},
+      {source: '9 g9 100 c', target: null},
+      {source: null, target: '10 g10 100 d'},
+    ]);
+    expect(compareLines('INBOX', source, source)).toEqual([]);
   });
 
   test('a folder too many on the target counts, a higher HIGHESTMODSEQ does not', () => {

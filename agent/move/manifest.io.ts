@@ -1,0 +1,114 @@
+import {createHash} from 'node:crypto';
+import {MailherdError} from '../../base/errors.ts';
+import type {Manifest} from '../../wire/manifest.ts';
+import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.ts';
+import {lastLines, must} from './doveadm-run.io.ts';
+import type {ManifestWish} from './host-ports.ts';
+import {folderManifest, linesByFolder} from './manifest.ts';
+import {parseTab} from './tab.ts';
+import {start} from './tool.io.ts';
+
+/** Of so many users' messages the digests are remembered at once; of others they are read again. */
+const USERS_MAX = 64;
+
+/**
+ * Manifests by way of Dovecot's fetch, which shares nothing with dsync but the store itself. Digests of texts are remembered: they are
+ * read ahead of a hold, and in it only what has come since.
+ */
+export class ManifestReader {
+  readonly #known = new Map<string, BodyDigests>();
+
+  /** @throws MailherdError COMMAND_FAILED when a folder or a message cannot be read. */
+  async read(user: string, {folder, texts}: ManifestWish): Promise<Manifest> {
+    const [status, messages, subscribed, sieve] = await Promise.all([
+      must(['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity uidnext highestmodseq messages vsize', '*']),
+      must(['-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid size.virtual date.received flags', 'ALL']),
+      must(['mailbox', 'list', '-u', user, '-s']),
+      readSieve(user),
+    ]);
+    const lines = linesByFolder(parseTab(messages));
+    const rows = parseTab(status).map(row => ({row, own: lines.get(row.mailbox ?? '') ?? []}));
+    const odd = rows.find(({row, own}) => own.length !== Number(row.messages));
+    if (odd !== undefined) {
+      const reason = `${odd.row.messages} messages by status, ${odd.own.length} fetched`;
+      throw new MailherdError('COMMAND_FAILED', {user, folder: odd.row.mailbox, reason});
+    }
+    const digests = texts
+      ? await this.#readUnknown(user, new Map(rows.map(({row, own}) => [row.guid ?? '', own.map(({uid}) => uid)])))
+      : null;
+    const textOf = (guid: string, uid: number): string => digests?.get(guid, uid)?.toString('hex') ?? '';
+    const detailed = rows.find(({row}) => row.mailbox === folder);
+    return {
+      folders: rows.map(({row, own}) => ({
+        ...folderManifest(row, own.length, sha256(own.map(({line}) => line).join('\n'))),
+        texts:
+          digests?.digest(
+            row.guid ?? '',
+            own.map(({uid}) => uid),
+          ) ?? null,
+      })),
+      subscriptions: subscribed.split('\n').filter(name => name !== ''),
+      sieve,
+      lines: folder === null ? null : (detailed?.own ?? []).map(({uid, line}) => `${line} ${textOf(detailed?.row.guid ?? '', uid)}`.trim()),
+    };
+  }
+
+  /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
+  async readTexts(user: string): Promise<number> {
+    const uids = new Map<string, number[]>();
+    for (const {'mailbox-guid': guid = '', uid} of parseTab(await must(['-f', 'tab', 'fetch', '-u', user, 'mailbox-guid uid', 'ALL']))) {
+      const own = uids.get(guid);
+      if (own === undefined) uids.set(guid, [Number(uid)]);
+      else own.push(Number(uid));
+    }
+    for (const own of uids.values()) own.sort((a, b) => a - b);
+    await this.#readUnknown(user, uids);
+    return [...uids.values()].reduce((sum, own) => sum + own.length, 0);
+  }
+
+  forget(user: string): void {
+    this.#known.delete(user);
+  }
+
+  async #readUnknown(user: string, uids: ReadonlyMap<string, readonly number[]>): Promise<BodyDigests> {
+    const digests = this.#known.get(user) ?? new BodyDigests();
+    this.#known.delete(user);
+    this.#known.set(user, digests);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > USERS_MAX && oldest !== undefined) this.#known.delete(oldest);
+    const query = digests.query(uids);
+    if (query !== null) await fetchTexts(user, query, digests);
+    return digests;
+  }
+}
+
+async function fetchTexts(user: string, query: readonly string[], digests: BodyDigests): Promise<void> {
+  const {child, ended} = start(['doveadm', '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query], null);
+  child.stdin?.end();
+  const reader = new BodyReader((folderGuid, uid, digest) => digests.put(folderGuid, uid, digest));
+  try {
+    for await (const chunk of child.stdout ?? []) reader.push(chunk as Buffer);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  const {exit, err} = await ended;
+  // What Dovecot says of a message that it cannot read is what a person needs: which one it is, and why.
+  if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason: lastLines(err)});
+  reader.end();
+}
+
+async function readSieve(user: string): Promise<Manifest['sieve']> {
+  const scripts = parseTab(await must(['-f', 'tab', 'sieve', 'list', '-u', user]));
+  return Promise.all(
+    scripts.map(async ({script = '', active}) => ({
+      name: script,
+      digest: sha256(await must(['sieve', 'get', '-u', user, script])),
+      active: active === 'ACTIVE',
+    })),
+  );
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
