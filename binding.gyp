@@ -15,6 +15,7 @@
         "native/plan_search.cc",
         "native/plan_state.cc",
         "native/pressure.cc",
+        "native/queue_file.cc",
         "native/queue_id.cc",
         "native/queue_walk.cc",
         "native/store.cc",

@@ -85,7 +85,16 @@ class JsHostSampler : public Napi::ObjectWrap<JsHostSampler> {
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 
-/// new QueueWalker(spool); .walk(level, budgetMs) -> Promise<Float64Array>
+Napi::Value ToQueueWalk(Napi::Env env, const QueueValues& walk) {
+  const auto values = ToTyped<Napi::Float64Array>(env, walk.numbers);
+  if (values.IsEmpty()) return {};
+  auto object = Napi::Object::New(env);
+  object.Set("values", values);
+  object.Set("domains", ToNames(env, walk.domains));
+  return object;
+}
+
+/// new QueueWalker(spool); .walk(level, budgetMs, opensMax) -> Promise<{values, domains}>
 class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "QueueWalker", {InstanceMethod<&JsQueueWalker::Walk>("walk")}); }
@@ -99,23 +108,25 @@ class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
   }
 
  private:
-  static constexpr std::array<std::string_view, 3> kLevels = {"names", "ages", "stat"};
+  static constexpr std::array<std::string_view, 4> kLevels = {"names", "ages", "rotate", "stat"};
+  static constexpr double kOpensMax = 64;
 
   Napi::Value Walk(const Napi::CallbackInfo& info) {
-    constexpr const char* usage = "walk(level: 'names' | 'ages' | 'stat', budgetMs: number)";
-    if (info.Length() != 2 || !info[0].IsString() || !info[1].IsNumber()) {
+    constexpr const char* usage = "walk(level: 'names' | 'ages' | 'rotate' | 'stat', budgetMs: number, opensMax: number)";
+    if (info.Length() != 3 || !info[0].IsString() || !info[1].IsNumber() || !info[2].IsNumber()) {
       ThrowType(info.Env(), usage);
       return info.Env().Undefined();
     }
     const auto found = std::find(kLevels.begin(), kLevels.end(), info[0].As<Napi::String>().Utf8Value());
     const double budgetMs = info[1].As<Napi::Number>().DoubleValue();
-    if (found == kLevels.end() || !(budgetMs >= 0 && budgetMs <= 3'600'000)) {
+    const double opensMax = info[2].As<Napi::Number>().DoubleValue();
+    if (found == kLevels.end() || !(budgetMs >= 0 && budgetMs <= 3'600'000) || !(opensMax >= 0 && opensMax <= kOpensMax)) {
       ThrowType(info.Env(), usage);
       return info.Env().Undefined();
     }
     const auto level = static_cast<QueueLevel>(found - kLevels.begin());
-    auto work = [walk = walk_, level, budgetMs]() -> Result<QueueValues> { return walk->Run(level, budgetMs); };
-    return AsyncCall<QueueValues>::Start(info.Env(), flight_, std::move(work), [](Napi::Env env, const QueueValues& values) -> Napi::Value { return ToTyped<Napi::Float64Array>(env, values); });
+    auto work = [walk = walk_, level, budgetMs, opens = static_cast<uint32_t>(opensMax)]() -> Result<QueueValues> { return walk->Run(level, budgetMs, opens); };
+    return AsyncCall<QueueValues>::Start(info.Env(), flight_, std::move(work), ToQueueWalk);
   }
 
   std::shared_ptr<QueueWalk> walk_;

@@ -11,7 +11,7 @@ interface NativeHostSampler {
   sample(disk: string | null): Promise<{values: BigInt64Array; errors: NativeError[]}>;
 }
 interface NativeQueueWalker {
-  walk(level: QueueLevel, budgetMs: number): Promise<Float64Array>;
+  walk(level: QueueLevel, budgetMs: number, opensMax: number): Promise<{values: Float64Array; domains: string[]}>;
 }
 interface Addon {
   hostFields: string[];
@@ -48,8 +48,11 @@ export interface HostSample {
   gaps: KernelGap[];
 }
 
-/** `names` reads directories only, `ages` asks once for the birth of each short-id message, `stat` asks for every message. */
-export type QueueLevel = 'names' | 'ages' | 'stat';
+/**
+ * `names` reads directories only, `ages` asks once for the birth of each short-id message, `rotate` asks for about 1500 messages of each
+ * queue, others each time, `stat` asks for every message.
+ */
+export type QueueLevel = 'names' | 'ages' | 'rotate' | 'stat';
 
 /** Messages, bytes and milliseconds by name (see `queueFields`); null = not known at this level. */
 export interface QueueWalk {
@@ -58,7 +61,7 @@ export interface QueueWalk {
   active: number;
   deferred: number;
   hold: number;
-  /** Of all five, with level `stat` only. */
+  /** Of all five; projected from the messages that were asked for, null where none was. */
   bytes: Bytes | null;
   /** Of incoming, active and deferred by true arrival; null when nothing has a known age. */
   ageMsP50: Millis | null;
@@ -69,10 +72,43 @@ export interface QueueWalk {
   unaged: number;
   /** Files whose names are not queue ids; not counted anywhere else. */
   foreign: number;
+  /** In incoming for more than five minutes: nobody takes them. */
+  stuckIncoming: number;
+  /** Sizes of the queue directories themselves, which never shrink on ext4: of all, and of the largest. */
+  directoryBytes: Bytes;
+  directoryBytesMax: Bytes;
+  /** Hash directories of deferred, and messages in the fullest of them. */
+  buckets: number;
+  bucketMax: number;
+  /** What one statx a message tells; null at the levels that do not ask. */
+  facts: QueueFacts | null;
+  /** Domains of recipients in the messages that were opened, one for each that told it. */
+  domains: string[];
+  opened: number;
   statCalls: number;
   tookMs: Millis;
   /** False when the budget ended the walk: counts are lower bounds. */
   complete: boolean;
+}
+
+/** Of messages that were asked for; counts are of those alone, not projected. */
+export interface QueueFacts {
+  /** Messages of all queues that were asked for within the rotation. */
+  asked: number;
+  halfWritten: number;
+  forceExpire: number;
+  unthrottle: number;
+  /** Messages of deferred asked for in this walk, by the time of their next attempt: overdue, and within so many minutes. */
+  scheduled: number;
+  due: number;
+  within1: number;
+  within5: number;
+  within15: number;
+  within60: number;
+  later: number;
+  /** Of them, the most that come due within five minutes, and when that begins. */
+  herd: number;
+  herdInMs: Millis | null;
 }
 
 export interface Store {
@@ -157,40 +193,49 @@ export class QueueWalker {
 
   /**
    * @param budgetMs the walk ends after that long, 0..3600000, and says `complete: false`.
+   * @param opensMax so many messages are opened for their recipient's domain, 0..64, of those that the level asks for.
    * @throws MailherdError NATIVE_FAILED when a queue directory is not readable; EBUSY while an earlier call has not ended.
    */
-  async walk(level: QueueLevel, budgetMs: Millis): Promise<QueueWalk> {
-    const values = await this.#native.walk(level, budgetMs).catch(rethrow);
+  async walk(level: QueueLevel, budgetMs: Millis, opensMax = 0): Promise<QueueWalk> {
+    const {values, domains} = await this.#native.walk(level, budgetMs, opensMax).catch(rethrow);
     assert(values.length === this.#names.length, 'the addon returns one value a name');
-    const known = new Map(this.#names.map((name, at) => [name, values[at] ?? Number.NaN]));
-    const count = (name: string): number => {
-      const value = known.get(name);
-      assert(value !== undefined && !Number.isNaN(value), `a walk knows ${name}`);
-      return value;
-    };
-    const orNull = (name: string): number | null => {
-      const value = known.get(name);
-      return value === undefined || Number.isNaN(value) ? null : value;
-    };
-    const bytes = ['maildropBytes', 'incomingBytes', 'activeBytes', 'deferredBytes', 'holdBytes'].map(orNull);
-    return {
-      maildrop: count('maildrop'),
-      incoming: count('incoming'),
-      active: count('active'),
-      deferred: count('deferred'),
-      hold: count('hold'),
-      bytes: bytes.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
-      ageMsP50: orNull('ageMsP50'),
-      ageMsP95: orNull('ageMsP95'),
-      ageMsMax: orNull('ageMsMax'),
-      aged: count('aged'),
-      unaged: count('unaged'),
-      foreign: count('foreign'),
-      statCalls: count('statCalls'),
-      tookMs: count('tookMs'),
-      complete: count('complete') === 1,
-    };
+    const known = Object.fromEntries(this.#names.map((name, at) => [name, values[at] ?? Number.NaN]));
+    return {...toWalk(known), domains};
   }
+}
+
+function toWalk(known: Record<string, number>): Omit<QueueWalk, 'domains'> {
+  const orNull = (name: string): number | null => {
+    const value = known[name];
+    assert(value !== undefined, `a walk has ${name}`);
+    return Number.isNaN(value) ? null : value;
+  };
+  const count = (name: string): number => {
+    const value = orNull(name);
+    assert(value !== null, `a walk knows ${name}`);
+    return value;
+  };
+  const of = <K extends string>(...names: K[]): Record<K, number> =>
+    Object.fromEntries(names.map(name => [name, count(name)])) as Record<K, number>;
+  const bytes = ['maildropBytes', 'incomingBytes', 'activeBytes', 'deferredBytes', 'holdBytes'].map(orNull);
+  const hasFacts = orNull('asked') !== null;
+  return {
+    ...of('maildrop', 'incoming', 'active', 'deferred', 'hold', 'aged', 'unaged', 'foreign', 'statCalls', 'tookMs'),
+    ...of('stuckIncoming', 'directoryBytes', 'directoryBytesMax', 'buckets', 'bucketMax'),
+    bytes: bytes.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
+    ageMsP50: orNull('ageMsP50'),
+    ageMsP95: orNull('ageMsP95'),
+    ageMsMax: orNull('ageMsMax'),
+    facts: hasFacts
+      ? {
+          ...of('asked', 'halfWritten', 'forceExpire', 'unthrottle', 'scheduled', 'due', 'within1', 'within5', 'within15', 'within60'),
+          ...of('later', 'herd'),
+          herdInMs: orNull('herdInMs'),
+        }
+      : null,
+    opened: orNull('opened') ?? 0,
+    complete: count('complete') === 1,
+  };
 }
 
 /**

@@ -12,7 +12,9 @@
 #include <optional>
 #include <string_view>
 
+#include "queue_file.h"
 #include "queue_id.h"
+#include "retry_schedule.h"
 #include "unique_fd.h"
 
 namespace mailherd {
@@ -20,8 +22,11 @@ namespace mailherd {
 namespace {
 
 constexpr std::array kQueues = {"maildrop", "incoming", "active", "deferred", "hold"};
-constexpr size_t kAgedFirst = 1;  // incoming, active and deferred are what a user waits for
-constexpr size_t kAgedLast = 3;
+constexpr size_t kIncoming = 1;
+constexpr size_t kActive = 2;
+constexpr size_t kDeferred = 3;
+constexpr size_t kAgedFirst = kIncoming;  // incoming, active and deferred are what a user waits for
+constexpr size_t kAgedLast = kDeferred;
 constexpr size_t kEntryBytes = 256 * 1024;
 constexpr std::string_view kHashNames = "0123456789ABCDEF";
 constexpr int kHashDepthMax = 4;
@@ -30,6 +35,16 @@ constexpr size_t kArrivalsMax = 1'000'000;
 constexpr int64_t kUnknown = -1;
 /// Messages that came while the walk ran are a little younger than its start; anything further ahead is a clock that jumped.
 constexpr int64_t kAheadUsMax = 2'000'000;
+/// A message is in incoming for moments unless cleanup died over it or qmgr takes no more.
+constexpr int64_t kStuckUs = 300'000'000;
+/// Of each queue and walk; a statx is 3 us when the inode is in memory.
+constexpr int64_t kAskedPerWalk = 1'500;
+/// Before a queue's length is known, and where it grows faster than walks come.
+constexpr int64_t kAskedPerWalkMax = 2 * kAskedPerWalk;
+/// Holds the envelope of nearly every message.
+constexpr size_t kHeadBytes = 4096;
+constexpr mode_t kHalfWritten = S_IRUSR | S_IWUSR;
+constexpr mode_t kReady = S_IRUSR | S_IWUSR | S_IXUSR;
 
 int64_t NowUs(clockid_t clock) noexcept {
   timespec now{};
@@ -50,21 +65,29 @@ double RankMs(std::vector<int64_t>& ages, double share) noexcept {
 /// One walk through all directories.
 class QueueWalk::Pass {
  public:
-  Pass(QueueWalk& walk, QueueLevel level, double budgetMs) noexcept
-      : walk_(walk), level_(level), beginUs_(NowUs(CLOCK_MONOTONIC)), endUs_(beginUs_ + static_cast<int64_t>(budgetMs * 1e3)), wallUs_(NowUs(CLOCK_REALTIME)) {}
+  Pass(QueueWalk& walk, QueueLevel level, double budgetMs, uint32_t opensMax) noexcept
+      : walk_(walk),
+        level_(level),
+        opensMax_(opensMax),
+        beginUs_(NowUs(CLOCK_MONOTONIC)),
+        endUs_(beginUs_ + static_cast<int64_t>(budgetMs * 1e3)),
+        wallUs_(NowUs(CLOCK_REALTIME)) {}
 
-  std::optional<SysError> Queue(int spool, size_t queue) {
-    queue_ = queue;
-    return Directory(spool, kQueues[queue], 0);
-  }
+  std::optional<SysError> Queue(int spool, size_t queue);
   bool complete() const noexcept { return complete_; }
-  QueueValues Values() const noexcept;
+  const std::array<int64_t, kQueues.size()>& counts() const noexcept { return counts_; }
+  QueueValues Values();
 
  private:
   std::optional<SysError> Directory(int parent, const char* name, int depth);
   void Entry(int directory, const dirent64& entry, int depth, uint32_t& hashed);
   void Message(int directory, const char* name, const QueueId& id);
-  bool Stat(int directory, const char* name, int64_t& arrivalUs);
+  bool Stat(int directory, const char* name, bool isAsked, size_t slice, int64_t& arrivalUs);
+  void Open(int directory, const char* name);
+  void NoteDirectory(int directory) noexcept;
+  void PutFacts(double* out) const noexcept;
+  void PutSchedule(double* out) const noexcept;
+  bool asks() const noexcept { return level_ == QueueLevel::rotate || level_ == QueueLevel::stat; }
   bool Spent() noexcept {
     if (complete_ && NowUs(CLOCK_MONOTONIC) > endUs_) complete_ = false;
     return !complete_;
@@ -73,17 +96,44 @@ class QueueWalk::Pass {
 
   QueueWalk& walk_;
   const QueueLevel level_;
+  const uint32_t opensMax_;
   const int64_t beginUs_;
   const int64_t endUs_;
   const int64_t wallUs_;
   size_t queue_ = 0;
   std::array<int64_t, kQueues.size()> counts_{};
-  std::array<int64_t, kQueues.size()> bytes_{};
   int64_t unaged_ = 0;
   int64_t foreign_ = 0;
+  int64_t stuck_ = 0;
+  int64_t directoryBytes_ = 0;
+  int64_t directoryBytesMax_ = 0;
+  int64_t buckets_ = 0;
+  int64_t bucketMax_ = 0;
+  int64_t askedHere_ = 0;  // of the queue that is walked now
+  int64_t openEvery_ = 1;
+  RetrySchedule schedule_;
+  std::vector<std::string> domains_;
+  uint32_t opened_ = 0;
   uint32_t statCalls_ = 0;
   bool complete_ = true;
 };
+
+std::optional<SysError> QueueWalk::Pass::Queue(int spool, size_t queue) {
+  queue_ = queue;
+  const int64_t expected = walk_.counted_[queue];
+  const int64_t perWalk = level_ == QueueLevel::rotate ? kAskedPerWalk : std::numeric_limits<int64_t>::max();
+  if (asks()) walk_.rotations_[queue].Begin(expected, perWalk);
+  askedHere_ = 0;
+  openEvery_ = opensMax_ == 0 ? 1 : std::max<int64_t>(std::min(expected, kAskedPerWalk) / opensMax_, 1);
+  return Directory(spool, kQueues[queue], 0);
+}
+
+void QueueWalk::Pass::NoteDirectory(int directory) noexcept {
+  struct stat facts {};
+  if (::fstat(directory, &facts) != 0) return;
+  directoryBytes_ += facts.st_size;
+  directoryBytesMax_ = std::max<int64_t>(directoryBytesMax_, facts.st_size);
+}
 
 std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name, int depth) {
   const UniqueFd directory(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -92,7 +142,9 @@ std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name,
     if (depth > 0 && errno == ENOENT) return std::nullopt;
     return SysError{errno, "openat", walk_.spool_ + '/' + kQueues[queue_] + (depth > 0 ? std::string("/") + name : std::string())};
   }
+  NoteDirectory(directory.get());
   uint32_t hashed = 0;
+  const int64_t countedBefore = counts_[queue_];
   std::vector<char>& buffer = walk_.entries_;
   while (!Spent()) {
     const ssize_t length = ::getdents64(directory.get(), buffer.data(), buffer.size());
@@ -103,6 +155,10 @@ std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name,
       at += entry->d_reclen;
       Entry(directory.get(), *entry, depth, hashed);
     }
+  }
+  if (queue_ == kDeferred && depth > 0) {
+    buckets_++;
+    bucketMax_ = std::max(bucketMax_, counts_[queue_] - countedBefore);
   }
   // Only now, since a deeper directory uses the same buffer.
   for (size_t i = 0; i < kHashNames.size() && complete_; i++) {
@@ -138,8 +194,10 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
     known = walk_.arrivals_.find(id.shortKey);
     if (known != walk_.arrivals_.end()) arrivalUs = known->second.us;
   }
-  const bool wanted = level_ == QueueLevel::stat || (level_ == QueueLevel::ages && aged() && arrivalUs == kUnknown);
-  if (wanted && !Stat(directory, name, arrivalUs)) return;
+  const size_t slice = QueueRotation::SliceOf(isShort ? id.shortKey : static_cast<uint64_t>(id.arrivalUs));
+  const bool isAsked = asks() && walk_.rotations_[queue_].Wants(slice) && (level_ == QueueLevel::stat || askedHere_ < kAskedPerWalkMax);
+  const bool isAged = level_ != QueueLevel::names && aged() && arrivalUs == kUnknown;
+  if ((isAsked || isAged) && !Stat(directory, name, isAsked, slice, arrivalUs)) return;
   counts_[queue_]++;
   if (!aged()) return;
   if (isShort && arrivalUs != kUnknown) {
@@ -147,28 +205,83 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
     else walk_.arrivals_.emplace(id.shortKey, Arrival{arrivalUs, walk_.walk_});
   }
   const int64_t ageUs = wallUs_ - arrivalUs;
-  if (arrivalUs == kUnknown || ageUs < -kAheadUsMax) unaged_++;
-  else walk_.agesUs_.push_back(std::max<int64_t>(ageUs, 0));
+  if (arrivalUs == kUnknown || ageUs < -kAheadUsMax) {
+    unaged_++;
+    return;
+  }
+  walk_.agesUs_.push_back(std::max<int64_t>(ageUs, 0));
+  if (queue_ == kIncoming && ageUs > kStuckUs) stuck_++;
 }
 
 /// False when the message need not be counted: it has gone meanwhile, or the budget is spent.
-bool QueueWalk::Pass::Stat(int directory, const char* name, int64_t& arrivalUs) {
+bool QueueWalk::Pass::Stat(int directory, const char* name, bool isAsked, size_t slice, int64_t& arrivalUs) {
   if (++statCalls_ % kStatsPerClockRead == 0 && Spent()) return false;
   struct statx facts {};
-  if (::statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_SIZE | STATX_BTIME, &facts) != 0) return errno != ENOENT;
-  bytes_[queue_] += static_cast<int64_t>(facts.stx_size);
+  constexpr unsigned wanted = STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_MTIME | STATX_BTIME;
+  if (::statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, wanted, &facts) != 0) return errno != ENOENT;
   if (arrivalUs == kUnknown && (facts.stx_mask & STATX_BTIME) != 0) {
     arrivalUs = facts.stx_btime.tv_sec * 1'000'000 + facts.stx_btime.tv_nsec / 1'000;
   }
+  if (!isAsked) return true;
+  askedHere_++;
+  const mode_t mode = facts.stx_mode & 0777;
+  QueueFacts one{1, static_cast<int64_t>(facts.stx_size), mode == kHalfWritten, (mode & S_IXGRP) != 0, (mode & S_IRGRP) != 0};
+  walk_.rotations_[queue_].Add(slice, one);
+  if (queue_ == kDeferred) {
+    // Saturates far beyond any clock: 2^63 us are 292,000 years.
+    const int64_t seconds = std::clamp<int64_t>(facts.stx_mtime.tv_sec, -4'000'000'000'000, 4'000'000'000'000);
+    schedule_.Add(seconds * 1'000'000 + facts.stx_mtime.tv_nsec / 1'000 - wallUs_);
+  }
+  const bool isReady = S_ISREG(facts.stx_mode) && (mode & kReady) == kReady;
+  const bool isOpened = isReady && (queue_ == kActive || queue_ == kDeferred) && opened_ < opensMax_ && askedHere_ % openEvery_ == 0;
+  if (isOpened) Open(directory, name);
   return true;
 }
 
-QueueValues QueueWalk::Pass::Values() const noexcept {
-  QueueValues out;
+/// Nobody's lock is taken: Postfix may change or remove the file meanwhile, and then it tells nothing.
+void QueueWalk::Pass::Open(int directory, const char* name) {
+  const UniqueFd file(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!file) return;
+  std::array<char, kHeadBytes> head;
+  const ssize_t length = ::pread(file.get(), head.data(), head.size(), 0);
+  if (length <= 0) return;
+  opened_++;
+  std::string domain = FirstRecipientDomain({head.data(), static_cast<size_t>(length)});
+  if (!domain.empty()) domains_.push_back(std::move(domain));
+}
+
+/// "asked" and what follows it, and the bytes of each queue.
+void QueueWalk::Pass::PutFacts(double* out) const noexcept {
+  QueueFacts all;
+  for (size_t queue = 0; queue < kQueues.size(); queue++) all.Add(walk_.rotations_[queue].Sum());
+  const std::array values = {all.messages, all.halfWritten, all.forceExpire, all.unthrottle};
+  std::copy(values.begin(), values.end(), out);
+}
+
+/// "scheduled" and what follows it.
+void QueueWalk::Pass::PutSchedule(double* out) const noexcept {
+  const RetrySchedule& s = schedule_;
+  const std::array values = {s.messages(), s.due(), s.Between(0, 1), s.Between(1, 5), s.Between(5, 15), s.Between(15, 60), s.Between(60, RetrySchedule::kMinutes) + s.later()};
+  out = std::copy(values.begin(), values.end(), out);
+  const size_t minute = s.HerdMinute();
+  const int64_t herd = s.Between(minute, minute + RetrySchedule::kHerdMinutes);
+  *out++ = static_cast<double>(herd);
+  if (herd > 0) *out = static_cast<double>(minute) * 60e3;
+}
+
+QueueValues QueueWalk::Pass::Values() {
+  QueueValues values;
+  values.domains = std::move(domains_);
+  auto& out = values.numbers;
   out.fill(std::numeric_limits<double>::quiet_NaN());
   for (size_t queue = 0; queue < kQueues.size(); queue++) {
-    out[queue] = static_cast<double>(counts_[queue]);
-    if (level_ == QueueLevel::stat) out[kQueues.size() + queue] = static_cast<double>(bytes_[queue]);
+    const auto count = static_cast<double>(counts_[queue]);
+    out[queue] = count;
+    if (!asks()) continue;
+    const QueueFacts facts = walk_.rotations_[queue].Sum();
+    const auto bytes = static_cast<double>(facts.bytes);
+    if (facts.messages == counts_[queue]) out[kQueues.size() + queue] = bytes;
+    else if (facts.messages > 0) out[kQueues.size() + queue] = bytes / static_cast<double>(facts.messages) * count;
   }
   size_t at = 2 * kQueues.size();
   out[at++] = static_cast<double>(walk_.agesUs_.size());
@@ -180,21 +293,27 @@ QueueValues QueueWalk::Pass::Values() const noexcept {
   }
   out[at++] = static_cast<double>(statCalls_);
   out[at++] = static_cast<double>(NowUs(CLOCK_MONOTONIC) - beginUs_) / 1e3;
-  out[at] = complete_ ? 1 : 0;
-  return out;
+  out[at++] = complete_ ? 1 : 0;
+  for (const int64_t value : {stuck_, directoryBytes_, directoryBytesMax_, buckets_, bucketMax_}) out[at++] = static_cast<double>(value);
+  if (!asks()) return values;
+  PutFacts(&out[at]);
+  PutSchedule(&out[at + 4]);
+  out[kQueueFields.size() - 1] = opened_;
+  return values;
 }
 
-Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs) noexcept {
+Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t opensMax) noexcept {
   entries_.resize(kEntryBytes);
   agesUs_.clear();
   if (arrivals_.size() > kArrivalsMax) arrivals_.clear();
   walk_++;
-  Pass pass(*this, level, budgetMs);
+  Pass pass(*this, level, budgetMs, opensMax);
   const UniqueFd spool(::open(spool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!spool) return SysError{errno, "open", spool_};
   for (size_t queue = 0; queue < kQueues.size(); queue++) {
     if (auto error = pass.Queue(spool.get(), queue)) return std::move(*error);
   }
+  counted_ = pass.counts();
   // A walk that ended early has not seen everything, so what it has not seen may still be there.
   if (pass.complete()) std::erase_if(arrivals_, [this](const auto& entry) { return entry.second.walk != walk_; });
   return pass.Values();

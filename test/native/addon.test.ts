@@ -17,10 +17,10 @@ test.each([
   ['sample without a disk', () => new addon.HostSampler('').sample()],
   ['sample of an object', () => new addon.HostSampler('').sample({})],
   ['QueueWalker of null', () => new addon.QueueWalker(null)],
-  ['an unknown level', () => new addon.QueueWalker('/').walk('all', 1)],
-  ['a negative budget', () => new addon.QueueWalker('/').walk('names', -1)],
-  ['a budget that is no number', () => new addon.QueueWalker('/').walk('names', Number.NaN)],
-  ['an endless budget', () => new addon.QueueWalker('/').walk('names', Number.POSITIVE_INFINITY)],
+  ['an unknown level', () => new addon.QueueWalker('/').walk('all', 1, 0)],
+  ['a negative budget', () => new addon.QueueWalker('/').walk('names', -1, 0)],
+  ['a budget that is no number', () => new addon.QueueWalker('/').walk('names', Number.NaN, 0)],
+  ['an endless budget', () => new addon.QueueWalker('/').walk('names', Number.POSITIVE_INFINITY, 0)],
   ['readStore of numbers', () => addon.readStore(1, 2)],
   ['a method on the wrong object', () => addon.HostSampler.prototype.sample.call({}, null)],
 ])('%s is a TypeError', (_name, call) => {
@@ -45,7 +45,7 @@ if (workerData.leave) {
   process.exit(0);
 }
 sampler.sample(null).then(async ({values}) => {
-  const refused = await walker.walk('names', 10).catch(error => error.code);
+  const refused = await walker.walk('names', 10, 0).catch(error => error.code);
   parentPort.postMessage({count: values.length, refused});
 });
 `;
@@ -79,7 +79,7 @@ test('descriptors and memory stay flat over thousands of calls', async () => {
   const once = async (): Promise<void> => {
     await sampler.sample(null);
     await readStore('/');
-    await walker.walk('names', 10).catch(() => undefined);
+    await walker.walk('names', 10, 0).catch(() => undefined);
   };
   for (let round = 0; round < 200; round++) await once();
   const descriptors = readdirSync('/proc/self/fd').length;
