@@ -57,7 +57,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   }, fail);
   const spool = await Spool.open(stateDir, config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
-  const mailLog = role === 'control' ? null : await MailLog.open({path: join(stateDir, 'maillog.json'), isProbe: isProbeUser, log, signal});
+  const mailLog = role === 'control' ? null : await openMailLog(config, outbox, log, signal);
   const probes = startProbes(config, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
   const reporter = new Reporter(config, version, generation, {
@@ -92,6 +92,11 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   await outbox.done.catch(error => log.error({err: error}, 'the last reports could not be kept'));
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
+}
+
+function openMailLog({stateDir, mail}: AgentConfig, outbox: Outbox, log: Log, signal: AbortSignal): Promise<MailLog> {
+  const path = join(stateDir, 'maillog.json');
+  return MailLog.open({path, files: mail.logFiles, isProbe: isProbeUser, onEvent: (type, data) => outbox.event(type, data), log, signal});
 }
 
 /** The first connection, waited for as long as it takes; null once the signal aborts. @throws MailherdError CONFIG_INVALID */

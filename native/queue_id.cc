@@ -11,6 +11,7 @@ constexpr std::string_view kSafeDigits = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghj
 constexpr size_t kSecondDigitsMin = 6;
 constexpr size_t kSecondDigitsMax = 8;  // 52^8 s: more than a million years
 constexpr size_t kMicroDigits = 4;
+constexpr size_t kLongDigitsMax = kSecondDigitsMax + kMicroDigits + 1 + 12;  // an inode has 12 digits of base 51
 constexpr size_t kShortDigitsMin = 6;
 constexpr size_t kShortDigitsMax = 16;
 constexpr int64_t kMicrosPerSecond = 1'000'000;
@@ -22,14 +23,16 @@ constexpr std::array<int8_t, 256> kSafeValue = [] {
   return table;
 }();
 
-/// -1 when a character is not a digit of base 52.
+bool AreSafe(std::string_view digits) noexcept {
+  int all = 0;
+  for (const char c : digits) all |= kSafeValue[static_cast<unsigned char>(c)];
+  return all >= 0;
+}
+
+/// The value of digits that are all safe.
 int64_t FromSafe(std::string_view digits) noexcept {
   int64_t value = 0;
-  for (const char c : digits) {
-    const int8_t digit = kSafeValue[static_cast<unsigned char>(c)];
-    if (digit < 0) return -1;
-    value = value * 52 + digit;
-  }
+  for (const char c : digits) value = value * 52 + kSafeValue[static_cast<unsigned char>(c)];
   return value;
 }
 
@@ -40,10 +43,10 @@ QueueId ParseQueueId(std::string_view name) noexcept {
   const size_t separator = name.rfind('z');
   if (separator != std::string_view::npos) {
     if (separator < kSecondDigitsMin + kMicroDigits || separator > kSecondDigitsMax + kMicroDigits) return foreign;
-    if (separator + 1 == name.size() || FromSafe(name.substr(separator + 1, 12)) < 0) return foreign;
+    if (separator + 1 == name.size() || name.size() > kLongDigitsMax || !AreSafe(name)) return foreign;
     const int64_t seconds = FromSafe(name.substr(0, separator - kMicroDigits));
     const int64_t micros = FromSafe(name.substr(separator - kMicroDigits, kMicroDigits));
-    if (seconds < 0 || micros < 0 || micros >= kMicrosPerSecond || seconds > INT64_MAX / kMicrosPerSecond - 1) return foreign;
+    if (micros >= kMicrosPerSecond || seconds > INT64_MAX / kMicrosPerSecond - 1) return foreign;
     return {QueueId::Form::longForm, seconds * kMicrosPerSecond + micros, 0};
   }
   if (name.size() < kShortDigitsMin || name.size() > kShortDigitsMax) return foreign;

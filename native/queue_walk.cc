@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <limits>
 #include <optional>
 #include <string_view>
 
+#include "age_histogram.h"
 #include "queue_file.h"
 #include "queue_id.h"
 #include "retry_schedule.h"
@@ -50,14 +50,6 @@ int64_t NowUs(clockid_t clock) noexcept {
   timespec now{};
   clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000 + now.tv_nsec / 1'000;
-}
-
-/// Nearest rank; `ages` must hold something and is reordered.
-double RankMs(std::vector<int64_t>& ages, double share) noexcept {
-  const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(ages.size())));
-  const auto at = ages.begin() + static_cast<std::ptrdiff_t>(std::max<size_t>(rank, 1) - 1);
-  std::nth_element(ages.begin(), at, ages.end());
-  return static_cast<double>(*at) / 1e3;
 }
 
 }  // namespace
@@ -111,6 +103,7 @@ class QueueWalk::Pass {
   int64_t bucketMax_ = 0;
   int64_t askedHere_ = 0;  // of the queue that is walked now
   int64_t openEvery_ = 1;
+  AgeHistogram ages_;
   RetrySchedule schedule_;
   std::vector<std::string> domains_;
   uint32_t opened_ = 0;
@@ -194,7 +187,7 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
     known = walk_.arrivals_.find(id.shortKey);
     if (known != walk_.arrivals_.end()) arrivalUs = known->second.us;
   }
-  const size_t slice = QueueRotation::SliceOf(isShort ? id.shortKey : static_cast<uint64_t>(id.arrivalUs));
+  const size_t slice = asks() ? QueueRotation::SliceOf(isShort ? id.shortKey : static_cast<uint64_t>(id.arrivalUs)) : 0;
   const bool isAsked = asks() && walk_.rotations_[queue_].Wants(slice) && (level_ == QueueLevel::stat || askedHere_ < kAskedPerWalkMax);
   const bool isAged = level_ != QueueLevel::names && aged() && arrivalUs == kUnknown;
   if ((isAsked || isAged) && !Stat(directory, name, isAsked, slice, arrivalUs)) return;
@@ -209,7 +202,7 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
     unaged_++;
     return;
   }
-  walk_.agesUs_.push_back(std::max<int64_t>(ageUs, 0));
+  ages_.Add(std::max<int64_t>(ageUs, 0));
   if (queue_ == kIncoming && ageUs > kStuckUs) stuck_++;
 }
 
@@ -284,11 +277,11 @@ QueueValues QueueWalk::Pass::Values() {
     else if (facts.messages > 0) out[kQueues.size() + queue] = bytes / static_cast<double>(facts.messages) * count;
   }
   size_t at = 2 * kQueues.size();
-  out[at++] = static_cast<double>(walk_.agesUs_.size());
+  out[at++] = static_cast<double>(ages_.count());
   out[at++] = static_cast<double>(unaged_);
   out[at++] = static_cast<double>(foreign_);
   for (const double share : {0.5, 0.95, 1.0}) {
-    if (!walk_.agesUs_.empty()) out[at] = RankMs(walk_.agesUs_, share);
+    if (ages_.count() > 0) out[at] = ages_.RankMs(share);
     at++;
   }
   out[at++] = static_cast<double>(statCalls_);
@@ -304,7 +297,6 @@ QueueValues QueueWalk::Pass::Values() {
 
 Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t opensMax) noexcept {
   entries_.resize(kEntryBytes);
-  agesUs_.clear();
   if (arrivals_.size() > kArrivalsMax) arrivals_.clear();
   walk_++;
   Pass pass(*this, level, budgetMs, opensMax);

@@ -59,7 +59,6 @@ class QueueWalk {
 
   std::string spool_;
   std::vector<char> entries_;
-  std::vector<int64_t> agesUs_;
   std::unordered_map<uint64_t, Arrival> arrivals_;
   std::array<QueueRotation, 5> rotations_;
   std::array<int64_t, 5> counted_{};  // by the last walk

@@ -30,6 +30,10 @@ export const EVENTS = {
     refusal: orNull(RefusalShape),
   }),
   leaderElected: Type.Object({holder: Type.String(), token: Count}),
+  /** The mail system complains of a limit; `service` is what ran into it. */
+  limitReached: Type.Object({limit: Type.String(), service: Type.String(), max: orNull(Count), clearAfterMs: SpanMs}),
+  /** It has not complained for `clearAfterMs`. */
+  limitCleared: Type.Object({limit: Type.String(), service: Type.String(), lastedMs: SpanMs, complaints: Count}),
   paused: Type.Object({by: Type.String(), reason: Type.String()}),
   resumed: Type.Object({by: Type.String()}),
   apiCalled: Type.Object({by: Type.String(), method: Type.String(), path: Type.String(), status: Count}),

@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import {Kernel} from './kernel.ts';
+import {MailFigures} from './mail-figures.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs} from './schema.ts';
 
 /**
@@ -85,6 +86,8 @@ export const HostReport = Type.Object(
     kernel: Kernel,
     queue: orNull(Queue),
     mailStore: orNull(MailStore),
+    /** Absent from agents that do not know it yet. */
+    mailFigures: Type.Optional(orNull(MailFigures)),
     /** Highest KV revision of the route bucket this host has applied: an edge that lags is visible. */
     routeRevision: orNull(Generation),
     agent: AgentSelf,

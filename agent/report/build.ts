@@ -1,10 +1,11 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import type {QueueWalk, Store} from '../../native/binding.ts';
 import type {Kernel} from '../../wire/kernel.ts';
+import type {MailFigures} from '../../wire/mail-figures.ts';
 import type {HostReport, Queue, Slis} from '../../wire/report.ts';
 import type {Labels, Role} from '../../wire/schema.ts';
 import type {ProbeFigures} from '../probe/tally.ts';
-import type {MailFigures} from '../sample/tally.ts';
+import type {MailLogFigures} from '../sample/tally.ts';
 import {percentile} from './percentile.ts';
 
 /** Everything one interval gave; null = that source gave nothing, with its reason in `failing`. */
@@ -19,7 +20,8 @@ export interface Interval {
   kernel: Kernel | null;
   queue: QueueWalk | null;
   store: Store | null;
-  mail: MailFigures | null;
+  mail: MailLogFigures | null;
+  mailFigures: MailFigures | null;
   probes: ProbeFigures | null;
   routes: {revision: number; userCount: number} | null;
   self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number};
@@ -53,6 +55,7 @@ export function buildReport(interval: Interval): HostReport {
       store === null || role !== 'backend'
         ? null
         : {totalBytes: store.totalBytes, freeBytes: store.freeBytes, freeInodes: store.freeInodes},
+    mailFigures: interval.mailFigures,
     routeRevision: routes?.revision ?? null,
     agent: {...interval.self, cpuMs: rounded(interval.self.cpuMs), failing: interval.failing},
   };

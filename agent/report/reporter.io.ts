@@ -7,6 +7,7 @@ import type {AgentConfig} from '../config.ts';
 import type {ProbeTally} from '../probe/tally.ts';
 import {type Collected, Collector} from '../sample/collect.io.ts';
 import {HostSource} from '../sample/host.io.ts';
+import {MailSource} from '../sample/mail.io.ts';
 import type {MailLog} from '../sample/maillog.io.ts';
 import {buildReport} from './build.ts';
 
@@ -30,6 +31,7 @@ export class Reporter {
   readonly #sources: Sources;
   readonly #host: HostSource;
   readonly #mailLog: Collector<Awaited<ReturnType<MailLog['take']>>> | null;
+  readonly #mail: MailSource | null;
   #sequence = 0;
   #beforeMs = systemClock.monotonic();
   #cpuBefore = process.cpuUsage();
@@ -42,6 +44,7 @@ export class Reporter {
     const {mail, role, reportIntervalMs} = config;
     const spool = role === 'control' ? null : mail.spool;
     this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs});
+    this.#mail = role === 'control' ? null : new MailSource();
     const {mailLog} = sources;
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
   }
@@ -65,6 +68,7 @@ export class Reporter {
       queue: figures.queue,
       store: figures.store,
       mail: valueIn(mail),
+      mailFigures: this.#mail?.figures(figures.queue, valueIn(mail)?.figures ?? null) ?? null,
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
       self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...sources.spool()},

@@ -10,6 +10,8 @@ const STORE_DEADLINE_MS = 1_000;
 /** The walk ends itself before its deadline: what it has counted by then is worth more than nothing. */
 const WALK_BUDGET_MS = 500;
 const WALK_DEADLINE_MS = 3_000;
+/** A hundred a minute tell where the mail goes. */
+const OPENS_MAX = 16;
 /** Rates over more than this many intervals say nothing about any of them. */
 const GAP_INTERVALS_MAX = 3;
 
@@ -51,7 +53,7 @@ export class HostSource {
     });
     this.#store = new Collector('store', STORE_DEADLINE_MS, () => readStore(store, root));
     const walker = spool === null ? null : new QueueWalker(spool);
-    this.#queue = walker === null ? null : new Collector('queue', WALK_DEADLINE_MS, () => walker.walk('ages', WALK_BUDGET_MS));
+    this.#queue = walker === null ? null : new Collector('queue', WALK_DEADLINE_MS, () => walker.walk('rotate', WALK_BUDGET_MS, OPENS_MAX));
   }
 
   get collectors(): readonly Collector<unknown>[] {

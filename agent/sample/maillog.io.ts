@@ -1,101 +1,110 @@
-import {type ChildProcess, spawn} from 'node:child_process';
-import {existsSync} from 'node:fs';
 import {readFile, rename, writeFile} from 'node:fs/promises';
-import {createInterface} from 'node:readline';
 import Type from 'typebox';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
-import {decode, encode, fits} from '../../wire/codec.ts';
+import {type Instant, MINUTE_MS} from '../../base/units.ts';
+import {decode, encode} from '../../wire/codec.ts';
+import type {EventData, EventType} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
-import {type MailEvent, parseMailLine} from './maillog.ts';
-import {type MailFigures, MailTally} from './tally.ts';
+import type {LogFigures} from '../../wire/mail-figures.ts';
+import {JournalReader} from './journal.io.ts';
+import {CLEAR_AFTER_MS, Limits, OpenLimit} from './limits.ts';
+import {FilePosition, LogFileReader} from './log-file.io.ts';
+import {type MailEvent, parseFileLine, parseMailLine} from './maillog.ts';
+import {type MailLogFigures, MailTally} from './tally.ts';
 
-/** Debian 12 runs Postfix as an instance of a template, Debian 13 as one plain unit. */
-const UNITS = ['postfix@-.service', 'postfix.service', 'dovecot.service'];
-const RETRY_MS_MIN = 1 * SECOND_MS;
-const RETRY_MS_MAX = 30 * SECOND_MS;
 const SAVE_EVERY_MS = MINUTE_MS;
+const LIMITS_TOLD_MAX = 8;
 
-/** There while journald runs. Without it `journalctl --follow` waits in silence, which must not look like a quiet host. */
-const JOURNAL_SOCKET = '/run/systemd/journal/socket';
-
-const MACHINE_ID = '/etc/machine-id';
-
-/** Where the reader stood and which sessions it knew, so that a restart neither misses nor repeats a line. */
-const Position = Type.Object({cursor: Type.String(), open: Type.Array(Type.Tuple([Type.String(), Type.String()]))});
-const JournalEntry = Type.Object({
-  MESSAGE: Type.String(),
-  SYSLOG_IDENTIFIER: Type.String(),
-  __CURSOR: Type.String(),
-  __REALTIME_TIMESTAMP: Type.String(),
+/** Where the readers stood, which sessions they knew and which limits, so that a restart neither misses nor repeats a line. */
+const Position = Type.Object({
+  cursor: Type.Optional(Type.String()),
+  files: Type.Optional(Type.Array(FilePosition)),
+  open: Type.Array(Type.Tuple([Type.String(), Type.String()])),
+  limits: Type.Optional(Type.Array(OpenLimit)),
 });
+type Position = Type.Static<typeof Position>;
 
-interface FollowOptions {
+interface MailLogOptions {
   /** File that keeps the position. */
   path: string;
+  /** Log files to follow; none: the journal. */
+  files: readonly string[];
   /** What the probes do is neither load nor a user's experience. */
   isProbe: (user: string) => boolean;
+  onEvent: <T extends EventType>(type: T, data: EventData<T>) => void;
   log: Log;
   signal: AbortSignal;
   /** The program and its first arguments; tests put their own here. */
   journalctl?: readonly string[];
   journalSocket?: string;
+  pollMs?: number;
 }
 
-/** Follows the journal of Postfix and Dovecot through a `journalctl` child, for as long as the signal lasts. */
-export class MailLog {
-  readonly #options: FollowOptions;
-  readonly #startedAtMs = systemClock.now();
-  #tally = new MailTally();
-  #cursor: string | null = null;
-  #child: ChildProcess | null = null;
-  #failure = 'not started yet';
-  #fruitless = 0;
-  #machineId = '';
+/** What follows a log: it says why it does not, if so. */
+interface Reader {
+  readonly failure: string | null;
+  run(): Promise<void>;
+}
 
-  private constructor(options: FollowOptions) {
+/** Follows the log of Postfix and Dovecot, in the journal or in files, for as long as the signal lasts. */
+export class MailLog {
+  readonly #options: MailLogOptions;
+  readonly #startedAtMs = systemClock.now();
+  readonly #tally: MailTally;
+  readonly #limits: Limits;
+  readonly #journal: JournalReader | null;
+  readonly #files: LogFileReader[];
+
+  private constructor(options: MailLogOptions, position: Position | null) {
     this.#options = options;
+    const {files, log, signal} = options;
+    this.#tally = new MailTally(position?.open);
+    this.#limits = new Limits(position?.limits);
+    const onLine = (identifier: string, message: string, atMs: Instant): void => this.#take(identifier, message, atMs);
+    this.#journal = files.length > 0 ? null : new JournalReader({...options, cursor: position?.cursor ?? null, onLine, log, signal});
+    this.#files = files.map(
+      path =>
+        new LogFileReader({
+          ...options,
+          path,
+          position: position?.files?.find(one => one.path === path) ?? null,
+          onLine: (line, isOld) => {
+            const parts = parseFileLine(line);
+            // The time in a line has no year, or another clock's zone: what was written before the start is told by where it stands.
+            if (parts !== null) onLine(parts.identifier, parts.message, isOld ? 0 : systemClock.now());
+          },
+        }),
+    );
+    for (const reader of this.#readers)
+      void reader.run().catch(error => log.error({error: String(error)}, 'the mail log is no longer followed'));
+    void this.#saveRegularly();
   }
 
-  static async open(options: FollowOptions): Promise<MailLog> {
-    const mailLog = new MailLog(options);
-    mailLog.#machineId = (await readFile(MACHINE_ID, 'utf8')).trim();
-    await mailLog.#load();
-    void mailLog.#run();
-    void mailLog.#saveRegularly();
-    return mailLog;
+  static async open(options: MailLogOptions): Promise<MailLog> {
+    return new MailLog(options, await load(options));
+  }
+
+  get #readers(): Reader[] {
+    return this.#journal === null ? this.#files : [this.#journal];
   }
 
   /**
    * Figures since the last call.
-   * @throws MailherdError COMMAND_FAILED while there is no journal or it cannot be followed; what came before is then discarded.
+   * @throws MailherdError COMMAND_FAILED while there is no journal or it cannot be followed, or a file cannot be read; what came before is
+   * then discarded.
    */
-  async take(): Promise<MailFigures> {
-    const figures = this.#tally.take();
-    const socket = this.#options.journalSocket ?? JOURNAL_SOCKET;
-    if (!existsSync(socket))
-      throw new MailherdError('COMMAND_FAILED', {command: 'journalctl', reason: `journald does not run: no ${socket}`});
-    if (this.#child === null) throw new MailherdError('COMMAND_FAILED', {command: 'journalctl', reason: this.#failure});
-    return figures;
-  }
-
-  async #load(): Promise<void> {
-    let text: string;
-    try {
-      text = await readFile(this.#options.path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        this.#options.log.warn({error: String(error)}, 'position in the mail log is unreadable, beginning from now');
-      return;
+  async take(): Promise<MailLogFigures & {figures: LogFigures}> {
+    for (const {limit, service, complaints, sinceMs, lastMs} of this.#limits.clear(systemClock.now())) {
+      this.#options.onEvent('limitCleared', {limit, service, complaints, lastedMs: Math.max(lastMs - sinceMs, 0)});
     }
-    try {
-      const position = decode(Position, text, this.#options.path);
-      this.#cursor = position.cursor;
-      this.#tally = new MailTally(position.open);
-    } catch (error) {
-      this.#options.log.warn({error: String(error)}, 'position in the mail log is spoilt, beginning from now');
+    const taken = this.#tally.take();
+    const failure = this.#readers.map(reader => reader.failure).find(reason => reason !== null);
+    if (failure !== undefined) {
+      throw new MailherdError('COMMAND_FAILED', {command: this.#journal === null ? 'read' : 'journalctl', reason: failure});
     }
+    const limits = this.#limits.open.slice(0, LIMITS_TOLD_MAX).map(({limit, service, complaints}) => ({limit, service, complaints}));
+    return {...taken, figures: {deliveries: taken.attempts, ends: taken.ends, screened: taken.screened, limits}};
   }
 
   async #saveRegularly(): Promise<void> {
@@ -108,84 +117,49 @@ export class MailLog {
 
   /** Writes the position; done each minute and at the end. */
   async save(): Promise<void> {
-    if (this.#cursor === null) return;
+    const cursor = this.#journal?.cursor ?? null;
+    const files = this.#files.flatMap(reader => reader.position ?? []);
+    if (cursor === null && files.length === 0) return;
+    const limits = this.#limits.open;
+    const position = {
+      ...(cursor === null ? {files} : {cursor}),
+      open: this.#tally.openSessions(),
+      ...(limits.length === 0 ? {} : {limits}),
+    };
     const {path} = this.#options;
-    await writeFile(`${path}.new`, encode(Position, {cursor: this.#cursor, open: this.#tally.openSessions()}), {mode: 0o600});
+    await writeFile(`${path}.new`, encode(Position, position), {mode: 0o600});
     await rename(`${path}.new`, path);
   }
 
-  async #run(): Promise<void> {
-    const {signal, log} = this.#options;
-    let pauseMs = RETRY_MS_MIN;
-    while (!signal.aborted) {
-      const lines = await this.#follow();
-      if (signal.aborted) return;
-      log.warn({reason: this.#failure}, 'the journal reader ended, starting it again');
-      // A cursor that the journal no longer knows can make each start fail at once.
-      this.#fruitless = lines === 0 ? this.#fruitless + 1 : 0;
-      if (this.#fruitless === 3) this.#cursor = null;
-      pauseMs = lines > 0 ? RETRY_MS_MIN : Math.min(pauseMs * 2, RETRY_MS_MAX);
-      await systemClock.sleep(pauseMs, signal);
-    }
+  #take(identifier: string, message: string, atMs: Instant): void {
+    const event = parseMailLine(identifier, message);
+    if (event === null || ('user' in event && this.#options.isProbe(event.user))) return;
+    if (event.kind === 'limit') this.#complained(event, atMs);
+    if (atMs < this.#startedAtMs) this.#tally.replay(event);
+    else this.#tally.add(event);
   }
 
-  /** Runs one reader until it ends; returns how many lines it gave. */
-  #follow(): Promise<number> {
-    const [program = 'journalctl', ...first] = this.#options.journalctl ?? ['journalctl'];
-    // Not --lines=0: with it journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
-    const from = this.#cursor === null ? ['--no-tail', '--since=now'] : ['--no-tail', `--after-cursor=${this.#cursor}`];
-    const fields = '--output-fields=MESSAGE,SYSLOG_IDENTIFIER';
-    // --follow alone is "of this boot", and a sandboxed service in a container sees another boot id than its journal has: nothing
-    // would ever match. --merge is of all boots, and of all machines, hence the machine's id.
-    const scope = ['--merge', `_MACHINE_ID=${this.#machineId}`];
-    const child = spawn(
-      program,
-      [...first, '--follow', '--quiet', '--output=json', fields, ...scope, ...from, ...UNITS.map(unit => `_SYSTEMD_UNIT=${unit}`)],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
-    this.#child = child;
-    const stop = (): boolean => child.kill();
-    this.#options.signal.addEventListener('abort', stop);
-    let count = 0;
-    let complaint = '';
-    child.stderr.on('data', chunk => {
-      complaint = String(chunk).trim().slice(0, 150);
-    });
-    const lines = createInterface({input: child.stdout});
-    lines.on('line', line => {
-      count++;
-      this.#take(line);
-    });
-    return new Promise(resolve => {
-      const ended = (reason: string): void => {
-        // A program that cannot be started says "error" and then "close".
-        if (this.#child !== child) return;
-        this.#options.signal.removeEventListener('abort', stop);
-        this.#child = null;
-        this.#failure = complaint === '' ? reason : complaint;
-        resolve(count);
-      };
-      child.once('error', error => ended(error.message));
-      child.once('close', (code, signal) => ended(`ended with ${code ?? signal}`));
-    });
+  #complained({limit, service, max}: Extract<MailEvent, {kind: 'limit'}>, atMs: Instant): void {
+    const opened = this.#limits.saw({limit, service: service.slice(0, 40), max}, atMs === 0 ? this.#startedAtMs : atMs);
+    if (opened === null) return;
+    this.#options.onEvent('limitReached', {limit, service: opened.service, max, clearAfterMs: CLEAR_AFTER_MS[limit]});
   }
+}
 
-  #take(line: string): void {
-    let entry: unknown;
-    try {
-      entry = JSON.parse(line);
-    } catch {
-      // journalctl was cut off in the middle of a line; its successor reads that entry again.
-      return;
-    }
-    // Entries whose text is not UTF-8 come as arrays of bytes: none of the lines we know.
-    if (!fits(JournalEntry, entry)) return;
-    this.#cursor = entry.__CURSOR;
-    const event = parseMailLine(entry.SYSLOG_IDENTIFIER, entry.MESSAGE);
-    if (event === null || this.#options.isProbe(event.user)) return;
-    if (Number(entry.__REALTIME_TIMESTAMP) / 1000 < this.#startedAtMs) this.#tally.replay(event);
-    else this.#tally.add(event satisfies MailEvent);
+/** Where a former agent stopped; null: nowhere, or nobody knows. */
+async function load({path, log}: MailLogOptions): Promise<Position | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.warn({error: String(error)}, 'position in the mail log is unreadable, beginning from now');
+    return null;
+  }
+  try {
+    return decode(Position, text, path);
+  } catch (error) {
+    log.warn({error: String(error)}, 'position in the mail log is spoilt, beginning from now');
+    return null;
   }
 }

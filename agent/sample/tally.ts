@@ -1,8 +1,11 @@
+import {unreachable} from '../../base/assert.ts';
 import type {Millis} from '../../base/units.ts';
-import type {MailEvent} from './maillog.ts';
+import type {DeliveryFigures} from '../../wire/mail-figures.ts';
+import {DeliveryTally} from './deliveries.ts';
+import type {EndKind, MailEvent} from './maillog.ts';
 
 /** What the mail log said in one interval. Users are counted, never named. */
-export interface MailFigures {
+export interface MailLogFigures {
   deliveryMs: Millis[];
   deliveries: number;
   logins: number;
@@ -11,6 +14,9 @@ export interface MailFigures {
   sessionsOpen: number;
   dropped: number;
   activeUsers: number;
+  attempts: DeliveryFigures[];
+  ends: Record<string, number>;
+  screened: Record<string, number>;
 }
 
 const DELIVERIES_KEPT_MAX = 20_000;
@@ -26,6 +32,9 @@ export class MailTally {
   #ended = 0;
   #dropped = 0;
   #users = new Set<string>();
+  readonly #attempts = new DeliveryTally();
+  #ends = new Map<string, number>();
+  #screened = new Map<string, number>();
 
   /** @param open sessions known from before, as `openSessions` gave them. */
   constructor(open: readonly (readonly [string, string])[] = []) {
@@ -40,28 +49,39 @@ export class MailTally {
 
   add(event: MailEvent): void {
     this.replay(event);
-    this.#users.add(event.user);
     switch (event.kind) {
-      case 'delivered':
-        this.#deliveries++;
-        if (this.#deliveryMs.length < DELIVERIES_KEPT_MAX) this.#deliveryMs.push(event.delayMs);
+      case 'attempt':
+        this.#attempts.add(event);
+        if (event.program === 'lmtp' && event.status === 'sent') this.#delivered(event);
         return;
       case 'login':
+        this.#users.add(event.user);
         this.#logins++;
         return;
       case 'ended':
-        this.#ended++;
-        if (!event.orderly) this.#dropped++;
+        this.#users.add(event.user);
+        this.#end(event.how, event.orderly);
         return;
       case 'refused':
-        this.#ended++;
-        this.#dropped++;
+        this.#users.add(event.user);
+        this.#end('refused', false);
         return;
+      case 'rejected':
+        // A wrong password is nobody's session, and a name that is typed there may be anything.
+        count(this.#ends, 'authFailed');
+        return;
+      case 'screened':
+        count(this.#screened, event.outcome);
+        return;
+      case 'limit':
+        return;
+      default:
+        unreachable(event);
     }
   }
 
   /** Figures since the last `take`. */
-  take(): MailFigures {
+  take(): MailLogFigures {
     const users = this.#users;
     for (const user of this.#open.values()) users.add(user);
     const figures = {
@@ -72,11 +92,28 @@ export class MailTally {
       sessionsOpen: this.#open.size,
       dropped: this.#dropped,
       activeUsers: users.size,
+      attempts: this.#attempts.take(),
+      ends: Object.fromEntries(this.#ends),
+      screened: Object.fromEntries(this.#screened),
     };
     this.#deliveryMs = [];
     this.#deliveries = this.#logins = this.#ended = this.#dropped = 0;
     this.#users = new Set();
+    this.#ends = new Map();
+    this.#screened = new Map();
     return figures;
+  }
+
+  #delivered({user, delayMs}: {user: string; delayMs: Millis}): void {
+    this.#users.add(user);
+    this.#deliveries++;
+    if (this.#deliveryMs.length < DELIVERIES_KEPT_MAX) this.#deliveryMs.push(delayMs);
+  }
+
+  #end(how: EndKind, orderly: boolean): void {
+    count(this.#ends, how);
+    this.#ended++;
+    if (!orderly) this.#dropped++;
   }
 
   #opened(session: string, user: string): void {
@@ -87,4 +124,8 @@ export class MailTally {
   openSessions(): [string, string][] {
     return [...this.#open];
   }
+}
+
+function count(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }

@@ -16,11 +16,13 @@ const NOTHING: Interval = {
   queue: null,
   store: null,
   mail: null,
+  mailFigures: null,
   probes: null,
   routes: null,
   self: {version: '1', cpuMs: 1.23456789, rssBytes: 5, spooled: 0, dropped: 0},
   failing: {host: 'hangs'},
 };
+const NOTHING_LOGGED = {attempts: [], ends: {}, screened: {}};
 const STORE = {disk: 'vda', totalBytes: 100, freeBytes: 50, freeInodes: 7};
 
 test('nothing measured: a valid report in which nothing looks like health', () => {
@@ -40,7 +42,16 @@ test('nothing measured: a valid report in which nothing looks like health', () =
 test('rates by the interval, percentiles that occurred, probe share of probes', () => {
   const report = buildReport({
     ...NOTHING,
-    mail: {deliveryMs: [30, 10, 20, 1000], deliveries: 4, logins: 5, sessions: 9, sessionsOpen: 8, dropped: 1, activeUsers: 3},
+    mail: {
+      deliveryMs: [30, 10, 20, 1000],
+      deliveries: 4,
+      logins: 5,
+      sessions: 9,
+      sessionsOpen: 8,
+      dropped: 1,
+      activeUsers: 3,
+      ...NOTHING_LOGGED,
+    },
     probes: {attempts: 4, failures: 1, deliveryMs: 120.7, loginMs: null},
     routes: {revision: 77, userCount: 12},
     store: STORE,
@@ -61,7 +72,7 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
 test('a quiet interval: rates are zero, times are unknown, no probe is no success', () => {
   const report = buildReport({
     ...NOTHING,
-    mail: {deliveryMs: [], deliveries: 0, logins: 0, sessions: 0, sessionsOpen: 0, dropped: 0, activeUsers: 0},
+    mail: {deliveryMs: [], deliveries: 0, logins: 0, sessions: 0, sessionsOpen: 0, dropped: 0, activeUsers: 0, ...NOTHING_LOGGED},
     probes: {attempts: 0, failures: 0, deliveryMs: null, loginMs: null},
   });
   expect(report.load.deliveriesPerSecond).toBe(0);

@@ -6,6 +6,7 @@ import {MailLog} from '../../../../agent/sample/maillog.io.ts';
 
 let folder: string;
 let stop: AbortController;
+const onEvent = vi.fn();
 const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
 
 beforeEach(() => {
@@ -36,6 +37,8 @@ function reader(lines: string[], afterwards = 'exec sleep 60'): string {
 const open = (program: string) =>
   MailLog.open({
     path: join(folder, 'position.json'),
+    files: [],
+    onEvent,
     isProbe: user => user.endsWith('.invalid'),
     log,
     signal: stop.signal,
@@ -97,7 +100,15 @@ test('without a journal the figures are refused with the reason', async () => {
 
 test('a host without journald is not a quiet host', async () => {
   const program = reader([]);
-  const options = {path: join(folder, 'position.json'), isProbe: () => false, log, signal: stop.signal, journalctl: [program]};
+  const options = {
+    path: join(folder, 'position.json'),
+    files: [],
+    onEvent,
+    isProbe: () => false,
+    log,
+    signal: stop.signal,
+    journalctl: [program],
+  };
   const mailLog = await MailLog.open({...options, journalSocket: join(folder, 'no-socket')});
   await expect(mailLog.take()).rejects.toMatchObject({
     code: 'COMMAND_FAILED',

@@ -1,0 +1,69 @@
+import {Histogram} from '../../base/histogram.ts';
+import type {DeliveryFigures} from '../../wire/mail-figures.ts';
+import {destinationClass} from './destinations.ts';
+import type {Delays, MailEvent} from './maillog.ts';
+
+/** What one report tells at most; the rest is told together. */
+const ROWS_TOLD_MAX = 5;
+const CODES_TOLD_MAX = 4;
+const ROWS_MAX = 64;
+const CODES_MAX = 64;
+const REST = 'other other';
+const STAGES = ['before', 'queued', 'connecting', 'sending'] as const;
+
+/** Attempts to deliver by one transport to one class of destinations. */
+class Row {
+  readonly statuses = {sent: 0, deferred: 0, bounced: 0, other: 0};
+  readonly codes = new Map<string, number>();
+  readonly delays = STAGES.map(() => new Histogram());
+
+  get attempts(): number {
+    return Object.values(this.statuses).reduce((sum, count) => sum + count, 0);
+  }
+
+  add(status: string, dsn: string, delaysMs: Delays | null): void {
+    this.statuses[status === 'sent' || status === 'deferred' || status === 'bounced' ? status : 'other']++;
+    if (!dsn.startsWith('2') && (this.codes.size < CODES_MAX || this.codes.has(dsn))) this.codes.set(dsn, (this.codes.get(dsn) ?? 0) + 1);
+    for (const [at, delayMs] of (delaysMs ?? []).entries()) this.delays[at]?.add(delayMs * 1000);
+  }
+
+  merge(other: Row): void {
+    for (const name of ['sent', 'deferred', 'bounced', 'other'] as const) this.statuses[name] += other.statuses[name];
+    for (const [code, count] of other.codes) this.codes.set(code, (this.codes.get(code) ?? 0) + count);
+    for (const [at, histogram] of other.delays.entries()) this.delays[at]?.merge(histogram.pack());
+  }
+}
+
+/** Sums up attempts to deliver until `take`, by transport and class of destination. */
+export class DeliveryTally {
+  #rows = new Map<string, Row>();
+
+  add({transport, user, relay, status, dsn, delaysMs}: Extract<MailEvent, {kind: 'attempt'}>): void {
+    const domain = user.slice(user.lastIndexOf('@') + 1);
+    // Behind the name stands the address and the port: "mx.example[192.0.2.1]:25"
+    const own = `${transport} ${destinationClass(domain, relay?.replace(/\[.*$/, '') ?? null)}`;
+    const key = this.#rows.has(own) || this.#rows.size < ROWS_MAX ? own : REST;
+    const row = this.#rows.get(key) ?? new Row();
+    this.#rows.set(key, row);
+    row.add(status, dsn, delaysMs);
+  }
+
+  /** The busiest first; what is beyond the bound as transport and destination `other`. */
+  take(): DeliveryFigures[] {
+    const rows = [...this.#rows].sort(([a, x], [b, y]) => y.attempts - x.attempts || (a < b ? -1 : 1));
+    this.#rows = new Map();
+    const told = rows.slice(0, ROWS_TOLD_MAX);
+    const rest = rows.slice(ROWS_TOLD_MAX);
+    if (rest.length > 0) {
+      const together = new Row();
+      for (const [, row] of rest) together.merge(row);
+      told.push([REST, together]);
+    }
+    return told.map(([key, row]) => {
+      const [transport = '', destination = ''] = key.split(' ');
+      const codes = [...row.codes].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).slice(0, CODES_TOLD_MAX);
+      const delays = Object.fromEntries(STAGES.map((stage, at) => [stage, row.delays[at]?.pack() ?? []]));
+      return {transport, destination, ...row.statuses, dsn: Object.fromEntries(codes), delays: delays as DeliveryFigures['delays']};
+    });
+  }
+}
