@@ -4,6 +4,7 @@ import {parse as parseYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
 import {MIB, SECOND_MS} from '../base/units.ts';
 import {HostName, orNull, Role} from '../wire/schema.ts';
+import {TuneMode} from '../wire/tune.ts';
 
 /** Exit code of a process whose configuration is not valid. Source: sysexits.h EX_CONFIG. */
 export const EXIT_CONFIG = 78;
@@ -64,6 +65,24 @@ const ProbeConfig = Type.Object(
   closed,
 );
 
+const TuneConfig = Type.Object(
+  {
+    mode: {
+      ...TuneMode,
+      default: 'advise',
+      description: 'off; advise: changes what a person approves; on: also what the policy of the farm lets it',
+    } as typeof TuneMode,
+    guardMs: Type.Integer({minimum: 1000, maximum: 3_600_000, default: 120 * SECOND_MS, description: 'pressure is watched after a change'}),
+    effectMs: Type.Integer({
+      minimum: 1000,
+      maximum: 86_400_000,
+      default: 600 * SECOND_MS,
+      description: 'then the time before and the time since are compared',
+    }),
+  },
+  closed,
+);
+
 /** Configuration of an agent, `/etc/mailherd/agent.yaml`. */
 export const AgentConfig = Type.Object(
   {
@@ -80,6 +99,7 @@ export const AgentConfig = Type.Object(
     }),
     mail: MailConfig,
     probe: ProbeConfig,
+    tune: TuneConfig,
     logLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')], {default: 'info'}),
   },
   {additionalProperties: false},

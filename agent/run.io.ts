@@ -28,6 +28,8 @@ import {followRoutes} from './route/follow.io.ts';
 import {HoldingPorts} from './route/holding.io.ts';
 import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
 import {MailLog} from './sample/maillog.io.ts';
+import {openTuner} from './tune/open.io.ts';
+import type {Tuner} from './tune/tuner.ts';
 
 const RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
 
@@ -60,12 +62,13 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const mailLog = role === 'control' ? null : await openMailLog(config, outbox, log, signal);
   const probes = startProbes(config, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
+  const tuner = openTuner(config, outbox, log, signal);
   const reporter = new Reporter(config, version, generation, {
     mailLog,
     probes: probes.tally,
     routes: () => (served === null ? null : {revision: served.table.revision(), userCount: served.table.userCount()}),
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped}),
-    labels: () => labels,
+    labels: () => ({...labels, ...tuner?.labels()}),
   });
   outbox.event('agentStarted', {generation, version});
 
@@ -77,12 +80,16 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
     outbox.connect(natsChannel(nc));
     const found = await opened;
-    if (found !== null) serve(config, found, nc, log, signal);
+    if (found !== null) serve(config, found, tuner, nc, log, signal);
   });
   connected.catch(fail);
 
   await Promise.all([
-    repeat(config.reportIntervalMs, signal, async () => outbox.report(await reporter.next())),
+    repeat(config.reportIntervalMs, signal, async () => {
+      const report = await reporter.next();
+      outbox.report(tuner === null ? report : {...report, tune: tuner.report()});
+      void tuner?.observe(report);
+    }),
     repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config.labels, log);
     }),
@@ -137,13 +144,13 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
 }
 
 /** Keeps the route table current and answers the coordinator's commands, from now on. */
-function serve(config: AgentConfig, {table, memory}: Served, nc: NatsConnection, log: Log, signal: AbortSignal): void {
+function serve(config: AgentConfig, {table, memory}: Served, tune: Tuner | null, nc: NatsConnection, log: Log, signal: AbortSignal): void {
   const {host, mail} = config;
   void followRoutes(nc, table, log, signal);
   const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
   const queue = postfixQueue(isProbeUser);
   const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
-  serveCommands({nc, ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Map(), queue}, log, signal});
+  serveCommands({nc, ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Map(), queue, tune}, log, signal});
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */

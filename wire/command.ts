@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import {Manifest} from './manifest.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, MoveId, orNull, RefusalShape, SpanMs, Token, UserName} from './schema.ts';
+import {AdviceId, KnobName} from './tune.ts';
 
 /**
  * Coordinator -> agent, request and reply on `mailherd.command.<host>.<verb>`. Every command can be sent again: an agent that
@@ -92,6 +93,10 @@ export const COMMANDS = {
   mailboxes: verb('mailboxes', base, {
     mailboxes: Type.Array(Type.Object({user: UserName, bytes: ByteCount, messages: Count})),
   }),
+  /** Make the change of an advice that the host gives. `automatic`: it is the policy that speaks, not a person. */
+  tune: verb('tune', {...base, adviceId: AdviceId, by: Type.String({maxLength: 120}), automatic: Type.Boolean()}, {}),
+  /** Put a changed kernel value back. */
+  untune: verb('untune', {...base, knob: KnobName, by: Type.String({maxLength: 120})}, {}),
   /** Backend: does anything lie here that must not be lost? Checks routes, copies that are not retained, and the queue. */
   wipeCheck: verb(
     'wipeCheck',

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import {CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
 import {ByteCount, Count, HostName, InstantMs, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
+import {Advice, AdviceId, ChangeOutcome, KnobName} from './tune.ts';
 
 /**
  * Events on `mailherd.event.<host or farm>.<type>`, for others to subscribe to; a stream keeps them 90 days.
@@ -28,6 +29,24 @@ export const EVENTS = {
     tookMs: SpanMs,
     pauseMs: orNull(SpanMs),
     refusal: orNull(RefusalShape),
+  }),
+  tuneAdvised: Type.Object({advice: Advice}),
+  tuneChanged: Type.Object({
+    knob: KnobName,
+    from: Type.String(),
+    to: Type.String(),
+    adviceId: AdviceId,
+    by: Type.String(),
+    reason: Type.String(),
+  }),
+  tuneKept: Type.Object({knob: KnobName, value: Type.String(), adviceId: AdviceId, effect: Type.String()}),
+  tuneEnded: Type.Object({
+    knob: KnobName,
+    value: Type.String(),
+    adviceId: AdviceId,
+    outcome: ChangeOutcome,
+    because: Type.String(),
+    isRetired: Type.Boolean(),
   }),
   leaderElected: Type.Object({holder: Type.String(), token: Count}),
   /** The mail system complains of a limit; `service` is what ran into it. */

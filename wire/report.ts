@@ -2,6 +2,7 @@ import Type from 'typebox';
 import {Kernel} from './kernel.ts';
 import {MailFigures} from './mail-figures.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs} from './schema.ts';
+import {TuneReport} from './tune.ts';
 
 /**
  * What a user of this host would feel in the interval. null = not measured (no traffic, probe not run), never "fine".
@@ -91,6 +92,8 @@ export const HostReport = Type.Object(
     /** Highest KV revision of the route bucket this host has applied: an edge that lags is visible. */
     routeRevision: orNull(Generation),
     agent: AgentSelf,
+    /** Missing from agents that do not tune, and from hosts without mail. */
+    tune: Type.Optional(TuneReport),
   },
   {$id: 'https://mailherd.example/schema/report-1.json', title: 'HostReport'},
 );

@@ -65,6 +65,11 @@ export interface HostPorts {
   };
   /** The newest pass of each user that was begun since this agent started; in memory: a command does not outlive a connection. */
   passes: Map<string, {moveId: string; token: number; pass: number}>;
+  /** Null where nothing is tuned. */
+  tune: {
+    apply(adviceId: string, by: string, automatic: boolean): Promise<void>;
+    revert(knob: string, by: string): Promise<void>;
+  } | null;
   queue: {
     /** Messages in any Postfix queue of this host that still have to go somewhere; the agent's own probes do not count. */
     count(): Promise<number>;

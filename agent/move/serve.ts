@@ -159,11 +159,26 @@ const HANDLERS: Handlers = {
     return {mailboxes: await ports.store.sizes(ports.routes.usersHere())};
   },
 
+  async tune(ports, {adviceId, by, automatic}) {
+    await tunerOf(ports).apply(adviceId, by, automatic);
+    return {};
+  },
+
+  async untune(ports, {knob, by}) {
+    await tunerOf(ports).revert(knob, by);
+    return {};
+  },
+
   async wipeCheck(ports, {retained}) {
     const copies = ports.memory.copies().filter(copy => copy.kind !== 'retained' || !retained.includes(copy.moveId));
     return {users: ports.routes.usersHere().length, queued: await ports.queue.count(), copies: [...copies]};
   },
 };
+
+function tunerOf({tune, host}: HostPorts): NonNullable<HostPorts['tune']> {
+  if (tune === null) throw new MailherdError('TUNE_REFUSED', {host, code: 'MODE', reason: 'nothing is tuned here'});
+  return tune;
+}
 
 function requireHere(ports: HostPorts, user: string): void {
   const row = ports.routes.row(user);

@@ -142,11 +142,11 @@ std::string Holder::Undo(const Entry& entry) {
     if (error != nullptr && error->err != ENOENT) return Refused("READ_FAILED", *error);
     if (error != nullptr) {
       answer = "ok\tforgotten\tgone\n";
-    } else if (const std::string& current = std::get<0>(read); !entry.IsOurs(current) && current != entry.old) {
+    } else if (const std::string& current = std::get<0>(read); !entry.IsOurs(current)) {
+      // Also when it is the old value: then somebody has put it back, or we never got so far.
       answer = "ok\treleased\t" + current + "\n";
     } else {
-      if (current != entry.old)
-        if (const auto failure = WriteKnob(*knob, entry.old)) return Refused("WRITE_FAILED", *failure);
+      if (const auto failure = WriteKnob(*knob, entry.old)) return Refused("WRITE_FAILED", *failure);
       answer = "ok\trestored\t" + entry.old + "\n";
     }
   }

@@ -4,6 +4,7 @@ import {createConnection} from 'node:net';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
+import {KNOBS} from '../../agent/tune/knobs.ts';
 import {socketWriter} from '../../agent/tune/writer.io.ts';
 
 const BINARY = join(import.meta.dirname, '../../build/Release/mailherd-tune');
@@ -88,6 +89,13 @@ function restore(dieAt: number | null = null): NodeJS.Signals | number | null {
 }
 
 const refused = (code: string): object => expect.objectContaining({code: 'TUNE_REFUSED', detail: expect.objectContaining({code})});
+
+test('writer and tuner hold the same list', () => {
+  const rows = execFileSync(BINARY, ['knobs']).toString().trim().split('\n');
+  expect(rows).toEqual(
+    KNOBS.map(({name, path, min, max, step, raiseOnly}) => [name, path, min, max, step, raiseOnly ? 'raise' : 'set'].join('\t')),
+  );
+});
 
 describe('one change', () => {
   test('is made, listed, renewed and undone', async () => {

@@ -159,6 +159,7 @@ export class SimHost {
     return {
       host: this.name,
       clock,
+      tune: null,
       routes: {
         row: user => this.rows.get(user) ?? null,
         usersHere: () => [...this.rows.values()].filter(({host}) => host === this.name).map(({user}) => user),

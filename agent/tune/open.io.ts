@@ -1,0 +1,26 @@
+import {systemClock} from '../../base/clock.io.ts';
+import type {Log} from '../../wire/log.ts';
+import type {AgentConfig} from '../config.ts';
+import type {Outbox} from '../report/outbox.io.ts';
+import {FactSource} from './facts.io.ts';
+import {tuneMemory} from './memory.io.ts';
+import {Tuner} from './tuner.ts';
+import {socketWriter} from './writer.io.ts';
+
+/** The tuner of this host; null on one that carries no mail. What it did before the agent was restarted, it remembers. */
+export function openTuner(config: AgentConfig, outbox: Outbox, log: Log, signal: AbortSignal): Tuner | null {
+  if (config.role === 'control') return null;
+  const {stateDir, mail, tune} = config;
+  const source = new FactSource({store: mail.store, spool: mail.spool});
+  return new Tuner(tune, {
+    writer: socketWriter(),
+    clock: systemClock,
+    look: report => source.look(report),
+    guardLook: () => source.guardLook(),
+    disk: () => source.disk(),
+    memory: tuneMemory(stateDir, log),
+    emit: (type, data) => outbox.event(type, data),
+    log,
+    signal,
+  });
+}
