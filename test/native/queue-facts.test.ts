@@ -22,7 +22,15 @@ const base52 = (value: number, width: number): string =>
 const longId = (ageMs: number): string => `${base52(Math.floor((Date.now() - ageMs) / 1000), 6)}${base52(made++, 4)}zB`;
 
 /** A queue file as Postfix leaves it: mode says how far it is, the time of modification when it is tried next. */
-function message(queue: string, {name = shortId(), mode = 0o700, inS = 0, content = Buffer.from('x')}: {name?: string; mode?: number; inS?: number; content?: Buffer} = {}): void {
+function message(
+  queue: string,
+  {
+    name = shortId(),
+    mode = 0o700,
+    inS = 0,
+    content = Buffer.from('x'),
+  }: {name?: string; mode?: number; inS?: number; content?: Buffer} = {},
+): void {
   const path = join(spool, queue, name);
   writeFileSync(path, content);
   chmodSync(path, mode);
