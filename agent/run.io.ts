@@ -68,7 +68,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     probes: probes.tally,
     routes: () => (served === null ? null : {revision: served.table.revision(), userCount: served.table.userCount()}),
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped}),
-    labels: () => ({...labels, ...tuner?.labels()}),
+    labels: () => ({...labels, ...tuner.labels()}),
   });
   outbox.event('agentStarted', {generation, version});
 
@@ -85,11 +85,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   connected.catch(fail);
 
   await Promise.all([
-    repeat(config.reportIntervalMs, signal, async () => {
-      const report = await reporter.next();
-      outbox.report(tuner === null ? report : {...report, tune: tuner.report()});
-      void tuner?.observe(report);
-    }),
+    repeat(config.reportIntervalMs, signal, async () => outbox.report(tuner.take(await reporter.next()))),
     repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config.labels, log);
     }),
@@ -144,7 +140,7 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
 }
 
 /** Keeps the route table current and answers the coordinator's commands, from now on. */
-function serve(config: AgentConfig, {table, memory}: Served, tune: Tuner | null, nc: NatsConnection, log: Log, signal: AbortSignal): void {
+function serve(config: AgentConfig, {table, memory}: Served, tune: Tuner, nc: NatsConnection, log: Log, signal: AbortSignal): void {
   const {host, mail} = config;
   void followRoutes(nc, table, log, signal);
   const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});

@@ -92,7 +92,7 @@ export const HostReport = Type.Object(
     /** Highest KV revision of the route bucket this host has applied: an edge that lags is visible. */
     routeRevision: orNull(Generation),
     agent: AgentSelf,
-    /** Missing from agents that do not tune, and from hosts without mail. */
+    /** Kernel values; missing from agents of an older release. */
     tune: Type.Optional(TuneReport),
   },
   {$id: 'https://mailherd.example/schema/report-1.json', title: 'HostReport'},

@@ -7,12 +7,11 @@ import {tuneMemory} from './memory.io.ts';
 import {Tuner} from './tuner.ts';
 import {socketWriter} from './writer.io.ts';
 
-/** The tuner of this host; null on one that carries no mail. What it did before the agent was restarted, it remembers. */
-export function openTuner(config: AgentConfig, outbox: Outbox, log: Log, signal: AbortSignal): Tuner | null {
-  if (config.role === 'control') return null;
-  const {stateDir, mail, tune} = config;
+/** The tuner of this host; on one that carries no mail it does nothing. What it did before the agent was restarted, it remembers. */
+export function openTuner(config: AgentConfig, outbox: Outbox, log: Log, signal: AbortSignal): Tuner {
+  const {stateDir, mail, role, tune} = config;
   const source = new FactSource({store: mail.store, spool: mail.spool});
-  return new Tuner(tune, {
+  return new Tuner(role === 'control' ? {...tune, mode: 'off'} : tune, {
     writer: socketWriter(),
     clock: systemClock,
     look: report => source.look(report),

@@ -74,6 +74,12 @@ export class Tuner {
     this.#memory = {...this.#memory, changes: options.mode === 'off' ? stored.map(each => ({...each, undoing})) : stored};
   }
 
+  /** The report with what there is to say of tuning now; its figures are taken in meanwhile. */
+  take(report: HostReport): HostReport {
+    void this.observe(report);
+    return {...report, tune: this.report()};
+  }
+
   /** Takes in one report and a look of its own; goes on with what is under way. Never rejects. */
   observe(report: Sighted): Promise<void> {
     return this.#inTurn(() => this.#observe(report)).catch(error => {
