@@ -1,7 +1,7 @@
 import {performance} from 'node:perf_hooks';
 import {seededRng} from '../base/random.ts';
 import {construct} from '../coordinator/plan/construct.ts';
-import {DISK, type FarmHost, type FarmModel, type Homeless, LOAD, modelOfFarm, RESOURCES} from '../coordinator/plan/farm.ts';
+import {DISK, type FarmHost, type FarmModel, LEVELS, LOAD, type Movables, modelOfFarm, RESOURCES} from '../coordinator/plan/farm.ts';
 import {assertModel} from '../coordinator/plan/model.ts';
 import {costOf, violationsOf} from '../coordinator/plan/model-check.ts';
 import {searchPlan} from '../native/binding.ts';
@@ -36,10 +36,10 @@ async function measure(hosts: number, mailboxes: number, leaving: number, second
   const farm = drawFarm(hosts, mailboxes, leaving, seed);
   const start = performance.now();
   const since = (): number => (performance.now() - start) / 1000;
-  const problem = modelOfFarm(farm.hosts, farm.homeless);
+  const problem = modelOfFarm(farm.hosts, farm.movables);
   const {model, bound} = problem;
   assertModel(model);
-  const first = construct(model);
+  const first = construct(model, LEVELS);
   const feasibleSeconds = since();
   const enough = bound * (1 + GAP);
   const firstCost = costOf(model, first).total;
@@ -62,9 +62,10 @@ const LIMITS = {steps: 0, threads: 2, heat: 0.01};
 function qualityOf(hosts: readonly FarmHost[], problem: FarmModel, assignment: Int32Array): Record<string, number> {
   const {model, unitBytes, unitLoad, level} = problem;
   const come = new Float64Array(hosts.length * RESOURCES);
-  let [moved, unplaced] = [0, 0];
+  let [moved, leaving, unplaced] = [0, 0, 0];
   for (let process = 0; process < model.processes; process++) {
     const to = assignment[process] as number;
+    leaving += model.need[process * RESOURCES + DISK] as number;
     if (to === model.home[process]) unplaced++;
     else moved += model.need[process * RESOURCES + DISK] as number;
     for (let r = 0; r < RESOURCES; r++) {
@@ -78,14 +79,14 @@ function qualityOf(hosts: readonly FarmHost[], problem: FarmModel, assignment: I
   };
   const bytes = worst(({stayBytes}) => stayBytes, DISK, unitBytes, level.bytes);
   const load = worst(({stayLoad}) => stayLoad, LOAD, unitLoad, level.load);
-  return {movedBytesRatio: rounded(moved / problem.bound), worstHostRatio: rounded(Math.max(bytes, load)), unplaced};
+  return {movedBytesRatio: rounded(moved / leaving), worstHostRatio: rounded(Math.max(bytes, load)), unplaced};
 }
 
 /**
  * Sizes are log-normal with a Pareto tail up to 50 GiB, loads follow sizes loosely; two generations of hardware; every host was filled
  * at random.
  */
-function drawFarm(count: number, mailboxes: number, leaving: number, seed: number): {hosts: FarmHost[]; homeless: Homeless} {
+function drawFarm(count: number, mailboxes: number, leaving: number, seed: number): {hosts: FarmHost[]; movables: Movables} {
   const rng = seededRng(seed);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - rng.unit())) * Math.cos(2 * Math.PI * rng.unit());
   const strengths = Array.from({length: count}, (_, at) => (at < leaving || rng.unit() < 0.5 ? 1.5 : 1));
@@ -110,5 +111,5 @@ function drawFarm(count: number, mailboxes: number, leaving: number, seed: numbe
     const roomBytes = isOpen ? perStrength * strength - stays : 0;
     return {name: `be${at}`, roomBytes, stayBytes: stays, stayLoad: stayLoad[at] as number, loadMax: null, isOpen, strength};
   });
-  return {hosts, homeless: {home: Int32Array.from(home), bytes: Float64Array.from(bytes), load: Float64Array.from(load)}};
+  return {hosts, movables: {home: Int32Array.from(home), bytes: Float64Array.from(bytes), load: Float64Array.from(load)}};
 }

@@ -5,7 +5,7 @@ import {MailherdError} from '../base/errors.ts';
 import {SECOND_MS} from '../base/units.ts';
 import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
-import type {HostRecord} from '../wire/record.ts';
+import type {HostRecord, Plan} from '../wire/record.ts';
 import {ApiClient} from './client.io.ts';
 import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
 import type {Look} from './format.ts';
@@ -23,7 +23,7 @@ import {
   renderUsers,
   renderVerdicts,
 } from './render.ts';
-import {renderWhatIf} from './render-what-if.ts';
+import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
 import {renderWhy} from './why.ts';
 
 interface Common {
@@ -96,9 +96,11 @@ function readCommands(): Command[] {
 }
 
 interface PlanWish {
+  stored?: string;
   without?: string[];
   add?: number;
   growth?: number;
+  survive?: string;
   why?: true;
 }
 
@@ -114,19 +116,7 @@ function hostCommands(): Command[] {
       .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
         show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, wish), renderPlan);
       }),
-    new Command('plan')
-      .argument('[host...]', 'hosts that would be emptied or gone')
-      .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be')
-      .option('--without <label...>', 'hosts with these labels gone, as rack=7')
-      .option('--add <count>', 'new hosts of the usual size', count)
-      .option('--growth <percent>', 'mailboxes larger by this much', count)
-      .option('--why', 'why the largest mailboxes would go where they go, and not elsewhere')
-      .addHelpText('after', example('mailherd plan be07 be08 --why', 'mailherd plan --without rack=7', 'mailherd plan --growth 20 --add 2'))
-      .action(async (evacuate: string[], {json, why, growth, ...wish}: Common & PlanWish) => {
-        const asked = {...wish, evacuate, ...(growth !== undefined && {growth: growth / 100})};
-        const isWhy = why === true;
-        show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), view => renderWhatIf(view, isWhy));
-      }),
+    planCommand(),
     new Command('cordon')
       .argument('<host>')
       .description('give a host no new mailbox')
@@ -162,6 +152,36 @@ function hostCommands(): Command[] {
   ];
 }
 
+function planCommand(): Command {
+  return new Command('plan')
+    .argument('[host...]', 'hosts that would be emptied or gone')
+    .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be')
+    .option('--without <label...>', 'hosts with these labels gone, as rack=7')
+    .option('--add <count>', 'new hosts of the usual size', count)
+    .option('--growth <percent>', 'mailboxes larger by this much', count)
+    .option('--survive <label>', 'is there a place for everybody when any one host, rack or other label is lost')
+    .option('--stored <plan>', 'no question, but a plan that was made: its id, or current')
+    .option('--why', 'what it costs, and why mailboxes go where they go, and not elsewhere')
+    .addHelpText(
+      'after',
+      example(
+        'mailherd plan be07 be08 --why',
+        'mailherd plan --without rack=7',
+        'mailherd plan --growth 20 --add 2 --survive rack',
+        'mailherd plan --stored current --why',
+      ),
+    )
+    .action(async (evacuate: string[], {json, why, growth, stored, ...wish}: Common & PlanWish) => {
+      if (stored !== undefined) {
+        show({...(json && {json})}, await get<Plan>(`/v1/plans/${part(stored)}`), plan => renderStoredPlan(plan, why === true));
+        return;
+      }
+      const asked = {...wish, evacuate, ...(growth !== undefined && {growth: growth / 100})};
+      const isWhy = why === true;
+      show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), view => renderWhatIf(view, isWhy));
+    });
+}
+
 function moveCommands(): Command[] {
   return [
     new Command('moves')
@@ -193,11 +213,12 @@ function moveCommands(): Command[] {
         show(options, await post('/v1/purge', {moves}), () => `${moves.length} copies are being removed.`),
       ),
     new Command('rebalance')
+      .argument('[host...]', 'hosts to fill: new ones, or back after a reinstall; all that need it unless told')
       .option('--dry-run', 'show the plan and change nothing')
       .description('even out the hosts')
-      .addHelpText('after', example('mailherd rebalance --dry-run'))
-      .action(async ({json, ...wish}: Common & {dryRun?: true}) =>
-        show({...(json && {json})}, await post<PlanView>('/v1/rebalance', wish), renderPlan),
+      .addHelpText('after', example('mailherd rebalance --dry-run', 'mailherd rebalance be09 be10'))
+      .action(async (hosts: string[], {json, ...wish}: Common & {dryRun?: true}) =>
+        show({...(json && {json})}, await post<PlanView>('/v1/rebalance', {...wish, hosts}), renderPlan),
       ),
   ];
 }

@@ -57,9 +57,10 @@ export class PlanLine {
     }
   }
 
-  /** @throws MailherdError PLAN_UNKNOWN, NATS_DOWN. */
+  /** @param id of a plan, or `current`. @throws MailherdError PLAN_UNKNOWN, NATS_DOWN. */
   async read(id: string): Promise<Plan> {
-    const entry = id === CURRENT_PLAN_KEY ? null : await this.#plans.get(id);
+    const named = await this.#plans.get(id);
+    const entry = named !== null && 'current' in named.value ? await this.#plans.get(named.value.current) : named;
     if (entry === null || 'current' in entry.value) throw new MailherdError('PLAN_UNKNOWN', {planId: id});
     return entry.value;
   }

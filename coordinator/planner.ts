@@ -1,23 +1,20 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {WhatIf, WhatIfView} from '../wire/api.ts';
-import type {Policy} from '../wire/policy.ts';
-import type {CohortVerdict, Plan, Verdict} from '../wire/record.ts';
+import type {Plan} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
-import type {Fleet} from './fleet.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
-import {evacuationOf, placeNew, planEvacuation, planRebalance, planSingle} from './plan/build.ts';
+import {buildPlan, type NamedMove, placeNew} from './plan/build.ts';
+import {caseOf, type PlanTask} from './plan/case.ts';
 import {checkPlan} from './plan/check.ts';
+import type {Outlook} from './plan/filter.ts';
 import type {Search} from './plan/model.ts';
 import {searchTargets} from './plan/search-targets.ts';
 import {whatIf} from './plan/what-if.ts';
 import type {PlanLine, PlanPlace} from './plan-line.ts';
 
-export type PlanWish =
-  | {kind: 'evacuate'; hosts: readonly string[]}
-  | {kind: 'rebalance'}
-  | {kind: 'single'; user: string; target: string | null};
+export type PlanWish = Exclude<PlanTask, {kind: 'new'}> | NamedMove;
 
 /** A plan that was built and checked, and nothing more: nothing is stored and nothing moves until `carryOut`. */
 export interface Draft {
@@ -48,43 +45,26 @@ export class Planner {
 
   /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
   async draft(wish: PlanWish, because: string): Promise<Draft> {
-    const {line, clock, refreshSizes} = this.#deps;
+    const {line, clock, refreshSizes, search} = this.#deps;
     if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
-    const targets = wish.kind === 'evacuate' ? await this.#search(wish.hosts) : undefined;
+    // The farm may change meanwhile: building the plan looks at each target anew.
+    const targets = wish.kind === 'named' ? undefined : await searchTargets(caseOf(wish, this.#outlook()), search);
     const place = await line.next(clock.now());
     // From here to the check nothing is awaited: the plan is checked against the very farm it was built for.
-    const {fleet, verdicts, cohorts, policy} = this.#view();
-    const plan = build();
+    const {fleet, verdicts, cohorts, policy} = this.#outlook();
+    const plan = buildPlan(wish, {fleet, verdicts, cohorts, policy}, place.ids, because, targets);
     const breaches = checkPlan(plan, fleet, verdicts, cohorts, policy);
     if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, 10)});
     return {plan, place};
-
-    function build(): Plan {
-      switch (wish.kind) {
-        case 'evacuate':
-          return planEvacuation(wish.hosts, fleet, verdicts, cohorts, policy, place.ids, because, targets);
-        case 'rebalance':
-          return planRebalance(fleet, verdicts, cohorts, policy, place.ids, because);
-        case 'single':
-          return planSingle(wish.user, wish.target, fleet, verdicts, cohorts, policy, place.ids, because);
-      }
-    }
   }
 
   /** The farm as it is now, with what runs and waits. */
-  #view(): {fleet: Fleet; verdicts: readonly Verdict[]; cohorts: readonly CohortVerdict[]; policy: Policy} {
+  #outlook(): Outlook {
     const {picture, mover} = this.#deps;
     const {fleet, outcome} = picture;
     fleet.moves = mover.records();
     fleet.waiting = mover.waiting().map(({planned}) => planned);
     return {fleet, verdicts: outcome?.verdicts ?? [], cohorts: outcome?.cohorts ?? [], policy: picture.policy.value};
-  }
-
-  /** Where a search would put everybody. The farm may change meanwhile: building the plan looks at each target anew. */
-  #search(hosts: readonly string[]): Promise<Map<string, string>> {
-    const {fleet, verdicts, cohorts, policy} = this.#view();
-    const {placing, users} = evacuationOf(hosts, fleet, verdicts, cohorts, policy);
-    return searchTargets(users, placing, this.#deps.search);
   }
 
   /** Stores the plan and hands it to the mover. @throws MailherdError PLAN_STALE, NATS_DOWN, NOT_LEADER; then nothing moves. */
@@ -100,15 +80,12 @@ export class Planner {
 
   /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */
   whatIf(wish: WhatIf): WhatIfView {
-    const {fleet, verdicts, cohorts, policy} = this.#view();
-    return whatIf(wish, fleet, verdicts, cohorts, policy);
+    return whatIf(wish, this.#outlook());
   }
 
   /** Host for a new mailbox. @throws MailherdError DOES_NOT_FIT when no host takes one. */
   placeNew(user: string): string {
-    const {picture} = this.#deps;
-    const {fleet, outcome, policy} = picture;
-    const host = placeNew(user, fleet, outcome?.verdicts ?? [], outcome?.cohorts ?? [], policy.value);
+    const host = placeNew(user, this.#outlook());
     if (host === null) throw new MailherdError('DOES_NOT_FIT', {user, reason: 'no host takes a new mailbox'});
     return host;
   }

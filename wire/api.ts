@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import {Policy} from './policy.ts';
-import {CohortVerdict, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
+import {Account, CohortVerdict, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName} from './schema.ts';
 
@@ -94,7 +94,13 @@ export const Reinstall = Type.Object(
   {additionalProperties: false},
 );
 export type Reinstall = Type.Static<typeof Reinstall>;
-export const Rebalance = Type.Object({dryRun: Type.Optional(Type.Boolean())}, {additionalProperties: false});
+export const Rebalance = Type.Object(
+  {
+    dryRun: Type.Optional(Type.Boolean()),
+    hosts: Type.Optional(Type.Array(HostName, {maxItems: 10_000, description: 'fill these: new, or back after a reinstall'})),
+  },
+  {additionalProperties: false},
+);
 export type Rebalance = Type.Static<typeof Rebalance>;
 export const Reasoned = Type.Object({reason: Type.Optional(Type.String({maxLength: 500}))}, {additionalProperties: false});
 export type Reasoned = Type.Static<typeof Reasoned>;
@@ -111,40 +117,23 @@ export const WhatIf = Type.Object(
       Type.Array(Type.String({maxLength: 300}), {maxItems: 100, description: 'labels as rack=7: all their hosts are gone'}),
     ),
     add: Type.Optional(Type.Integer({minimum: 0, maximum: 10_000, description: 'new hosts of the usual size'})),
+    survive: Type.Optional(
+      Type.String({minLength: 1, maxLength: 40, description: 'host, or a label as rack: is there a place when any one of them is lost?'}),
+    ),
     growth: Type.Optional(Type.Number({minimum: -0.9, maximum: 100, description: 'share by which all mailboxes grow, 0.2 for 20 % more'})),
   },
   {additionalProperties: false},
 );
 export type WhatIf = Type.Static<typeof WhatIf>;
-const Fill = Type.Object({
-  host: Type.String(),
-  bytes: Type.Number(),
-  load: Type.Number(),
-  /** Against a perfectly even farm = 1; of space and load the one that stands higher. */
-  level: Type.Number(),
-  resource: Type.Union([Type.Literal('space'), Type.Literal('load')]),
-  roomBytes: Type.Number(),
-});
 export const WhatIfView = Type.Object({
   fits: Type.Boolean(),
   moves: Count,
-  /** What is lacking for those without a place; null when everybody has one. */
-  lack: orNull(
-    Type.Object({
-      mailboxes: Count,
-      bytes: Type.Number(),
-      roomBytes: Type.Number(),
-      leftBytes: Type.Number(),
-      largestBytes: Type.Number(),
-      largestRoomBytes: Type.Number(),
-      standardBytes: orNull(Type.Number()),
-      standardHosts: orNull(Count),
-    }),
-  ),
+  /** Mailboxes that have to leave, and that only a person moves. */
+  pinned: Count,
+  /** Cost by term, headroom, the host that binds, and what lacks for those without a place. */
+  account: Account,
   /** Hosts that hold more than their reserve allows, before anything comes. */
   overfull: Type.Array(Type.Object({host: Type.String(), lackBytes: Type.Number()})),
-  /** Cost of the plan by term, in bytes. */
-  terms: Type.Object({moved: Type.Number(), uneven: Type.Number(), stays: Type.Number()}),
   roomBytesBefore: Type.Number(),
   roomBytesAfter: Type.Number(),
   /** The fullest first: the first is what binds. */
@@ -163,9 +152,31 @@ export const WhatIfView = Type.Object({
       others: Type.Array(
         Type.Object({
           host: Type.String(),
-          code: Type.Union([Type.Literal('NO_ROOM'), Type.Literal('FULLER'), Type.Literal('EMPTIER')]),
+          /** Why not: it lacks room, or load to spare, is of another tier, would end fuller; or emptier, and other costs decided. */
+          code: Type.Unsafe<'NO_ROOM' | 'NO_LOAD' | 'TIER' | 'FULLER' | 'EMPTIER'>(
+            Type.Union(['NO_ROOM', 'NO_LOAD', 'TIER', 'FULLER', 'EMPTIER'].map(code => Type.Literal(code))),
+          ),
           level: Type.Number(),
           lackBytes: Type.Number(),
+        }),
+      ),
+    }),
+  ),
+  /** Whether the farm outlives the loss of any one host, or of all hosts with the same value of a label; null unless asked. */
+  survival: orNull(
+    Type.Object({
+      by: Type.String(),
+      groups: Count,
+      lost: Count,
+      /** Those whose loss leaves most without a place, the worst first. */
+      worst: Type.Array(
+        Type.Object({
+          group: Type.String(),
+          hosts: Count,
+          bytes: Type.Number(),
+          lackBytes: Type.Number(),
+          /** How many of the usual size would make its loss bearable; null while that is not known. */
+          standardHosts: orNull(Count),
         }),
       ),
     }),

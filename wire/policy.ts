@@ -3,6 +3,9 @@ import {Count, InstantMs, orNull, Share, SpanMs} from './schema.ts';
 
 const mode = Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]);
 
+const domain = Type.String({minLength: 1, maxLength: 255, description: 'as example.org'});
+const who = Type.String({minLength: 2, maxLength: 320, description: 'a user, or @ and a domain'});
+
 /** What operators may change while Mailherd runs; stored in KV, served and changed by the API. */
 export const Policy = Type.Object({
   v: Type.Literal(1),
@@ -38,6 +41,18 @@ export const Policy = Type.Object({
     reserveShare: Share,
     /** Rebalance when the fullest host has this many times the mean number of mailboxes. */
     imbalanceMax: Type.Number({minimum: 1}),
+    /** What hosts should hold beyond the need, 0.5 = half as much again; a plan that goes below it is dearer, and says so. */
+    headroomShare: Type.Number({minimum: 0, maximum: 10}),
+    /** Relative strength of hosts by label, e.g. `hardware=gen2: 2`: twice the share of a host of 1, which is that of all others. */
+    strengths: Type.Record(Type.String({maxLength: 160}), Type.Number({exclusiveMinimum: 0, maximum: 1000})),
+    /** Users and domains that only go to hosts with all these labels; the first that names a user counts. */
+    tiers: Type.Array(Type.Object({who, labels: Type.Array(Type.String({maxLength: 160}), {minItems: 1, maxItems: 8})}), {maxItems: 31}),
+    /** Moved by a person only, one at a time. */
+    pinned: Type.Array(who, {maxItems: 100_000}),
+    /** Domains whose mailboxes leave a host for one other and no more. */
+    together: Type.Array(domain, {maxItems: 100_000}),
+    /** Domains that keep mailboxes in at least so many racks, where they have them: one rack does not take all of them. */
+    apart: Type.Array(Type.Object({domain, racks: Type.Integer({minimum: 2, maximum: 1000})}), {maxItems: 10_000}),
   }),
   move: Type.Object({
     concurrentMax: Count,
@@ -90,7 +105,16 @@ export const DEFAULT_POLICY: Policy = {
     },
     chanceMax: 0.2,
   },
-  place: {reserveShare: 0.15, imbalanceMax: 1.25},
+  place: {
+    reserveShare: 0.15,
+    imbalanceMax: 1.25,
+    headroomShare: 0.5,
+    strengths: {},
+    tiers: [],
+    pinned: [],
+    together: [],
+    apart: [],
+  },
   move: {
     concurrentMax: 8,
     perSourceMax: 4,

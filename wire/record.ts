@@ -171,8 +171,85 @@ export const Decision = Type.Object({
 });
 export type Decision = Type.Static<typeof Decision>;
 
-export const PlannedMove = Type.Object({user: UserName, source: HostName, target: HostName, bytes: ByteCount, why: Type.String()});
+/** Why a mailbox goes where it goes. */
+export const Choice = Type.Object({
+  /** ROOM_NOWHERE_ELSE: no other host may have it. LOWEST_LEVEL: none ends emptier. NEARLY_LOWEST: another would end a little emptier. */
+  code: Type.Union([Type.Literal('ROOM_NOWHERE_ELSE'), Type.Literal('LOWEST_LEVEL'), Type.Literal('NEARLY_LOWEST')]),
+  /** How full the target ends, 1 = as full as in a perfectly even farm. */
+  level: Type.Number(),
+  /** The host that came next, and how full it would end. */
+  next: orNull(Type.Object({host: HostName, code: Type.Union([Type.Literal('FULLER'), Type.Literal('EMPTIER')]), level: Type.Number()})),
+});
+export type Choice = Type.Static<typeof Choice>;
+
+export const PlannedMove = Type.Object({
+  user: UserName,
+  source: HostName,
+  target: HostName,
+  bytes: ByteCount,
+  why: Type.String(),
+  /** Absent where a person named the target. */
+  choice: Type.Optional(Choice),
+});
 export type PlannedMove = Type.Static<typeof PlannedMove>;
+
+/** How full a host ends. */
+export const Fill = Type.Object({
+  host: Type.String(),
+  bytes: Type.Number(),
+  load: Type.Number(),
+  /** Against a perfectly even farm = 1; of space and load the one that stands higher. */
+  level: Type.Number(),
+  resource: Type.Union([Type.Literal('space'), Type.Literal('load')]),
+  roomBytes: Type.Number(),
+});
+export type Fill = Type.Static<typeof Fill>;
+
+/** Of a plan, in bytes: what moves, what lies over the even level or beyond the headroom, what stays where nobody should stay. */
+const Terms = Type.Object({moved: Type.Number(), uneven: Type.Number(), crowded: Type.Number(), stays: Type.Number()});
+export type Terms = Type.Static<typeof Terms>;
+
+/** What a farm lacks to take all that should move. */
+export const Lack = Type.Object({
+  /** Mailboxes without a place, and their bytes. */
+  mailboxes: Count,
+  bytes: Type.Number(),
+  /** Free on hosts that may take mailboxes, before the plan and after it. */
+  roomBytes: Type.Number(),
+  leftBytes: Type.Number(),
+  /** The largest mailbox without a place, and the largest room that is left: space may be there in pieces only. */
+  largestBytes: Type.Number(),
+  largestRoomBytes: Type.Number(),
+  /** Room of a new host of the usual size, and how many of these would do; null while no open host shows what is usual. */
+  standardBytes: orNull(Type.Number()),
+  standardHosts: orNull(Count),
+  /** The same for each tier of hardware that lacks something; the tier of those without a rule is `any`. */
+  tiers: Type.Array(
+    Type.Object({
+      tier: Type.String(),
+      /** TARGET: no host of this tier takes anything. LOAD: there is space, and no load to spare. APART: their domain would end in too few racks. */
+      resource: Type.Union([Type.Literal('TARGET'), Type.Literal('SPACE'), Type.Literal('LOAD'), Type.Literal('APART')]),
+      mailboxes: Count,
+      bytes: Type.Number(),
+      roomBytes: Type.Number(),
+      standardHosts: orNull(Count),
+    }),
+  ),
+});
+export type Lack = Type.Static<typeof Lack>;
+
+/** What a plan costs and does, as it was when it was made. */
+export const Account = Type.Object({
+  /** Cost by term before and after. */
+  before: Terms,
+  after: Terms,
+  /** Room of hosts that may take mailboxes as a share of what they hold; null while they hold nothing. */
+  headroom: Type.Object({wanted: Type.Number(), before: orNull(Type.Number()), after: orNull(Type.Number())}),
+  /** The fullest host after it. */
+  binding: orNull(Fill),
+  lack: orNull(Lack),
+});
+export type Account = Type.Static<typeof Account>;
 
 /** Immutable; only one child of the current plan can become current (compare-and-set on the generation). */
 export const Plan = Type.Object({
@@ -181,11 +258,13 @@ export const Plan = Type.Object({
   parent: orNull(PlanId),
   generation: Generation,
   createdAtMs: InstantMs,
-  kind: Type.Union([Type.Literal('evacuate'), Type.Literal('rebalance'), Type.Literal('single')]),
+  kind: Type.Union([Type.Literal('evacuate'), Type.Literal('rebalance'), Type.Literal('fill'), Type.Literal('single')]),
   because: Type.String(),
   moves: Type.Array(PlannedMove),
   /** Mailboxes that have no place, and why: the farm lacks this much. */
   unplaced: Type.Array(Type.Object({user: UserName, source: HostName, bytes: ByteCount, code: Type.String()})),
+  /** Absent where a person named the target. */
+  account: Type.Optional(Account),
 });
 export type Plan = Type.Static<typeof Plan>;
 

@@ -1,6 +1,6 @@
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
-import type {Evacuate, NewHost, NewMove, NewUser, PlanView, PolicyView, Reinstall, WhatIf, WhatIfView} from '../../wire/api.ts';
+import type {Evacuate, NewHost, NewMove, NewUser, PlanView, PolicyView, Rebalance, Reinstall, WhatIf, WhatIfView} from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
@@ -86,16 +86,18 @@ export class Operator implements Writes {
   async move(by: string, {user, target}: NewMove): Promise<PlanView> {
     const {planner} = this.#deps;
     this.#assertNotPaused();
-    const draft = await planner.draft({kind: 'single', user: user.toLowerCase(), target: target ?? null}, `asked by ${by}`);
+    const name = user.toLowerCase();
+    const wish = target === undefined ? ({kind: 'single', user: name} as const) : ({kind: 'named', user: name, target} as const);
+    const draft = await planner.draft(wish, `asked by ${by}`);
     assertFits(draft.plan);
     await planner.carryOut(draft);
     return {plan: draft.plan, dryRun: false};
   }
 
-  async rebalance(by: string, dryRun: boolean): Promise<PlanView> {
+  async rebalance(by: string, {dryRun = false, hosts = []}: Rebalance): Promise<PlanView> {
     const {planner} = this.#deps;
     if (!dryRun) this.#assertNotPaused();
-    const draft = await planner.draft({kind: 'rebalance'}, `asked by ${by}`);
+    const draft = await planner.draft(hosts.length > 0 ? {kind: 'fill', hosts} : {kind: 'rebalance'}, `asked by ${by}`);
     if (!dryRun && draft.plan.moves.length > 0) await planner.carryOut(draft);
     return {plan: draft.plan, dryRun};
   }

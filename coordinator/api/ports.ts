@@ -9,6 +9,7 @@ import type {
   NewUser,
   PlanView,
   PolicyView,
+  Rebalance,
   Reinstall,
   UsersView,
   UserView,
@@ -47,7 +48,7 @@ export interface Writes {
   addUser(by: string, user: NewUser): Promise<Route>;
   evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
   move(by: string, wish: NewMove): Promise<PlanView>;
-  rebalance(by: string, dryRun: boolean): Promise<PlanView>;
+  rebalance(by: string, wish: Rebalance): Promise<PlanView>;
   /** Changes nothing. */
   whatIf(by: string, wish: WhatIf): Promise<WhatIfView>;
   cancelMove(by: string, moveId: string): Promise<void>;

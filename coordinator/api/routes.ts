@@ -52,7 +52,7 @@ const Nothing = Type.Object({}, {additionalProperties: false});
 const OfHost = Type.Object({host: HostName});
 const OfUser = Type.Object({user: UserName});
 const OfMove = Type.Object({id: MoveId});
-const OfPlan = Type.Object({id: PlanId});
+const OfPlan = Type.Object({id: Type.Union([PlanId, Type.Literal('current')])});
 const UsersQuery = Type.Object(
   {
     host: Type.Optional(HostName),
@@ -163,7 +163,7 @@ const WRITES: readonly ApiRoute[] = [
     },
   ),
   write('POST', '/v1/rebalance', 'Even out the hosts', {body: Rebalance, answer: PlanView, status: 202}, ({ports, by, body}) => {
-    return ports.writes().rebalance(by, body.dryRun ?? false);
+    return ports.writes().rebalance(by, body);
   }),
   write('POST', '/v1/plans/what-if', 'Plan for a farm that is not', {body: WhatIf, answer: WhatIfView}, ({ports, by, body}) => {
     return ports.writes().whatIf(by, body);

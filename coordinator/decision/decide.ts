@@ -6,7 +6,7 @@ import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
-import {openTargets, placingOf} from '../plan/filter.ts';
+import {type Outlook, openTargets, placingOf} from '../plan/filter.ts';
 import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
@@ -25,11 +25,7 @@ const IN_SERVICE: ReadonlySet<HostStage> = new Set(['probation', 'active', 'susp
 /** Stages that life lets an evacuation begin or go on. */
 const LEAVING: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe']);
 
-interface Case {
-  fleet: Fleet;
-  verdicts: readonly Verdict[];
-  cohorts: readonly CohortVerdict[];
-  policy: Policy;
+interface Case extends Outlook {
   nowMs: Instant;
   users: ReadonlyMap<string, number>;
   general: Veto[];
@@ -124,13 +120,9 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
     return mayEvacuate(on, host) && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
   if (due.length === 0) return [];
-  const {fleet, verdicts, cohorts, policy, nowMs} = on;
   const fits = evacuationVetoes(
     due.map(({host}) => host),
-    fleet,
-    verdicts,
-    cohorts,
-    policy,
+    on,
   );
   return due.map(verdict => {
     const {host, kind, evidence} = verdict;
@@ -138,7 +130,7 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
     const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(explained.get(host));
     const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict), ...fits];
     const because = kind === 'sick' ? reasonOf(host, explained) : 'STILL_HOLDS_MAILBOXES';
-    return {kind: 'evacuate', host, atMs: nowMs, because, evidence, vetoes, mode};
+    return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
 }
 
@@ -205,7 +197,7 @@ function isBeingReinstalled(host: FleetHost | undefined): boolean {
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */
 function rebalances(on: Case, tooMany: Veto[]): Decision[] {
-  const {fleet, verdicts, cohorts, policy, nowMs, users, general} = on;
+  const {fleet, verdicts, policy, nowMs, users, general} = on;
   const mode = policy.modes.rebalance;
   if (mode === 'off' || fleet.waiting.length > 0 || fleet.moves.some(isUnderWay)) return [];
   for (const {record} of fleet.hosts.values()) {
@@ -213,7 +205,7 @@ function rebalances(on: Case, tooMany: Veto[]): Decision[] {
   }
   if (verdicts.some(({host, kind}) => kind === 'sick' && (users.get(host) ?? 0) > 0)) return [];
   if (fleet.moves.some(({step, updatedAtMs}) => step === 'backedOut' && nowMs - updatedAtMs < RETRY_MS)) return [];
-  const counts = openTargets(placingOf(fleet, verdicts, cohorts, policy)).map(host => users.get(host) ?? 0);
+  const counts = openTargets(placingOf(on)).map(host => users.get(host) ?? 0);
   if (counts.length < 2) return [];
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
   const most = Math.max(...counts);

@@ -1,10 +1,7 @@
 import type {Policy} from '../../wire/policy.ts';
-import type {CohortVerdict, Verdict, Veto} from '../../wire/record.ts';
-import type {Fleet} from '../fleet.ts';
-import {construct} from '../plan/construct.ts';
-import {modelOfFarm} from '../plan/farm.ts';
-import {openTargets, type Placing, placingOf} from '../plan/filter.ts';
-import {farmOf} from '../plan/fleet-farm.ts';
+import type {Verdict, Veto} from '../../wire/record.ts';
+import {caseOf, type PlanCase, settle} from '../plan/case.ts';
+import {type Outlook, openTargets} from '../plan/filter.ts';
 import {lackOf} from '../plan/lack.ts';
 
 /** More silent backends than this at once, and it is us or the network that is ill. */
@@ -26,38 +23,25 @@ export function generalVetoes(policy: Policy, kinds: readonly Verdict['kind'][])
 }
 
 /** Brakes on emptying all of `hosts`: the farm must have a place for what lives there, or the cure is worse than the illness. */
-export function evacuationVetoes(
-  hosts: readonly string[],
-  fleet: Fleet,
-  verdicts: readonly Verdict[],
-  cohorts: readonly CohortVerdict[],
-  policy: Policy,
-): Veto[] {
-  const placing = placingOf(fleet, verdicts, cohorts, policy, hosts);
-  const targets = openTargets(placing);
-  if (targets.length === 0) return [{code: 'NO_HEALTHY_TARGET', detail: {hosts: [...hosts]}}];
-  const leaving = new Set(hosts);
-  let neededBytes = 0;
-  let largestBytes = 0;
-  const users: string[] = [];
-  for (const [user, {host}] of fleet.routes) {
-    if (!leaving.has(host)) continue;
-    users.push(user);
-    neededBytes += placing.sizeOf(user);
-    largestBytes = Math.max(largestBytes, placing.sizeOf(user));
-  }
-  const rooms = targets.map(host => Math.max(0, placing.rooms.get(host)?.freeBytes ?? 0));
-  const freeBytes = rooms.reduce((sum, bytes) => sum + bytes, 0);
-  if (neededBytes <= freeBytes && largestBytes <= Math.max(...rooms)) return [];
+export function evacuationVetoes(hosts: readonly string[], outlook: Outlook): Veto[] {
+  const on = caseOf({kind: 'evacuate', hosts}, outlook);
+  if (openTargets(on.placing).length === 0) return [{code: 'NO_HEALTHY_TARGET', detail: {hosts: [...hosts]}}];
+  const {movables, placing} = on;
+  const lack = lackOf(on.hosts, movables, settle(on), placing.rules.tierName);
+  // A few that a search may find a place for are no reason to leave all others on sick hosts.
+  const neededBytes = movables.bytes.reduce((sum, bytes) => sum + bytes, 0);
+  const largestBytes = movables.bytes.reduce((most, bytes) => Math.max(most, bytes), 0);
+  if (
+    lack === null ||
+    (neededBytes <= lack.roomBytes && largestBytes <= roomiest(on) && lack.tiers.every(({resource}) => resource !== 'TARGET'))
+  )
+    return [];
+  const {roomBytes: freeBytes, largestRoomBytes, standardBytes, standardHosts, tiers} = lack;
   const missingBytes = Math.max(0, neededBytes - freeBytes);
-  return [{code: 'DOES_NOT_FIT', detail: {neededBytes, freeBytes, missingBytes, largestBytes, ...remedy(users, placing)}}];
+  const detail = {neededBytes, freeBytes, missingBytes, largestBytes, largestRoomBytes, standardBytes, standardHosts, tiers};
+  return [{code: 'DOES_NOT_FIT', detail}];
 }
 
-/** What would do instead: so many hosts of the usual size more. */
-function remedy(users: readonly string[], placing: Placing): Record<string, number | null> {
-  const {hosts, homeless} = farmOf(users, placing);
-  const lack = lackOf(hosts, homeless, construct(modelOfFarm(hosts, homeless).model));
-  if (lack === null) return {};
-  const {largestRoomBytes, standardBytes, standardHosts} = lack;
-  return {largestRoomBytes, standardBytes, standardHosts};
+function roomiest({hosts}: PlanCase): number {
+  return hosts.reduce((most, {isOpen, roomBytes}) => (isOpen ? Math.max(most, roomBytes) : most), 0);
 }

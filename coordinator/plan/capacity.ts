@@ -16,12 +16,24 @@ export interface Room {
 /** For a farm that has not listed a single mailbox yet. */
 const SIZE_UNKNOWN_BYTES: Bytes = 16 * MIB;
 
-/** Size of a mailbox; one that was never listed counts as the mean of those that were. */
+/** Size of a mailbox; one that was never listed, or with a size that is none, counts as the mean of the others. */
 export function mailboxBytes(fleet: Fleet): (user: string) => Bytes {
-  let sum = 0;
-  for (const {bytes} of fleet.mailboxes.values()) sum += bytes;
-  const mean = fleet.mailboxes.size === 0 ? SIZE_UNKNOWN_BYTES : Math.ceil(sum / fleet.mailboxes.size);
-  return user => fleet.mailboxes.get(user)?.bytes ?? mean;
+  let [sum, count] = [0, 0];
+  for (const {bytes} of fleet.mailboxes.values()) {
+    if (!isSize(bytes)) continue;
+    sum += bytes;
+    count++;
+  }
+  const mean = count === 0 ? SIZE_UNKNOWN_BYTES : Math.ceil(sum / count);
+  return user => {
+    const bytes = fleet.mailboxes.get(user)?.bytes ?? mean;
+    return isSize(bytes) ? bytes : mean;
+  };
+}
+
+/** NaN fails every comparison. */
+function isSize(bytes: Bytes): boolean {
+  return bytes >= 0 && bytes < Number.MAX_SAFE_INTEGER;
 }
 
 /**
@@ -35,7 +47,8 @@ export function roomsOf(fleet: Fleet, policy: Policy): Map<string, Room> {
   for (const [host, {reports}] of fleet.hosts) {
     const store = reports.findLast(({mailStore}) => mailStore !== null)?.mailStore ?? null;
     const freeBytes = store === null ? null : Math.floor(store.freeBytes - policy.place.reserveShare * store.totalBytes);
-    rooms.set(host, {users: users.get(host) ?? 0, bytes: 0, freeBytes});
+    // A host that tells nonsense has told no space.
+    rooms.set(host, {users: users.get(host) ?? 0, bytes: 0, freeBytes: Number.isFinite(freeBytes) ? freeBytes : null});
   }
   for (const [user, {host}] of fleet.routes) {
     const room = rooms.get(host);

@@ -30,6 +30,7 @@ export function checkPlan(
     if (plan.kind === 'evacuate' && sources.has(target)) breaches.push({rule: 'TARGET_IS_EMPTIED', detail: {target}});
   }
   breaches.push(...checkSpace(plan, fleet, policy));
+  if (plan.kind !== 'single') breaches.push(...checkWho(plan, fleet, policy), ...checkDomains(plan, fleet, policy));
   if (plan.parent !== null && plan.generation < 1) {
     breaches.push({rule: 'GENERATION', detail: {generation: plan.generation, parent: plan.parent}});
   }
@@ -83,4 +84,51 @@ function checkSpace(plan: Plan, fleet: Fleet, policy: Policy): Breach[] {
     if (neededBytes > roomBytes) breaches.push({rule: 'SPACE', detail: {target, neededBytes, roomBytes}});
   }
   return breaches;
+}
+
+/** Users whom only a person moves, and tiers of hardware: read from the policy's words. */
+function checkWho(plan: Plan, fleet: Fleet, {place}: Policy): Breach[] {
+  const breaches: Breach[] = [];
+  if (place.pinned.length === 0 && place.tiers.length === 0) return breaches;
+  const names = (who: string, user: string): boolean =>
+    who.startsWith('@') ? user.endsWith(who.toLowerCase()) : user === who.toLowerCase();
+  for (const {user, target} of plan.moves) {
+    if (place.pinned.some(who => names(who, user))) breaches.push({rule: 'PINNED', detail: {user}});
+    const tier = place.tiers.find(({who}) => names(who, user));
+    const labels = Object.entries(labelsOf(target, fleet)).map(([key, value]) => `${key}=${value}`);
+    const missing = tier?.labels.filter(label => !labels.includes(label)) ?? [];
+    if (missing.length > 0) breaches.push({rule: 'TIER', detail: {user, target, missing}});
+  }
+  return breaches;
+}
+
+/** A domain kept together ends on no more hosts than before; one kept apart in no fewer racks than asked, or than it had. */
+function checkDomains(plan: Plan, fleet: Fleet, {place}: Policy): Breach[] {
+  if (place.together.length === 0 && place.apart.length === 0) return [];
+  const breaches: Breach[] = [];
+  const targets = new Map(plan.moves.map(({user, target}) => [user, target]));
+  const homes = new Map<string, {before: Set<string>; after: Set<string>}>();
+  for (const [user, {host}] of fleet.routes) {
+    const domain = user.split('@').at(-1) ?? '';
+    const of = homes.get(domain) ?? {before: new Set(), after: new Set()};
+    homes.set(domain, of);
+    of.before.add(host);
+    of.after.add(targets.get(user) ?? host);
+  }
+  for (const domain of place.together) {
+    const {before, after} = homes.get(domain.toLowerCase()) ?? {before: new Set(), after: new Set()};
+    if (after.size > before.size) breaches.push({rule: 'DOMAIN_TORN', detail: {domain, before: before.size, after: after.size}});
+  }
+  for (const {domain, racks} of place.apart) {
+    const racksOf = (hosts: Iterable<string> = []): number =>
+      new Set([...hosts].map(host => labelsOf(host, fleet).rack ?? `no rack: ${host}`)).size;
+    const [before, after] = [racksOf(homes.get(domain.toLowerCase())?.before), racksOf(homes.get(domain.toLowerCase())?.after)];
+    if (after < Math.min(racks, before)) breaches.push({rule: 'DOMAIN_TOO_CLOSE', detail: {domain, racks, before, after}});
+  }
+  return breaches;
+}
+
+function labelsOf(name: string, fleet: Fleet): Record<string, string> {
+  const host = fleet.hosts.get(name);
+  return host?.reports.at(-1)?.labels ?? host?.record.labels ?? {};
 }

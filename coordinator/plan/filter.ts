@@ -1,8 +1,9 @@
 import type {Bytes} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
-import type {CohortVerdict, Verdict, VerdictKind} from '../../wire/record.ts';
-import type {Fleet} from '../fleet.ts';
-import {mailboxBytes, type Room, roomsOf} from './capacity.ts';
+import type {CohortVerdict, HostRecord, Verdict, VerdictKind} from '../../wire/record.ts';
+import {type Fleet, labelsOf} from '../fleet.ts';
+import {mailboxBytes, movingUsers, type Room, roomsOf} from './capacity.ts';
+import {type Rules, rulesOf} from './rules.ts';
 
 export type WhyNot =
   | 'SELF'
@@ -17,6 +18,14 @@ export type WhyNot =
   | 'RETAINED'
   | 'SPACE';
 
+/** The farm as it is judged and ruled: what every plan is made from. */
+export interface Outlook {
+  fleet: Fleet;
+  verdicts: readonly Verdict[];
+  cohorts: readonly CohortVerdict[];
+  policy: Policy;
+}
+
 /** Everything the choice of a target looks at, gathered once for a plan. */
 export interface Placing {
   fleet: Fleet;
@@ -29,16 +38,20 @@ export interface Placing {
   leaving: ReadonlySet<string>;
   /** `host user` of copies that earlier moves left. */
   retained: ReadonlySet<string>;
+  /** Users whose mailbox moves or waits to. */
+  moving: ReadonlySet<string>;
+  rules: Rules;
+  labelsOf: (host: string) => HostRecord['labels'];
+  /** A host without the label is a rack of its own. */
+  rackOf: (host: string) => string;
 }
 
 /** @param leaving hosts that the plan empties: they take nothing, even if they are well. */
-export function placingOf(
-  fleet: Fleet,
-  verdicts: readonly Verdict[],
-  cohorts: readonly CohortVerdict[],
-  policy: Policy,
-  leaving: readonly string[] = [],
-): Placing {
+export function placingOf({fleet, verdicts, cohorts, policy}: Outlook, leaving: readonly string[] = []): Placing {
+  const labels = (host: string): HostRecord['labels'] => {
+    const known = fleet.hosts.get(host);
+    return known === undefined ? {} : labelsOf(known);
+  };
   return {
     fleet,
     rooms: roomsOf(fleet, policy),
@@ -47,6 +60,10 @@ export function placingOf(
     blamed: new Set(cohorts.filter(({explained}) => explained).flatMap(({members}) => members)),
     leaving: new Set(leaving),
     retained: new Set(fleet.moves.filter(({step}) => step === 'retained').map(({source, user}) => `${source} ${user}`)),
+    moving: movingUsers(fleet),
+    rules: rulesOf(policy),
+    labelsOf: labels,
+    rackOf: host => labels(host).rack ?? `host ${host}`,
   };
 }
 
@@ -76,27 +93,10 @@ export function whyNoTarget(host: string, placing: Placing): WhyNot | null {
 /** Why this mailbox cannot go to this host, or null when it can. */
 export function whyNotHere(user: string, host: string, placing: Placing): WhyNot | null {
   if (placing.fleet.routes.get(user)?.host === host) return 'SELF';
-  return whyNoTarget(host, placing) ?? whyNoRoom(user, host, placing);
-}
-
-/** The same for a host that is known to take mailboxes (openTargets). */
-export function whyNoRoom(user: string, host: string, placing: Placing): WhyNot | null {
-  if (placing.fleet.routes.get(user)?.host === host) return 'SELF';
-  if (placing.retained.size > 0 && placing.retained.has(`${host} ${user}`)) return 'RETAINED';
-  const freeBytes = placing.rooms.get(host)?.freeBytes ?? null;
-  return freeBytes === null || freeBytes < placing.sizeOf(user) ? 'SPACE' : null;
-}
-
-/** The answer to "why not that host", for people. */
-export function whyNot(
-  user: string,
-  host: string,
-  fleet: Fleet,
-  verdicts: readonly Verdict[],
-  cohorts: readonly CohortVerdict[],
-  policy: Policy,
-): WhyNot | null {
-  return whyNotHere(user, host, placingOf(fleet, verdicts, cohorts, policy));
+  const why = whyNoTarget(host, placing);
+  if (why !== null) return why;
+  if (placing.retained.has(`${host} ${user}`)) return 'RETAINED';
+  return (placing.rooms.get(host)?.freeBytes ?? 0) < placing.sizeOf(user) ? 'SPACE' : null;
 }
 
 /** Hosts that take mailboxes at present, by name. */

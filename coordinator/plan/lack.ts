@@ -1,41 +1,81 @@
 import type {Bytes} from '../../base/units.ts';
-import type {FarmHost, Homeless} from './farm.ts';
+import type {Lack} from '../../wire/record.ts';
+import type {FarmHost, Movables} from './farm.ts';
 
-/** What a farm lacks to take all that should move. */
-export interface Lack {
-  /** Mailboxes without a place, and their bytes. */
-  mailboxes: number;
-  bytes: Bytes;
-  /** Free on hosts that may take mailboxes, before the plan and after it. */
-  roomBytes: Bytes;
-  leftBytes: Bytes;
-  /** The largest mailbox without a place, and the largest room that is left: space may be there in pieces only. */
-  largestBytes: Bytes;
-  largestRoomBytes: Bytes;
-  /** Room of a new host of the usual size, and how many of these would do; null while no open host shows what is usual. */
-  standardBytes: Bytes | null;
-  standardHosts: number | null;
+/** So many new hosts at once are looked at for a mailbox: a million of them are packed in a second. */
+const BINS = 64;
+
+/** Mailboxes that have to leave and do not, by what their hosts must offer. */
+interface Without {
+  bit: number;
+  sizes: Bytes[];
+  loads: number[];
 }
 
-/** @param assignment of a plan; null when everybody has a place. */
-export function lackOf(hosts: readonly FarmHost[], {home, bytes}: Homeless, assignment: Int32Array): Lack | null {
+/**
+ * What lacks, in all and by tier of hardware.
+ * @param assignment of a plan; entries beyond the movables are left alone.
+ * @param tierName of a bit, for people.
+ * @returns null when everybody who has to leave has a place.
+ */
+export function lackOf(
+  hosts: readonly FarmHost[],
+  movables: Movables,
+  assignment: Int32Array,
+  tierName: (bit: number) => string = () => 'any',
+): Lack | null {
+  const {home, bytes, load, accepts} = movables;
   const room = hosts.map(({isOpen, roomBytes}) => (isOpen ? roomBytes : 0));
+  const loads = hosts.map(({stayLoad}) => stayLoad);
   const roomBytes = room.reduce((sum, one) => sum + one, 0);
-  const without: Bytes[] = [];
+  const tiers = new Map<number, Without>();
   for (const [process, from] of home.entries()) {
-    const [to, size] = [assignment[process] as number, bytes[process] as number];
-    if (to === from) without.push(size);
-    else room[to] = (room[to] as number) - size;
+    const [to, size, work, bit] = [
+      assignment[process] as number,
+      bytes[process] as number,
+      load[process] as number,
+      accepts?.[process] ?? 1,
+    ];
+    if (to !== from) room[to] = (room[to] as number) - size;
+    loads[to] = (loads[to] as number) + work;
+    if (to !== from || (hosts[from] as FarmHost).isOpen) continue;
+    const without = tiers.get(bit) ?? {bit, sizes: [], loads: []};
+    tiers.set(bit, without);
+    without.sizes.push(size);
+    without.loads.push(work);
   }
-  if (without.length === 0) return null;
+  if (tiers.size === 0) return null;
+  const left: Left = {hosts, room, loads};
+  const all = [...tiers.values()].flatMap(({sizes}) => sizes);
   const standardBytes = standardHost(hosts);
-  const missing = without.reduce((sum, one) => sum + one, 0);
-  const largestBytes = without.reduce((most, one) => Math.max(most, one), 0);
+  const largestBytes = most(all);
   return {
-    ...{mailboxes: without.length, bytes: missing, roomBytes, largestBytes, standardBytes},
-    leftBytes: room.reduce((sum, one) => sum + Math.max(0, one), 0),
-    largestRoomBytes: room.reduce((most, one) => Math.max(most, one), 0),
-    standardHosts: standardBytes === null || largestBytes > standardBytes ? null : hostsFor(without, standardBytes),
+    ...{mailboxes: all.length, bytes: sum(all), roomBytes, largestBytes, standardBytes},
+    leftBytes: room.reduce((total, one) => total + Math.max(0, one), 0),
+    largestRoomBytes: most(room),
+    standardHosts: hostsFor(all, standardBytes),
+    tiers: [...tiers.values()].sort((a, b) => a.bit - b.bit).map(without => tierOf(without, left, tierName)),
+  };
+}
+
+interface Left {
+  hosts: readonly FarmHost[];
+  room: readonly Bytes[];
+  loads: readonly number[];
+}
+
+function tierOf({bit, sizes, loads}: Without, left: Left, tierName: (bit: number) => string): Lack['tiers'][number] {
+  const of = [...left.hosts.entries()].filter(([, {isOpen, offers}]) => isOpen && ((offers ?? 1) & bit) !== 0);
+  const least = sizes.reduce((at, size, index) => (size < (sizes[at] as number) ? index : at), 0);
+  const spacious = of.filter(([at]) => (left.room[at] as number) >= (sizes[least] as number));
+  const unhurried = spacious.filter(
+    ([at, {loadMax}]) => loadMax === null || (left.loads[at] as number) + (loads[least] as number) <= loadMax,
+  );
+  const resource = of.length === 0 ? 'TARGET' : spacious.length === 0 ? 'SPACE' : unhurried.length === 0 ? 'LOAD' : 'APART';
+  return {
+    ...{tier: tierName(bit), resource, mailboxes: sizes.length, bytes: sum(sizes)},
+    roomBytes: of.reduce((total, [at]) => total + Math.max(0, left.room[at] as number), 0),
+    standardHosts: resource === 'SPACE' ? hostsFor(sizes, standardHost(of.map(([, host]) => host))) : null,
   };
 }
 
@@ -46,13 +86,28 @@ export function standardHost(hosts: readonly FarmHost[]): Bytes | null {
   return sizes[Math.floor((sizes.length - 1) / 2)] ?? null;
 }
 
-/** First fit, the largest first: never more than 11/9 of the least possible, plus one (Johnson 1973). */
-function hostsFor(sizes: readonly Bytes[], hostBytes: Bytes): number {
+/** First fit, the largest first: never more than 11/9 of the least possible, plus one (Johnson 1973), where `BINS` are enough. */
+function hostsFor(sizes: readonly Bytes[], hostBytes: Bytes | null): number | null {
+  if (hostBytes === null || most(sizes) > hostBytes) return null;
   const rooms: Bytes[] = [];
+  let count = 0;
   for (const size of [...sizes].sort((a, b) => b - a)) {
     const at = rooms.findIndex(left => left >= size);
-    if (at < 0) rooms.push(hostBytes - size);
-    else rooms[at] = (rooms[at] as number) - size;
+    if (at >= 0) {
+      rooms[at] = (rooms[at] as number) - size;
+      continue;
+    }
+    count++;
+    rooms.push(hostBytes - size);
+    if (rooms.length > BINS) rooms.shift();
   }
-  return rooms.length;
+  return count;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, one) => total + one, 0);
+}
+
+function most(values: readonly number[]): number {
+  return values.reduce((largest, one) => Math.max(largest, one), 0);
 }

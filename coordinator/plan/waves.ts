@@ -22,19 +22,21 @@ export interface Waves {
  * left is purged. Relief comes first: the move that takes the most from the fullest source.
  * @param rooms bytes that may still be placed on each host now; a host that is missing takes none.
  * @param relief the larger, the sooner its moves go; a host that is missing counts 0.
+ * @param aloneOf users with the same answer move one in a wave: no moment then differs from the order by more than a mailbox of theirs.
  */
 export function wavesOf(
   moves: readonly PlannedMove[],
   rooms: ReadonlyMap<string, Bytes>,
   relief: ReadonlyMap<string, number>,
   {perSourceMax, perTargetMax}: WaveLimits,
+  aloneOf: (user: string) => string | null = () => null,
 ): Waves {
   const room = new Map(rooms);
   const queues = queuesOf(moves, relief);
   const waves: PlannedMove[][] = [];
   for (let count = moves.length; count > 0; ) {
-    let wave = takeWave(queues, room, {perSourceMax, perTargetMax}, DEPTH);
-    if (wave.length === 0) wave = takeWave(queues, room, {perSourceMax, perTargetMax}, count);
+    let wave = takeWave(queues, room, {perSourceMax, perTargetMax}, DEPTH, aloneOf);
+    if (wave.length === 0) wave = takeWave(queues, room, {perSourceMax, perTargetMax}, count, aloneOf);
     if (wave.length === 0) return {waves, stuck: queues.flat()};
     for (const {source, bytes} of wave) room.set(source, (room.get(source) ?? 0) + bytes);
     waves.push(wave);
@@ -61,20 +63,23 @@ function takeWave(
   room: Map<string, Bytes>,
   {perSourceMax, perTargetMax}: WaveLimits,
   depth: number,
+  aloneOf: (user: string) => string | null,
 ): PlannedMove[] {
   const reach = new Map<string, number>();
+  const busy = new Set<string>();
   const wave: PlannedMove[] = [];
   for (const queue of queues) {
     let taken = 0;
     for (let at = 0, looked = 0; at < queue.length && looked < depth && taken < perSourceMax; looked++) {
       const move = queue[at] as PlannedMove;
-      const [come, space] = [reach.get(move.target) ?? 0, room.get(move.target) ?? 0];
-      if (come >= perTargetMax || move.bytes > space) {
+      const [come, space, alone] = [reach.get(move.target) ?? 0, room.get(move.target) ?? 0, aloneOf(move.user)];
+      if (come >= perTargetMax || move.bytes > space || (alone !== null && busy.has(alone))) {
         at++;
         continue;
       }
       reach.set(move.target, come + 1);
       room.set(move.target, space - move.bytes);
+      if (alone !== null) busy.add(alone);
       wave.push(move);
       queue.splice(at, 1);
       taken++;

@@ -1,15 +1,13 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {WhatIf, WhatIfView} from '../../wire/api.ts';
-import type {Policy} from '../../wire/policy.ts';
-import type {CohortVerdict, Verdict} from '../../wire/record.ts';
-import {type Fleet, labelsOf} from '../fleet.ts';
-import {evacuationOf} from './build.ts';
+import {labelsOf} from '../fleet.ts';
+import {caseOf, type PlanCase} from './case.ts';
 import {construct} from './construct.ts';
-import {type FarmHost, modelOfFarm} from './farm.ts';
-import {whyNoTarget} from './filter.ts';
-import {farmOf} from './fleet-farm.ts';
-import {lackOf, standardHost} from './lack.ts';
-import {fillsOf, termsOf, whyThere} from './why.ts';
+import {type FarmHost, LEAVE, LEVELS, type Movables, modelOfFarm} from './farm.ts';
+import {type Outlook, whyNoTarget} from './filter.ts';
+import {standardHost} from './lack.ts';
+import {survivalOf} from './survive.ts';
+import {Explained} from './why.ts';
 
 /** Moves that are explained one by one, and hosts told of each: an answer is read by a person. */
 const EXPLAINED = 20;
@@ -20,70 +18,88 @@ const FULLEST = 5;
  * What a plan would be if the farm were another: hosts emptied or gone, hosts added, users more. Nothing is stored and nothing moves.
  * @throws MailherdError HOST_UNKNOWN; INPUT_INVALID for a label that no host has.
  */
-export function whatIf(
-  wish: WhatIf,
-  fleet: Fleet,
-  verdicts: readonly Verdict[],
-  cohorts: readonly CohortVerdict[],
-  policy: Policy,
-): WhatIfView {
-  const leaving = [...new Set([...(wish.evacuate ?? []), ...(wish.without ?? []).flatMap(label => hostsWith(label, fleet))])];
-  const {placing, users} = evacuationOf(leaving, fleet, verdicts, cohorts, policy);
-  const farm = farmOf(users, placing);
+export function whatIf(wish: WhatIf, outlook: Outlook): WhatIfView {
+  const {fleet, policy} = outlook;
+  const leaving = [...new Set([...(wish.evacuate ?? []), ...(wish.without ?? []).flatMap(label => hostsWith(label, outlook))])];
+  const on = caseOf({kind: 'evacuate', hosts: leaving}, outlook);
   const growth = 1 + (wish.growth ?? 0);
-  const hosts = [...farm.hosts.map(host => grown(host, growth)), ...added(farm.hosts, wish.add ?? 0)];
-  const homeless = {
-    ...farm.homeless,
-    bytes: farm.homeless.bytes.map(bytes => Math.ceil(bytes * growth)),
-    load: farm.homeless.load.map(load => load * growth),
-  };
-  const problem = modelOfFarm(hosts, homeless);
-  const assignment = construct(problem.model);
-  const fills = fillsOf(hosts, homeless, problem, assignment);
-  const before = fillsOf(hosts, homeless, problem, problem.model.home);
-  const overfull = fills.filter(({roomBytes}) => roomBytes < 0);
-  const lack = lackOf(hosts, homeless, assignment);
+  const {hosts, movables} = otherFarm(on, growth, wish.add ?? 0);
+  const problem = modelOfFarm(hosts, movables, {...LEAVE, headroomShare: policy.place.headroomShare, domains: on.domains});
+  const assignment = construct(problem.model, LEVELS, {...(on.isForbidden !== undefined && {isForbidden: on.isForbidden})});
+  const explained = new Explained(hosts, movables, problem, assignment);
+  const account = explained.account(policy.place.headroomShare, on.placing.rules.tierName);
+  const overfull = on.hosts.flatMap(({name, isOpen, stayBytes}) => {
+    const room = (on.placing.rooms.get(name)?.freeBytes ?? 0) - stayBytes * (growth - 1);
+    return isOpen && room < 0 ? [{host: name, lackBytes: -room}] : [];
+  });
   const closed: Record<string, number> = {};
   for (const host of fleet.hosts.keys()) {
-    const why = whyNoTarget(host, placing);
+    const why = whyNoTarget(host, on.placing);
     if (why !== null) closed[why] = (closed[why] ?? 0) + 1;
   }
+  const roomBytes = hosts.reduce((sum, host) => sum + (host.isOpen ? host.roomBytes : 0), 0);
+  const fills = explained.fills();
   return {
-    fits: lack === null && overfull.length === 0,
-    moves: users.length - (lack?.mailboxes ?? 0),
-    lack,
-    overfull: overfull.map(({host, roomBytes}) => ({host, lackBytes: -roomBytes})),
-    terms: termsOf(hosts, problem, assignment),
-    roomBytesBefore: before.reduce((sum, {roomBytes}) => sum + Math.max(0, roomBytes), 0),
-    roomBytesAfter: fills.reduce((sum, {roomBytes}) => sum + Math.max(0, roomBytes), 0),
+    fits: account.lack === null && overfull.length === 0 && on.kept.length === 0,
+    moves: on.users.filter((_, index) => assignment[on.unitOf[index] as number] !== movables.home[on.unitOf[index] as number]).length,
+    pinned: on.kept.length,
+    ...{account, overfull, closed, roomBytesBefore: roomBytes},
+    roomBytesAfter: fills.reduce((sum, fill) => sum + Math.max(0, fill.roomBytes), 0),
     fullest: fills.slice(0, FULLEST),
-    closed,
-    why: users.slice(0, EXPLAINED).flatMap((user, process) => {
-      const answer = whyThere(process, hosts, homeless, problem, assignment, OTHERS);
-      const source = hosts[homeless.home[process] as number]?.name ?? '';
-      return answer === null ? [] : [{user, source, bytes: homeless.bytes[process] as number, ...answer}];
-    }),
+    why: reasonsOf(on, movables, hosts, explained),
+    survival: wish.survive === undefined ? null : survivalOf(wish.survive, hosts, on, growth, policy.place.headroomShare),
   };
+}
+
+function reasonsOf(
+  {users, unitOf}: PlanCase,
+  {home, bytes}: Movables,
+  hosts: readonly FarmHost[],
+  explained: Explained,
+): WhatIfView['why'] {
+  return users.slice(0, EXPLAINED).flatMap((user, index) => {
+    const unit = unitOf[index] as number;
+    const [choice, target] = [explained.choice(unit), explained.targetOf(unit)];
+    const source = hosts[home[unit] as number]?.name ?? '';
+    if (choice === null) return [];
+    const {code, level} = choice;
+    return [{user, source, bytes: bytes[unit] as number, target, code, level, others: explained.others(unit).slice(0, OTHERS)}];
+  });
+}
+
+/** The farm with everybody grown and hosts added. */
+function otherFarm(on: PlanCase, growth: number, add: number): {hosts: FarmHost[]; movables: Movables} {
+  const hosts = [...on.hosts.map(host => grown(host, growth)), ...added(on.hosts, add)];
+  const {bytes, load} = on.movables;
+  return {hosts, movables: {...on.movables, bytes: bytes.map(one => Math.ceil(one * growth)), load: load.map(one => one * growth)}};
 }
 
 /** @param label `key=value` */
-function hostsWith(label: string, fleet: Fleet): string[] {
+function hostsWith(label: string, {fleet}: Outlook): string[] {
   const at = label.indexOf('=');
   const [key, value] = [label.slice(0, at), label.slice(at + 1)];
-  const found = [...fleet.hosts.values()].filter(host => (labelsOf(host) as Record<string, string>)[key] === value);
+  const found = [...fleet.hosts].flatMap(([name, host]) => (labelsOf(host)[key] === value ? [name] : []));
   if (at < 1 || found.length === 0) throw new MailherdError('INPUT_INVALID', {what: 'without', reason: 'no host has this label', label});
-  return found.map(({record}) => record.host);
+  return found;
 }
 
+/** What grows fills its host; what would not fit is told as overfull. */
 function grown(host: FarmHost, growth: number): FarmHost {
   const more = host.stayBytes * (growth - 1);
-  return {...host, stayBytes: host.stayBytes + more, stayLoad: host.stayLoad * growth, roomBytes: host.roomBytes - more};
+  return {
+    ...host,
+    stayBytes: host.stayBytes + more,
+    stayLoad: host.stayLoad * growth,
+    roomBytes: Math.max(0, host.roomBytes - more),
+  };
 }
 
 function added(hosts: readonly FarmHost[], count: number): FarmHost[] {
   const roomBytes = standardHost(hosts);
   if (count > 0 && roomBytes === null) throw new MailherdError('INPUT_INVALID', {what: 'add', reason: 'no host shows what is usual'});
+  const offers = hosts.reduce((bits, host) => bits | (host.isOpen ? (host.offers ?? 1) : 0), 0);
   return Array.from({length: count}, (_, at) => {
-    return {name: `new-${at + 1}`, roomBytes: roomBytes ?? 0, stayBytes: 0, stayLoad: 0, loadMax: null, isOpen: true, strength: 1};
+    const name = `new-${at + 1}`;
+    return {name, roomBytes: roomBytes ?? 0, stayBytes: 0, stayLoad: 0, loadMax: null, isOpen: true, strength: 1, offers, rack: name};
   });
 }

@@ -1,97 +1,161 @@
-import type {Bytes} from '../../base/units.ts';
-import type {FarmHost, FarmModel, Homeless} from './farm.ts';
-import {DISK, LOAD, RESOURCES} from './farm.ts';
+import type {Account, Choice, Fill, Terms} from '../../wire/record.ts';
+import {DISK, type FarmHost, type FarmModel, HEADROOM, type Movables, RESOURCES, STAYED} from './farm.ts';
+import {lackOf} from './lack.ts';
 
-/** How full a host is with the plan carried out: 1 = exactly the level of a perfectly even farm. */
-export interface Fill {
+/** An open host that was not chosen. */
+export interface Other {
   host: string;
-  bytes: Bytes;
-  load: number;
-  /** Of space and load the one that stands higher against the level. */
+  code: 'NO_ROOM' | 'NO_LOAD' | 'TIER' | 'FULLER' | 'EMPTIER';
+  /** Of the host, if it had been chosen. */
   level: number;
-  resource: 'space' | 'load';
-  roomBytes: Bytes;
+  lackBytes: number;
 }
 
-export interface Answer {
-  target: string;
-  /** ROOM_NOWHERE_ELSE: no other host has room. LOWEST_LEVEL: none is left emptier. NEARLY_LOWEST: none is left much emptier. */
-  code: 'ROOM_NOWHERE_ELSE' | 'LOWEST_LEVEL' | 'NEARLY_LOWEST';
-  level: number;
-  /** Other open hosts, those nearest to being chosen first. */
-  others: {host: string; code: 'NO_ROOM' | 'FULLER' | 'EMPTIER'; level: number; lackBytes: Bytes}[];
-}
+/** A plan with what can be asked about it. The farm is looked at as it is after the plan. */
+export class Explained {
+  readonly #hosts: readonly FarmHost[];
+  readonly #movables: Movables;
+  readonly #problem: FarmModel;
+  readonly #assignment: Int32Array;
+  readonly #before: Held;
+  readonly #after: Held;
+  /** Open hosts, the emptiest first. */
+  readonly #open: readonly number[];
 
-/** Fill of every open host after a plan, the fullest first: the first is what binds. */
-export function fillsOf(hosts: readonly FarmHost[], homeless: Homeless, {level}: FarmModel, assignment: Int32Array): Fill[] {
-  const [bytes, load] = [Float64Array.from(hosts, host => host.stayBytes), Float64Array.from(hosts, host => host.stayLoad)];
-  for (const [process, from] of homeless.home.entries()) {
-    const to = assignment[process] as number;
-    if (to === from) continue;
-    bytes[to] = (bytes[to] as number) + (homeless.bytes[process] as number);
-    load[to] = (load[to] as number) + (homeless.load[process] as number);
+  constructor(hosts: readonly FarmHost[], movables: Movables, problem: FarmModel, assignment: Int32Array) {
+    this.#hosts = hosts;
+    this.#movables = movables;
+    this.#problem = problem;
+    this.#assignment = assignment;
+    this.#before = heldBy(hosts, movables, movables.home);
+    this.#after = heldBy(hosts, movables, assignment);
+    const levels = hosts.map((_, at) => this.#levelOf(at));
+    this.#open = hosts.flatMap(({isOpen}, at) => (isOpen ? [at] : [])).sort((a, b) => val(levels, a) - val(levels, b) || a - b);
   }
-  const fills = hosts.map((host, at): Fill & {isOpen: boolean} => {
-    const [held, served] = [bytes[at] as number, load[at] as number];
-    const [space, work] = [against(held / host.strength, level.bytes), against(served / host.strength, level.load)];
-    const resource = space >= work ? 'space' : 'load';
-    const roomBytes = host.roomBytes - (held - host.stayBytes);
-    return {host: host.name, bytes: held, load: served, level: Math.max(space, work), resource, roomBytes, isOpen: host.isOpen};
-  });
-  return fills
-    .filter(({isOpen}) => isOpen)
-    .map(({isOpen: _, ...fill}) => fill)
-    .sort((a, b) => b.level - a.level || (a.host < b.host ? -1 : 1));
+
+  /** Fill of every open host after the plan, the fullest first: the first is what binds. */
+  fills(): Fill[] {
+    return this.#open.map(at => this.#fillOf(at)).sort((a, b) => b.level - a.level || (a.host < b.host ? -1 : 1));
+  }
+
+  /** Why a mailbox goes where it goes; null when it stays. Looks at no more hosts than it takes to find the next best. */
+  choice(process: number): Choice | null {
+    const to = val(this.#assignment, process);
+    if (to === this.#movables.home[process]) return null;
+    const level = short(this.#levelOf(to));
+    for (const at of this.#open) {
+      if (at === to || at === this.#movables.home[process]) continue;
+      const {host, code, level: other} = this.#other(process, at);
+      if (code === 'EMPTIER') return {code: 'NEARLY_LOWEST', level, next: {host, code, level: short(other)}};
+      if (code === 'FULLER') return {code: 'LOWEST_LEVEL', level, next: {host, code, level: short(other)}};
+    }
+    return {code: 'ROOM_NOWHERE_ELSE', level, next: null};
+  }
+
+  targetOf(process: number): string {
+    return this.#hosts[val(this.#assignment, process)]?.name ?? '';
+  }
+
+  /** Every other open host, those first that came nearest to being chosen. */
+  others(process: number): Other[] {
+    const own = [this.#assignment[process], this.#movables.home[process]];
+    const others = this.#open.filter(at => !own.includes(at)).map(at => this.#other(process, at));
+    return others.sort((a, b) => a.lackBytes - b.lackBytes || a.level - b.level || (a.host < b.host ? -1 : 1));
+  }
+
+  /** What the plan costs and does. */
+  account(headroomWanted: number, tierName: (bit: number) => string): Account {
+    return {
+      before: termsOf(this.#problem, this.#problem.model.home),
+      after: termsOf(this.#problem, this.#assignment),
+      headroom: {wanted: headroomWanted, before: this.#headroom(this.#before), after: this.#headroom(this.#after)},
+      binding: this.fills()[0] ?? null,
+      lack: lackOf(this.#hosts, this.#movables, this.#assignment, tierName),
+    };
+  }
+
+  /** Room of open hosts, with what left them purged, as a share of what they hold. */
+  #headroom(held: Held): number | null {
+    let [room, full] = [0, 0];
+    for (const [at, {isOpen, roomBytes}] of this.#hosts.entries()) {
+      if (!isOpen) continue;
+      room += roomBytes + val(this.#before.bytes, at) - val(held.bytes, at);
+      full += val(held.bytes, at);
+    }
+    return full > 0 ? short(room / full) : null;
+  }
+
+  #other(process: number, at: number): Other {
+    const {bytes, load, accepts} = this.#movables;
+    const {name: host, offers, loadMax} = this.#hosts[at] as FarmHost;
+    const [size, work] = [val(bytes, process), val(load, process)];
+    const level = this.#levelOf(at, size, work);
+    const lackBytes = Math.max(0, size - this.#roomOf(at));
+    if (((offers ?? 1) & (accepts?.[process] ?? 1)) === 0) return {host, code: 'TIER', level, lackBytes};
+    if (lackBytes > 0) return {host, code: 'NO_ROOM', level, lackBytes};
+    if (loadMax !== null && val(this.#after.load, at) + work > loadMax) return {host, code: 'NO_LOAD', level, lackBytes};
+    return {host, code: level < this.#levelOf(val(this.#assignment, process)) ? 'EMPTIER' : 'FULLER', level, lackBytes};
+  }
+
+  /** What leaves a host fills it until the purge. */
+  #roomOf(at: number): number {
+    return (this.#hosts[at] as FarmHost).roomBytes - val(this.#after.come, at);
+  }
+
+  #fillOf(at: number): Fill {
+    const {name, strength} = this.#hosts[at] as FarmHost;
+    const [bytes, load, {level}] = [val(this.#after.bytes, at), val(this.#after.load, at), this.#problem];
+    const isSpace = against(bytes / strength, level.bytes) >= against(load / strength, level.load);
+    return {host: name, bytes, load, level: this.#levelOf(at), resource: isSpace ? 'space' : 'load', roomBytes: this.#roomOf(at)};
+  }
+
+  #levelOf(at: number, moreBytes = 0, moreLoad = 0): number {
+    const [{strength}, {level}] = [this.#hosts[at] as FarmHost, this.#problem];
+    const space = against((val(this.#after.bytes, at) + moreBytes) / strength, level.bytes);
+    return Math.max(space, against((val(this.#after.load, at) + moreLoad) / strength, level.load));
+  }
 }
 
-/** Why a mailbox goes where it goes, and not elsewhere: the farm as it is after the plan, with this one mailbox put to every host. */
-export function whyThere(
-  process: number,
-  hosts: readonly FarmHost[],
-  homeless: Homeless,
-  problem: FarmModel,
-  assignment: Int32Array,
-  othersMax: number,
-): Answer | null {
-  const to = assignment[process] as number;
-  if (to === homeless.home[process]) return null;
-  const fills = new Map(fillsOf(hosts, homeless, problem, assignment).map(fill => [fill.host, fill]));
-  const [bytes, load] = [homeless.bytes[process] as number, homeless.load[process] as number];
-  const target = hosts[to] as FarmHost;
-  const level = fills.get(target.name)?.level ?? 0;
-  const others = hosts.flatMap(({name, isOpen, strength}, at): Answer['others'] => {
-    const fill = fills.get(name);
-    if (!isOpen || at === to || fill === undefined) return [];
-    const space = against((fill.bytes + bytes) / strength, problem.level.bytes);
-    const after = Math.max(space, against((fill.load + load) / strength, problem.level.load));
-    const lackBytes = Math.max(0, bytes - fill.roomBytes);
-    return [{host: name, code: lackBytes > 0 ? 'NO_ROOM' : after < level ? 'EMPTIER' : 'FULLER', level: after, lackBytes}];
-  });
-  others.sort((a, b) => a.lackBytes - b.lackBytes || a.level - b.level || (a.host < b.host ? -1 : 1));
-  const hasRoom = others.some(({code}) => code !== 'NO_ROOM');
-  const code = !hasRoom ? 'ROOM_NOWHERE_ELSE' : others.some(other => other.code === 'EMPTIER') ? 'NEARLY_LOWEST' : 'LOWEST_LEVEL';
-  return {target: target.name, code, level, others: others.slice(0, othersMax)};
+interface Held {
+  bytes: Float64Array;
+  load: Float64Array;
+  /** Bytes of those that came. */
+  come: Float64Array;
 }
 
-/** Cost of a plan by term, in bytes: what moves, what lies over the even level, what stays where nobody should stay. */
-export function termsOf(
-  hosts: readonly FarmHost[],
-  {model, unitBytes}: FarmModel,
-  assignment: Int32Array,
-): Record<'moved' | 'uneven' | 'stays', Bytes> {
-  const use = new Float64Array(hosts.length * RESOURCES);
-  const terms = {moved: 0, uneven: 0, stays: 0};
+function heldBy(hosts: readonly FarmHost[], {home, bytes, load}: Movables, assignment: Int32Array): Held {
+  const held = {
+    bytes: Float64Array.from(hosts, host => host.stayBytes),
+    load: Float64Array.from(hosts, host => host.stayLoad),
+    come: new Float64Array(hosts.length),
+  };
+  for (const [process, from] of home.entries()) {
+    const to = val(assignment, process);
+    held.bytes[to] = val(held.bytes, to) + val(bytes, process);
+    held.load[to] = val(held.load, to) + val(load, process);
+    if (to !== from) held.come[to] = val(held.come, to) + val(bytes, process);
+  }
+  return held;
+}
+
+function termsOf({model, unitBytes}: FarmModel, assignment: Int32Array): Terms {
+  const use = new Float64Array(model.machines * RESOURCES);
+  const terms: Terms = {moved: 0, uneven: 0, crowded: 0, stays: 0};
   for (let process = 0; process < model.processes; process++) {
-    const to = assignment[process] as number;
-    const units = model.need[process * RESOURCES + DISK] as number;
-    terms[to === model.home[process] ? 'stays' : 'moved'] += units * unitBytes;
-    if (to === model.home[process]) continue;
-    for (const r of [DISK, LOAD])
-      use[to * RESOURCES + r] = (use[to * RESOURCES + r] as number) + (model.need[process * RESOURCES + r] as number);
+    const to = val(assignment, process);
+    const units = val(model.need, process * RESOURCES + DISK);
+    if (to !== model.home[process]) terms.moved += units * unitBytes;
+    else if (model.offers[to] === 0) {
+      terms.stays += units * unitBytes;
+      continue;
+    }
+    for (let r = 0; r < RESOURCES; r++) use[to * RESOURCES + r] = val(use, to * RESOURCES + r) + val(model.need, process * RESOURCES + r);
   }
   for (let at = 0; at < use.length; at++) {
-    const over = Math.max(0, (use[at] as number) - (model.safety[at] as number));
-    terms.uneven += over * (model.loadWeight[at % RESOURCES] as number) * unitBytes;
+    const resource = at % RESOURCES;
+    const over = Math.max(0, val(use, at) - val(model.safety, at)) * unitBytes;
+    if (resource === HEADROOM) terms.crowded += over;
+    else if (resource !== STAYED) terms.uneven += (over * val(model.loadWeight, resource)) / val(model.loadWeight, DISK);
   }
   return terms;
 }
@@ -99,4 +163,12 @@ export function termsOf(
 /** An empty farm has no level: nothing stands above it. */
 function against(value: number, level: number): number {
   return level > 0 ? value / level : 0;
+}
+
+function short(value: number): number {
+  return Math.round(value * 1e4) / 1e4;
+}
+
+function val(array: {readonly [index: number]: number}, at: number): number {
+  return array[at] as number;
 }

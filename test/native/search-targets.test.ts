@@ -1,11 +1,12 @@
 import {expect, test} from 'vitest';
 import {emptyFleet, fleetHost} from '../../coordinator/fleet.ts';
-import {evacuationOf, planEvacuation} from '../../coordinator/plan/build.ts';
+import {buildPlan} from '../../coordinator/plan/build.ts';
+import {caseOf} from '../../coordinator/plan/case.ts';
 import type {Search} from '../../coordinator/plan/model.ts';
 import {searchTargets} from '../../coordinator/plan/search-targets.ts';
 import {searchPlan} from '../../native/binding.ts';
 import {DEFAULT_POLICY} from '../../wire/policy.ts';
-import type {Verdict} from '../../wire/record.ts';
+import type {Plan, Verdict} from '../../wire/record.ts';
 import {GIB, OLD, recordOf, reportOf, START_MS} from '../unit/coordinator/fleet-builder.ts';
 
 const search: Search = (model, start, limits) => searchPlan(model, start, {...limits, ms: 0, steps: 200_000});
@@ -24,12 +25,13 @@ test('where the first plan leaves somebody out though all would fit, the search 
     fleet.mailboxes.set(`u${at}@example.org`, {bytes: gib * GIB, messages: 1});
   }
   const ids = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
-  const plan = (targets?: ReadonlyMap<string, string>): ReturnType<typeof planEvacuation> =>
-    planEvacuation(['full'], fleet, verdicts, [], DEFAULT_POLICY, ids, 'test', targets);
+  const outlook = {fleet, verdicts, cohorts: [], policy: DEFAULT_POLICY};
+  const task = {kind: 'evacuate', hosts: ['full']} as const;
+  const plan = (targets?: ReadonlyMap<string, string>): Plan => buildPlan(task, outlook, ids, 'test', targets);
   expect(plan().unplaced).toHaveLength(1);
-  const {placing, users} = evacuationOf(['full'], fleet, verdicts, [], DEFAULT_POLICY);
-  const targets = await searchTargets(users, placing, search);
+  const on = caseOf(task, outlook);
+  const targets = await searchTargets(on, search);
   expect(plan(targets).unplaced).toEqual([]);
   // What no longer holds when the plan is built is chosen anew.
-  expect(plan(new Map(users.map(user => [user, 'full']))).moves.every(({target}) => target !== 'full')).toBe(true);
+  expect(plan(new Map(on.users.map(user => [user, 'full']))).moves.every(({target}) => target !== 'full')).toBe(true);
 });

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {seededRng} from '../../base/random.ts';
 import {construct} from '../../coordinator/plan/construct.ts';
-import {type FarmHost, type Homeless, modelOfFarm} from '../../coordinator/plan/farm.ts';
+import {type FarmHost, LEVELS, type Movables, modelOfFarm} from '../../coordinator/plan/farm.ts';
 import {lackOf} from '../../coordinator/plan/lack.ts';
 import {assertModel} from '../../coordinator/plan/model.ts';
 import {costOf, violationsOf} from '../../coordinator/plan/model-check.ts';
 import {type WaveLimits, wavesOf} from '../../coordinator/plan/waves.ts';
-import {fillsOf, whyThere} from '../../coordinator/plan/why.ts';
+import {Explained} from '../../coordinator/plan/why.ts';
 import type {PlannedMove} from '../../wire/record.ts';
 
 const SEED = Number(process.env.MAILHERD_SEED ?? 20_261_124);
@@ -21,41 +21,41 @@ const aFarm = fc.record({
   seed: fc.integer(),
 });
 
-function build({hosts, sizes, seed}: typeof aFarm extends fc.Arbitrary<infer T> ? T : never): {hosts: FarmHost[]; homeless: Homeless} {
+function build({hosts, sizes, seed}: typeof aFarm extends fc.Arbitrary<infer T> ? T : never): {hosts: FarmHost[]; movables: Movables} {
   const rng = seededRng(seed);
   const drawn = hosts.map(({gib, stays, isOpen, strength}, at): FarmHost => {
     return {name: `be${at}`, roomBytes: gib * GIB, stayBytes: stays * GIB, stayLoad: stays, loadMax: null, isOpen, strength};
   });
   drawn.push({name: 'leaving', roomBytes: 0, stayBytes: 0, stayLoad: 0, loadMax: null, isOpen: false, strength: 1});
-  const homeless = {
+  const movables = {
     home: new Int32Array(sizes.length).fill(drawn.length - 1),
     bytes: Float64Array.from(sizes, mib => mib * 2 ** 20),
     load: Float64Array.from(sizes, () => rng.below(5)),
   };
-  return {hosts: drawn, homeless};
+  return {hosts: drawn, movables};
 }
 
 test(`any farm: the first plan keeps all rules, the cost adds up, what lacks is told (MAILHERD_SEED=${SEED})`, () => {
   fc.assert(
     fc.property(aFarm, drawn => {
-      const {hosts, homeless} = build(drawn);
-      const problem = modelOfFarm(hosts, homeless);
+      const {hosts, movables} = build(drawn);
+      const problem = modelOfFarm(hosts, movables);
       assertModel(problem.model);
-      const assignment = construct(problem.model);
+      const assignment = construct(problem.model, LEVELS);
       expect(violationsOf(problem.model, assignment)).toEqual([]);
-      expect(construct(problem.model)).toEqual(assignment);
+      expect(construct(problem.model, LEVELS)).toEqual(assignment);
       expect(costOf(problem.model, assignment).total).toBeLessThan(Number.MAX_SAFE_INTEGER);
-      const lack = lackOf(hosts, homeless, assignment);
+      const lack = lackOf(hosts, movables, assignment);
       const room = hosts.map(({roomBytes}) => roomBytes);
       for (const [process, to] of assignment.entries()) {
-        if (to !== homeless.home[process]) room[to] = (room[to] as number) - (homeless.bytes[process] as number);
+        if (to !== movables.home[process]) room[to] = (room[to] as number) - (movables.bytes[process] as number);
       }
       expect(Math.min(...room)).toBeGreaterThanOrEqual(0);
-      const unplaced = homeless.home.filter((from, process) => assignment[process] === from).length;
+      const unplaced = movables.home.filter((from, process) => assignment[process] === from).length;
       expect(lack?.mailboxes ?? 0).toBe(unplaced);
       // Whoever is left out would not fit anywhere even now.
       if (lack !== null) {
-        const sizes = [...homeless.bytes].filter((_, process) => assignment[process] === homeless.home[process]);
+        const sizes = [...movables.bytes].filter((_, process) => assignment[process] === movables.home[process]);
         expect(Math.min(...sizes)).toBeGreaterThan(lack.largestRoomBytes - problem.unitBytes);
       } else expect(costOf(problem.model, assignment).total).toBeGreaterThanOrEqual(problem.bound);
     }),
@@ -66,8 +66,8 @@ test(`any farm: the first plan keeps all rules, the cost adds up, what lacks is 
 test(`one more empty host never leaves more out (MAILHERD_SEED=${SEED})`, () => {
   fc.assert(
     fc.property(aFarm, drawn => {
-      const {hosts, homeless} = build(drawn);
-      const out = (all: FarmHost[]): number => lackOf(all, homeless, construct(modelOfFarm(all, homeless).model))?.bytes ?? 0;
+      const {hosts, movables} = build(drawn);
+      const out = (all: FarmHost[]): number => lackOf(all, movables, construct(modelOfFarm(all, movables).model, LEVELS))?.bytes ?? 0;
       const more: FarmHost = {name: 'new', roomBytes: 2_000 * GIB, stayBytes: 0, stayLoad: 0, loadMax: null, isOpen: true, strength: 1};
       expect(out([...hosts, more])).toBeLessThanOrEqual(out(hosts));
       expect(out([...hosts, more])).toBe(0);
@@ -79,18 +79,22 @@ test(`one more empty host never leaves more out (MAILHERD_SEED=${SEED})`, () => 
 test(`every move has an answer, and hosts without room are told so (MAILHERD_SEED=${SEED})`, () => {
   fc.assert(
     fc.property(aFarm, drawn => {
-      const {hosts, homeless} = build(drawn);
-      const problem = modelOfFarm(hosts, homeless);
-      const assignment = construct(problem.model);
-      const fills = fillsOf(hosts, homeless, problem, assignment);
+      const {hosts, movables} = build(drawn);
+      const problem = modelOfFarm(hosts, movables);
+      const assignment = construct(problem.model, LEVELS);
+      const explained = new Explained(hosts, movables, problem, assignment);
+      const fills = explained.fills();
       expect(fills.map(({level}) => level)).toEqual(fills.map(({level}) => level).sort((a, b) => b - a));
-      for (let process = 0; process < homeless.home.length; process++) {
-        const answer = whyThere(process, hosts, homeless, problem, assignment, 100);
-        if (assignment[process] === homeless.home[process]) expect(answer).toBeNull();
-        else expect(answer?.others.length).toBe(hosts.filter(({isOpen}) => isOpen).length - 1);
-        for (const other of answer?.others ?? []) {
+      for (let process = 0; process < movables.home.length; process++) {
+        const choice = explained.choice(process);
+        expect(choice === null).toBe(assignment[process] === movables.home[process]);
+        if (choice === null) continue;
+        const others = explained.others(process);
+        expect(others.length).toBe(hosts.filter(({isOpen}) => isOpen).length - 1);
+        expect(choice.code === 'ROOM_NOWHERE_ELSE').toBe(others.every(({code}) => code === 'NO_ROOM'));
+        for (const other of others) {
           const room = fills.find(({host}) => host === other.host)?.roomBytes ?? 0;
-          expect(other.code === 'NO_ROOM').toBe(room < (homeless.bytes[process] as number));
+          expect(other.code === 'NO_ROOM').toBe(room < (movables.bytes[process] as number));
         }
       }
     }),

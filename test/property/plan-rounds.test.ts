@@ -2,7 +2,7 @@ import {expect, test} from 'vitest';
 import {seededRng} from '../../base/random.ts';
 import {decide} from '../../coordinator/decision/decide.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../coordinator/fleet.ts';
-import {planRebalance} from '../../coordinator/plan/build.ts';
+import {buildPlan} from '../../coordinator/plan/build.ts';
 import {checkPlan} from '../../coordinator/plan/check.ts';
 import {DEFAULT_POLICY} from '../../wire/policy.ts';
 import type {Verdict} from '../../wire/record.ts';
@@ -39,7 +39,7 @@ test.each([1, 2, 3, 4, 5])(`a drifting farm settles, and nobody is sent back and
   for (let round = 0; round < ROUNDS; round++) {
     const isDue = decide(fleet, verdicts, [], POLICY, START_MS).some(({kind}) => kind === 'rebalance');
     const ids = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
-    const plan = planRebalance(fleet, verdicts, [], POLICY, ids, 'test');
+    const plan = buildPlan({kind: 'rebalance'}, {fleet, verdicts, cohorts: [], policy: POLICY}, ids, 'test');
     expect(checkPlan(plan, fleet, verdicts, [], POLICY)).toEqual([]);
     for (const {user, source, target} of isDue ? plan.moves : []) {
       expect(left.get(user)?.has(target) ?? false).toBe(false);

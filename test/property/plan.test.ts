@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import type {Fleet} from '../../coordinator/fleet.ts';
 import {emptyFleet, fleetHost} from '../../coordinator/fleet.ts';
-import {planEvacuation, planRebalance} from '../../coordinator/plan/build.ts';
+import {buildPlan} from '../../coordinator/plan/build.ts';
 import {checkPlan} from '../../coordinator/plan/check.ts';
 import {DEFAULT_POLICY} from '../../wire/policy.ts';
 import type {Verdict, VerdictKind} from '../../wire/record.ts';
@@ -49,13 +49,15 @@ test(`evacuations: the linter finds nothing, everyone is placed or named, order 
     fc.property(aFarm, fc.nat({max: 7}), (drawn, first) => {
       const {fleet, verdicts} = build(drawn);
       const hosts = [...new Set([`be${first % drawn.length}`, 'be0'])];
-      const plan = planEvacuation(hosts, fleet, verdicts, [], DEFAULT_POLICY, IDS, 'test');
+      const plan = buildPlan({kind: 'evacuate', hosts}, {fleet, verdicts, cohorts: [], policy: DEFAULT_POLICY}, IDS, 'test');
       expect(checkPlan(plan, fleet, verdicts, [], DEFAULT_POLICY)).toEqual([]);
       const moving = new Set(fleet.moves.map(({user}) => user));
       const due = [...fleet.routes].filter(([user, {host}]) => hosts.includes(host) && !moving.has(user)).map(([user]) => user);
       expect([...plan.moves, ...plan.unplaced].map(({user}) => user).sort()).toEqual(due.sort());
       const turned = {...fleet, routes: new Map([...fleet.routes].reverse()), hosts: new Map([...fleet.hosts].reverse())};
-      expect(planEvacuation(hosts.reverse(), turned, verdicts, [], DEFAULT_POLICY, IDS, 'test')).toEqual(plan);
+      expect(
+        buildPlan({kind: 'evacuate', hosts: hosts.reverse()}, {fleet: turned, verdicts, cohorts: [], policy: DEFAULT_POLICY}, IDS, 'test'),
+      ).toEqual(plan);
     }),
     RUNS,
   );
@@ -65,7 +67,7 @@ test(`rebalances: the linter finds nothing, and no host ends fuller than the ful
   fc.assert(
     fc.property(aFarm, drawn => {
       const {fleet, verdicts} = build(drawn);
-      const plan = planRebalance(fleet, verdicts, [], DEFAULT_POLICY, IDS, 'test');
+      const plan = buildPlan({kind: 'rebalance'}, {fleet, verdicts, cohorts: [], policy: DEFAULT_POLICY}, IDS, 'test');
       expect(checkPlan(plan, fleet, verdicts, [], DEFAULT_POLICY)).toEqual([]);
       const counts = new Map<string, number>();
       const add = (host: string, by: number): unknown => counts.set(host, (counts.get(host) ?? 0) + by);

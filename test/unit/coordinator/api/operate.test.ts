@@ -86,7 +86,7 @@ describe('evacuate', () => {
     for (const round of [1, 2]) {
       const draft = await farm.planner.draft({kind: 'evacuate', hosts: ['be01']}, 'x');
       await farm.addUser(`u${round}@example.org`, 'be02');
-      await farm.planner.carryOut(await farm.planner.draft({kind: 'single', user: `u${round}@example.org`, target: null}, 'y'));
+      await farm.planner.carryOut(await farm.planner.draft({kind: 'single', user: `u${round}@example.org`}, 'y'));
       await expect(farm.planner.carryOut(draft)).rejects.toMatchObject({code: 'PLAN_STALE'});
       expect(farm.mover.enqueued.length).toBe(round);
     }

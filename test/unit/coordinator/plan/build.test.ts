@@ -1,15 +1,15 @@
 import {expect, test} from 'vitest';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
-import {placeNew, planEvacuation, planRebalance, planSingle} from '../../../../coordinator/plan/build.ts';
+import {buildPlan, placeNew} from '../../../../coordinator/plan/build.ts';
 import {checkPlan} from '../../../../coordinator/plan/check.ts';
-import {whyNot} from '../../../../coordinator/plan/filter.ts';
+import {placingOf, whyNotHere} from '../../../../coordinator/plan/filter.ts';
 import type {Plan} from '../../../../wire/record.ts';
 import {type Farm, fiveHosts, GIB, IDLE, moveOf, NEW, OLD, recordOf, SICK} from '../fleet-builder.ts';
 
 const IDS = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
 
 function evacuate(farm: Farm, {verdicts, cohorts}: FlowOutcome, hosts: string[]): Plan {
-  return planEvacuation(hosts, farm.fleet, verdicts, cohorts, farm.policy, IDS, 'test');
+  return buildPlan({kind: 'evacuate', hosts}, {fleet: farm.fleet, verdicts, cohorts, policy: farm.policy}, IDS, 'test');
 }
 const breaches = (plan: Plan, farm: Farm, {verdicts, cohorts}: FlowOutcome): string[] =>
   checkPlan(plan, farm.fleet, verdicts, cohorts, farm.policy).map(({rule}) => rule);
@@ -69,7 +69,7 @@ test('why not that host', () => {
   const outcome = farm.pass(100, {be4: SICK, be5: SICK, be7: null});
   farm.fleet.moves = [moveOf('u000@be1.example', 'be3', 'be1', 'retained')];
   const why = (host: string, user = 'u000@be1.example'): string | null =>
-    whyNot(user, host, farm.fleet, outcome.verdicts, outcome.cohorts, farm.policy);
+    whyNotHere(user, host, placingOf({fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy}));
   expect([why('be1'), why('be2'), why('be4'), why('be6'), why('be7'), why('be8'), why('edge1'), why('nobody')]).toEqual([
     'SELF',
     'CORDONED',
@@ -89,20 +89,22 @@ test('why not that host', () => {
 test('rebalance fills a new host, moves no more than needed, and is then done', () => {
   const farm = fiveHosts().add(recordOf('be6', OLD));
   const outcome = farm.pass(200, {be6: IDLE});
-  const plan = planRebalance(farm.fleet, outcome.verdicts, outcome.cohorts, farm.policy, IDS, 'test');
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  const plan = buildPlan({kind: 'rebalance'}, outlook, IDS, 'test');
   expect(plan.moves).toHaveLength(10);
   expect(landing(plan)).toEqual({be6: 10});
   expect(breaches(plan, farm, outcome)).toEqual([]);
   for (const {user, target} of plan.moves) farm.fleet.routes.set(user, {host: target, generation: 2, moveId: null});
-  expect(planRebalance(farm.fleet, outcome.verdicts, outcome.cohorts, farm.policy, IDS, 'test').moves).toEqual([]);
+  expect(buildPlan({kind: 'rebalance'}, outlook, IDS, 'test').moves).toEqual([]);
   expect(farm.pass(10).decisions).toEqual([]);
 });
 
 test('one mailbox: where it fits best, where it is told to, or why not', () => {
   const farm = fiveHosts().add(recordOf('be6', OLD));
   const {verdicts, cohorts} = farm.pass(200, {be6: IDLE});
+  const outlook = {fleet: farm.fleet, verdicts, cohorts, policy: farm.policy};
   const single = (user: string, target: string | null): Plan =>
-    planSingle(user, target, farm.fleet, verdicts, cohorts, farm.policy, IDS, 'test');
+    buildPlan(target === null ? {kind: 'single', user} : {kind: 'named', user, target}, outlook, IDS, 'test');
   expect(single('u000@be1.example', null).moves).toMatchObject([{target: 'be6'}]);
   expect(single('u000@be1.example', 'be3').moves).toMatchObject([{source: 'be1', target: 'be3'}]);
   expect(single('u000@be1.example', 'be1')).toMatchObject({moves: [], unplaced: [{code: 'SELF'}]});
@@ -110,7 +112,7 @@ test('one mailbox: where it fits best, where it is told to, or why not', () => {
   expect(() => single('u000@be1.example', 'be99')).toThrow('HOST_UNKNOWN');
   farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be2', 'copying')];
   expect(() => single('u000@be1.example', null)).toThrow('MOVE_IN_PROGRESS');
-  expect(placeNew('new@x.example', farm.fleet, verdicts, cohorts, farm.policy)).toBe('be6');
+  expect(placeNew('new@x.example', outlook)).toBe('be6');
 });
 
 test('the linter sees every broken rule by itself', () => {

@@ -26,14 +26,15 @@ function farm(mailboxes: number, gib: number): {fleet: Fleet; verdicts: Verdict[
 }
 
 const ask = (wish: Parameters<typeof whatIf>[0], {fleet, verdicts} = farm(4, 10)): WhatIfView => {
-  const view = whatIf(wish, fleet, verdicts, [], DEFAULT_POLICY);
+  const view = whatIf(wish, {fleet, verdicts, cohorts: [], policy: DEFAULT_POLICY});
   expect(fits(WhatIfView, view)).toBe(true);
   return view;
 };
 
 test('a host less: it fits, and each mailbox knows why it goes there', () => {
   const view = ask({evacuate: ['be0']});
-  expect(view).toMatchObject({fits: true, moves: 4, lack: null, overfull: [], closed: {SELF: 1}, terms: {moved: 40 * GIB, stays: 0}});
+  expect(view).toMatchObject({fits: true, moves: 4, overfull: [], closed: {SELF: 1}});
+  expect(view.account).toMatchObject({lack: null, after: {moved: 40 * GIB, stays: 0}, before: {moved: 0, stays: 40 * GIB}});
   expect(view.why).toHaveLength(4);
   for (const {target, code, others} of view.why) {
     expect(['be1', 'be2', 'be3']).toContain(target);
@@ -47,9 +48,15 @@ test('a rack less: what lacks, and how many hosts would do', () => {
   // 85 GiB usable each, 70 used: two hosts have 30 left for 140, three mailboxes of 10.
   const view = ask({without: ['rack=r1']}, farm(7, 10));
   expect(view.fits).toBe(false);
-  expect(view.lack).toMatchObject({mailboxes: 12, bytes: 120 * GIB, roomBytes: 30 * GIB, leftBytes: 10 * GIB, standardBytes: 85 * GIB});
-  expect(view.lack).toMatchObject({standardHosts: 2, largestBytes: 10 * GIB, largestRoomBytes: 5 * GIB});
-  expect(ask({without: ['rack=r1'], add: 2}, farm(7, 10))).toMatchObject({fits: true, lack: null});
+  expect(view.account.lack).toMatchObject({
+    mailboxes: 12,
+    bytes: 120 * GIB,
+    roomBytes: 30 * GIB,
+    leftBytes: 10 * GIB,
+    standardBytes: 85 * GIB,
+  });
+  expect(view.account.lack).toMatchObject({standardHosts: 2, largestBytes: 10 * GIB, largestRoomBytes: 5 * GIB});
+  expect(ask({without: ['rack=r1'], add: 2}, farm(7, 10))).toMatchObject({fits: true, account: {lack: null}});
   expect(ask({without: ['rack=r1'], add: 1}, farm(7, 10)).fits).toBe(false);
   expect(renderWhatIf(view, false)).toMatch(/does not fit[\s\S]*12 mailboxes[\s\S]*2 more hosts/);
 });
@@ -63,10 +70,18 @@ test('growth alone overfills hosts, and says which', () => {
 });
 
 test('all hosts gone, a mailbox larger than any host, unknown names', () => {
-  expect(ask({evacuate: ['be0', 'be1', 'be2', 'be3']})).toMatchObject({fits: false, moves: 0, lack: {standardHosts: null, roomBytes: 0}});
+  expect(ask({evacuate: ['be0', 'be1', 'be2', 'be3']})).toMatchObject({
+    fits: false,
+    moves: 0,
+    account: {lack: {standardHosts: null, roomBytes: 0}},
+  });
   const {fleet, verdicts} = farm(1, 10);
   fleet.mailboxes.set('u0@be0.example', {bytes: 500 * GIB, messages: 1});
-  expect(ask({evacuate: ['be0']}, {fleet, verdicts}).lack).toMatchObject({mailboxes: 1, largestBytes: 500 * GIB, standardHosts: null});
+  expect(ask({evacuate: ['be0']}, {fleet, verdicts}).account.lack).toMatchObject({
+    mailboxes: 1,
+    largestBytes: 500 * GIB,
+    standardHosts: null,
+  });
   expect(() => ask({evacuate: ['be9']})).toThrow(/HOST_UNKNOWN/);
   expect(() => ask({without: ['rack=r9']})).toThrow(/INPUT_INVALID/);
   expect(() => ask({without: ['rack']})).toThrow(/INPUT_INVALID/);
@@ -74,6 +89,6 @@ test('all hosts gone, a mailbox larger than any host, unknown names', () => {
 
 test('the refusal of an evacuation says how many hosts would do', () => {
   const {fleet, verdicts} = farm(7, 10);
-  const [veto] = evacuationVetoes(['be0', 'be1'], fleet, verdicts, [], DEFAULT_POLICY);
+  const [veto] = evacuationVetoes(['be0', 'be1'], {fleet, verdicts, cohorts: [], policy: DEFAULT_POLICY});
   expect(veto).toMatchObject({code: 'DOES_NOT_FIT', detail: {missingBytes: 110 * GIB, standardHosts: 2}});
 });

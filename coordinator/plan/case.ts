@@ -1,0 +1,226 @@
+import {MailherdError} from '../../base/errors.ts';
+import type {Plan} from '../../wire/record.ts';
+import {construct} from './construct.ts';
+import {type Aim, type FarmModel, LEAVE, LEVELS, modelOfFarm} from './farm.ts';
+import {type Outlook, openTargets, type Placing, placingOf} from './filter.ts';
+import {type FleetFarm, farmOf} from './fleet-farm.ts';
+
+export type PlanTask =
+  /** Everybody off these hosts: they are sick, or are to be maintained or taken away. */
+  | {kind: 'evacuate'; hosts: readonly string[]}
+  /** Few moves that relieve the fullest hosts most. */
+  | {kind: 'rebalance'}
+  /** Mailboxes onto these hosts, which are new or come back; who left them for another is cheaper to bring back. */
+  | {kind: 'fill'; hosts: readonly string[]}
+  /** One mailbox to where it fits best. */
+  | {kind: 'single'; user: string}
+  /** A host for somebody who has no mailbox yet. */
+  | {kind: 'new'; user: string};
+
+/** A task as a placing problem. */
+export interface PlanCase extends FleetFarm {
+  placing: Placing;
+  problem: FarmModel;
+  /** Who has to leave and is not moved, whatever room there is. */
+  kept: Plan['unplaced'];
+  /** The old copy is still there. */
+  isForbidden?: (unit: number, host: number) => boolean;
+}
+
+/** What an unevenness of one byte is worth in bytes moved: less would move nobody, much more would move everybody. */
+const RELIEF_WEIGHT = 4;
+/** When hosts are to be filled, giving up to this share of the even level is relief: they come near to it. */
+const FILL_SHARE = 0.95;
+/** Sizes do not add up exactly: hosts are filled so far beyond the even level. */
+const FILL_SLACK = 0.08;
+
+/** @throws MailherdError HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS. */
+export function caseOf(task: PlanTask, outlook: Outlook): PlanCase {
+  const {fleet, policy} = outlook;
+  const aim: Aim = {...LEAVE, headroomShare: policy.place.headroomShare};
+  switch (task.kind) {
+    case 'evacuate': {
+      assertKnown(task.hosts, outlook);
+      const placing = placingOf(outlook, task.hosts);
+      const {movable, pinned} = sorted(usersOn(new Set(task.hosts), placing), placing);
+      const kept = pinned.map(user => {
+        return {user, source: fleet.routes.get(user)?.host ?? '', bytes: placing.sizeOf(user), code: 'PINNED'};
+      });
+      return closeCase(farmOf(movable, placing), placing, aim, kept);
+    }
+    case 'rebalance': {
+      const placing = placingOf(outlook);
+      const empty = emptyHosts(placing, policy.place.imbalanceMax);
+      return empty.length > 0 ? levelling(placing, aim, empty) : levelling(placing, aim, null);
+    }
+    case 'fill':
+      assertKnown(task.hosts, outlook);
+      return levelling(placingOf(outlook), aim, task.hosts);
+    case 'single': {
+      const route = fleet.routes.get(task.user);
+      if (route === undefined) throw new MailherdError('USER_UNKNOWN', {user: task.user});
+      const placing = placingOf(outlook, [route.host]);
+      if (route.moveId !== null || placing.moving.has(task.user)) throw new MailherdError('MOVE_IN_PROGRESS', {user: task.user});
+      return closeCase(farmOf([task.user], placing), placing, aim, []);
+    }
+    case 'new': {
+      const placing = placingOf(outlook);
+      return closeCase(farmOf([task.user], placing, withDomain(task.user, placing)), placing, aim, []);
+    }
+  }
+}
+
+/**
+ * Targets of all units at once, without a search.
+ * @param targets wishes by user, kept as far as they hold.
+ */
+export function settle(on: PlanCase, targets?: ReadonlyMap<string, string>): Int32Array {
+  const {problem, users, unitOf, hosts, isForbidden} = on;
+  const start = {...(isForbidden !== undefined && {isForbidden})};
+  if (targets === undefined) return construct(problem.model, LEVELS, start);
+  const at = new Map(hosts.map(({name}, index) => [name, index]));
+  const wish = new Int32Array(problem.model.processes).fill(-1);
+  users.forEach((user, index) => {
+    wish[unitOf[index] as number] = at.get(targets.get(user) ?? '') ?? -1;
+  });
+  return construct(problem.model, LEVELS, {...start, wish});
+}
+
+/** An assignment by names. */
+export function targetsOf({users, unitOf, hosts}: PlanCase, assignment: Int32Array): Map<string, string> {
+  return new Map(users.map((user, index) => [user, hosts[assignment[unitOf[index] as number] ?? -1]?.name ?? '']));
+}
+
+/** Nobody has to leave. @param takes hosts to fill; null for all that may take some. */
+function levelling(placing: Placing, aim: Aim, takes: readonly string[] | null): PlanCase {
+  const fairShare = takes === null ? 1 : FILL_SHARE;
+  const targets = openTargets(placing);
+  const mean = meanOf(placing, targets);
+  const fills = takes === null ? undefined : new Set(takes);
+  const above = new Set(targets.filter(host => fills?.has(host) !== true && levelOf(host, placing, mean) > 1));
+  const byHost = new Map<string, string[]>();
+  for (const user of sorted(usersOn(above, placing), placing).movable) {
+    const host = placing.fleet.routes.get(user)?.host ?? '';
+    // A domain that is kept together would be torn: it leaves when all of it has to.
+    if (placing.rules.togetherOf(user) === null) push(byHost, host, user);
+  }
+  const movable = [...byHost].flatMap(([host, users]) => {
+    const [room, strength] = [placing.rooms.get(host), placing.rules.strengthOf(placing.labelsOf(host))];
+    const over = (held: number, each: number): number => held - each * strength;
+    return shed(users, placing.sizeOf, over(room?.bytes ?? 0, mean.bytes), over(room?.users ?? 0, mean.users));
+  });
+  const farm = farmOf(movable, placing, fills);
+  const on = closeCase(farm, placing, {...aim, unevenWeight: RELIEF_WEIGHT, fairShare, fillShare: 1 + FILL_SLACK}, []);
+  if (fills !== undefined) halve(on, fills);
+  return on;
+}
+
+/**
+ * Which mailboxes would leave a host that holds too much: as many as there are too many, of such sizes that their bytes are those too
+ * many. Of a list by size these are neighbours: small ones when bytes are even already, large ones when only bytes are too many.
+ * @param users the largest first.
+ */
+function shed(users: readonly string[], sizeOf: (user: string) => number, overBytes: number, overUsers: number): string[] {
+  const count = Math.min(users.length, Math.max(0, Math.ceil(overUsers)));
+  const sums = [0];
+  for (const user of users) sums.push((sums.at(-1) ?? 0) + sizeOf(user));
+  const within = (from: number): number => (sums[from + count] ?? 0) - (sums[from] ?? 0);
+  if (count === 0 || within(0) < overBytes) {
+    // Bytes are the larger surplus: few mailboxes, none larger than what is too much.
+    let left = overBytes;
+    return users.filter((user, at) => {
+      const [size, isTaken] = [sizeOf(user), at < count || sizeOf(user) <= left];
+      if (isTaken) left -= size;
+      return isTaken && (size > 0 || at < count);
+    });
+  }
+  let [low, high] = [0, users.length - count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (within(middle) > overBytes) low = middle + 1;
+    else high = middle;
+  }
+  return users.slice(low, low + count);
+}
+
+/** Who left one of these hosts for another costs half as much to bring back. */
+function halve({users, unitOf, problem: {model}, placing}: PlanCase, fills: ReadonlySet<string>): void {
+  const left = new Set(placing.fleet.moves.filter(({source, step}) => fills.has(source) && step !== 'backedOut').map(({user}) => user));
+  const units = new Set(users.flatMap((user, index) => (left.has(user) ? [unitOf[index] as number] : [])));
+  for (const unit of units) model.moveCost[unit] = Math.ceil((model.moveCost[unit] as number) / 2);
+}
+
+function closeCase(farm: FleetFarm, placing: Placing, aim: Aim, kept: Plan['unplaced']): PlanCase {
+  const problem = modelOfFarm(farm.hosts, farm.movables, {...aim, domains: farm.domains});
+  if (placing.retained.size === 0) return {...farm, placing, problem, kept};
+  const at = new Map(farm.hosts.map(({name}, index) => [name, index]));
+  const units = new Map(farm.users.map((user, index) => [user, farm.unitOf[index] as number]));
+  const forbidden = new Set<string>();
+  for (const {user, source, step} of placing.fleet.moves) {
+    if (step === 'retained' && units.has(user) && at.has(source)) forbidden.add(`${units.get(user)} ${at.get(source)}`);
+  }
+  return {...farm, placing, problem, kept, isForbidden: (unit, host) => forbidden.has(`${unit} ${host}`)};
+}
+
+/** Users there whose mailbox stands still. */
+function usersOn(hosts: ReadonlySet<string>, {fleet, moving}: Placing): string[] {
+  return [...fleet.routes].flatMap(([user, {host}]) => (hosts.has(host) && !moving.has(user) ? [user] : []));
+}
+
+/** The largest first. */
+function sorted(users: readonly string[], {sizeOf, rules}: Placing): {movable: string[]; pinned: string[]} {
+  const order = users.map(user => ({user, bytes: sizeOf(user)})).sort((a, b) => b.bytes - a.bytes || (a.user < b.user ? -1 : 1));
+  const [movable, pinned]: [string[], string[]] = [[], []];
+  for (const {user} of order) (rules.isPinned(user) ? pinned : movable).push(user);
+  return {movable, pinned};
+}
+
+/** Hosts that hold the domain already, where it is kept together and one of them takes mailboxes. */
+function withDomain(user: string, placing: Placing): ReadonlySet<string> | undefined {
+  const domain = placing.rules.togetherOf(user);
+  if (domain === null) return undefined;
+  const open = new Set(openTargets(placing));
+  const holding = new Set<string>();
+  for (const [other, {host}] of placing.fleet.routes) if (open.has(host) && placing.rules.togetherOf(other) === domain) holding.add(host);
+  return holding.size === 0 ? undefined : holding;
+}
+
+/** Bytes and mailboxes for each unit of strength. */
+interface Mean {
+  bytes: number;
+  users: number;
+}
+
+function meanOf({rooms, rules, labelsOf}: Placing, targets: readonly string[]): Mean {
+  const mean = {bytes: 0, users: 0};
+  let strength = 0;
+  for (const host of targets) {
+    mean.bytes += rooms.get(host)?.bytes ?? 0;
+    mean.users += rooms.get(host)?.users ?? 0;
+    strength += rules.strengthOf(labelsOf(host));
+  }
+  return strength === 0 ? mean : {bytes: mean.bytes / strength, users: mean.users / strength};
+}
+
+function levelOf(host: string, {rooms, rules, labelsOf}: Placing, mean: Mean): number {
+  const [room, strength] = [rooms.get(host), rules.strengthOf(labelsOf(host))];
+  const share = (value: number, of: number): number => (of > 0 ? value / strength / of : 0);
+  return Math.max(share(room?.bytes ?? 0, mean.bytes), share(room?.users ?? 0, mean.users));
+}
+
+/** Hosts so far below the even level that others are relieved onto them first. */
+function emptyHosts(placing: Placing, imbalanceMax: number): string[] {
+  const targets = openTargets(placing);
+  const mean = meanOf(placing, targets);
+  return targets.filter(host => levelOf(host, placing, mean) * imbalanceMax < 1);
+}
+
+function assertKnown(hosts: readonly string[], {fleet}: Outlook): void {
+  for (const host of hosts) if (!fleet.hosts.has(host)) throw new MailherdError('HOST_UNKNOWN', {host});
+}
+
+function push(lists: Map<string, string[]>, key: string, item: string): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
+}

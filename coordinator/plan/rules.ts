@@ -1,0 +1,63 @@
+import type {Policy} from '../../wire/policy.ts';
+import type {HostRecord} from '../../wire/record.ts';
+
+/** Bit of everybody without a rule of hardware. */
+const ANY = 1;
+
+/** What the policy says of hosts and users, ready to be asked for millions of them. */
+export interface Rules {
+  /** Only a person moves it. */
+  isPinned(user: string): boolean;
+  /** The one bit a host must offer. */
+  acceptedBy(user: string): number;
+  /** Bits a host offers, by its labels. */
+  offeredBy(labels: HostRecord['labels']): number;
+  /** Of a bit, for people. */
+  tierName(bit: number): string;
+  strengthOf(labels: HostRecord['labels']): number;
+  /** Domain whose mailboxes move as one; null for none. */
+  togetherOf(user: string): string | null;
+  /** Least number of racks by domain. */
+  apart: ReadonlyMap<string, number>;
+}
+
+/** The words of the policy; what they cost and forbid is put into figures by `modelOfFarm`. */
+export function rulesOf({place}: Policy): Rules {
+  const pinned = new Set(place.pinned.map(lower));
+  const together = new Set(place.together.map(lower));
+  const tiers = new Map<string, number>();
+  place.tiers.forEach(({who}, at) => {
+    if (!tiers.has(lower(who))) tiers.set(lower(who), ANY << (at + 1));
+  });
+  const strengths = Object.entries(place.strengths);
+  return {
+    isPinned: user => pinned.size > 0 && (pinned.has(user) || pinned.has(`@${domainOf(user)}`)),
+    acceptedBy: user => {
+      if (tiers.size === 0) return ANY;
+      const [own, ofDomain] = [tiers.get(user), tiers.get(`@${domainOf(user)}`)];
+      // The first of the list is the lowest bit; >>> because the last one is the sign.
+      return own === undefined ? (ofDomain ?? ANY) : ofDomain === undefined ? own : own >>> 0 < ofDomain >>> 0 ? own : ofDomain;
+    },
+    offeredBy: labels =>
+      place.tiers.reduce((bits, tier, at) => (tier.labels.every(one => has(labels, one)) ? bits | (ANY << (at + 1)) : bits), ANY),
+    tierName: bit => place.tiers[31 - Math.clz32(bit) - 1]?.labels.join(' ') ?? 'any',
+    strengthOf: labels => strengths.find(([label]) => has(labels, label))?.[1] ?? 1,
+    togetherOf: user => (together.size > 0 && together.has(domainOf(user)) ? domainOf(user) : null),
+    apart: new Map(place.apart.map(({domain, racks}) => [lower(domain), racks])),
+  };
+}
+
+/** What follows the last @; users are kept in lower case. */
+export function domainOf(user: string): string {
+  return user.slice(user.lastIndexOf('@') + 1);
+}
+
+/** @param label `key=value` */
+function has(labels: HostRecord['labels'], label: string): boolean {
+  const at = label.indexOf('=');
+  return at > 0 && labels[label.slice(0, at)] === label.slice(at + 1);
+}
+
+function lower(text: string): string {
+  return text.toLowerCase();
+}
