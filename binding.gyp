@@ -14,6 +14,7 @@
         "native/plan_rows.cc",
         "native/plan_search.cc",
         "native/plan_state.cc",
+        "native/postfix_processes.cc",
         "native/pressure.cc",
         "native/queue_file.cc",
         "native/queue_id.cc",

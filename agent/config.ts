@@ -43,6 +43,7 @@ const MailConfig = Type.Object(
     backendImapPort: Type.Integer({...Port, default: 143, description: 'edge: where the backends answer IMAP'}),
     store: Type.String({...Path, default: '/var/vmail', description: 'where the mailboxes lie'}),
     spool: Type.String({...Path, default: '/var/spool/postfix', description: 'queue_directory of Postfix'}),
+    dovecotRun: Type.String({...Path, default: '/run/dovecot', description: 'base_dir of Dovecot'}),
     logFiles: Type.Array(Path, {default: [], maxItems: 8, description: 'files that Postfix and Dovecot log to; none: the journal'}),
   },
   closed,

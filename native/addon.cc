@@ -10,6 +10,7 @@
 #include "async_call.h"
 #include "host_sampler.h"
 #include "plan_call.h"
+#include "postfix_processes.h"
 #include "queue_walk.h"
 #include "store.h"
 
@@ -143,6 +144,34 @@ Napi::Value ReadStoreOf(const Napi::CallbackInfo& info) {
   return AsyncCall<Store>::Start(info.Env(), nullptr, std::move(work), ToStore);
 }
 
+Napi::Value ToPostfixProcesses(Napi::Env env, const PostfixProcesses& found) {
+  auto services = Napi::Array::New(env, found.services.size());
+  for (size_t i = 0; i < found.services.size(); i++) {
+    auto service = Napi::Object::New(env);
+    service.Set("service", Napi::String::New(env, found.services[i].service));
+    service.Set("processes", Napi::Number::New(env, static_cast<double>(found.services[i].processes)));
+    service.Set("stressed", Napi::Number::New(env, static_cast<double>(found.services[i].stressed)));
+    services.Set(static_cast<uint32_t>(i), service);
+  }
+  auto object = Napi::Object::New(env);
+  object.Set("services", services);
+  object.Set("complete", Napi::Boolean::New(env, found.complete));
+  return object;
+}
+
+/// countPostfixProcesses(root, spool, processesMax) -> Promise<{services, complete}>
+Napi::Value CountPostfixProcessesOf(const Napi::CallbackInfo& info) {
+  const double most = info.Length() == 3 && info[2].IsNumber() ? info[2].As<Napi::Number>().DoubleValue() : -1;
+  if (info.Length() != 3 || !IsPath(info[0]) || !IsPath(info[1]) || !(most >= 0 && most <= 100'000)) {
+    ThrowType(info.Env(), "countPostfixProcesses(root: string, spool: string, processesMax: number)");
+    return info.Env().Undefined();
+  }
+  auto work = [root = info[0].As<Napi::String>().Utf8Value(), spool = info[1].As<Napi::String>().Utf8Value(), limit = static_cast<uint32_t>(most)] {
+    return CountPostfixProcesses(root, spool, limit);
+  };
+  return AsyncCall<PostfixProcesses>::Start(info.Env(), nullptr, std::move(work), ToPostfixProcesses);
+}
+
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -153,6 +182,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("QueueWalker", JsQueueWalker::Define(env));
   exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
+  exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
   exports.Set("readStore", Napi::Function::New(env, ReadStoreOf, "readStore"));
   return exports;
 }

@@ -21,6 +21,7 @@ interface Addon {
   QueueWalker: new (spool: string) => NativeQueueWalker;
   searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound>;
   searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
+  countPostfixProcesses(root: string, spool: string, processesMax: number): Promise<PostfixProcesses>;
   readStore(root: string, path: string): Promise<{disk: string | null; values: Float64Array}>;
 }
 interface NativeFound {
@@ -109,6 +110,19 @@ export interface QueueFacts {
   /** Of them, the most that come due within five minutes, and when that begins. */
   herd: number;
   herdInMs: Millis | null;
+}
+
+/** Processes of one entry in master.cf (`smtp/inet`), and how many of them were begun under stress. */
+export interface ServiceCount {
+  service: string;
+  processes: number;
+  stressed: number;
+}
+
+export interface PostfixProcesses {
+  services: ServiceCount[];
+  /** False when there were more processes than were looked at. */
+  complete: boolean;
 }
 
 export interface Store {
@@ -236,6 +250,14 @@ function toWalk(known: Record<string, number>): Omit<QueueWalk, 'domains'> {
     opened: orNull('opened') ?? 0,
     complete: count('complete') === 1,
   };
+}
+
+/**
+ * Counts the processes of one Postfix instance by the entries of its master.cf: one small file of /proc a process.
+ * @throws MailherdError NATIVE_FAILED: ENOENT or ESRCH when no master runs, ENOENT where the kernel does not list children.
+ */
+export function countPostfixProcesses(spool: string, processesMax: number, root = ''): Promise<PostfixProcesses> {
+  return addon().countPostfixProcesses(root, spool, processesMax).catch(rethrow);
 }
 
 /**

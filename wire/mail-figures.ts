@@ -77,9 +77,31 @@ export const LogFigures = Type.Object({
 });
 export type LogFigures = Type.Static<typeof LogFigures>;
 
+/** Processes of Postfix or Dovecot against their limits. */
+export const ServiceFigures = Type.Object({
+  /** Of all services. */
+  processes: Count,
+  /** Postfix: services of which processes were begun under stress (STRESS_README); null for Dovecot. */
+  stressed: orNull(Count),
+  /** The services that are nearest to their limit, or drop connections. `max` null: no limit is known. */
+  busiest: Type.Array(Type.Object({service: Type.String(), processes: Count, max: orNull(Count), dropping: Type.Boolean()}), {maxItems: 4}),
+});
+export type ServiceFigures = Type.Static<typeof ServiceFigures>;
+
+/** Durations in the interval of one kind of work: `login` (password check), `lmtp` (a delivery), `imap SELECT`, `imap other`, ... */
+export const LatencyFigures = Type.Object({of: Type.String({maxLength: 40}), us: HistogramUs});
+export type LatencyFigures = Type.Static<typeof LatencyFigures>;
+
+/** Counted so long before the report. */
+const Aged = Type.Object({ageMs: SpanMs});
+
 /** What the mail system says of itself beyond what users feel. null: that source gave nothing, with its reason in `agent.failing`. */
 export const MailFigures = Type.Object({
   queue: orNull(QueueFigures),
   log: orNull(LogFigures),
+  postfix: orNull(Type.Intersect([ServiceFigures, Aged])),
+  dovecot: orNull(Type.Intersect([ServiceFigures, Aged])),
+  /** Of Dovecot, without the agents' own probes; null in the first report after a start too. */
+  latencies: orNull(Type.Array(LatencyFigures, {maxItems: 8})),
 });
 export type MailFigures = Type.Static<typeof MailFigures>;

@@ -44,7 +44,7 @@ export class Reporter {
     const {mail, role, reportIntervalMs} = config;
     const spool = role === 'control' ? null : mail.spool;
     this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs});
-    this.#mail = role === 'control' ? null : new MailSource();
+    this.#mail = role === 'control' ? null : new MailSource(mail);
     const {mailLog} = sources;
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
   }
@@ -54,6 +54,7 @@ export class Reporter {
     const {config, sources} = {config: this.#config, sources: this.#sources};
     const figures = await this.#host.sample();
     const mail = (await this.#mailLog?.collect()) ?? null;
+    const ofMail = (await this.#mail?.sample(figures.queue, valueIn(mail)?.figures ?? null)) ?? null;
     const nowMs = systemClock.monotonic();
     const {user, system} = process.cpuUsage(this.#cpuBefore);
     const report = buildReport({
@@ -68,11 +69,11 @@ export class Reporter {
       queue: figures.queue,
       store: figures.store,
       mail: valueIn(mail),
-      mailFigures: this.#mail?.figures(figures.queue, valueIn(mail)?.figures ?? null) ?? null,
+      mailFigures: ofMail?.figures ?? null,
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
       self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...sources.spool()},
-      failing: {...figures.failing, ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {})},
+      failing: {...figures.failing, ...ofMail?.failing, ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {})},
     });
     this.#beforeMs = nowMs;
     this.#cpuBefore = process.cpuUsage();
