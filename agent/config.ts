@@ -60,6 +60,7 @@ const ProbeConfig = Type.Object(
     ),
     passwordFile: orNullBy(Path, null, 'file with its password; null: no IMAP login is probed'),
     recipient: Type.String({default: 'sink@probe.mailherd.invalid', description: "address that this host's Postfix routes to the sink"}),
+    idleConnections: Type.Integer({minimum: 0, maximum: 20, default: 2, description: 'IMAP connections that idle, to notice lost ones'}),
     sinkAddress: Type.String({default: '127.0.0.1', minLength: 2}),
     sinkPort: Type.Integer({...Port, default: 2526}),
   },

@@ -84,13 +84,22 @@ export const ServiceFigures = Type.Object({
   /** Postfix: services of which processes were begun under stress (STRESS_README); null for Dovecot. */
   stressed: orNull(Count),
   /** The services that are nearest to their limit, or drop connections. `max` null: no limit is known. */
-  busiest: Type.Array(Type.Object({service: Type.String(), processes: Count, max: orNull(Count), dropping: Type.Boolean()}), {maxItems: 4}),
+  busiest: Type.Array(Type.Object({service: Type.String(), processes: Count, max: orNull(Count), dropping: Type.Boolean()}), {maxItems: 3}),
 });
 export type ServiceFigures = Type.Static<typeof ServiceFigures>;
 
 /** Durations in the interval of one kind of work: `login` (password check), `lmtp` (a delivery), `imap SELECT`, `imap other`, ... */
 export const LatencyFigures = Type.Object({of: Type.String({maxLength: 40}), us: HistogramUs});
 export type LatencyFigures = Type.Static<typeof LatencyFigures>;
+
+/** Probes beyond those that users' figures are made of (`slis`); null: none ended in the interval. */
+export const ProbeDetail = Type.Object({
+  /** A message into the probe's mailbox by LMTP, past the queue. */
+  lmtpMs: orNull(SpanMs),
+  /** IMAP connections that idle, and those that were lost in the interval. */
+  idle: orNull(Type.Object({open: Count, dropped: Count})),
+});
+export type ProbeDetail = Type.Static<typeof ProbeDetail>;
 
 /** Counted so long before the report. */
 const Aged = Type.Object({ageMs: SpanMs});
@@ -101,6 +110,7 @@ export const MailFigures = Type.Object({
   log: orNull(LogFigures),
   postfix: orNull(Type.Intersect([ServiceFigures, Aged])),
   dovecot: orNull(Type.Intersect([ServiceFigures, Aged])),
+  probes: orNull(ProbeDetail),
   /** Of Dovecot, without the agents' own probes; null in the first report after a start too. */
   latencies: orNull(Type.Array(LatencyFigures, {maxItems: 8})),
 });

@@ -2,18 +2,19 @@ import {readFile} from 'node:fs/promises';
 import type {Log} from '../../wire/log.ts';
 import {type AgentConfig, probeUserOf} from '../config.ts';
 import {probeDelivery} from './delivery.io.ts';
-import {IdleCanary, type ImapAccount, probeLogin} from './login.io.ts';
+import {probeLmtp} from './lmtp.io.ts';
+import {IdleCanaries, type ImapAccount, probeLogin} from './login.io.ts';
 import type {Probes} from './run.io.ts';
 import {Sink} from './sink.io.ts';
 import type {ProbeOutcome} from './tally.ts';
 
-/** A host that stores mailboxes: a message through its Postfix, a login as webmail does it, a connection that idles as a phone's. */
+/** A host that stores mailboxes: a message through its Postfix, one by LMTP, a login as webmail does it, connections that idle as phones' do. */
 export function backendProbes(config: AgentConfig, log: Log): Probes {
   const {mail, probe} = config;
   const sender = probeUserOf(config);
   let sink: Sink | null = null;
   let account: ImapAccount | null = null;
-  let canary: IdleCanary | null = null;
+  let canaries: IdleCanaries | null = null;
   // What the agent itself lacks is looked for again each round; it is no failure of the host.
   const delivery = async (): Promise<ProbeOutcome | null> => {
     sink ??= await openSink(config, log);
@@ -27,19 +28,22 @@ export function backendProbes(config: AgentConfig, log: Log): Probes {
       timeoutMs: probe.timeoutMs,
     });
   };
+  // Without an account there is no mailbox to file into.
+  const lmtp = async (): Promise<ProbeOutcome | null> =>
+    account === null ? null : probeLmtp({address: mail.address, port: mail.lmtpPort, user: sender, timeoutMs: probe.timeoutMs});
   const login = async (): Promise<ProbeOutcome | null> => {
     account ??= await readAccount(config, log);
     return account === null ? null : probeLogin(account, probe.timeoutMs);
   };
   const idle = async (): Promise<ProbeOutcome | null> => {
     if (account === null) return null;
-    canary ??= new IdleCanary(account, probe.timeoutMs);
-    return canary.check();
+    canaries ??= new IdleCanaries(account, probe.idleConnections, probe.timeoutMs);
+    return canaries.check();
   };
   return {
-    round: () => [delivery(), login(), idle()],
+    round: () => [delivery(), lmtp(), login(), idle()],
     async close() {
-      canary?.close();
+      canaries?.close();
       await sink?.close();
     },
   };

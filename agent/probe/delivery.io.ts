@@ -1,4 +1,3 @@
-import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import {systemClock} from '../../base/clock.io.ts';
 import type {Millis} from '../../base/units.ts';
 import {SmtpConnection} from './libraries.io.ts';
@@ -19,16 +18,7 @@ interface DeliveryProbe {
 export async function probeDelivery({sink, address, port, sender, recipient, timeoutMs}: DeliveryProbe): Promise<ProbeOutcome> {
   const startedAtMs = systemClock.monotonic();
   const {id, arrived} = sink.expect(timeoutMs);
-  const connection = new SmtpConnection({
-    host: address,
-    port,
-    secure: false,
-    ignoreTLS: true,
-    connectionTimeout: timeoutMs,
-    greetingTimeout: timeoutMs,
-    socketTimeout: timeoutMs,
-  });
-  const refusal = submit(connection, {from: sender, to: recipient}, messageOf(id, sender, recipient));
+  const refusal = submit({address, port, timeoutMs, lmtp: false}, {from: sender, to: recipient}, messageOf(id, sender, recipient));
   // Postfix may hand the message on before it has answered us, so the arrival alone decides what is good.
   const ended = async (): Promise<Millis | string | null> => (await refusal) ?? (await arrived);
   const first = await Promise.race([arrived, ended()]);
@@ -36,8 +26,32 @@ export async function probeDelivery({sink, address, port, sender, recipient, tim
   return {probe: 'delivery', ok: false, reason: first ?? `did not arrive within ${timeoutMs} ms`};
 }
 
-/** The connection ends itself: by QUIT, by an error, by its timeouts. @returns null once the message is accepted, why not otherwise. */
-function submit(connection: SMTPConnection, envelope: {from: string; to: string}, message: string): Promise<string | null> {
+interface Door {
+  address: string;
+  port: number;
+  timeoutMs: Millis;
+  lmtp: boolean;
+}
+
+/**
+ * Hands over one message. The connection ends itself: by QUIT, by an error, by its timeouts.
+ * @returns null once the message is accepted, why not otherwise.
+ */
+export function submit(
+  {address, port, timeoutMs, lmtp}: Door,
+  envelope: {from: string; to: string},
+  message: string,
+): Promise<string | null> {
+  const connection = new SmtpConnection({
+    host: address,
+    port,
+    lmtp,
+    secure: false,
+    ignoreTLS: true,
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+  });
   return new Promise(resolve => {
     const refused = (error: Error): void => resolve(error.message.slice(0, 150));
     connection.on('error', refused);

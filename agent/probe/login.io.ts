@@ -12,6 +12,8 @@ export interface ImapAccount {
   password: string;
 }
 
+/** Messages in the probe's mailbox before all but the newest go. */
+const KEPT_MAX = 20;
 const IDLE_RENEW_MS = 9 * 60_000;
 const FIRST_MESSAGE = 'Subject: probe\r\nAuto-Submitted: auto-generated\r\n\r\nRead by the Mailherd agent of this host.\r\n';
 
@@ -58,6 +60,8 @@ async function readNewest(imap: Imap): Promise<void> {
   await imap.connect();
   const inbox = await imap.mailboxOpen('INBOX');
   if (inbox.exists === 0) await imap.append('INBOX', FIRST_MESSAGE);
+  // The LMTP probe files a message each round.
+  if (inbox.exists > KEPT_MAX) await imap.messageDelete(`1:${inbox.exists - 1}`);
   const message = await imap.fetchOne('*', {envelope: true, flags: true});
   if (message === false)
     throw new MailherdError('PROBE_FAILED', {probe: 'login', reason: 'the mailbox has a message that FETCH does not give'});
@@ -69,8 +73,33 @@ function reasonOf(error: unknown): string {
   return (responseText ?? message ?? String(error)).slice(0, 150);
 }
 
-/** One connection that idles as a phone does, to notice when the host loses those. */
-export class IdleCanary {
+/** Connections that idle as phones do, to notice when the host loses those. */
+export class IdleCanaries {
+  readonly #canaries: IdleCanary[];
+
+  constructor(account: ImapAccount, count: number, timeoutMs: Millis) {
+    this.#canaries = Array.from({length: count}, () => new IdleCanary(account, timeoutMs));
+  }
+
+  /**
+   * Did the connections live since the last call? One outcome for all: lost ones are counted and replaced. null when there was none to
+   * lose. Never rejects.
+   */
+  async check(): Promise<ProbeOutcome | null> {
+    const outcomes = (await Promise.all(this.#canaries.map(canary => canary.check()))).filter(outcome => outcome !== null);
+    if (outcomes.length === 0) return null;
+    const lost = outcomes.filter(outcome => !outcome.ok);
+    const idle = {open: this.#canaries.filter(({isOpen}) => isOpen).length, dropped: lost.length};
+    const [first] = lost;
+    return first === undefined ? {probe: 'idle', ok: true, tookMs: 0, idle} : {...first, idle};
+  }
+
+  close(): void {
+    for (const canary of this.#canaries) canary.close();
+  }
+}
+
+class IdleCanary {
   readonly #account: ImapAccount;
   readonly #timeoutMs: Millis;
   #imap: Imap | null = null;
@@ -96,6 +125,10 @@ export class IdleCanary {
     if (this.#imap !== null) return {probe: 'idle', ok: true, tookMs: 0};
     await this.#connect();
     return null;
+  }
+
+  get isOpen(): boolean {
+    return this.#imap !== null;
   }
 
   close(): void {

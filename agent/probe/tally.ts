@@ -1,9 +1,17 @@
 import type {Millis} from '../../base/units.ts';
 
-export type ProbeKind = 'delivery' | 'login' | 'idle' | 'smtpBanner' | 'imapBanner';
+export type ProbeKind = 'delivery' | 'lmtp' | 'login' | 'idle' | 'smtpBanner' | 'imapBanner';
 
 /** How one probe went. Running into its deadline is a failure. */
-export type ProbeOutcome = {probe: ProbeKind; ok: true; tookMs: Millis} | {probe: ProbeKind; ok: false; reason: string};
+export type ProbeOutcome =
+  | {probe: ProbeKind; ok: true; tookMs: Millis; idle?: IdleCount}
+  | {probe: ProbeKind; ok: false; reason: string; idle?: IdleCount};
+
+/** Connections that idle now, and those that were lost since the last look. */
+interface IdleCount {
+  open: number;
+  dropped: number;
+}
 
 /** The probes that ended in one interval; times are the worst of it, null when none came through. */
 export interface ProbeFigures {
@@ -11,6 +19,9 @@ export interface ProbeFigures {
   failures: number;
   deliveryMs: Millis | null;
   loginMs: Millis | null;
+  lmtpMs: Millis | null;
+  /** Connections that idled at the last look, and all that were lost in the interval; null when nobody looked. */
+  idle: IdleCount | null;
 }
 
 /** Sums up outcomes until `take`. */
@@ -25,6 +36,7 @@ export class ProbeTally {
   take(): ProbeFigures {
     const outcomes = this.#outcomes;
     this.#outcomes = [];
+    const idle = outcomes.flatMap(outcome => outcome.idle ?? []);
     const worst = (probe: ProbeKind): Millis | null => {
       const times = outcomes.flatMap(outcome => (outcome.probe === probe && outcome.ok ? [outcome.tookMs] : []));
       return times.length === 0 ? null : Math.max(...times);
@@ -34,6 +46,8 @@ export class ProbeTally {
       failures: outcomes.filter(outcome => !outcome.ok).length,
       deliveryMs: worst('delivery'),
       loginMs: worst('login'),
+      lmtpMs: worst('lmtp'),
+      idle: idle.length === 0 ? null : {open: idle.at(-1)?.open ?? 0, dropped: idle.reduce((sum, {dropped}) => sum + dropped, 0)},
     };
   }
 }

@@ -21,7 +21,8 @@ export interface Interval {
   queue: QueueWalk | null;
   store: Store | null;
   mail: MailLogFigures | null;
-  mailFigures: MailFigures | null;
+  /** Without the probes: they are a source of their own. */
+  mailFigures: Omit<MailFigures, 'probes'> | null;
   probes: ProbeFigures | null;
   routes: {revision: number; userCount: number} | null;
   self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number};
@@ -55,7 +56,7 @@ export function buildReport(interval: Interval): HostReport {
       store === null || role !== 'backend'
         ? null
         : {totalBytes: store.totalBytes, freeBytes: store.freeBytes, freeInodes: store.freeInodes},
-    mailFigures: interval.mailFigures,
+    mailFigures: interval.mailFigures === null ? null : {...interval.mailFigures, probes: probeDetailOf(interval.probes)},
     routeRevision: routes?.revision ?? null,
     agent: {...interval.self, cpuMs: rounded(interval.self.cpuMs), failing: interval.failing},
   };
@@ -74,6 +75,11 @@ function slisOf({mail, queue, probes}: Interval): Slis {
     imapDropped: mail?.dropped ?? null,
     imapSessions: mail?.sessions ?? null,
   };
+}
+
+function probeDetailOf(probes: ProbeFigures | null): MailFigures['probes'] {
+  if (probes === null || (probes.lmtpMs === null && probes.idle === null)) return null;
+  return {lmtpMs: orRounded(probes.lmtpMs), idle: probes.idle};
 }
 
 function queueOf(walk: QueueWalk | null): Queue | null {

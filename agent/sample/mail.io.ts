@@ -82,7 +82,10 @@ export class MailSource {
    * Never rejects; takes no longer than its deadlines.
    * @param walk of the queue, @param log figures of this interval; null: that source gave nothing.
    */
-  async sample(walk: QueueWalk | null, log: LogFigures | null): Promise<{figures: MailFigures; failing: Record<string, string>}> {
+  async sample(
+    walk: QueueWalk | null,
+    log: LogFigures | null,
+  ): Promise<{figures: Omit<MailFigures, 'probes'>; failing: Record<string, string>}> {
     const failing: Record<string, string> = {};
     const settings = (await this.#settings.value(failing))?.value ?? null;
     const processes = await this.#postfix.value(failing);

@@ -1,7 +1,7 @@
 import type {ServiceCount} from '../../native/binding.ts';
 import type {ServiceFigures} from '../../wire/mail-figures.ts';
 
-const BUSIEST_MAX = 4;
+const BUSIEST_MAX = 3;
 
 /** One service with its bound; null: it has none. */
 interface Service {

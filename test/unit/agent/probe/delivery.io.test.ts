@@ -3,6 +3,7 @@ import {SMTPServer, type SMTPServerOptions} from 'smtp-server';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {probeBanner} from '../../../../agent/probe/banner.io.ts';
 import {probeDelivery} from '../../../../agent/probe/delivery.io.ts';
+import {probeLmtp} from '../../../../agent/probe/lmtp.io.ts';
 import {Sink} from '../../../../agent/probe/sink.io.ts';
 
 const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
@@ -88,4 +89,23 @@ test('mail that is no probe is swallowed, an address that is taken is an error',
     code: 'PROBE_FAILED',
     detail: {reason: expect.stringContaining('EADDRINUSE')},
   });
+});
+
+test('LMTP: what was stored is timed, what was refused or hangs is not', async () => {
+  const lmtp = (port: number, timeoutMs = 5_000) => probeLmtp({address: '127.0.0.1', port, user: 'probe@be01.mailherd.invalid', timeoutMs});
+  const recipients: string[] = [];
+  const stores = await server({
+    lmtp: true,
+    onRcptTo: (address, _session, done) => {
+      recipients.push(address.address);
+      done();
+    },
+    onData: (stream, _session, done) => stream.on('end', () => done()).resume(),
+  });
+  expect(await lmtp(stores)).toMatchObject({probe: 'lmtp', ok: true, tookMs: expect.any(Number)});
+  expect(recipients).toEqual(['probe@be01.mailherd.invalid']);
+  const full = await server({lmtp: true, onRcptTo: (_address, _session, done) => done(new Error('quota'))});
+  expect(await lmtp(full)).toMatchObject({ok: false, reason: expect.stringContaining('quota')});
+  const hangs = await server({lmtp: true, onData: () => undefined});
+  expect(await lmtp(hangs, 300)).toEqual({probe: 'lmtp', ok: false, reason: 'not stored within 300 ms'});
 });

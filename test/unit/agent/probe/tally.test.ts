@@ -6,7 +6,9 @@ test('the worst time of what came through; a failure counts but has no time', ()
   tally.add({probe: 'delivery', ok: true, tookMs: 40});
   tally.add({probe: 'delivery', ok: true, tookMs: 90});
   tally.add({probe: 'login', ok: false, reason: 'x'});
-  tally.add({probe: 'idle', ok: true, tookMs: 0});
-  expect(tally.take()).toEqual({attempts: 4, failures: 1, deliveryMs: 90, loginMs: null});
-  expect(tally.take()).toEqual({attempts: 0, failures: 0, deliveryMs: null, loginMs: null});
+  tally.add({probe: 'lmtp', ok: true, tookMs: 12});
+  tally.add({probe: 'idle', ok: false, reason: 'x', idle: {open: 1, dropped: 1}});
+  tally.add({probe: 'idle', ok: true, tookMs: 0, idle: {open: 2, dropped: 0}});
+  expect(tally.take()).toEqual({attempts: 6, failures: 2, deliveryMs: 90, loginMs: null, lmtpMs: 12, idle: {open: 2, dropped: 1}});
+  expect(tally.take()).toEqual({attempts: 0, failures: 0, deliveryMs: null, loginMs: null, lmtpMs: null, idle: null});
 });

@@ -39,7 +39,6 @@ test('Postfix: the nearest to its limit first; single services are not told', ()
       {service: 'smtp/unix', processes: 19, max: 20, dropping: false},
       {service: 'smtp/inet', processes: 50, max: 100, dropping: false},
       {service: 'cleanup/unix', processes: 70, max: null, dropping: false},
-      {service: 'new/unix', processes: 2, max: null, dropping: false},
     ],
   });
 });
@@ -63,7 +62,6 @@ test('Dovecot: what drops connections comes first, now or a moment ago', () => {
       {service: 'stats', processes: 1, max: 1, dropping: true},
       {service: 'imap-login', processes: 5, max: 100, dropping: true},
       {service: 'imap', processes: 900, max: 1024, dropping: false},
-      {service: 'pop3', processes: 1, max: 100, dropping: false},
     ],
   });
 });
