@@ -12,6 +12,7 @@ import {inboxPrefix} from '../wire/subjects.ts';
 import {isFirstOfBoot, tellReady} from './boot.io.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
+import {Passes} from './move/admit.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
 import {mailFiles} from './move/files.io.ts';
 import type {HostPorts} from './move/host-ports.ts';
@@ -146,7 +147,7 @@ function serve(config: AgentConfig, {table, memory}: Served, tune: Tuner, nc: Na
   const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
   const queue = postfixQueue(isProbeUser);
   const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
-  serveCommands({nc, ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Map(), queue, tune}, log, signal});
+  serveCommands({nc, ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune}, log, signal});
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */

@@ -9,6 +9,11 @@ export const CODES = {
   FORBIDDEN: {http: 403, next: 'fix', text: 'this token has not the role for that'},
   HOST_UNKNOWN: {http: 404, next: 'fix', text: 'no such host'},
   USER_UNKNOWN: {http: 404, next: 'fix', text: 'no such user'},
+  USER_UNSERVED: {
+    http: 409,
+    next: 'fix',
+    text: 'Dovecot of this host knows no such user; has the name characters that auth_username_chars leaves out?',
+  },
   MOVE_UNKNOWN: {http: 404, next: 'fix', text: 'no such move'},
   PLAN_UNKNOWN: {http: 404, next: 'fix', text: 'no such plan'},
   PATH_UNKNOWN: {http: 404, next: 'fix', text: 'the API has no such path'},

@@ -326,6 +326,8 @@ export const MoveRecord = Type.Object({
   verified: orNull(Type.Object({digest: Type.String(), messages: Count, folders: Count})),
   /** From the hold entry to the adopted route: how long the user could be without service. */
   pauseMs: orNull(SpanMs),
+  /** The target did not answer when the move was backed out: its part of a copy is removed when it does. */
+  isLeftOnTarget: Type.Optional(Type.Boolean()),
   /** Why it backed out, or waits. */
   refusal: orNull(RefusalShape),
   timeline: Type.Array(Type.Object({step: Type.String(), atMs: InstantMs})),

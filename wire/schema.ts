@@ -3,7 +3,13 @@ import Type from 'typebox';
 /** One NATS token: a host's short name, lower case, as in `be07`. */
 export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'short host name'});
 /** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
-export const UserName = Type.String({minLength: 1, maxLength: 255, description: 'login name, e.g. ada@example.org'});
+/** Dovecot takes names in small letters (auth_username_format), reads `*` and `?` as wildcards, and makes paths of them. */
+export const UserName = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: '^(?!-)[^\\u0000-\\u0020\\u007f*?/A-Z]+$',
+  description: 'login name, e.g. ada@example.org; no blanks, capitals, wildcards or slashes, no leading dash',
+});
 export const MoveId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a move'});
 export const PlanId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a plan'});
 /** Grows with every change of a thing; receivers refuse smaller ones. */

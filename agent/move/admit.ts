@@ -10,3 +10,31 @@ export function admit(token: number, highest: number): number {
   if (token < highest) throw new MailherdError('TOKEN_STALE', {token, highest});
   return token;
 }
+
+/** So many moves are remembered; older ones ended long ago. */
+const MOVES_MAX = 1_000;
+
+/** The newest pass of each move that was begun since this agent started. */
+export class Passes {
+  readonly #newest = new Map<string, {token: number; pass: number}>();
+
+  /** @throws MailherdError COPY_FAILED when a later pass of that move was begun under that token, or the move is over. */
+  admit(moveId: string, token: number, pass: number): void {
+    const newest = this.#newest.get(moveId);
+    if (newest?.token === token && pass <= newest.pass)
+      throw new MailherdError('COPY_FAILED', {moveId, reason: 'a later pass was begun already', pass});
+    this.#note(moveId, token, pass);
+  }
+
+  /** No pass of that move is admitted any more. */
+  close(moveId: string, token: number): void {
+    this.#note(moveId, token, Number.MAX_SAFE_INTEGER);
+  }
+
+  #note(moveId: string, token: number, pass: number): void {
+    this.#newest.delete(moveId);
+    this.#newest.set(moveId, {token, pass});
+    const [oldest] = this.#newest.keys();
+    if (this.#newest.size > MOVES_MAX && oldest !== undefined) this.#newest.delete(oldest);
+  }
+}

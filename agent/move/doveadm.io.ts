@@ -19,12 +19,17 @@ interface DoveadmOptions {
 
 /** Exit codes of dsync: 2 = changes came during the pass, run it again (doveadm-sync(1)). */
 const EXIT_AGAIN = 2;
+/** sysexits.h: EX_NOUSER. */
+const EXIT_NO_USER = 67;
 const WHO_POLL_MS = 20;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
 export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailStore {
   const home = async (user: string): Promise<string> => {
-    const path = resolve((await must(['user', '-f', 'home', user])).trim());
+    const {exit, out, err} = await doveadm(['user', '-f', 'home', '--', user]);
+    if (exit === EXIT_NO_USER) throw new MailherdError('USER_UNSERVED', {user, reason: lastLines(err)});
+    if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: 'doveadm user', user, exit, reason: lastLines(err)});
+    const path = resolve(out.trim());
     if (!path.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home: path, reason: `outside ${store}`});
     return path;
   };
@@ -56,7 +61,7 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
 
     async endSessions(user, timeoutMs) {
       const sessions = await sessionsOf(user);
-      if (sessions > 0) await doveadm(['kick', user]);
+      if (sessions > 0) await doveadm(['kick', '--', user]);
       await untilGone(user, timeoutMs, clock);
       return sessions;
     },
@@ -103,7 +108,7 @@ async function readSizes(users: readonly string[]): Promise<{user: string; bytes
 }
 
 async function sessionsOf(user: string): Promise<number> {
-  const rows = parseTab(await must(['-f', 'tab', 'who', '-1', user]));
+  const rows = parseTab(await must(['-f', 'tab', 'who', '-1', '--', user]));
   return rows.filter(row => row.username === user).length;
 }
 

@@ -2,6 +2,7 @@ import type {Clock} from '../../base/clock.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {RouteRow} from '../route/apply.ts';
+import type {Passes} from './admit.ts';
 
 /** A mailbox copy on this host that is not (yet, or no longer) the mailbox. */
 export interface Copy {
@@ -63,8 +64,8 @@ export interface HostPorts {
     putCopy(copy: Copy): Promise<void>;
     removeCopy(user: string): Promise<void>;
   };
-  /** The newest pass of each user that was begun since this agent started; in memory: a command does not outlive a connection. */
-  passes: Map<string, {moveId: string; token: number; pass: number}>;
+  /** In memory: a command does not outlive a connection. */
+  passes: Passes;
   /** Null where nothing is tuned. */
   tune: {
     apply(adviceId: string, by: string, automatic: boolean): Promise<void>;

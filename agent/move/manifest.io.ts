@@ -1,7 +1,7 @@
 import {createHash} from 'node:crypto';
 import {MailherdError} from '../../base/errors.ts';
 import type {Manifest} from '../../wire/manifest.ts';
-import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.ts';
+import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {ManifestWish} from './host-ports.ts';
 import {folderManifest, linesByFolder} from './manifest.ts';

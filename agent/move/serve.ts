@@ -59,11 +59,7 @@ const HANDLERS: Handlers = {
   async copy(ports, {user, moveId, targetAddress, full, token, pass}) {
     requireHere(ports, user);
     // A pass that comes late would write over what the target has become since: this host may not have seen the flip yet.
-    const newest = ports.passes.get(user);
-    if (newest?.moveId === moveId && newest.token === token && pass <= newest.pass) {
-      throw new MailherdError('COPY_FAILED', {user, reason: 'a later pass was begun already', pass, newest: newest.pass});
-    }
-    ports.passes.set(user, {moveId, token, pass});
+    ports.passes.admit(moveId, token, pass);
     const begun = ports.clock.monotonic();
     const {again} = await ports.store.backup(user, targetAddress, full);
     return {tookMs: ports.clock.monotonic() - begun, again};
@@ -120,8 +116,9 @@ const HANDLERS: Handlers = {
     return {};
   },
 
-  // Commands for one user run one after the other: having its turn is what is asked.
-  async settle(ports, {user}) {
+  // Commands for one user run one after the other: what came before is over. What comes late must find that it is.
+  async settle(ports, {user, moveId, token}) {
+    ports.passes.close(moveId, token);
     ports.store.forgetTexts(user);
     return {};
   },

@@ -14,7 +14,10 @@ interface HoldingOptions {
 
 /** A login looked up during a hold may reach the port a little after its end. */
 const LINGER_MS: Millis = 5 * SECOND_MS;
-const DIAL_MS: Millis = 5 * SECOND_MS;
+/** A backend that dies while a login is under way says nothing: it is dialled again. */
+const GREETING_MS: Millis = 3 * SECOND_MS;
+const DIALS_MAX = 3;
+const REDIAL_MS: Millis = SECOND_MS / 2;
 
 interface Place {
   server: Server;
@@ -72,7 +75,7 @@ export class HoldingPorts {
     const place = this.#places.find(one => one.user === user && one.address === null);
     if (place === undefined) return;
     place.address = address;
-    for (const socket of place.waiting) this.#join(socket, address);
+    for (const socket of place.waiting) void this.#join(socket, address);
     place.waiting.clear();
     place.freed = setTimeout(() => this.#give(place, null), LINGER_MS);
     place.freed.unref();
@@ -89,29 +92,51 @@ export class HoldingPorts {
     // A login that gives up: nothing to do but forget it.
     socket.on('error', error => this.#options.log.debug({err: error}, 'a held login ended'));
     if (place.user === null) socket.destroy();
-    else if (place.address !== null) this.#join(socket, place.address);
+    else if (place.address !== null) void this.#join(socket, place.address);
     else {
       place.waiting.add(socket);
       socket.once('close', () => place.waiting.delete(socket));
     }
   }
 
-  #join(socket: Socket, address: string): void {
-    const {imapPort, log} = this.#options;
-    const backend = connect({host: address, port: imapPort, allowHalfOpen: true, noDelay: true});
-    const ends = [socket, backend];
-    for (const end of ends) {
-      this.#joined.add(end);
-      end.once('close', () => {
-        this.#joined.delete(end);
-        for (const other of ends) other.destroy();
-      });
+  /** Never rejects. */
+  async #join(socket: Socket, address: string): Promise<void> {
+    const {imapPort, log, signal} = this.#options;
+    this.#track(socket);
+    for (let dials = 1; dials <= DIALS_MAX && !socket.destroyed; dials++) {
+      const backend = connect({host: address, port: imapPort, allowHalfOpen: true, noDelay: true, keepAlive: true});
+      this.#track(backend);
+      try {
+        // Readable at its end too; an IMAP server speaks first (RFC 3501 7.1.1), so nothing of the client's is lost by another try.
+        await once(backend, 'readable', {signal: AbortSignal.any([signal, AbortSignal.timeout(GREETING_MS)])});
+        if (backend.readableLength === 0) throw new Error('it ended without a greeting');
+        return this.#pipe(socket, backend);
+      } catch (error) {
+        backend.destroy();
+        log.debug({err: error, address, dials}, 'a backend does not greet a login that was held');
+      }
+      await new Promise(resolve => setTimeout(resolve, REDIAL_MS));
     }
-    backend.once('error', error => log.debug({err: error, address}, 'a session that began in a hold is over'));
-    backend.setTimeout(DIAL_MS, () => backend.destroy());
-    backend.once('connect', () => backend.setTimeout(0));
-    socket.setNoDelay(true);
+    socket.destroy();
+  }
+
+  #pipe(socket: Socket, backend: Socket): void {
+    const {log} = this.#options;
+    for (const [end, other] of [
+      [socket, backend],
+      [backend, socket],
+    ] as const) {
+      if (end.destroyed) other.destroy();
+      else end.once('close', () => other.destroy());
+    }
+    backend.on('error', error => log.debug({err: error}, 'a session that began in a hold is over'));
+    socket.setNoDelay(true).setKeepAlive(true);
     socket.pipe(backend).pipe(socket);
+  }
+
+  #track(socket: Socket): void {
+    this.#joined.add(socket);
+    socket.once('close', () => this.#joined.delete(socket));
   }
 
   #close(): void {

@@ -37,7 +37,8 @@ export function mayBegin(
   for (const record of records) {
     if (record.user === planned.user && !isSettled(record)) return 'USER_MOVING';
     if (record.user === planned.user && record.source === planned.target && isQuieting(record, limits.quietMs, now)) return 'QUIET_TIME';
-    if (!isUnderWay(record)) continue;
+    // Once begun anew, backing out only waits for a host that is away.
+    if (!isUnderWay(record) || (record.step === 'backingOut' && record.attempts > 0)) continue;
     running++;
     if (record.source === planned.source || record.target === planned.source) atSource++;
     if (record.target === planned.target || record.source === planned.target) atTarget++;

@@ -4,11 +4,13 @@ import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wire/record.ts';
+import type {MoveContext} from './asks.ts';
 import {isQuieting, mayBegin, retainedAtMs} from './budget.ts';
+import {carryLate, discardLeft} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import type {Pace} from './pace.ts';
-import {carryLate, type MoveContext, STEPS, takeOver} from './steps.ts';
+import {STEPS, takeOver} from './steps.ts';
 
 interface EngineOptions {
   ports: MovePorts;
@@ -25,6 +27,7 @@ interface EngineOptions {
 
 const BACKOFF_MAX_MS = 30 * SECOND_MS;
 const PUMP_MS = SECOND_MS;
+const REMOVE_LEFT_MS = 30 * SECOND_MS;
 /** A predecessor that did not know it was one may have begun moves after we had read the store: look again this long after the start. */
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
 /**
@@ -41,6 +44,7 @@ export class MoveEngine implements Mover {
   /** Move id -> how many looks at its retained copy are done. */
   readonly #looks = new Map<string, number>();
   #waiting: WaitingMove[] = [];
+  #removeLeftAtMs: Millis = 0;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -59,6 +63,7 @@ export class MoveEngine implements Mover {
       if (rescans[0] !== undefined && ports.clock.monotonic() - begun >= rescans[0] && (await this.#rescan())) rescans.shift();
       this.#pump();
       await this.#lookAgain();
+      await this.#removeLeft();
       await ports.clock.sleep(PUMP_MS, signal);
     }
   }
@@ -90,6 +95,22 @@ export class MoveEngine implements Mover {
         await this.#carryLate(record);
       } catch (error) {
         log.warn({moveId: record.id, err: error}, 'the retained copy could not be looked at; its purge will');
+      }
+    }
+  }
+
+  /** What moves left on targets that were silent goes when they speak again. */
+  async #removeLeft(): Promise<void> {
+    const {ports, log, signal} = this.#options;
+    const left = this.records().filter(({isLeftOnTarget}) => isLeftOnTarget === true);
+    if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#removeLeftAtMs) return;
+    this.#removeLeftAtMs = ports.clock.monotonic() + REMOVE_LEFT_MS;
+    for (const record of left) {
+      try {
+        await discardLeft(ports, record);
+        await this.#keep({...record, isLeftOnTarget: false}, record);
+      } catch (error) {
+        log.debug({moveId: record.id, err: error}, 'what a move left on its target cannot be removed yet');
       }
     }
   }

@@ -1,24 +1,27 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import {HOUR_MS, type Millis} from '../../base/units.ts';
 import type {Manifest} from '../../wire/manifest.ts';
-import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
 import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount} from '../verify/compare.ts';
-import type {MovePorts, StoredRoute} from './move-ports.ts';
-
-/** What a running move knows beside its record; gone after a restart, on purpose. */
-export interface MoveContext {
-  ports: MovePorts;
-  limits: Policy['move'];
-  /** Monotonic time just before the hold was written; null when this process did not write it: then it must not flip. */
-  heldSince: Millis | null;
-  /** Passes begun by this run. */
-  passes: number;
-  /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */
-  leftOnTarget: readonly string[];
-}
+import {
+  COMMAND_MS,
+  edgeSyncs,
+  ignoreLateMail,
+  type MoveContext,
+  manifestAt,
+  ofMove,
+  ownRoute,
+  PURGE_MS,
+  pass,
+  persist,
+  routeOf,
+  tellEdges,
+  timeLeft,
+} from './asks.ts';
+import {carryLate, discardLeft} from './leftover.ts';
+import type {StoredRoute} from './move-ports.ts';
 
 /**
  * before: any trouble means another try or back to the source. held: any trouble means back to the source at once.
@@ -27,14 +30,11 @@ export interface MoveContext {
 export type Phase = 'before' | 'held' | 'after' | 'end';
 type Step = {phase: Phase; run: (context: MoveContext, record: MoveRecord) => Promise<MoveRecord>};
 
-const COMMAND_MS = 20 * SECOND_MS;
 const COPY_MS = 12 * HOUR_MS;
-const PURGE_MS = 10 * MINUTE_MS;
-/** Edges are told of a hold for the users' comfort only; the backends fence. */
-const EDGE_MS = SECOND_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
-const CARRIES_MAX = 5;
+/** A silent target is asked so often before the move ends without it. */
+const SILENT_TRIES = 2;
 const DIFFERENCES_MAX = 20;
 /** Seeds that break off before the passes do it all. */
 const SEED_TRIES_MAX = 2;
@@ -283,28 +283,8 @@ async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveReco
   return {...proved, step: 'purged'};
 }
 
-/**
- * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
- * is carried to where the user lives now. @returns the record with the digest of the retained copy as it is after that.
- */
-export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
-  // null: the coordinator that verified it died before it could note so; carrying once more does no harm.
-  let {verified} = record;
-  for (let carries = 0; ; carries++) {
-    const manifest = await manifestAt(ports, record, record.source, {timeoutMs: COMMAND_MS});
-    const digest = ports.digest(canonicalManifest(manifest));
-    if (digest === verified?.digest) return {...record, verified};
-    if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
-    const owner = (await routeOf(ports, record.user)).route.host;
-    if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
-    await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
-    await persist(ports, record, owner, PURGE_MS);
-    verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
-  }
-}
-
 async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const {user, source, target, id} = record;
+  const {user, source, id} = record;
   const stored = await routeOf(ports, user);
   const {route} = stored;
   const {isVoid} = effectiveRoute(route, stored.storedAtMs);
@@ -319,69 +299,12 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
     await ports.writeRoute(route, stored.revision);
   }
   await ports.command(source, 'settle', ofMove(ports, record), PURGE_MS);
-  await ports.command(target, 'discard', ofMove(ports, record), PURGE_MS).catch(error => {
-    if (!(error instanceof MailherdError) || !NOTHING_OF_OURS.has(error.code)) throw error;
-  });
+  try {
+    await discardLeft(ports, record);
+  } catch (error) {
+    // The user must not be bound to a host that may never come back; what lies there is removed when it does.
+    if (!(error instanceof MailherdError) || error.code !== 'HOST_SILENT' || record.attempts < SILENT_TRIES) throw error;
+    return {...record, step: 'backedOut', isLeftOnTarget: true};
+  }
   return {...record, step: 'backedOut'};
-}
-
-/** A target that answers so holds no copy that this move made, or is the user's own host. */
-const NOTHING_OF_OURS = new Set(['COPY_UNKNOWN', 'COPY_MISSING', 'STILL_OWNER', 'USER_UNKNOWN']);
-
-/** Postfix tries deferred mail again by itself; asking it to do so now only makes it sooner. */
-const ignoreLateMail = (): void => undefined;
-
-function tellEdges(ports: MovePorts, revision: number): void {
-  for (const told of edgeSyncs(ports, revision, EDGE_MS)) told.catch(ignoreLateMail);
-}
-
-function edgeSyncs(ports: MovePorts, revision: number, timeoutMs: Millis): Promise<unknown>[] {
-  return ports.edges().map(edge => ports.command(edge, 'sync', {v: 1, token: ports.token(), revision}, timeoutMs));
-}
-
-function ofMove(ports: MovePorts, record: MoveRecord): {v: 1; token: number; moveId: string; user: string} {
-  return {v: 1, token: ports.token(), moveId: record.id, user: record.user};
-}
-
-function pass(context: MoveContext, record: MoveRecord, full: boolean, timeoutMs: Millis): Promise<{tookMs: number; again: boolean}> {
-  const {ports} = context;
-  const {source, target} = record;
-  context.passes++;
-  const request = {...ofMove(ports, record), target, targetAddress: ports.address(target), full, pass: context.passes};
-  return ports.command(source, 'copy', request, timeoutMs);
-}
-
-async function manifestAt(
-  ports: MovePorts,
-  record: MoveRecord,
-  host: string,
-  {folder = null, texts = false, timeoutMs}: {folder?: string | null; texts?: boolean; timeoutMs: Millis},
-): Promise<Manifest> {
-  return (await ports.command(host, 'manifest', {...ofMove(ports, record), folder, texts}, timeoutMs)).manifest;
-}
-
-async function persist(ports: MovePorts, {user}: MoveRecord, host: string, timeoutMs: Millis): Promise<void> {
-  await ports.command(host, 'persist', {v: 1, token: ports.token(), users: [user]}, timeoutMs);
-}
-
-async function routeOf(ports: MovePorts, user: string): Promise<StoredRoute> {
-  const stored = await ports.readRoute(user);
-  if (stored === null) throw new MailherdError('USER_UNKNOWN', {user});
-  return stored;
-}
-
-/** The route, locked by this very move. */
-async function ownRoute(ports: MovePorts, record: MoveRecord): Promise<StoredRoute> {
-  const stored = await routeOf(ports, record.user);
-  if (stored.route.move?.id !== record.id)
-    throw new MailherdError('ROUTE_STALE', {user: record.user, moveId: stored.route.move?.id ?? null});
-  return stored;
-}
-
-/** @returns milliseconds in which the flip must be written. @throws MailherdError HOLD_LOST when there are none. */
-function timeLeft({heldSince, limits, ports}: MoveContext): Millis {
-  if (heldSince === null) throw new MailherdError('HOLD_LOST', {reason: 'held by an earlier run'});
-  const left = heldSince + limits.holdMs - limits.marginMs - ports.clock.monotonic();
-  if (left <= 0) throw new MailherdError('HOLD_LOST', {reason: 'out of time'});
-  return left;
 }

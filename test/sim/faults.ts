@@ -27,6 +27,12 @@ const FAULTS: Record<string, Fault> = {
       host.diskSlowness = 1;
     });
   },
+  diskFull: (world, rng, host) => {
+    host.isFull = true;
+    world.time.at(rng.between(1_000, 40_000), () => {
+      host.isFull = false;
+    });
+  },
   clockJumped: (_world, rng, host) => {
     // Within what wire/route.ts allows for: less than the margin between the last flip and the first end of a hold.
     host.clockOffset = rng.between(-60_000, 4_000);

@@ -1,3 +1,4 @@
+import {Passes} from '../../agent/move/admit.ts';
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
 import {serve} from '../../agent/move/serve.ts';
 import {isHoldOver, type RouteRow, rowOf} from '../../agent/route/apply.ts';
@@ -23,7 +24,7 @@ export class SimHost {
   readonly rows = new Map<string, RouteRow>();
   appliedRevision = 0;
   #token = 0;
-  readonly #copies = new Map<string, Copy>();
+  readonly copies = new Map<string, Copy>();
   readonly mailboxes = new Map<string, Mailbox>();
   /** In memory: gone with a crash. */
   sessions = new Map<string, number>();
@@ -32,9 +33,10 @@ export class SimHost {
   isCut = false;
   clockOffset = 0;
   diskSlowness = 1;
+  isFull = false;
   #turns = new Map<string, Promise<unknown>>();
   #waiters: {revision: number; resolve: () => void}[] = [];
-  #passes = new Map<string, {moveId: string; token: number; pass: number}>();
+  #passes = new Passes();
   seedsOpen: ConstructorParameters<typeof SimSeeds>[3] = new Map();
   /** What is on disk of copies that are not yet put there: null = nothing. A power cut leaves that. */
   readonly #onDisk = new Map<string, Mailbox | null>();
@@ -100,7 +102,7 @@ export class SimHost {
     this.isAgentUp = false;
     this.#turns = new Map();
     this.#waiters = [];
-    this.#passes = new Map();
+    this.#passes = new Passes();
     this.seedsOpen = new Map();
     if (wholeHost) {
       this.isUp = false;
@@ -172,15 +174,15 @@ export class SimHost {
           durable(() => {
             this.#token = Math.max(this.#token, token);
           })(),
-        copies: () => [...this.#copies.values()],
-        copy: user => this.#copies.get(user) ?? null,
+        copies: () => [...this.copies.values()],
+        copy: user => this.copies.get(user) ?? null,
         putCopy: copy =>
           durable(() => {
-            this.#copies.set(copy.user, copy);
+            this.copies.set(copy.user, copy);
           })(),
         removeCopy: user =>
           durable(() => {
-            this.#copies.delete(user);
+            this.copies.delete(user);
           })(),
       },
       passes: this.#passes,
@@ -207,13 +209,14 @@ export class SimHost {
   #store(life: number): HostPorts['store'] {
     return {
       exists: async user => this.mailboxes.has(user),
-      freeBytes: async () => 1e12,
+      freeBytes: async () => (this.isFull ? 0 : 1e12),
       backup: async (user, address) => {
         const mailbox = this.#own(user);
         const target = this.#world.host(address);
         const snapshot = mailbox.clone();
         await this.#disk(life, 20 + mailbox.messages.size * this.#rng.between(1, 4));
         if (!target.isUp || target.isCut !== this.isCut) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
+        if (target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'no space left on device'});
         const present = target.mailboxes.get(user);
         if (present !== undefined && (present.isTorn || present.uidValidity !== snapshot.uidValidity))
           throw new MailherdError('COPY_FAILED', {user, reason: 'INBOX cannot be deleted'});
@@ -227,7 +230,7 @@ export class SimHost {
         const mailbox = this.#own(user);
         await this.#disk(life, 30);
         const target = this.#world.host(address);
-        if (!target.isUp) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
+        if (!target.isUp || target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'target takes nothing'});
         const there = target.mailboxes.get(user);
         if (there === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'no mailbox there'});
         there.mergeFrom(mailbox, this.#world.expunged);

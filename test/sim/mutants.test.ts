@@ -1,6 +1,7 @@
 import {afterEach, describe, expect, test} from 'vitest';
+import type {MoveContext} from '../../coordinator/move/asks.ts';
 import type {MovePorts} from '../../coordinator/move/move-ports.ts';
-import {type MoveContext, STEPS} from '../../coordinator/move/steps.ts';
+import {STEPS} from '../../coordinator/move/steps.ts';
 import type {Verb} from '../../wire/command.ts';
 import {simulate} from './run.ts';
 

@@ -29,6 +29,7 @@ export async function simulate(seed: number): Promise<SimResult> {
   heal(world);
   steps += await world.time.run(QUIET_MS, () => watch(world));
   judge(world, ledger);
+  judgeLeft(world);
   const records = world.engine?.records() ?? [];
   return {
     seed,
@@ -76,6 +77,7 @@ function heal(world: World): void {
   for (const host of world.hosts.values()) {
     host.isCut = false;
     host.diskSlowness = 1;
+    host.isFull = false;
     if (!host.isAgentUp) host.restart();
     world.catchUp(host);
   }
@@ -132,6 +134,17 @@ function judge(world: World, ledger: Ledger): void {
   for (const record of world.engine?.records() ?? []) {
     if (!['retained', 'purged', 'backedOut'].includes(record.step)) {
       world.violate('I5', `move ${record.id} does not end: ${record.step} ${JSON.stringify(record.refusal)}`);
+    }
+  }
+}
+
+/** Nothing is left of a mailbox but where it is, and where a retained copy is known of. */
+function judgeLeft(world: World): void {
+  for (const {name, mailboxes, copies} of world.hosts.values()) {
+    for (const user of mailboxes.keys()) {
+      const known = world.engine?.records().some(({id, step}) => step === 'retained' && id === copies.get(user)?.moveId);
+      if (world.owner(user) !== name && known !== true)
+        world.violate('I4', `${user} lies on ${name} as ${JSON.stringify(copies.get(user) ?? null)}${whereElse(world, user, '')}`);
     }
   }
 }

@@ -7,6 +7,8 @@ import type {World} from './world.ts';
 interface Open {
   secret: string;
   terms: SeedTerms;
+  /** A connection has shown the secret: no other may. */
+  isTaken: boolean;
   /** The seed has come and is being noted. */
   arriving: Promise<void> | null;
 }
@@ -34,7 +36,7 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
   async offer(terms: SeedTerms): Promise<SeedOffer> {
     await this.#disk(1);
     const secret = `${terms.user} ${this.#rng.below(2 ** 30)}`;
-    this.#open.set(terms.user, {secret, terms, arriving: null});
+    this.#open.set(terms.user, {secret, terms, isTaken: false, arriving: null});
     return {address: this.#host.name, port: 1, secret};
   }
 
@@ -51,17 +53,18 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
     const target = this.#world.host(address);
     const {life} = target;
     const open = target.seedsOpen.get(user);
+    if (open === undefined || open.secret !== secret || open.isTaken) throw new MailherdError('COPY_FAILED', {user, reason: 'refused'});
+    open.isTaken = true;
     const snapshot = mailbox.clone();
     for (let part = 1; part <= PARTS; part++) {
       await this.#disk(this.#rng.between(2, 20));
       // The connection breaks with either end, and the receiver ends it when it is told to.
-      const isConnected = target.isUp && target.life === life && target.isCut === this.#host.isCut;
-      if (!isConnected || open === undefined || open.secret !== secret || target.seedsOpen.get(user) !== open)
+      const isConnected = target.isUp && target.life === life && target.isCut === this.#host.isCut && !target.isFull;
+      if (!isConnected || target.seedsOpen.get(user) !== open)
         throw new MailherdError('COPY_FAILED', {user, reason: 'the stream broke off'});
       this.#world.overwritten(user, address, snapshot);
       target.write(user, snapshot.part(part / PARTS));
     }
-    if (open === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'the stream broke off'});
     target.persist(user);
     open.arriving = open.terms.arrived();
     await this.#until(open.arriving, () => target.life === life);

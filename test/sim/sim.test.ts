@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {simulate} from './run.ts';
 
-const SEEDS = Number(process.env.MAILHERD_SIM_SEEDS ?? 200);
+const SEEDS = Number(process.env.MAILHERD_SIM_SEEDS ?? 2_000);
 const FIRST = Number(process.env.MAILHERD_SEED ?? 1);
 
 describe('moves in a world where everything may die', () => {

@@ -77,6 +77,16 @@ test('a user who is held again right after the end waits again', async () => {
   await vi.waitFor(() => expect(closed).toHaveBeenCalled());
 });
 
+test('a backend that dies before its greeting is dialled again', async () => {
+  backend.removeAllListeners('connection');
+  let dials = 0;
+  backend.on('connection', socket => (++dials === 1 ? socket.destroy() : socket.write('* OK back again\r\n')));
+  const held = await login(holding.take('ada'));
+  holding.release('ada', '127.0.0.1');
+  await vi.waitFor(() => expect(held.read()).toBe('* OK back again\r\n'), 5_000);
+  expect(dials).toBe(2);
+});
+
 test('a backend that does not answer ends the login, so that the proxy tries again', async () => {
   const held = await login(holding.take('ada'));
   const closed = once(held.socket, 'close');

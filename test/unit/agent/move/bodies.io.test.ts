@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto';
 import {describe, expect, test} from 'vitest';
-import {BodyDigests, BodyReader} from '../../../../agent/move/bodies.ts';
+import {BodyDigests, BodyReader} from '../../../../agent/move/bodies.io.ts';
 import {seededRng} from '../../../../base/random.ts';
 
 const GUID = '62d4b4196faa056b1f0100007ee9bd88';

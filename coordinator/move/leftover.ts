@@ -1,0 +1,37 @@
+import {MailherdError} from '../../base/errors.ts';
+import type {MoveRecord} from '../../wire/record.ts';
+import {canonicalManifest, messageCount} from '../verify/compare.ts';
+import {COMMAND_MS, manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
+import type {MovePorts} from './move-ports.ts';
+
+const CARRIES_MAX = 5;
+
+/**
+ * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
+ * is carried to where the user lives now. @returns the record with the digest of the retained copy as it is after that.
+ */
+export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
+  // null: the coordinator that verified it died before it could note so; carrying once more does no harm.
+  let {verified} = record;
+  for (let carries = 0; ; carries++) {
+    const manifest = await manifestAt(ports, record, record.source, {timeoutMs: COMMAND_MS});
+    const digest = ports.digest(canonicalManifest(manifest));
+    if (digest === verified?.digest) return {...record, verified};
+    if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
+    const owner = (await routeOf(ports, record.user)).route.host;
+    if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
+    await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
+    await persist(ports, record, owner, PURGE_MS);
+    verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
+  }
+}
+
+/** Removes what a move that was backed out left on its target. @throws MailherdError HOST_SILENT and the like: try again. */
+export async function discardLeft(ports: MovePorts, record: MoveRecord): Promise<void> {
+  await ports.command(record.target, 'discard', ofMove(ports, record), PURGE_MS).catch(error => {
+    if (!(error instanceof MailherdError) || !NOTHING_OF_OURS.has(error.code)) throw error;
+  });
+}
+
+/** A target that answers so holds no copy that this move made, or is the user's own host. */
+const NOTHING_OF_OURS = new Set(['COPY_UNKNOWN', 'COPY_MISSING', 'STILL_OWNER', 'USER_UNKNOWN', 'USER_UNSERVED']);
