@@ -6,6 +6,7 @@ import {SECOND_MS} from '../base/units.ts';
 import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {HostRecord, Plan} from '../wire/record.ts';
+import type {TuneView} from '../wire/tune.ts';
 import {ApiClient} from './client.io.ts';
 import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
 import type {Look} from './format.ts';
@@ -23,6 +24,7 @@ import {
   renderUsers,
   renderVerdicts,
 } from './render.ts';
+import {renderTune} from './render-tune.ts';
 import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
 import {renderWhy} from './why.ts';
 
@@ -249,6 +251,7 @@ function farmCommands(): Command[] {
     });
   return [
     policy,
+    tuneCommand(),
     new Command('pause')
       .option('--reason <text>', 'for the audit log')
       .description('stop all automatic work')
@@ -265,6 +268,37 @@ function farmCommands(): Command[] {
       .addHelpText('after', example('mailherd resume'))
       .action(async (options: Common) => show(options, await post<PolicyView>('/v1/resume', {}), () => 'Automatic work goes on.')),
   ];
+}
+
+function tuneCommand(): Command {
+  const tune = new Command('tune').description('kernel values of the hosts: advice, what was changed, what came of it');
+  tune
+    .command('list', {isDefault: true})
+    .argument('[host]')
+    .description('show advice and changes')
+    .addHelpText('after', example('mailherd tune', 'mailherd tune list be07', "mailherd tune list --json | jq '.hosts[].tune.values'"))
+    .action(async (host: string | undefined, options: Common) => {
+      show(options, await get<TuneView>('/v1/tune'), (view, as) => renderTune(view, host ?? null, as));
+    });
+  tune
+    .command('approve')
+    .argument('<host>')
+    .argument('<advice>')
+    .description('follow one advice, as tune list shows it; undone by itself when it harms or does not help')
+    .addHelpText('after', example('mailherd tune approve be07 net.core.netdev_max_backlog=1250'))
+    .action(async (host: string, advice: string, options: Common) => {
+      show(options, await post(`/v1/hosts/${part(host)}/tune`, {advice}), () => `${host}: ${advice} is set, and is being judged.`);
+    });
+  tune
+    .command('revert')
+    .argument('<host>')
+    .argument('<knob>')
+    .description('give one changed value back')
+    .addHelpText('after', example('mailherd tune revert be07 net.core.netdev_max_backlog'))
+    .action(async (host: string, knob: string, options: Common) => {
+      show(options, await post(`/v1/hosts/${part(host)}/untune`, {knob}), () => `${host}: ${knob} is as it was.`);
+    });
+  return tune;
 }
 
 async function changeHost(host: string, verb: string, {json, ...wish}: Common & {reason?: string; release?: string}): Promise<void> {

@@ -24,6 +24,7 @@ import {PlanLine} from './plan-line.ts';
 import {Planner} from './planner.ts';
 import {Sizes} from './sizes.io.ts';
 import type {Store} from './store.io.ts';
+import {TuneKeeper} from './tune/keeper.ts';
 
 export interface LoopDeps {
   config: CoordinatorConfig;
@@ -44,6 +45,7 @@ interface Leading {
   mover: Mover;
   keeper: HostKeeper;
   actor: Actor;
+  tuning: TuneKeeper;
   operator: Operator;
   sizes: Sizes;
 }
@@ -89,6 +91,7 @@ export class Loop {
     leading.sizes.sweep();
     await leading.keeper.look();
     if (!leading.term.signal.aborted) await leading.actor.act(outcome.decisions);
+    if (!leading.term.signal.aborted) await leading.tuning.look();
   }
 
   /** One term, from the lease taken to the lease lost or given back. */
@@ -133,9 +136,10 @@ export class Loop {
       refreshSizes: names => sizes.refresh(names),
     });
     const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});
+    const tuning = new TuneKeeper({picture, command, token, audit, clock, log});
     const {routes, policy: policies} = store;
-    const operator = new Operator({picture, hosts: store.hosts, routes, policy: policies, planner, mover, happen, emit, clock});
-    return {term, mover, keeper, actor, operator, sizes};
+    const operator = new Operator({picture, hosts: store.hosts, routes, policy: policies, planner, mover, tuning, happen, emit, clock});
+    return {term, mover, keeper, actor, tuning, operator, sizes};
   }
 
   #present(): Leading | null {

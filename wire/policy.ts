@@ -6,12 +6,23 @@ const mode = Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Lite
 const domain = Type.String({minLength: 1, maxLength: 255, description: 'as example.org'});
 const who = Type.String({minLength: 2, maxLength: 320, description: 'a user, or @ and a domain'});
 
+/** How kernel values are changed through the farm: one host first, then others like it. */
+export const TunePolicy = Type.Object({
+  /** The first host keeps its change so long before others of its role and release follow. */
+  canaryMs: SpanMs,
+  /** Changes that are being judged at the same time, in the whole farm. */
+  concurrentMax: Count,
+  /** A change that had to be undone on one host is tried on none so long. */
+  restMs: SpanMs,
+});
+export type TunePolicy = Type.Static<typeof TunePolicy>;
+
 /** What operators may change while Mailherd runs; stored in KV, served and changed by the API. */
 export const Policy = Type.Object({
   v: Type.Literal(1),
   paused: orNull(Type.Object({by: Type.String(), atMs: InstantMs, reason: Type.String()})),
   /** off: not even considered; dry-run: decided and shown; approve: waits for a person; on: carried out. */
-  modes: Type.Object({cordon: mode, evacuate: mode, reinstall: mode, rebalance: mode, purge: mode}),
+  modes: Type.Object({cordon: mode, evacuate: mode, reinstall: mode, rebalance: mode, purge: mode, tune: Type.Optional(mode)}),
   judge: Type.Object({
     /** SLIs are judged over this much of the past. */
     windowMs: SpanMs,
@@ -80,6 +91,8 @@ export const Policy = Type.Object({
     /** Reinstalls at the same time. */
     reinstallMax: Count,
   }),
+  /** Missing from a policy that an older release stored. */
+  tune: Type.Optional(TunePolicy),
 });
 export type Policy = Type.Static<typeof Policy>;
 
@@ -87,7 +100,7 @@ export type Policy = Type.Static<typeof Policy>;
 export const DEFAULT_POLICY: Policy = {
   v: 1,
   paused: null,
-  modes: {cordon: 'on', evacuate: 'approve', reinstall: 'approve', rebalance: 'approve', purge: 'approve'},
+  modes: {cordon: 'on', evacuate: 'approve', reinstall: 'approve', rebalance: 'approve', purge: 'approve', tune: 'approve'},
   judge: {
     windowMs: 60_000,
     warmUpMs: 120_000,
@@ -128,4 +141,5 @@ export const DEFAULT_POLICY: Policy = {
     quietMs: 60_000,
   },
   host: {probationMs: 600_000, wipeTokenMs: 600_000, reinstallTimeoutMs: 3_600_000, reinstallMax: 2},
+  tune: {canaryMs: 3_600_000, concurrentMax: 2, restMs: 86_400_000},
 };

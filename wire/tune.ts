@@ -78,6 +78,20 @@ export const TuneReport = Type.Object({
 });
 export type TuneReport = Type.Static<typeof TuneReport>;
 
+export const ApproveAdvice = Type.Object({advice: AdviceId}, {additionalProperties: false});
+export type ApproveAdvice = Type.Static<typeof ApproveAdvice>;
+export const RevertKnob = Type.Object({knob: KnobName}, {additionalProperties: false});
+export type RevertKnob = Type.Static<typeof RevertKnob>;
+
 /** What the API tells of one host. */
 export const HostTuning = Type.Object({host: HostName, tune: orNull(TuneReport)});
 export type HostTuning = Type.Static<typeof HostTuning>;
+
+/** Tuning of the whole farm. */
+export const TuneView = Type.Object({
+  mode: Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]),
+  hosts: Type.Array(HostTuning),
+  /** Why the policy does nothing about a knob on hosts of one role and release; only of interest while the mode is `on`. */
+  waiting: Type.Array(Type.Object({knob: Type.String(), kind: Type.String(), code: Type.String(), host: orNull(HostName)})),
+});
+export type TuneView = Type.Static<typeof TuneView>;

@@ -12,6 +12,7 @@ import {POLICY_KEY} from '../keys.ts';
 import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
 import {assertFits, type Planner} from '../planner.ts';
+import type {TuneKeeper} from '../tune/keeper.ts';
 import type {Writes} from './ports.ts';
 import {hideToken} from './views.ts';
 
@@ -25,6 +26,7 @@ export interface OperatorDeps {
   policy: BucketPort<Policy>;
   planner: Planner;
   mover: Mover;
+  tuning: Pick<TuneKeeper, 'apply' | 'revert'>;
   /** One happening in a host's life. */
   happen: (host: string, happening: HostHappening) => Promise<HostRecord>;
   emit: Emit;
@@ -125,6 +127,14 @@ export class Operator implements Writes {
 
   async reinstall(by: string, host: string, {release}: Reinstall): Promise<HostRecord> {
     return hideToken(await this.#deps.happen(host, {type: 'reinstallAsked', by, release}));
+  }
+
+  tune(by: string, host: string, adviceId: string): Promise<void> {
+    return this.#deps.tuning.apply(by, host, adviceId);
+  }
+
+  untune(by: string, host: string, knob: string): Promise<void> {
+    return this.#deps.tuning.revert(by, host, knob);
   }
 
   async pause(by: string, reason: string): Promise<PolicyView> {

@@ -20,6 +20,7 @@ import type {
 import type {FarmEvent} from '../../wire/event.ts';
 import type {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
+import type {TuneView} from '../../wire/tune.ts';
 
 /** What the API can tell; every coordinator answers, leading or not. Unknown names throw MailherdError with a 404 code. */
 export interface Reads {
@@ -35,6 +36,7 @@ export interface Reads {
   plan(id: string): Promise<Plan>;
   policy(): PolicyView;
   hurt(): HurtView;
+  tune(): TuneView;
   /** Prometheus text format. */
   metrics(): string;
 }
@@ -56,6 +58,10 @@ export interface Writes {
   cordon(by: string, host: string, reason: string): Promise<HostRecord>;
   uncordon(by: string, host: string): Promise<HostRecord>;
   reinstall(by: string, host: string, wish: Reinstall): Promise<HostRecord>;
+  /** Makes the change of an advice that the host gives. */
+  tune(by: string, host: string, adviceId: string): Promise<void>;
+  /** Gives a changed kernel value back. */
+  untune(by: string, host: string, knob: string): Promise<void>;
   pause(by: string, reason: string): Promise<PolicyView>;
   resume(by: string): Promise<PolicyView>;
   setPolicy(by: string, wish: PolicyView): Promise<PolicyView>;

@@ -23,6 +23,7 @@ import {
 import {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
 import {HostName, MoveId, PlanId, UserName} from '../../wire/schema.ts';
+import {ApproveAdvice, RevertKnob, TuneView} from '../../wire/tune.ts';
 import type {ApiPorts} from './ports.ts';
 
 /** One call as a route sees it; everything is checked against the route's schemas before. */
@@ -111,6 +112,7 @@ const READS: readonly ApiRoute[] = [
   ),
   read('/v1/plans/:id', 'One plan', {params: OfPlan, answer: Plan}, ({ports, params}) => ports.reads.plan(params.id)),
   read('/v1/policy', 'The policy and its revision', {answer: PolicyView}, ({ports}) => ports.reads.policy()),
+  read('/v1/tune', 'Advice on kernel values, and what was changed', {answer: TuneView}, ({ports}) => ports.reads.tune()),
   read('/v1/hurt', 'Customers hurt over time', {answer: HurtView}, ({ports}) => ports.reads.hurt()),
 ];
 
@@ -162,6 +164,20 @@ const WRITES: readonly ApiRoute[] = [
       return call.ports.writes().reinstall(call.by, call.params.host, call.body);
     },
   ),
+  write(
+    'POST',
+    '/v1/hosts/:host/tune',
+    'Follow an advice of this host',
+    {params: OfHost, body: ApproveAdvice, answer: Done},
+    async call => {
+      await call.ports.writes().tune(call.by, call.params.host, call.body.advice);
+      return done;
+    },
+  ),
+  write('POST', '/v1/hosts/:host/untune', 'Give a kernel value back', {params: OfHost, body: RevertKnob, answer: Done}, async call => {
+    await call.ports.writes().untune(call.by, call.params.host, call.body.knob);
+    return done;
+  }),
   write('POST', '/v1/rebalance', 'Even out the hosts', {body: Rebalance, answer: PlanView, status: 202}, ({ports, by, body}) => {
     return ports.writes().rebalance(by, body);
   }),

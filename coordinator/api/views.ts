@@ -2,8 +2,10 @@ import {MailherdError} from '../../base/errors.ts';
 import type {Instant} from '../../base/units.ts';
 import type {FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
+import type {TuneView} from '../../wire/tune.ts';
 import type {WaitingMove} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
+import {tuneView} from '../tune/hosts.ts';
 import {metricsText} from './metrics.ts';
 import type {Reads} from './ports.ts';
 
@@ -147,6 +149,10 @@ export class Views implements Reads {
 
   hurt(): {history: Hurt[]} {
     return {history: [...this.#deps.picture.hurtHistory]};
+  }
+
+  tune(): TuneView {
+    return tuneView(this.#deps.picture, this.#deps.now());
   }
 
   metrics(): string {

@@ -14,6 +14,7 @@ import type {Search} from '../../../coordinator/plan/model.ts';
 import {PlanLine} from '../../../coordinator/plan-line.ts';
 import {Planner} from '../../../coordinator/planner.ts';
 import {Intake} from '../../../coordinator/report/intake.ts';
+import {TuneKeeper} from '../../../coordinator/tune/keeper.ts';
 import type {EventType} from '../../../wire/event.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../wire/policy.ts';
 import type {CurrentPlan, HostRecord, MoveRecord, Plan} from '../../../wire/record.ts';
@@ -81,6 +82,7 @@ export class FakeFarm {
   readonly planner: Planner;
   readonly operator: Operator;
   readonly actor: Actor;
+  readonly tuning: TuneKeeper;
   readonly views: Views;
   #plans = 0;
   #sequence = 0;
@@ -100,8 +102,9 @@ export class FakeFarm {
     const happen: HostKeeper['happen'] = (host, happening) => this.keeper.happen(host, happening);
     const search: Search = async (_, start) => ({assignment: start, cost: 0, steps: 0});
     this.planner = new Planner({picture, line, mover, emit, clock, signal, search, refreshSizes: async () => undefined});
-    const {planner, routes, policy} = this;
-    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, happen, emit, clock});
+    this.tuning = new TuneKeeper({picture, command, token: 7, audit, clock, log: silentLog});
+    const {planner, routes, policy, tuning} = this;
+    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, happen, emit, clock});
     this.actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log: silentLog});
     this.views = new Views({
       picture,

@@ -79,6 +79,8 @@ function fakePorts(): ApiPorts {
     cordon: noted('cordon', record),
     uncordon: noted('uncordon', record),
     reinstall: noted('reinstall', record),
+    tune: noted('tune', undefined),
+    untune: noted('untune', undefined),
     pause: noted('pause', {policy: DEFAULT_POLICY, revision: 5}),
     resume: noted('resume', {policy: DEFAULT_POLICY, revision: 5}),
     setPolicy: noted('setPolicy', {policy: DEFAULT_POLICY, revision: 5}),
@@ -153,6 +155,8 @@ describe('who may call', () => {
         '/v1/purge': {moves: ['move-0001']},
         '/v1/policy': {policy: DEFAULT_POLICY, revision: 4},
         '/v1/hosts/:host/reinstall': {release: 'debian-12'},
+        '/v1/hosts/:host/tune': {advice: 'fs.file-max=200'},
+        '/v1/hosts/:host/untune': {knob: 'fs.file-max'},
       };
       const request = {method, url, payload: payload[path] ?? {}};
       const refused = await app.inject({...request, headers: READ});
