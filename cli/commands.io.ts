@@ -1,15 +1,11 @@
-import {readFileSync} from 'node:fs';
-import {Command, InvalidArgumentError} from 'commander';
+import {Command} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
 import {SECOND_MS} from '../base/units.ts';
 import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {HostRecord, Plan} from '../wire/record.ts';
-import type {TuneView} from '../wire/tune.ts';
-import {ApiClient} from './client.io.ts';
-import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
-import type {Look} from './format.ts';
+import {type Common, client, count, example, get, look, part, post, print, show} from './ask.io.ts';
 import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
 import {patchPolicy} from './policy-patch.ts';
 import {
@@ -24,13 +20,9 @@ import {
   renderUsers,
   renderVerdicts,
 } from './render.ts';
-import {renderTune} from './render-tune.ts';
 import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
+import {tuneCommand} from './tune-command.io.ts';
 import {renderWhy} from './why.ts';
-
-interface Common {
-  json?: true;
-}
 
 /** The operator's commands. Each prints a table, or with --json what the API answered. */
 export function operatorCommands(): Command[] {
@@ -270,37 +262,6 @@ function farmCommands(): Command[] {
   ];
 }
 
-function tuneCommand(): Command {
-  const tune = new Command('tune').description('kernel values of the hosts: advice, what was changed, what came of it');
-  tune
-    .command('list', {isDefault: true})
-    .argument('[host]')
-    .description('show advice and changes')
-    .addHelpText('after', example('mailherd tune', 'mailherd tune list be07', "mailherd tune list --json | jq '.hosts[].tune.values'"))
-    .action(async (host: string | undefined, options: Common) => {
-      show(options, await get<TuneView>('/v1/tune'), (view, as) => renderTune(view, host ?? null, as));
-    });
-  tune
-    .command('approve')
-    .argument('<host>')
-    .argument('<advice>')
-    .description('follow one advice, as tune list shows it; undone by itself when it harms or does not help')
-    .addHelpText('after', example('mailherd tune approve be07 net.core.netdev_max_backlog=1250'))
-    .action(async (host: string, advice: string, options: Common) => {
-      show(options, await post(`/v1/hosts/${part(host)}/tune`, {advice}), () => `${host}: ${advice} is set, and is being judged.`);
-    });
-  tune
-    .command('revert')
-    .argument('<host>')
-    .argument('<knob>')
-    .description('give one changed value back')
-    .addHelpText('after', example('mailherd tune revert be07 net.core.netdev_max_backlog'))
-    .action(async (host: string, knob: string, options: Common) => {
-      show(options, await post(`/v1/hosts/${part(host)}/untune`, {knob}), () => `${host}: ${knob} is as it was.`);
-    });
-  return tune;
-}
-
 async function changeHost(host: string, verb: string, {json, ...wish}: Common & {reason?: string; release?: string}): Promise<void> {
   const record = await post<HostRecord>(`/v1/hosts/${part(host)}/${verb}`, wish);
   const cordon = ({cordon: now}: HostRecord): string => (now === null ? 'not cordoned' : `cordoned by ${now.by}`);
@@ -350,54 +311,4 @@ async function watchMoves({json, watch, all}: Common & {watch?: true; all?: true
     if (!watch || areMovesOver(view)) return;
     await new Promise(resolve => setTimeout(resolve, WATCH_MS));
   }
-}
-
-function show<T>(options: Common, answer: T, render: (answer: T, look: Look) => string): void {
-  print(options.json ? JSON.stringify(answer, null, 2) : render(answer, look()));
-}
-
-function look(): Look {
-  return {colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined, nowMs: Date.now()};
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function get<T>(path: string): Promise<T> {
-  return client().call<T>('GET', path);
-}
-
-function post<T>(path: string, body: object): Promise<T> {
-  return client().call<T>('POST', path, body);
-}
-
-/** Path part; names of users hold anything. */
-function part(name: string): string {
-  return encodeURIComponent(name);
-}
-
-function client(): ApiClient {
-  return new ApiClient(accessFrom(process.env, readConfig(), CLI_CONFIG_FILE));
-}
-
-/** null when there is no file, or it belongs to others and the environment says it all. */
-function readConfig(): string | null {
-  const {MAILHERD_API, MAILHERD_TOKEN} = process.env;
-  try {
-    return readFileSync(CLI_CONFIG_FILE, 'utf8');
-  } catch (error) {
-    const {code} = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || (code === 'EACCES' && MAILHERD_API !== undefined && MAILHERD_TOKEN !== undefined)) return null;
-    throw error;
-  }
-}
-
-function count(text: string): string {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a number.');
-  return text;
-}
-
-function example(...lines: string[]): string {
-  return `\nExamples:\n${lines.map(line => `  $ ${line}`).join('\n')}`;
 }
