@@ -147,7 +147,12 @@ function serve(config: AgentConfig, {table, memory}: Served, tune: Tuner, nc: Na
   const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
   const queue = postfixQueue(isProbeUser);
   const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
-  serveCommands({nc, ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune}, log, signal});
+  serveCommands({
+    nc,
+    ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune},
+    log,
+    signal,
+  });
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */
