@@ -66,7 +66,7 @@ function roundOf(count: number): (isSick: boolean) => number {
     const outcome = flow(fleet, memory, DEFAULT_POLICY, atMs);
     memory = outcome.memory;
     const readings = outcome.slis.map(({host, latest, loadPerSecond}): Reading => {
-      return {host, load: loadPerSecond, value: latest.probeLoginMs ?? 100, isNew: true, isBurdened: false};
+      return {host, load: loadPerSecond, value: latest.probeLoginMs ?? 100, isNew: true, isBurdened: false, like: host};
     });
     more = more.map(known => compare(readings, known, {scale: 10, ratioMin: 1.3}, atMs).memory);
     const {user, system} = process.cpuUsage(before);

@@ -30,7 +30,14 @@ export function judgeShelf(shelf: Shelf, spread: number | null, slowing: Slowing
   for (const {atMs, drives} of shelf.minutes) {
     const readings = drives.map(({drive, throughput, latency}): Reading => {
       const isSlowed = slowing !== null && slowing.drive === drive && atMs >= slowing.fromMs;
-      return {host: drive, load: throughput / MB, value: isSlowed ? latency * slowing.factor : latency, isNew: true, isBurdened: false};
+      return {
+        host: drive,
+        load: throughput / MB,
+        value: isSlowed ? latency * slowing.factor : latency,
+        isNew: true,
+        isBurdened: false,
+        like: null,
+      };
     });
     const compared = compare(readings, memory, yardstick, atMs);
     memory = compared.memory;

@@ -47,7 +47,9 @@ export function judgeSeries({isRate, readings}: Series): SeriesFigures {
       if (newest.size <= PEERS_MAX && atMs - seen.atMs <= PEER_MS) break;
       newest.delete(other);
     }
-    const now = [...newest].map(([host, seen]): Reading => ({host, load: null, value: seen.value, isNew: host === vm, isBurdened: false}));
+    const now = [...newest].map(
+      ([host, seen]): Reading => ({host, load: null, value: seen.value, isNew: host === vm, isBurdened: false, like: null}),
+    );
     const compared = compare(now, memory, yardstick, atMs);
     // Machines that come and go would be remembered for ever.
     const hosts = new Map([...compared.memory.hosts].filter(([host]) => newest.has(host)));

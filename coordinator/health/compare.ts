@@ -21,6 +21,8 @@ const LASTING_MIN = 200;
 const WIDENING_MIN = 1.5;
 /** A past of about six hours at ten seconds. */
 const OWN_RATE = 1 / 2000;
+/** The farm's level follows the day. */
+const LEVEL_RATE = 1 / 100;
 const VARIANCE_RATE = 0.02;
 const LOAD_RATE = 1 / 500;
 const DOUBT_WEIGHT_MAX = 0.3;
@@ -29,6 +31,8 @@ const Z_MAX = 4.5;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
 const LOG_ARL = Math.log(1e9);
 const PEERS_Z_MIN = 4.5;
+/** Share of a difference that a host must have got worse by itself. */
+const RISE_SHARE = 2 / 3;
 const OVERLOAD = Math.log(2);
 const USUAL_LOAD = Math.log(1.5);
 
@@ -62,7 +66,12 @@ export function compare(
       square = square * 0.9999 + known.last ** 2;
     }
   }
-  return {memory: {slope: farm.slope, product, square, hosts}, marks};
+  const level = followed(memory.level, farm.level);
+  return {memory: {slope: farm.slope, product, square, level, center: followed(memory.center, farm.center), hosts}, marks};
+}
+
+function followed(usual: number | null, now: number): number {
+  return usual === null ? now : usual + LEVEL_RATE * (now - usual);
 }
 
 /** Forgets a host: it comes back as another one. */
@@ -99,7 +108,8 @@ function step(
   {scale, ratioMin}: Yardstick,
   nowMs: Instant,
 ): {figure: HostFigure; mark: Mark} {
-  const difference = (farm.rest[index] ?? 0) - farm.level;
+  const rest = farm.rest[index] ?? 0;
+  const difference = rest - farm.level;
   const x = farm.x[index] ?? 0;
   const load = comparable(reading, known, x, farm.loadMax[index] ?? Number.POSITIVE_INFINITY, farm.loadChange);
   const chance = Math.sqrt(Math.max(farm.noise ** 2 / 2, Math.min(known.variance, 9 * farm.noise ** 2)));
@@ -123,9 +133,15 @@ function step(
   const alwaysError = Math.sqrt(farm.spread ** 2 + scatter ** 2 / Math.max(1, known.count));
   const isAlways = known.count >= LASTING_MIN && always >= least && always / alwaysError >= PEERS_Z_MIN && mean >= least / 2;
   const byPeers = !load.isBeyond && (isLately || isAlways);
-  const byPast = sum >= limit && recent + farm.center - lasting(known) >= least / 2 && deviation > 0;
+  const lately = towards(known.recentCount === 0 ? rest : known.lately, rest, Math.max(RECENT_RATE, 1 / recentCount));
+  const change = recent + farm.center - lasting(known);
+  // Where others got better it is worse than they are, but most of that is not its own doing.
+  const isRisen = lately - known.usual >= Math.max(least / 2, RISE_SHARE * change);
+  const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
+  const hasRisen = known.count >= RECENT_MIN && isRisen && change >= least;
+  const likeLevel = farm.likeLevel[index] ?? null;
   const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
   const wasProved = known.mark !== null && known.mark.proof !== null;
   const mark: Mark = {
@@ -134,15 +150,16 @@ function step(
     score: Math.max(mean / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
     proof,
     isBehindMiddle: byPast || (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN,
+    isOwnDoing: hasRisen || (likeLevel !== null && known.count < PAST_MIN && (lately - likeLevel) / error >= PEERS_Z_MIN),
     isOverloaded: load.isBeyond && !load.isUsual,
     sinceMs: byPast ? sumSinceMs : wasProved ? (known.mark?.sinceMs ?? nowMs) : nowMs,
     peers,
   };
-  const moved: HostFigure = {...known, recent, mean, recentCount, last: 0, sum, sumSinceMs, mark};
+  const moved: HostFigure = {...known, lately, recent, mean, recentCount, last: 0, sum, sumSinceMs, mark};
   // What is accused is not taken for usual; what it always was goes on to be learnt.
   const isAccused = proof !== null && (byPast || isLately);
   const isLearning = !reading.isBurdened && !load.isSurge && !isAccused && (sum < limit / 3 || !load.hasPast);
-  if (isLearning) return {figure: learnt(moved, difference, x, chance, width), mark};
+  if (isLearning) return {figure: learnt(moved, difference, rest, x, chance, width), mark};
   const doubted = {doubted: known.doubted + 1, doubtedSquares: known.doubtedSquares + deviation ** 2};
   return {figure: reading.isBurdened ? moved : {...moved, ...doubted}, mark};
 }
@@ -155,14 +172,16 @@ function varianceOf({variance, doubted, doubtedSquares}: HostFigure): number {
 }
 
 /** Takes a reading for usual; a wild one counts as a bounded one. */
-function learnt(known: HostFigure, difference: number, x: number, chance: number, width: number): HostFigure {
+function learnt(known: HostFigure, difference: number, rest: number, x: number, chance: number, width: number): HostFigure {
   const count = known.count + 1;
   const bounded = clamp(difference - lasting(known), 0, 3 * chance);
   const variance = varianceOf(known);
   const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
+  const rise = known.count === 0 ? rest : clamp(rest - known.usual, 0, 3 * width);
   return {
     ...known,
     own: known.own + Math.max(OWN_RATE, 1 / count) * change,
+    usual: known.usual + Math.max(OWN_RATE, 1 / count) * rise,
     count,
     variance: variance + VARIANCE_RATE * (bounded ** 2 - variance),
     doubted: 0,

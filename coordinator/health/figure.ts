@@ -12,6 +12,8 @@ export interface Reading {
   isNew: boolean;
   /** Nothing is learnt of a host that we burden ourselves. */
   isBurdened: boolean;
+  /** Its hardware: only what is alike can show that a host could be faster. null when not known. */
+  like: string | null;
 }
 
 /** How a figure is measured. */
@@ -28,6 +30,9 @@ export interface Yardstick {
 export interface HostFigure {
   /** Lasting difference to the other hosts at equal load. */
   own: number;
+  /** What it usually shows at equal load, and over the last dozen readings, not held against anybody: log(value + scale). */
+  usual: number;
+  lately: number;
   /** Readings learnt from. */
   count: number;
   /** The same difference over the last dozen readings, and over the last hundred. */
@@ -55,10 +60,13 @@ export interface FigureMemory {
   /** Lag-one autocorrelation of deviations, as two decaying sums. */
   product: number;
   square: number;
+  /** What the level, and its bias, were of late; null before the first round. */
+  level: number | null;
+  center: number | null;
   hosts: ReadonlyMap<string, HostFigure>;
 }
 
-export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, hosts: new Map()};
+export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, level: null, center: null, hosts: new Map()};
 
 /** One host's figure held against the others' and against its own past. */
 export interface Mark {
@@ -69,8 +77,10 @@ export interface Mark {
   /** Deviations from the other hosts, and the cumulative sum's share of what proves. */
   score: number;
   proof: 'past' | 'peers' | null;
-  /** Also worse than the middle of all hosts, not only than the better quarter. */
+  /** Changed for the worse, or worse than the middle of all hosts, not only than the better quarter. */
   isBehindMiddle: boolean;
+  /** Worse than it was, or from its birth worse than others of the same hardware: neither its hardware nor that others got better. */
+  isOwnDoing: boolean;
   /** Has far more to do than any other, and more than it is used to or always had: not comparable. */
   isOverloaded: boolean;
   sinceMs: Instant;
@@ -88,6 +98,8 @@ export const RECENT_MIN = 6;
 export function freshFigure(x: number): HostFigure {
   return {
     own: 0,
+    usual: 0,
+    lately: 0,
     count: 0,
     recent: 0,
     mean: 0,

@@ -173,7 +173,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
     const isSlower = !isFelt && isProved && mark.isBehindMiddle && value >= NOTICEABLE_SHARE * floor;
     if (!isFelt && !isSlower) continue;
     // What changed for the worse may still be no worse than what others show.
-    const isWorse = isFelt && isProved && mark.ratio >= (mark.isBehindMiddle ? Math.sqrt(judge.ratioMax) : MAJORITY_RATIO_MIN);
+    const isWorse = isFelt && isProved && isSick(mark, judge);
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;
@@ -185,6 +185,11 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
   found.evidence.sort((a, b) => worth(b) - worth(a));
   if (found.evidence.length > 0) found.evidence.push(...explain(own, usual));
   return found;
+}
+
+/** A majority that did not change is no worse than its hardware is, unless hosts of the same hardware do far better. */
+function isSick({isBehindMiddle, isOwnDoing, ratio}: Mark, {ratioMax}: Policy['judge']): boolean {
+  return isBehindMiddle ? ratio >= Math.sqrt(ratioMax) : isOwnDoing && ratio >= MAJORITY_RATIO_MIN;
 }
 
 function evidenceOf(sli: SliName, unit: string, value: number, floor: number, mark: Mark | undefined): Evidence {

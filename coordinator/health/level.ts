@@ -10,6 +10,8 @@ const SPREAD_MAX = 0.35;
 /** The level of the farm is told by its better quarter: a bad release on three quarters does not raise it. */
 const LEVEL_QUANTILE = 0.25;
 const CORRELATION_MAX = 0.9;
+/** So many deviations of one host are no chance in the better quarter of all. */
+const JUMP = 2;
 
 /** One round of one figure on all hosts; arrays by reading. */
 export interface Farm {
@@ -18,7 +20,10 @@ export interface Farm {
   level: number;
   /** What lasting differences have in common: the level is told by one order statistic of unlike hosts. */
   center: number;
+  /** Median of `rest`. */
   middle: number;
+  /** What the better ones of the same hardware show; null where no two others are known to be alike. */
+  likeLevel: (number | null)[];
   rest: number[];
   curve: number[];
   slope: Slope;
@@ -41,8 +46,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   const [low, high] = [quantile(loads, 0.05) ?? 0, quantile(loads, 0.95) ?? 0];
   const x = logs.map(load => Math.max(low, Math.min(high, load ?? middleLoad)));
   const y = readings.map(({value}) => Math.log(value + scale));
-  const [b1, b2] = coefficients(memory.slope);
-  const curve = x.map(load => b1 * load + b2 * load * load);
+  const curve = curveOf(memory.slope, x, low, high);
   const rest = y.map((value, index) => value - (curve[index] ?? 0));
   const known = readings.map(({host}) => memory.hosts.get(host));
   const deviations = rest.map((value, index) => value - lasting(known[index]));
@@ -52,7 +56,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   const young = known.filter(isYoung).length / Math.max(1, known.length);
   const width = Math.sqrt(noise ** 2 + young * spread ** 2);
   const sorted = sortedOf(deviations);
-  const level = locate(sorted, LEVEL_QUANTILE, width);
+  const level = nearer(locate(sorted, LEVEL_QUANTILE, width), quantile(sorted, 0.5) ?? 0, memory.level, width);
   const points: Point[] = readings.flatMap(({isNew, load, isBurdened}, index) => {
     if (!isNew || load === null || isBurdened) return [];
     return [{x: x[index] ?? 0, y: y[index] ?? 0, weight: bisquare(((deviations[index] ?? 0) - level) / (5 * width))}];
@@ -61,8 +65,9 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   return {
     x: logs.map(load => load ?? middleLoad),
     level,
-    center: centerOf(own, spread),
-    middle: quantile(sorted, 0.5) ?? 0,
+    center: centerOf(own, spread, memory.center),
+    middle: quantile(sortedOf(rest), 0.5) ?? 0,
+    likeLevel: likeLevels(readings, rest),
     rest,
     curve,
     slope: learn(memory.slope, points),
@@ -72,6 +77,30 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
     loadMax: highestOthers(logs, loads),
     loadChange: quantile(sortedOf(logs.map((load, index) => (load === null ? null : load - (known[index]?.load ?? load)))), 0.5) ?? 0,
   };
+}
+
+/** More to do makes no host faster: where the busy ones are the faster ones, that is not the load's doing. */
+function curveOf(slope: Slope, x: readonly number[], low: number, high: number): number[] {
+  const [b1, b2] = coefficients(slope);
+  const at = (load: number): number => b1 * load + b2 * load * load;
+  return at(high) < at(low) ? x.map(() => 0) : x.map(at);
+}
+
+/** Two others of the same hardware that are faster show that it can be; one may be a freak. */
+function likeLevels(readings: readonly Reading[], rest: readonly number[]): (number | null)[] {
+  const best = new Map<string, [number, number, number]>();
+  for (const [index, {like}] of readings.entries()) {
+    if (like === null) continue;
+    const known = best.get(like) ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    best.set(like, [...known, rest[index] ?? 0].sort((a, b) => a - b).slice(0, 3) as [number, number, number]);
+  }
+  return readings.map(({like}, index) => {
+    const known = like === null ? undefined : best.get(like);
+    if (known === undefined) return null;
+    // The host itself is no witness.
+    const second = (rest[index] ?? 0) <= known[1] ? known[2] : known[1];
+    return Number.isFinite(second) ? second : null;
+  });
 }
 
 function isYoung(figure: HostFigure | undefined): boolean {
@@ -113,8 +142,13 @@ function spreadOf(own: Float64Array): number {
   return Math.min(SPREAD_MAX, Math.sqrt(pooled(width ** 2, own.length, SPREAD_PRIOR ** 2)));
 }
 
-function centerOf(own: Float64Array, spread: number): number {
-  return own.length < 5 ? 0 : locate(own, LEVEL_QUANTILE, spread);
+function centerOf(own: Float64Array, spread: number, usual: number | null): number {
+  return own.length < 5 ? 0 : nearer(locate(own, LEVEL_QUANTILE, spread), quantile(own, 0.5) ?? 0, usual, SPREAD_PRIOR);
+}
+
+/** The better quarter tells, unless it is what moved: where some hosts got better the others did not get worse. */
+function nearer(better: number, middle: number, usual: number | null, width: number): number {
+  return usual !== null && usual - better > Math.max(JUMP * width, middle - usual) ? middle : better;
 }
 
 function pooled(seen: number | null, count: number, prior: number): number {

@@ -47,9 +47,9 @@ export function markAll(
   return {marks, memory: {figures, seen: Object.fromEntries(judged.map(({host, reportKey}) => [host, reportKey]))}};
 }
 
-function readingOf({host, latest, loadPerSecond, reportKey, isMoving}: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading[] {
+function readingOf({host, hardware, latest, loadPerSecond, reportKey, isMoving}: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading[] {
   const value = latest[sli];
-  return value === null ? [] : [{host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving}];
+  return value === null ? [] : [{host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving, like: hardware}];
 }
 
 /** By role, the lower middle of the better half of each kernel figure: a bad release does not become usual. */

@@ -2,7 +2,7 @@ import {HOUR_MS, type Instant, type Millis, SECOND_MS} from '../../base/units.ts
 import type {Policy} from '../../wire/policy.ts';
 import type {HostStage} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
-import type {FleetHost} from '../fleet.ts';
+import {type FleetHost, labelsOf} from '../fleet.ts';
 import {SKEW_MS_MAX} from '../report/fold.ts';
 
 export type SliName = keyof Policy['judge']['floors'];
@@ -73,6 +73,8 @@ export type MeasureState = 'measured' | 'IDLE' | 'WARMING' | 'SILENT' | 'NO_REPO
 export interface HostSlis {
   host: string;
   role: FleetHost['record']['role'];
+  /** Its hardware, null when not known. */
+  hardware: string | null;
   state: MeasureState;
   values: Record<SliName, number | null>;
   /** The newest report's figures, and what tells it from the one before. */
@@ -116,6 +118,7 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
   return {
     host: host.record.host,
     role: host.record.role,
+    hardware: labelsOf(host).hardware ?? null,
     state: stateOf(host, isIdle(reports), judge, nowMs),
     values,
     latest,

@@ -123,6 +123,37 @@ export const INNOCENTS: readonly Innocent[] = [
     },
   },
   {
+    name: 'the newest hardware is several times as fast',
+    draw: (r, hosts) => {
+      const newest = hosts.at(-1)?.labels.hardware;
+      const part = 1 / r.between(2, 6);
+      return {
+        isFromStart: true,
+        effect: host => (host.labels.hardware === newest ? atSeverity({delivery: part, login: part}, 1) : NOTHING),
+      };
+    },
+  },
+  {
+    name: 'fast new hosts join',
+    draw: (r, hosts) => {
+      const newest = hosts.at(-1)?.labels.hardware;
+      const part = 1 / r.between(2, 4);
+      const isNew = ({labels}: SimHost): boolean => labels.hardware === newest;
+      return {
+        isFromStart: true,
+        effect: host => (isNew(host) ? atSeverity({delivery: part, login: part}, 1) : NOTHING),
+        mangle: (report, since, host) => (since < 0 && isNew(host) ? lost : sent(report)),
+      };
+    },
+  },
+  {
+    name: 'a third of the farm gets faster',
+    draw: (r, hosts) => {
+      const part = 1 / r.between(2, 4);
+      return {effect: on(some(r, hosts, 0.35), {delivery: part, login: part, probeDelivery: part})};
+    },
+  },
+  {
     name: 'new hosts join empty',
     draw: (_r, hosts) => {
       const fresh = new Set(names(hosts.slice(-3)));

@@ -28,7 +28,7 @@ function played({count = 20, seed = 1, rounds, factor = () => 1, load = () => 2,
     const readings = hosts(count).map((host, index): Reading => {
       const own = load(index, round);
       const value = 500 * (1 + own) ** exponent * factor(index, round) * Math.exp(0.15 * chance(rng));
-      return {host, load: own, value, isNew: true, isBurdened};
+      return {host, load: own, value, isNew: true, isBurdened, like: null};
     });
     const compared = compare(readings, memory, YARDSTICK, round * 10_000);
     memory = compared.memory;
@@ -87,7 +87,7 @@ test('a new host has no past, the farm has: it is held against the others', () =
   let mark: Mark | undefined;
   for (let round = 0; round < 120; round++) {
     const readings = hosts(round < 100 ? 9 : 10).map((host, index): Reading => {
-      return {host, load: 2, value: 500 * (index === 9 ? 6 : 1) * Math.exp(0.15 * chance(rng)), isNew: true, isBurdened: false};
+      return {host, load: 2, value: 500 * (index === 9 ? 6 : 1) * Math.exp(0.15 * chance(rng)), isNew: true, isBurdened: false, like: null};
     });
     const compared = compare(readings, memory, YARDSTICK, round);
     memory = compared.memory;
@@ -131,7 +131,7 @@ test('alone in the farm nothing can be proved; of two the slower one is', () => 
 
 test('nothing is learnt of a host that we burden ourselves', () => {
   const memory = (isBurdened: boolean): FigureMemory => {
-    const readings = hosts(5).map(host => ({host, load: 2, value: 700, isNew: true, isBurdened}));
+    const readings = hosts(5).map(host => ({host, load: 2, value: 700, isNew: true, isBurdened, like: null}));
     return compare(readings, NO_FIGURE, YARDSTICK, 0).memory;
   };
   expect(memory(false).hosts.get('h1')?.count).toBe(1);
@@ -139,7 +139,7 @@ test('nothing is learnt of a host that we burden ourselves', () => {
 });
 
 test('a reading that was seen before changes nothing', () => {
-  const reading = (value: number, isNew: boolean): Reading[] => hosts(5).map(host => ({host, load: 2, value, isNew, isBurdened: false}));
+  const reading = (value: number, isNew: boolean): Reading[] => hosts(5).map(host => ({host, load: 2, value, isNew, isBurdened: false, like: null}));
   const once = compare(reading(500, true), NO_FIGURE, YARDSTICK, 0);
   expect(compare(reading(500, false), once.memory, YARDSTICK, 5).memory.hosts).toEqual(once.memory.hosts);
 });
@@ -156,7 +156,7 @@ test('always a little worse: proved once it is known for long, where hosts lie c
   const proofs: (string | null)[] = [];
   for (let round = 0; round < 1_500; round++) {
     const readings = hosts(12).map((host, index): Reading => {
-      return {host, load: 2, value: 500 * (index === 4 ? 1.1 : 1) * Math.exp(0.1 * chance(rng)), isNew: true, isBurdened: false};
+      return {host, load: 2, value: 500 * (index === 4 ? 1.1 : 1) * Math.exp(0.1 * chance(rng)), isNew: true, isBurdened: false, like: null};
     });
     const compared = compare(readings, memory, {scale: 1, ratioMin: 1.04, spread: 0.01}, round * 60_000);
     memory = compared.memory;
