@@ -133,15 +133,11 @@ function step(
   const alwaysError = Math.sqrt(farm.spread ** 2 + scatter ** 2 / Math.max(1, known.count));
   const isAlways = known.count >= LASTING_MIN && always >= least && always / alwaysError >= PEERS_Z_MIN && mean >= least / 2;
   const byPeers = !load.isBeyond && (isLately || isAlways);
-  const lately = towards(known.recentCount === 0 ? rest : known.lately, rest, Math.max(RECENT_RATE, 1 / recentCount));
-  const change = recent + farm.center - lasting(known);
-  // Where others got better it is worse than they are, but most of that is not its own doing.
-  const isRisen = lately - known.usual >= Math.max(least / 2, RISE_SHARE * change);
+  const {lately, change, isRisen} = changeOf(known, rest, recent + farm.center, least);
   const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
   const hasRisen = known.count >= RECENT_MIN && isRisen && change >= least;
-  const likeLevel = farm.likeLevel[index] ?? null;
   const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
   const wasProved = known.mark !== null && known.mark.proof !== null;
   const mark: Mark = {
@@ -150,7 +146,7 @@ function step(
     score: Math.max(mean / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
     proof,
     isBehindMiddle: byPast || (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN,
-    isOwnDoing: hasRisen || (likeLevel !== null && known.count < PAST_MIN && (lately - likeLevel) / error >= PEERS_Z_MIN),
+    isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
     sinceMs: byPast ? sumSinceMs : wasProved ? (known.mark?.sinceMs ?? nowMs) : nowMs,
     peers,
@@ -162,6 +158,25 @@ function step(
   if (isLearning) return {figure: learnt(moved, difference, rest, x, chance, width), mark};
   const doubted = {doubted: known.doubted + 1, doubtedSquares: known.doubtedSquares + deviation ** 2};
   return {figure: reading.isBurdened ? moved : {...moved, ...doubted}, mark};
+}
+
+/** From the first reading on, and worse than others of its hardware. @param least what it shows at least. */
+function isBornWorse({count}: HostFigure, likeLevel: Farm['likeLevel'], index: number, least: number): boolean {
+  const level = count < PAST_MIN ? likeLevel(index) : null;
+  return level !== null && least >= level;
+}
+
+/** How it changed: against the others, and by itself. Where others got better it is worse than they are, but did not get worse. */
+function changeOf(
+  known: HostFigure,
+  rest: number,
+  differenceNow: number,
+  least: number,
+): {lately: number; change: number; isRisen: boolean} {
+  const rate = Math.max(RECENT_RATE, 1 / (known.recentCount + 1));
+  const lately = towards(known.recentCount === 0 ? rest : known.lately, rest, rate);
+  const change = differenceNow - lasting(known);
+  return {lately, change, isRisen: lately - known.usual >= Math.max(least / 2, RISE_SHARE * change)};
 }
 
 /** What looked like a change for the worse and passed by itself is the host's own way: the next time it is less of a surprise. */

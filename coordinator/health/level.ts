@@ -22,8 +22,8 @@ export interface Farm {
   center: number;
   /** Median of `rest`. */
   middle: number;
-  /** What the better ones of the same hardware show; null where no two others are known to be alike. */
-  likeLevel: (number | null)[];
+  /** What the better ones of a host's hardware show; null where no two others are known to be alike. */
+  likeLevel: (index: number) => number | null;
   rest: number[];
   curve: number[];
   slope: Slope;
@@ -67,7 +67,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
     level,
     center: centerOf(own, spread, memory.center),
     middle: quantile(sortedOf(rest), 0.5) ?? 0,
-    likeLevel: likeLevels(readings, rest),
+    likeLevel: index => likeLevelOf(index, readings, rest),
     rest,
     curve,
     slope: learn(memory.slope, points),
@@ -87,20 +87,15 @@ function curveOf(slope: Slope, x: readonly number[], low: number, high: number):
 }
 
 /** Two others of the same hardware that are faster show that it can be; one may be a freak. */
-function likeLevels(readings: readonly Reading[], rest: readonly number[]): (number | null)[] {
-  const best = new Map<string, [number, number, number]>();
-  for (const [index, {like}] of readings.entries()) {
-    if (like === null) continue;
-    const known = best.get(like) ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    best.set(like, [...known, rest[index] ?? 0].sort((a, b) => a - b).slice(0, 3) as [number, number, number]);
+function likeLevelOf(index: number, readings: readonly Reading[], rest: readonly number[]): number | null {
+  const like = readings[index]?.like ?? null;
+  let [first, second] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (const [other, reading] of readings.entries()) {
+    const value = rest[other] ?? Number.POSITIVE_INFINITY;
+    if (like === null || other === index || reading.like !== like || value >= second) continue;
+    [first, second] = value < first ? [value, first] : [first, value];
   }
-  return readings.map(({like}, index) => {
-    const known = like === null ? undefined : best.get(like);
-    if (known === undefined) return null;
-    // The host itself is no witness.
-    const second = (rest[index] ?? 0) <= known[1] ? known[2] : known[1];
-    return Number.isFinite(second) ? second : null;
-  });
+  return Number.isFinite(second) ? second : null;
 }
 
 function isYoung(figure: HostFigure | undefined): boolean {
