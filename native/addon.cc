@@ -7,84 +7,30 @@
 #include <string>
 #include <string_view>
 
-#include "async_call.h"
-#include "host_sampler.h"
+#include "js_values.h"
+#include "kernel_calls.h"
 #include "plan_call.h"
 #include "postfix_processes.h"
 #include "queue_walk.h"
 #include "store.h"
+#include "thread_call.h"
 
 namespace mailherd {
 
 namespace {
 
-bool IsPath(const Napi::Value& value) { return value.IsString() && value.As<Napi::String>().Utf8Value().find('\0') == std::string::npos; }
-
-void ThrowType(Napi::Env env, const char* usage) { Napi::TypeError::New(env, usage).ThrowAsJavaScriptException(); }
-
-template <typename Container>
-Napi::Array ToNames(Napi::Env env, const Container& names) {
-  auto array = Napi::Array::New(env, names.size());
-  uint32_t at = 0;
-  for (const auto& name : names) array.Set(at++, Napi::String::New(env, name));
-  return array;
-}
-
-/// Empty when the environment is ending and makes no more values.
-template <typename Array, typename Container>
-Array ToTyped(Napi::Env env, const Container& values) {
-  Array array = Array::New(env, values.size());
-  if (!array.IsEmpty()) std::copy(values.begin(), values.end(), array.Data());
-  return array;
-}
-
-Napi::Value ToHostSample(Napi::Env env, const HostSample& sample) {
-  const auto values = ToTyped<Napi::BigInt64Array>(env, sample.values);
-  if (values.IsEmpty()) return {};
-  auto errors = Napi::Array::New(env, sample.errors.size());
-  for (size_t i = 0; i < sample.errors.size(); i++) errors.Set(static_cast<uint32_t>(i), ToError(env, sample.errors[i]).Value());
-  auto object = Napi::Object::New(env);
-  object.Set("values", values);
-  object.Set("errors", errors);
-  return object;
-}
-
 Napi::Value ToStore(Napi::Env env, const Store& store) {
   const auto values = ToTyped<Napi::Float64Array>(env, store.values);
   if (values.IsEmpty()) return {};
   auto object = Napi::Object::New(env);
-  object.Set("disk", store.disk.empty() ? env.Null() : Napi::String::New(env, store.disk).As<Napi::Value>());
+  const auto orNull = [&](const std::string& text) { return text.empty() ? env.Null() : Napi::String::New(env, text).As<Napi::Value>(); };
+  object.Set("disk", orNull(store.disk));
+  object.Set("device", orNull(store.device));
+  object.Set("type", orNull(store.mount.type));
+  object.Set("options", Napi::String::New(env, store.mount.options));
   object.Set("values", values);
   return object;
 }
-
-/// new HostSampler(root); .sample(disk) -> Promise<{values, errors}>
-class JsHostSampler : public Napi::ObjectWrap<JsHostSampler> {
- public:
-  static Napi::Function Define(Napi::Env env) { return DefineClass(env, "HostSampler", {InstanceMethod<&JsHostSampler::Sample>("sample")}); }
-
-  explicit JsHostSampler(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsHostSampler>(info) {
-    if (info.Length() != 1 || !IsPath(info[0])) {
-      ThrowType(info.Env(), "HostSampler(root: string)");
-      return;
-    }
-    sampler_ = std::make_shared<HostSampler>(info[0].As<Napi::String>().Utf8Value());
-  }
-
- private:
-  Napi::Value Sample(const Napi::CallbackInfo& info) {
-    if (info.Length() != 1 || !(info[0].IsNull() || IsPath(info[0]))) {
-      ThrowType(info.Env(), "sample(disk: string | null)");
-      return info.Env().Undefined();
-    }
-    std::string disk = info[0].IsNull() ? std::string() : info[0].As<Napi::String>().Utf8Value();
-    auto work = [sampler = sampler_, disk = std::move(disk)]() -> Result<HostSample> { return sampler->Run(disk); };
-    return AsyncCall<HostSample>::Start(info.Env(), flight_, std::move(work), ToHostSample);
-  }
-
-  std::shared_ptr<HostSampler> sampler_;
-  std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
-};
 
 Napi::Value ToQueueWalk(Napi::Env env, const QueueValues& walk) {
   const auto values = ToTyped<Napi::Float64Array>(env, walk.numbers);
@@ -127,22 +73,34 @@ class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
     }
     const auto level = static_cast<QueueLevel>(found - kLevels.begin());
     auto work = [walk = walk_, level, budgetMs, opens = static_cast<uint32_t>(opensMax)]() -> Result<QueueValues> { return walk->Run(level, budgetMs, opens); };
-    return AsyncCall<QueueValues>::Start(info.Env(), flight_, std::move(work), ToQueueWalk);
+    return ThreadCall<QueueValues>::Start(info.Env(), flight_, std::move(work), ToQueueWalk);
   }
 
   std::shared_ptr<QueueWalk> walk_;
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 
-/// readStore(root, path) -> Promise<{disk, values}>
-Napi::Value ReadStoreOf(const Napi::CallbackInfo& info) {
-  if (info.Length() != 2 || !IsPath(info[0]) || !IsPath(info[1])) {
-    ThrowType(info.Env(), "readStore(root: string, path: string)");
-    return info.Env().Undefined();
+/// new StoreReader(root, path); .read() -> Promise<{disk, device, type, options, values}>
+class JsStoreReader : public Napi::ObjectWrap<JsStoreReader> {
+ public:
+  static Napi::Function Define(Napi::Env env) { return DefineClass(env, "StoreReader", {InstanceMethod<&JsStoreReader::Read>("read")}); }
+
+  explicit JsStoreReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsStoreReader>(info) {
+    if (info.Length() != 2 || !IsPath(info[0]) || !IsPath(info[1])) {
+      ThrowType(info.Env(), "StoreReader(root: string, path: string)");
+      return;
+    }
+    reader_ = std::make_shared<StoreReader>(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
   }
-  auto work = [root = info[0].As<Napi::String>().Utf8Value(), path = info[1].As<Napi::String>().Utf8Value()] { return ReadStore(root, path); };
-  return AsyncCall<Store>::Start(info.Env(), nullptr, std::move(work), ToStore);
-}
+
+ private:
+  Napi::Value Read(const Napi::CallbackInfo& info) {
+    return ThreadCall<Store>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToStore);
+  }
+
+  std::shared_ptr<StoreReader> reader_;
+  std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
+};
 
 Napi::Value ToPostfixProcesses(Napi::Env env, const PostfixProcesses& found) {
   auto services = Napi::Array::New(env, found.services.size());
@@ -169,21 +127,21 @@ Napi::Value CountPostfixProcessesOf(const Napi::CallbackInfo& info) {
   auto work = [root = info[0].As<Napi::String>().Utf8Value(), spool = info[1].As<Napi::String>().Utf8Value(), limit = static_cast<uint32_t>(most)] {
     return CountPostfixProcesses(root, spool, limit);
   };
-  return AsyncCall<PostfixProcesses>::Start(info.Env(), nullptr, std::move(work), ToPostfixProcesses);
+  return ThreadCall<PostfixProcesses>::Start(info.Env(), nullptr, std::move(work), ToPostfixProcesses);
 }
 
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  exports.Set("hostFields", ToNames(env, HostFields()));
+  Door::Open(env);
   exports.Set("queueFields", ToNames(env, kQueueFields));
   exports.Set("storeFields", ToNames(env, kStoreFields));
-  exports.Set("HostSampler", JsHostSampler::Define(env));
+  DefineKernelCalls(env, exports);
   exports.Set("QueueWalker", JsQueueWalker::Define(env));
   exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
-  exports.Set("readStore", Napi::Function::New(env, ReadStoreOf, "readStore"));
+  exports.Set("StoreReader", JsStoreReader::Define(env));
   return exports;
 }
 

@@ -4,32 +4,35 @@ import {dirname, join} from 'node:path';
 import {assert} from '../base/assert.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Bytes, Millis} from '../base/units.ts';
+import type {KernelAddon} from './kernel.ts';
 
 /** The only file that loads the addon, and the only place that knows how its values look. */
 
-interface NativeHostSampler {
-  sample(disk: string | null): Promise<{values: BigInt64Array; errors: NativeError[]}>;
-}
 interface NativeQueueWalker {
   walk(level: QueueLevel, budgetMs: number, opensMax: number): Promise<{values: Float64Array; domains: string[]}>;
 }
-interface Addon {
-  hostFields: string[];
+interface Addon extends KernelAddon {
   queueFields: string[];
   storeFields: string[];
-  HostSampler: new (root: string) => NativeHostSampler;
   QueueWalker: new (spool: string) => NativeQueueWalker;
   searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound>;
   searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
   countPostfixProcesses(root: string, spool: string, processesMax: number): Promise<PostfixProcesses>;
-  readStore(root: string, path: string): Promise<{disk: string | null; values: Float64Array}>;
+  StoreReader: new (root: string, path: string) => {read(): Promise<NativeStore>};
+}
+interface NativeStore {
+  disk: string | null;
+  device: string | null;
+  type: string | null;
+  options: string;
+  values: Float64Array;
 }
 interface NativeFound {
   assignment: Int32Array;
   cost: number;
   steps: number;
 }
-interface NativeError extends Error {
+export interface NativeError extends Error {
   code: string;
   errno: number;
   op: string;
@@ -41,12 +44,6 @@ export interface KernelGap {
   code: string;
   op: string;
   path: string;
-}
-
-/** Counters since boot and levels, by name (see `hostFields`); absent names were not readable. Never converted lossily: bigint. */
-export interface HostSample {
-  values: ReadonlyMap<string, bigint>;
-  gaps: KernelGap[];
 }
 
 /**
@@ -128,6 +125,12 @@ export interface PostfixProcesses {
 export interface Store {
   /** Name in /proc/diskstats of the disk under the path; null when no one disk stands behind it. */
   disk: string | null;
+  /** Name of the file system's own device, the disk or a part of it; null when its mount names none. */
+  device: string | null;
+  /** Of the file system, e.g. `ext4`; null when no mount was found. */
+  type: string | null;
+  /** Of the mount and of its file system. */
+  options: readonly string[];
   totalBytes: Bytes;
   freeBytes: Bytes;
   freeInodes: number | null;
@@ -146,14 +149,10 @@ function find(): string {
 
 let loaded: Addon | null = null;
 
-function addon(): Addon {
+/** The addon, loaded once; only what wraps its values uses it. @throws MailherdError NATIVE_FAILED when it is missing. */
+export function addon(): Addon {
   loaded ??= createRequire(import.meta.url)(find()) as Addon;
   return loaded;
-}
-
-/** Names of a host sample's values, in the addon's order. @throws MailherdError NATIVE_FAILED when the addon is missing. */
-export function hostFields(): readonly string[] {
-  return addon().hostFields;
 }
 
 export function queueFields(): readonly string[] {
@@ -161,37 +160,10 @@ export function queueFields(): readonly string[] {
 }
 
 /** @throws MailherdError NATIVE_FAILED with {code, errno, op, path}; a TypeError (our bug) passes as it is. */
-function rethrow(error: unknown): never {
+export function rethrow(error: unknown): never {
   const native = error as Partial<NativeError>;
   if (native.op === undefined) throw error;
   throw new MailherdError('NATIVE_FAILED', {code: native.code, errno: native.errno, op: native.op, path: native.path}, {cause: error});
-}
-
-/** Reads the kernel's figures off the event loop; keeps its files open. */
-export class HostSampler {
-  readonly #native: NativeHostSampler;
-  readonly #names: readonly string[];
-
-  /** @param root prefix of all paths, '' on a real host. */
-  constructor(root = '') {
-    this.#native = new (addon().HostSampler)(root);
-    this.#names = hostFields();
-  }
-
-  /**
-   * @param disk whose figures to take, as in /proc/diskstats.
-   * @throws MailherdError NATIVE_FAILED EBUSY while an earlier call has not ended.
-   */
-  async sample(disk: string | null): Promise<HostSample> {
-    const {values, errors} = await this.#native.sample(disk).catch(rethrow);
-    assert(values.length === this.#names.length, 'the addon returns one value a name');
-    const present = new Map<string, bigint>();
-    for (const [at, name] of this.#names.entries()) {
-      const value = values[at];
-      if (value !== undefined && value >= 0n) present.set(name, value);
-    }
-    return {values: present, gaps: errors.map(({code, op, path}) => ({code, op, path}))};
-  }
 }
 
 /** Walks the queue of one Postfix instance off the event loop, without opening a message. */
@@ -260,16 +232,33 @@ export function countPostfixProcesses(spool: string, processesMax: number, root 
   return addon().countPostfixProcesses(root, spool, processesMax).catch(rethrow);
 }
 
-/**
- * Space of the file system under `path` and the disk behind it. Blocks a pool thread for as long as the file system hangs.
- * @throws MailherdError NATIVE_FAILED when the path cannot be reached.
- */
-export async function readStore(path: string, root = ''): Promise<Store> {
-  const native = addon();
-  const {disk, values} = await native.readStore(root, path).catch(rethrow);
-  const value = (name: string): number => values[native.storeFields.indexOf(name)] ?? Number.NaN;
-  const freeInodes = value('freeInodes');
-  return {disk, totalBytes: value('totalBytes'), freeBytes: value('freeBytes'), freeInodes: Number.isNaN(freeInodes) ? null : freeInodes};
+/** Reads the space of one file system off the event loop, and what lies behind it. */
+export class StoreReader {
+  readonly #native: {read(): Promise<NativeStore>};
+
+  /** @param root prefix of all paths, '' on a real host. */
+  constructor(path: string, root = '') {
+    this.#native = new (addon().StoreReader)(root, path);
+  }
+
+  /**
+   * Hangs for as long as the file system does.
+   * @throws MailherdError NATIVE_FAILED when the path cannot be reached, EBUSY while an earlier call has not ended.
+   */
+  async read(): Promise<Store> {
+    const {disk, device, type, options, values} = await this.#native.read().catch(rethrow);
+    const value = (name: string): number => values[addon().storeFields.indexOf(name)] ?? Number.NaN;
+    const freeInodes = value('freeInodes');
+    return {
+      disk,
+      device,
+      type,
+      options: options.split(',').filter(option => option !== ''),
+      totalBytes: value('totalBytes'),
+      freeBytes: value('freeBytes'),
+      freeInodes: Number.isNaN(freeInodes) ? null : freeInodes,
+    };
+  }
 }
 
 /**

@@ -26,6 +26,8 @@ inline constexpr std::array kVmstatFields = {
     KeyField{"oom_kill", "oomKills", 1},
     KeyField{"compact_stall", "compactStalls", 1},
     KeyField{"workingset_refault_file", "fileRefaults", 1},
+    KeyField{"workingset_refault_anon", "anonRefaults", 1},
+    KeyField{"pgscan_kswapd", "pagesScannedBackground", 1},
     KeyField{"nr_dirty", "dirtyPages", 1},
     KeyField{"nr_dirty_threshold", "dirtyPagesMax", 1},
     KeyField{"nr_dirty_background_threshold", "dirtyPagesBackground", 1},

@@ -32,16 +32,17 @@ bool Holds(std::string_view point, std::string_view path) noexcept {
 Mount FindMount(std::string_view text, std::string_view path) {
   Mount found;
   size_t longest = 0;
-  std::string_view line, id, parent, device, root, point, word, type, source;
+  std::string_view line, id, parent, device, root, point, options, word, type, source, superOptions;
   while (NextLine(text, line)) {
-    if (!NextWord(line, id) || !NextWord(line, parent) || !NextWord(line, device) || !NextWord(line, root) || !NextWord(line, point)) continue;
+    if (!NextWord(line, id) || !NextWord(line, parent) || !NextWord(line, device) || !NextWord(line, root) || !NextWord(line, point) || !NextWord(line, options)) continue;
     const std::string plain = Unescape(point);
     if (plain.size() < longest || !Holds(plain, path)) continue;
     bool separated = false;
     while (!separated && NextWord(line, word)) separated = word == "-";
     if (!separated || !NextWord(line, type) || !NextWord(line, source)) continue;
     longest = plain.size();
-    found = Mount{std::string(device), Unescape(source), std::string(type)};
+    found = Mount{std::string(device), Unescape(source), std::string(type), std::string(options)};
+    if (NextWord(line, superOptions)) found.options.append(",").append(superOptions);
   }
   return found;
 }

@@ -10,6 +10,7 @@ struct Mount {
   std::string device;  // "major:minor"; major 0 when no block device stands behind it (overlay, btrfs, tmpfs)
   std::string source;  // as given to mount(8), e.g. "/dev/vda1"
   std::string type;
+  std::string options;  // of the mount and of its file system, with commas between, e.g. "rw,noatime,rw,data=ordered"
 };
 
 /// The mount under `path` (absolute, without symlinks) in the text of /proc/self/mountinfo; empty fields when there is none.

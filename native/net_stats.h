@@ -26,6 +26,11 @@ inline constexpr std::array kNetstatFields = {
     KeyField{"TcpExt:TCPReqQFullDoCookies", "tcpSynQueueCookies", 1},
     KeyField{"TcpExt:TCPAbortOnMemory", "tcpAbortsOnMemory", 1},
     KeyField{"TcpExt:PruneCalled", "tcpPrunes", 1},
+    KeyField{"TcpExt:RcvPruned", "tcpReceivePrunes", 1},
+    KeyField{"TcpExt:TCPAbortOnTimeout", "tcpAbortsOnTimeout", 1},
+    KeyField{"TcpExt:TCPMemoryPressures", "tcpMemoryPressures", 1},
+    KeyField{"TcpExt:TCPTimeWaitOverflow", "tcpTimeWaitOverflows", 1},
+    KeyField{"TcpExt:TCPLostRetransmit", "tcpLostRetransmits", 1},
 };
 
 }  // namespace mailherd

@@ -1,6 +1,7 @@
 #include "store.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -12,12 +13,13 @@
 #include <string_view>
 
 #include "kernel_file.h"
-#include "mounts.h"
 
 namespace mailherd {
 
 namespace {
 
+/// What lies behind a path is looked for again after so many readings.
+constexpr int kReadingsKnown = 6;
 constexpr std::array kUnrealDisks = {"loop", "ram", "zram", "nbd", "dm-", "md", "sr", "fd"};
 
 struct CloseDirectory {
@@ -31,14 +33,21 @@ std::string RealPath(const std::string& path) {
 
 bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-/// The disk that `node` (a name under /sys/class/block or a number under /sys/dev/block) is or is a partition of.
-std::string DiskOf(const std::string& link) {
+/// A device and the disk that it is or is a partition of.
+struct Device {
+  std::string name;
+  std::string disk;
+};
+
+/// What `link` (a name under /sys/class/block or a number under /sys/dev/block) leads to.
+Device DeviceOf(const std::string& link) {
   const std::string real = RealPath(link);
   if (real.empty()) return {};
   const size_t last = real.rfind('/');
-  if (!Exists(real + "/partition")) return real.substr(last + 1);
+  const std::string name = real.substr(last + 1);
+  if (!Exists(real + "/partition")) return {name, name};
   const size_t above = real.rfind('/', last - 1);
-  return real.substr(above + 1, last - above - 1);
+  return {name, real.substr(above + 1, last - above - 1)};
 }
 
 /// Where the mount does not name its disk (an overlay inside a container), the machine's only disk must be it.
@@ -57,31 +66,42 @@ std::string OnlyDisk(const std::string& root) {
   return only;
 }
 
-std::string FindDisk(const std::string& root, const std::string& path) {
+void FindDevice(const std::string& root, const std::string& path, Store& store) {
   const std::string real = RealPath(root + path);
   std::string buffer;
   KernelFile mounts(root + "/proc/self/mountinfo");
   const auto text = mounts.Read(buffer);
+  Device device;
+  store.mount = {};
   if (const auto* read = std::get_if<std::string_view>(&text); read != nullptr && real.size() > root.size()) {
-    const Mount mount = FindMount(*read, std::string_view(real).substr(root.size()));
-    std::string disk = mount.device.starts_with("0:") || mount.device.empty() ? std::string() : DiskOf(root + "/sys/dev/block/" + mount.device);
-    if (disk.empty() && mount.source.starts_with("/dev/")) disk = DiskOf(root + "/sys/class/block/" + mount.source.substr(mount.source.rfind('/') + 1));
-    if (!disk.empty()) return disk;
+    store.mount = FindMount(*read, std::string_view(real).substr(root.size()));
+    const Mount& mount = store.mount;
+    if (!mount.device.starts_with("0:") && !mount.device.empty()) device = DeviceOf(root + "/sys/dev/block/" + mount.device);
+    if (device.name.empty() && mount.source.starts_with("/dev/")) device = DeviceOf(root + "/sys/class/block/" + mount.source.substr(mount.source.rfind('/') + 1));
   }
-  return OnlyDisk(root);
+  store.device = device.name;
+  store.disk = device.disk.empty() ? OnlyDisk(root) : device.disk;
 }
 
 }  // namespace
 
-Result<Store> ReadStore(const std::string& root, const std::string& path) {
+Result<Store> StoreReader::Run() {
+  const std::string place = root_ + path_;
   struct statvfs facts {};
-  if (::statvfs((root + path).c_str(), &facts) != 0) return SysError{errno, "statvfs", root + path};
+  struct stat status {};
+  if (::statvfs(place.c_str(), &facts) != 0) return SysError{errno, "statvfs", place};
+  if (::stat(place.c_str(), &status) != 0) return SysError{errno, "stat", place};
+  // A file system can be mounted anew with other options; another one has another number.
+  if (readings_ == 0 || status.st_dev != number_) {
+    FindDevice(root_, path_, known_);
+    number_ = status.st_dev;
+    readings_ = kReadingsKnown;
+  }
+  readings_--;
   const auto unit = static_cast<double>(facts.f_frsize);
   const auto inodes = [&](fsfilcnt_t count) { return facts.f_files == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(count); };
-  return Store{
-      .values = {static_cast<double>(facts.f_blocks) * unit, static_cast<double>(facts.f_bavail) * unit, inodes(facts.f_files), inodes(facts.f_favail)},
-      .disk = FindDisk(root, path),
-  };
+  known_.values = {static_cast<double>(facts.f_blocks) * unit, static_cast<double>(facts.f_bavail) * unit, inodes(facts.f_files), inodes(facts.f_favail)};
+  return known_;
 }
 
 }  // namespace mailherd

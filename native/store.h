@@ -1,8 +1,12 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <string>
+#include <utility>
 
+#include "mounts.h"
 #include "result.h"
 
 namespace mailherd {
@@ -12,11 +16,25 @@ inline constexpr std::array kStoreFields = {"totalBytes", "freeBytes", "totalIno
 
 struct Store {
   std::array<double, kStoreFields.size()> values;
-  std::string disk;  // name in /proc/diskstats; empty when no one disk stands behind the path
+  std::string disk;    // name in /proc/diskstats; empty when no one disk stands behind the path
+  std::string device;  // name of the file system's own device, a disk or a partition of one; empty when the mount names none
+  Mount mount;
 };
 
-/// Space under `root` + `path`, and the whole disk (not the partition: only disks count flushes) behind it. Blocks for as long
-/// as the file system does.
-Result<Store> ReadStore(const std::string& root, const std::string& path);
+/// Reads the space under a path, and the whole disk (not the partition: only disks count flushes) behind it. Blocks for as long
+/// as the file system does. Not for two threads at once.
+class StoreReader {
+ public:
+  StoreReader(std::string root, std::string path) : root_(std::move(root)), path_(std::move(path)) {}
+
+  Result<Store> Run();
+
+ private:
+  std::string root_;
+  std::string path_;
+  Store known_;        // what lies behind the path, looked for seldom
+  dev_t number_ = 0;   // of the file system it was found for
+  int readings_ = 0;   // since then
+};
 
 }  // namespace mailherd

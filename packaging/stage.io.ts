@@ -91,7 +91,7 @@ export function checkStage({stage, isStrict}: Build): void {
   const parts = ['native/binding.js', 'agent/main.io.js', 'agent/probe/backend.io.js', 'coordinator/main.io.js'].filter(
     part => isStrict || existsSync(join(target, part)),
   );
-  const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).hostFields();`;
+  const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).queueFields();`;
   for (const args of [
     ['--input-type=module', '-e', load],
     ['cli/main.io.js', '--help'],

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import {ByteCount, Count, orNull, PerSecond, Share, SpanMs} from './schema.ts';
+import {ByteCount, Count, InstantMs, orNull, PerSecond, Share, SpanMs} from './schema.ts';
 
 /** What the kernel says: explains a verdict, never makes one. */
 export const Kernel = Type.Object({
@@ -26,3 +26,142 @@ export const Kernel = Type.Object({
   listenDropsPerSecond: orNull(PerSecond),
 });
 export type Kernel = Type.Static<typeof Kernel>;
+
+/** Connections that wait to be accepted, and how many may. */
+const Waiting = Type.Tuple([Count, Count]);
+const some = Type.Optional;
+
+/** Waiting tasks as PSI sees them: the ten second average in percent, 0..100. */
+const Stalls = {
+  psiCpuSome10: some(Count),
+  psiIoSome10: some(Count),
+  psiIoFull10: some(Count),
+  psiMemorySome10: some(Count),
+  psiMemoryFull10: some(Count),
+};
+
+const Memory = Type.Object({
+  psiMemoryFull10: some(Count),
+  swapUsedBytes: some(ByteCount),
+  writebackBytes: some(ByteCount),
+  /** Dirty pages as a share of where the kernel begins to write back, and of where it makes writers wait; may be above 1. */
+  dirtyOfBackground: some(Count),
+  dirtyOfThrottle: some(Count),
+  majorFaultsPerSecond: some(PerSecond),
+  swapPagesPerSecond: some(PerSecond),
+  /** Pages that were read again soon after they had been dropped. */
+  fileRefaultsPerSecond: some(PerSecond),
+  anonRefaultsPerSecond: some(PerSecond),
+  /** Pages looked at and freed by tasks that had to do it themselves. */
+  directScannedPerSecond: some(PerSecond),
+  directReclaimedPerSecond: some(PerSecond),
+  compactStallsPerSecond: some(PerSecond),
+});
+
+/** Of the disk under the mail store and its file system. */
+const Disk = Type.Object({
+  readsPerSecond: some(PerSecond),
+  writesPerSecond: some(PerSecond),
+  readBytesPerSecond: some(PerSecond),
+  writtenBytesPerSecond: some(PerSecond),
+  flushesPerSecond: some(PerSecond),
+  inFlight: some(Count),
+  /** ext4: what a commit of its journal takes, a moving average, and how many there were. */
+  commitMs: some(SpanMs),
+  commitsPerSecond: some(PerSecond),
+  /** ext4: errors since its last check, when the last one was, and all that was ever written to it. */
+  errors: some(Count),
+  lastErrorAtMs: some(InstantMs),
+  lifetimeWrittenBytes: some(ByteCount),
+  /** XFS: forced log writes (fsync); waits for one, for a log buffer, and for room in the log. */
+  logForcesPerSecond: some(PerSecond),
+  logWaitsPerSecond: some(PerSecond),
+});
+
+const Network = Type.Object({
+  /** Counters of trouble that were read; those of them that grew stand in `troubles`, per second. */
+  watched: Count,
+  troubles: Type.Record(Type.String(), PerSecond),
+  conntrackEntries: some(Count),
+  conntrackMax: some(Count),
+});
+
+/** Accept queues: of each TCP port, and of those of Postfix's and Dovecot's unix sockets in which somebody waits. */
+const Listeners = Type.Object({
+  tcp: Type.Record(Type.String(), Waiting),
+  unixWatched: Count,
+  unixWaiting: Type.Record(Type.String(), Waiting),
+});
+
+/** Connections out of this host. */
+const Outbound = Type.Object({
+  /** To port 25, by state; many in synSent: the other side does not answer. */
+  toSmtp: Type.Record(Type.String(), Count),
+  /** Ephemeral ports there are for each local address, and by address how many are taken; only the fullest addresses. */
+  portsMax: Count,
+  portsTaken: Type.Record(Type.String(), Count),
+  /** False when there was more than is counted. */
+  complete: Type.Boolean(),
+});
+
+/** One mail service's control group. Limits: null = there is none. */
+const ServiceGroup = Type.Object({
+  ...Stalls,
+  memoryBytes: some(ByteCount),
+  memoryBytesMax: some(orNull(ByteCount)),
+  /** In the time since they were last read: how often the group met its memory limits, was killed for them, or could not fork. */
+  memoryHighEvents: some(Count),
+  memoryMaxEvents: some(Count),
+  memoryOomKills: some(Count),
+  tasksMaxEvents: some(Count),
+  tasks: some(Count),
+  tasksMax: some(orNull(Count)),
+  cpuThrottledShare: some(Share),
+});
+
+/** Open files and inotify; of many processes only some are looked at. */
+const Files = Type.Object({
+  /** Of each mail service: its processes, and open files and limit of the one nearest to its limit. */
+  services: Type.Record(Type.String(), Type.Object({processes: Count, fullest: Type.Tuple([Count, Count])})),
+  /** Instances and watches of each user id, scaled up from the processes that were looked at, and what a user may have. */
+  inotify: Type.Record(Type.String(), Type.Tuple([Count, Count])),
+  inotifyInstancesMax: some(Count),
+  inotifyWatchesMax: some(Count),
+  /** Share of the services' processes that was looked into. */
+  lookedShare: Share,
+});
+
+/** What is set, for comparison between hosts. */
+const FileSystem = Type.Object({
+  type: some(Type.String({maxLength: 40})),
+  disk: some(Type.String({maxLength: 40})),
+  /** What is against good sense among its mount options, see `agent/sample/mount.ts`. */
+  faults: Type.Array(Type.String({maxLength: 40})),
+  scheduler: some(Type.String({maxLength: 40})),
+  requestsMax: some(Count),
+  readAheadBytes: some(ByteCount),
+  writebackLatencyMs: some(SpanMs),
+  writeCache: some(Type.Boolean()),
+  rotational: some(Type.Boolean()),
+});
+
+/**
+ * What else the kernel says. A group or figure that is left out was not read in this interval: dear sources take turns, and
+ * `lacking` tells what this host cannot say at all. Nothing left out is zero.
+ */
+export const System = Type.Object({
+  memory: some(Memory),
+  disk: some(Disk),
+  network: some(Network),
+  listeners: some(Listeners),
+  outbound: some(Outbound),
+  limits: some(Type.Object({openFiles: some(Count), openFilesMax: some(Count), hungTasks: some(Count), somaxconn: some(Count)})),
+  services: some(Type.Record(Type.String(), ServiceGroup)),
+  files: some(Files),
+  /** Of the file system under the queue, where it is not the mail store's. */
+  queueFileSystem: some(Type.Object({totalBytes: ByteCount, freeBytes: ByteCount, freeInodes: orNull(Count)})),
+  setup: some(Type.Object({store: some(FileSystem), queue: some(FileSystem)})),
+  /** Sources that this kernel or file system lacks, with the reason; with `setup`. */
+  lacking: some(Type.Record(Type.String(), Type.String({maxLength: 60}))),
+});
+export type System = Type.Static<typeof System>;

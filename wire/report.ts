@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import {Kernel} from './kernel.ts';
+import {Kernel, System} from './kernel.ts';
 import {MailFigures} from './mail-figures.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs} from './schema.ts';
 import {TuneReport} from './tune.ts';
@@ -85,6 +85,8 @@ export const HostReport = Type.Object(
     slis: Slis,
     load: Load,
     kernel: Kernel,
+    /** Left out by an agent that does not look at it. */
+    system: Type.Optional(System),
     queue: orNull(Queue),
     mailStore: orNull(MailStore),
     /** Absent from agents that do not know it yet. */

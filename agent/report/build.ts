@@ -1,12 +1,13 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import type {QueueWalk, Store} from '../../native/binding.ts';
-import type {Kernel} from '../../wire/kernel.ts';
+import type {Kernel, System} from '../../wire/kernel.ts';
 import type {MailFigures} from '../../wire/mail-figures.ts';
 import type {HostReport, Queue, Slis} from '../../wire/report.ts';
 import type {Labels, Role} from '../../wire/schema.ts';
 import type {ProbeFigures} from '../probe/tally.ts';
 import type {MailLogFigures} from '../sample/tally.ts';
 import {percentile} from './percentile.ts';
+import {rounded} from './rounded.ts';
 
 /** Everything one interval gave; null = that source gave nothing, with its reason in `failing`. */
 export interface Interval {
@@ -18,6 +19,7 @@ export interface Interval {
   intervalMs: Millis;
   labels: Labels;
   kernel: Kernel | null;
+  system: System;
   queue: QueueWalk | null;
   store: Store | null;
   mail: MailLogFigures | null;
@@ -51,6 +53,7 @@ export function buildReport(interval: Interval): HostReport {
       activeUsers: mail?.activeUsers ?? null,
     },
     kernel: roundedKernel(interval.kernel ?? NO_KERNEL),
+    system: interval.system,
     queue: queueOf(interval.queue),
     mailStore:
       store === null || role !== 'backend'
@@ -86,11 +89,6 @@ function queueOf(walk: QueueWalk | null): Queue | null {
   if (walk === null) return null;
   const {maildrop, incoming, active, deferred, hold, complete} = walk;
   return {maildrop, incoming, active, deferred, hold, complete};
-}
-
-/** Four significant digits keep a report small and say more than any of the figures is worth. */
-function rounded(value: number): number {
-  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
 }
 
 function orRounded(value: number | null | undefined): number | null {

@@ -49,10 +49,13 @@ export class Reporter {
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
   }
 
-  /** The report on the time since the last one, or since the start. Never rejects for what a source does. */
-  async next(): Promise<HostReport> {
+  /**
+   * The report on the time since the last one, or since the start. Never rejects for what a source does.
+   * @param isWhole with what else is read in turns only.
+   */
+  async next(isWhole = false): Promise<HostReport> {
     const {config, sources} = {config: this.#config, sources: this.#sources};
-    const figures = await this.#host.sample();
+    const figures = await this.#host.sample(isWhole);
     const mail = (await this.#mailLog?.collect()) ?? null;
     const ofMail = (await this.#mail?.sample(figures.queue, valueIn(mail)?.figures ?? null)) ?? null;
     const nowMs = systemClock.monotonic();
@@ -66,6 +69,7 @@ export class Reporter {
       intervalMs: nowMs - this.#beforeMs,
       labels: sources.labels(),
       kernel: figures.kernel,
+      system: figures.system,
       queue: figures.queue,
       store: figures.store,
       mail: valueIn(mail),
@@ -86,15 +90,15 @@ function valueIn<T>(collected: Collected<T> | null): T | null {
 }
 
 /**
- * One report of this host over one second, for the command line and the benchmarks: kernel, queue and file system only.
+ * One report of this host over one second, for the command line and the benchmarks: kernel, queue and file system only, the dear sources too.
  * @throws MailherdError NATIVE_FAILED when the addon is missing or gives nothing at all.
  */
 export async function sampleOnce(config: AgentConfig, version: string, labels: Labels): Promise<HostReport> {
   const none = {mailLog: null, probes: null, routes: () => null, spool: () => ({spooled: 0, dropped: 0}), labels: () => labels};
   const reporter = new Reporter(config, version, 0, none);
-  await reporter.next();
+  await reporter.next(true);
   await systemClock.sleep(SECOND_MS);
-  const report = await reporter.next();
+  const report = await reporter.next(true);
   if (report.agent.failing.host !== undefined) throw new MailherdError('NATIVE_FAILED', {reason: report.agent.failing.host});
   return report;
 }

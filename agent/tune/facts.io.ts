@@ -2,7 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
-import {readStore} from '../../native/binding.ts';
+import {StoreReader} from '../../native/binding.ts';
 import {Collector} from '../sample/collect.io.ts';
 import {type Counters, countersOf, type Facts, figuresOf, mountOf, numberOf, portsOf} from './facts.ts';
 import {type GuardLook, guardLookOf} from './guard.ts';
@@ -114,7 +114,7 @@ export class FactSource {
       return mount === null ? [] : [{place, ...mount}];
     });
     // A store that cannot be reached is told by its own collector; here it only has no disk.
-    const {disk} = await readStore(this.#places.store, this.#places.root).catch(() => ({disk: null}));
+    const {disk} = await new StoreReader(this.#places.store, this.#places.root).read().catch(() => ({disk: null}));
     // Counters of another disk do not go on from those of the former one.
     if (disk !== this.#disk) this.#before = null;
     this.#disk = disk;

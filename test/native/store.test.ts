@@ -2,7 +2,7 @@ import {mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {readStore} from '../../native/binding.ts';
+import {type Store, StoreReader} from '../../native/binding.ts';
 
 let root: string;
 
@@ -13,6 +13,10 @@ beforeEach(() => {
   symlinkSync('/data/vmail', join(root, 'var/outside'));
 });
 afterEach(() => rmSync(root, {recursive: true}));
+
+function read(path: string): Promise<Store> {
+  return new StoreReader(path, root).read();
+}
 
 function mounts(...lines: string[]): void {
   writeFileSync(join(root, 'proc/self/mountinfo'), lines.map(line => `${line}\n`).join(''));
@@ -40,8 +44,8 @@ test('the disk of the longest mount that holds the path, not its partition', asy
   disk('nvme0n1', '259:0', 'nvme0n1p1', '259:1');
   // not in the order of their length: a mount moved by pivot_root comes last
   mounts('30 27 259:1 / /data rw,noatime - xfs /dev/nvme0n1p1 rw', '31 27 8:0 / /data/vmailer rw - ext4 /dev/sda rw', ROOT_MOUNT);
-  expect((await readStore('/data/vmail', root)).disk).toBe('nvme0n1');
-  expect((await readStore('/var', root)).disk).toBe('sda');
+  expect((await read('/data/vmail')).disk).toBe('nvme0n1');
+  expect((await read('/var')).disk).toBe('sda');
 });
 
 test('of two mounts on one point the later counts; blanks in names are unescaped', async () => {
@@ -49,14 +53,14 @@ test('of two mounts on one point the later counts; blanks in names are unescaped
   disk('sdb', '8:16', 'sdb1', '8:17');
   mkdirSync(join(root, 'mail store'));
   mounts(ROOT_MOUNT, '30 27 8:1 / /mail\\040store rw - ext4 /dev/sda1 rw', '31 27 8:17 / /mail\\040store rw - ext4 /dev/sdb1 rw');
-  expect((await readStore('/mail store', root)).disk).toBe('sdb');
+  expect((await read('/mail store')).disk).toBe('sdb');
 });
 
 test('btrfs has a device number of its own: its source tells the disk', async () => {
   disk('sda', '8:0', 'sda1', '8:1');
   disk('sdb', '8:16', 'sdb1', '8:17');
   mounts(ROOT_MOUNT, '30 27 0:44 /@ /data rw - btrfs /dev/sdb1 rw');
-  expect((await readStore('/data/vmail', root)).disk).toBe('sdb');
+  expect((await read('/data/vmail')).disk).toBe('sdb');
 });
 
 test('an overlay names no disk: the only one it is, of several none', async () => {
@@ -64,24 +68,24 @@ test('an overlay names no disk: the only one it is, of several none', async () =
   disk('vda', '254:0', 'vda1', '254:1');
   mkdirSync(join(root, 'sys/block/loop0'));
   mkdirSync(join(root, 'sys/block/zram0'));
-  expect((await readStore('/data/vmail', root)).disk).toBe('vda');
+  expect((await read('/data/vmail')).disk).toBe('vda');
   disk('vdb', '254:16', 'vdb1', '254:17');
-  expect((await readStore('/data/vmail', root)).disk).toBeNull();
+  expect((await read('/data/vmail')).disk).toBeNull();
 });
 
 test.each([['nothing'], ['1 2'], ['27 1 8:1 / / rw'], ['27 1 8:1 / / rw - ext4'], ['- - - - - - - -']])(
   'a mountinfo of %j is survived',
   async line => {
     mounts(line);
-    expect(await readStore('/data/vmail', root)).toMatchObject({disk: null});
+    expect(await read('/data/vmail')).toMatchObject({disk: null});
   },
 );
 
 test('space is what an ordinary user may take; a path that is not there is an error', async () => {
-  const store = await readStore('/data/vmail', root);
+  const store = await read('/data/vmail');
   expect(store.totalBytes).toBeGreaterThan(store.freeBytes);
   expect(store.freeBytes).toBeGreaterThan(0);
-  await expect(readStore('/nowhere', root)).rejects.toMatchObject({
+  await expect(read('/nowhere')).rejects.toMatchObject({
     code: 'NATIVE_FAILED',
     detail: {code: 'ENOENT', op: 'statvfs', path: `${root}/nowhere`},
   });

@@ -13,6 +13,7 @@ const NOTHING: Interval = {
   intervalMs: 10_000.25,
   labels: {},
   kernel: null,
+  system: {},
   queue: null,
   store: null,
   mail: null,
@@ -23,7 +24,7 @@ const NOTHING: Interval = {
   failing: {host: 'hangs'},
 };
 const NOTHING_LOGGED = {attempts: [], ends: {}, screened: {}};
-const STORE = {disk: 'vda', totalBytes: 100, freeBytes: 50, freeInodes: 7};
+const STORE = {disk: 'vda', device: 'vda1', type: 'ext4', options: ['rw'], totalBytes: 100, freeBytes: 50, freeInodes: 7};
 
 test('nothing measured: a valid report in which nothing looks like health', () => {
   const report = parse(HostReport, buildReport(NOTHING), 'report');

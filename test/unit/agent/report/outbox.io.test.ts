@@ -58,7 +58,18 @@ function way(): Channel & {up: boolean; arrived: string[]; loseAcks: number; ris
 }
 
 function report(sequence: number): HostReport {
-  const none = {kernel: null, queue: null, store: null, mail: null, mailFigures: null, probes: null, routes: null, failing: {}, labels: {}};
+  const none = {
+    kernel: null,
+    system: {},
+    queue: null,
+    store: null,
+    mail: null,
+    mailFigures: null,
+    probes: null,
+    routes: null,
+    failing: {},
+    labels: {},
+  };
   const self = {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0};
   return buildReport({host: 'be01', role: 'backend', generation: 3, sequence, sampledAtMs: 0, intervalMs: 10_000, self, ...none});
 }

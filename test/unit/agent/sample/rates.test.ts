@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {kernelOf, type Moment} from '../../../../agent/sample/rates.ts';
+import {kernelOf} from '../../../../agent/sample/rates.ts';
+import type {Moment} from '../../../../agent/sample/span.ts';
 
 const GAP_MS = 30_000;
 

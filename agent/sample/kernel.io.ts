@@ -1,0 +1,267 @@
+import {systemClock} from '../../base/clock.io.ts';
+import type {Millis} from '../../base/units.ts';
+import {type Store, StoreReader} from '../../native/binding.ts';
+import {
+  type KernelPart,
+  KernelReader,
+  type KernelValues,
+  ListenReader,
+  PortReader,
+  readProcessUse,
+  schedulerOf,
+} from '../../native/kernel.ts';
+import type {Kernel, System} from '../../wire/kernel.ts';
+import {type Collected, Collector} from './collect.io.ts';
+import {type MailGroup, mailGroups} from './groups.io.ts';
+import {kernelOf} from './rates.ts';
+import {type Counters, type Moment, Span} from './span.ts';
+import {diskOf, fileSystemOf, filesOf, limitsOf, listenersOf, memoryOf, networkOf, outboundOf, serviceOf} from './system.ts';
+import type {Dear} from './turns.ts';
+
+const DEADLINE_MS = 500;
+/** The dearest look at many processes' descriptors: it ends itself before its deadline, with what it has. */
+const FILES_BUDGET_MS = 50;
+const FILE_SYSTEM_DEADLINE_MS = 1_000;
+/** Rates over more than this many readings say nothing about any of them. */
+const GAP_READINGS_MAX = 3;
+const LACKING_MAX = 40;
+const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'EOPNOTSUPP']);
+/** A control group that ended with its service; its successor's files are opened at the next reading. */
+const GONE = 'ENODEV';
+
+interface Reading {
+  atMs: Millis;
+  parts: KernelValues[];
+}
+
+/** One interval's figures of the kernel; null = its collector failed, with the reason in `failing`. */
+export interface KernelFigures {
+  kernel: Kernel | null;
+  system: System;
+}
+
+interface Options {
+  intervalMs: Millis;
+  /** Postfix's queue directory; null on a host without. */
+  spool: string | null;
+  /** Prefix of /proc and /sys, '' on a real host. */
+  root: string;
+}
+
+/** The native collectors of what the kernel says, each with a deadline of its own. The dear ones take turns. */
+export class KernelSource {
+  readonly #root: string;
+  readonly #gapMsMax: Millis;
+  /** What this host cannot say, gathered since it was last told. */
+  readonly #lacking = new Map<string, string>();
+  #odd: string[] = [];
+  readonly #host: Collector<Reading>;
+  readonly #listeners: Collector<Awaited<ReturnType<ListenReader['read']>>>;
+  readonly #ports: Collector<System['outbound']>;
+  readonly #limits: Collector<Reading>;
+  readonly #services: Collector<Reading & {groups: MailGroup[]}>;
+  readonly #files: Collector<System['files'] | null>;
+  readonly #queueStore: Collector<Store> | null;
+  readonly #setup: Collector<NonNullable<System['setup']>>;
+  #store: Store | null = null;
+  #reader: KernelReader | null = null;
+  #before: Moment | null = null;
+  #limitValues: Counters = new Map();
+  #groups: MailGroup[] = [];
+  #groupReader: KernelReader | null = null;
+  #groupsBefore: {atMs: Millis; parts: Map<string, Counters>} | null = null;
+  #queue: Store | null = null;
+
+  constructor({intervalMs, spool, root}: Options) {
+    this.#root = root;
+    this.#gapMsMax = GAP_READINGS_MAX * intervalMs;
+    const limits = new KernelReader([{set: 'limits', subject: null}], root);
+    const listeners = new ListenReader();
+    const ports = new PortReader();
+    const queueStore = spool === null ? null : new StoreReader(spool, root);
+    this.#host = new Collector('host', DEADLINE_MS, () => this.#readHost());
+    this.#listeners = new Collector('listeners', DEADLINE_MS, () => listeners.read());
+    this.#limits = new Collector('limits', DEADLINE_MS, () => this.#read(limits));
+    this.#ports = new Collector('ports', DEADLINE_MS, () => this.#readPorts(ports));
+    this.#services = new Collector('services', DEADLINE_MS, () => this.#readGroups());
+    this.#files = new Collector('files', DEADLINE_MS, () => this.#readFiles());
+    this.#queueStore = queueStore === null ? null : new Collector('queueFileSystem', FILE_SYSTEM_DEADLINE_MS, () => queueStore.read());
+    this.#setup = new Collector('setup', DEADLINE_MS, () => this.#readSetup());
+  }
+
+  get collectors(): readonly Collector<unknown>[] {
+    const all = [this.#host, this.#listeners, this.#ports, this.#limits, this.#services, this.#files, this.#setup];
+    return this.#queueStore === null ? all : [...all, this.#queueStore];
+  }
+
+  /**
+   * Never rejects. One source after the other: parallel reads of /proc contend in the kernel and make the machine look busy.
+   * @param store the mail store's file system, whose disk is looked at; null when it is not known now.
+   * @param turns the dear sources whose turn it is.
+   * @param failing takes the reasons of collectors that gave nothing.
+   */
+  async sample(store: Store | null, turns: ReadonlySet<Dear>, failing: Record<string, string>): Promise<KernelFigures> {
+    const note = async <T>(collector: Collector<T> | null): Promise<T | null> => {
+      const collected: Collected<T> | null = (await collector?.collect()) ?? null;
+      if (collected === null || collected.ok) return collected?.value ?? null;
+      failing[collector?.name ?? ''] = collected.reason;
+      return null;
+    };
+    this.#odd = [];
+    this.#look(store);
+    const reading = await note(this.#host);
+    const system: System = {};
+    const kernel = reading === null ? null : this.#kernel(reading, system);
+    const listeners = await note(this.#listeners);
+    if (listeners !== null) system.listeners = listenersOf(listeners);
+    if (turns.has('limits')) this.#takeLimits(await note(this.#limits), system);
+    const outbound = turns.has('outbound') ? await note(this.#ports) : null;
+    if (outbound) system.outbound = outbound;
+    if (turns.has('services')) this.#takeServices(await note(this.#services), system);
+    const files = turns.has('files') ? await note(this.#files) : null;
+    if (files) system.files = files;
+    if (turns.has('queueFileSystem') || (turns.has('setup') && this.#queue === null)) this.#takeQueue(await note(this.#queueStore), system);
+    const setup = turns.has('setup') ? await note(this.#setup) : null;
+    if (setup !== null) {
+      Object.assign(system, {setup, lacking: Object.fromEntries([...this.#lacking].slice(0, LACKING_MAX))});
+      this.#lacking.clear();
+    }
+    if (this.#odd.length > 0) failing.kernel = this.#odd.join('; ').slice(0, 200);
+    return {kernel, system};
+  }
+
+  /** Another disk: its counters do not go on from those of the former one. */
+  #look(store: Store | null): void {
+    if (store === null) return;
+    if (store.disk !== this.#store?.disk || store.device !== this.#store.device) {
+      this.#reader = null;
+      this.#before = null;
+    }
+    this.#store = store;
+  }
+
+  #kernel(reading: Reading, system: System): Kernel {
+    const moment: Moment = {atMs: reading.atMs, values: joined(reading.parts)};
+    const before = this.#before;
+    this.#before = moment;
+    const span = new Span(before, moment, this.#gapMsMax);
+    const conntrackMax = this.#limitValues.get('conntrackMax');
+    system.memory = memoryOf(span);
+    system.disk = diskOf(span);
+    system.network = networkOf(span, conntrackMax === undefined ? null : Number(conntrackMax));
+    return kernelOf(before, moment, this.#gapMsMax);
+  }
+
+  #readHost(): Promise<Reading> {
+    this.#reader ??= new KernelReader(partsOf(this.#store), this.#root);
+    return this.#read(this.#reader);
+  }
+
+  async #read(reader: KernelReader): Promise<Reading> {
+    const {parts, gaps} = await reader.read();
+    for (const {code, op, path} of gaps) {
+      const name = path.slice(this.#root.length);
+      // A file that this kernel does not have is no failure; one that cannot be read or understood is.
+      if (ABSENT.has(code)) this.#lacking.set(name, code);
+      else if (code !== GONE) this.#odd.push(`${op} ${name}: ${code}`);
+    }
+    return {parts, atMs: systemClock.monotonic()};
+  }
+
+  async #readPorts(ports: PortReader): Promise<System['outbound']> {
+    const [first, last] = ['portFirst', 'portLast'].map(name => Number(this.#limitValues.get(name) ?? 0));
+    if (!first || !last || first > last) return undefined;
+    return outboundOf(await ports.read(first, last), first, last);
+  }
+
+  #takeLimits(reading: Reading | null, system: System): void {
+    const values = reading?.parts[0];
+    if (values === undefined) return;
+    this.#limitValues = values;
+    system.limits = limitsOf(values);
+  }
+
+  async #readGroups(): Promise<Reading & {groups: MailGroup[]}> {
+    const groups = await mailGroups(this.#root);
+    if (groups.length === 0) this.#lacking.set('services', 'no control group of Postfix or Dovecot');
+    else this.#lacking.delete('services');
+    if (this.#groupReader === null || groups.map(({path}) => path).join() !== this.#groups.map(({path}) => path).join()) {
+      this.#groupReader = new KernelReader(
+        groups.map(({path}) => ({set: 'group', subject: path})),
+        this.#root,
+      );
+    }
+    this.#groups = groups;
+    return {...(groups.length === 0 ? {parts: [], atMs: systemClock.monotonic()} : await this.#read(this.#groupReader)), groups};
+  }
+
+  #takeServices(reading: (Reading & {groups: MailGroup[]}) | null, system: System): void {
+    if (reading === null || reading.groups.length === 0) return;
+    const {atMs, groups} = reading;
+    const before = this.#groupsBefore;
+    const parts = new Map(groups.map(({name}, at) => [name, reading.parts[at] as Counters]));
+    system.services = Object.fromEntries(
+      [...parts].map(([name, values]) => {
+        const former = before?.parts.get(name);
+        const moment = former === undefined || before === null ? null : {values: former, atMs: before.atMs};
+        return [name, serviceOf(values, new Span(moment, {values, atMs}, Number.POSITIVE_INFINITY))];
+      }),
+    );
+    this.#groupsBefore = {atMs, parts};
+  }
+
+  async #readFiles(): Promise<System['files'] | null> {
+    const groups = this.#groups;
+    if (groups.length === 0) return null;
+    const use = await readProcessUse(
+      groups.map(({path}) => `/sys/fs/cgroup/${path}`),
+      FILES_BUDGET_MS,
+      this.#root,
+    );
+    return filesOf(
+      groups.map(({name}) => name),
+      use,
+      this.#limitValues,
+    );
+  }
+
+  #takeQueue(queue: Store | null, system: System): void {
+    if (queue === null) return;
+    this.#queue = queue;
+    const {totalBytes, freeBytes, freeInodes} = queue;
+    const isOther = queue.device !== this.#store?.device || totalBytes !== this.#store?.totalBytes;
+    if (isOther) system.queueFileSystem = {totalBytes, freeBytes, freeInodes};
+  }
+
+  async #readSetup(): Promise<NonNullable<System['setup']>> {
+    const setup: NonNullable<System['setup']> = {};
+    for (const [name, store] of [
+      ['store', this.#store],
+      ['queue', this.#queue],
+    ] as const) {
+      if (store === null) continue;
+      const [queue] = (await this.#read(new KernelReader([{set: 'blockQueue', subject: store.disk}], this.#root))).parts;
+      if (queue !== undefined) setup[name] = fileSystemOf(store, queue, schedulerOf(queue.get('scheduler')));
+    }
+    return setup;
+  }
+}
+
+/** What the first of them knows. */
+function joined(parts: readonly KernelValues[]): Counters {
+  return {
+    get(name) {
+      for (const part of parts) {
+        const value = part.get(name);
+        if (value !== undefined) return value;
+      }
+      return undefined;
+    },
+  };
+}
+
+function partsOf(store: Store | null): KernelPart[] {
+  const parts: KernelPart[] = [{set: 'host', subject: store?.disk ?? null}];
+  if (store?.device && (store.type === 'ext4' || store.type === 'xfs')) parts.push({set: store.type, subject: store.device});
+  return parts;
+}

@@ -1,0 +1,205 @@
+import type {Store} from '../../native/binding.ts';
+import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse} from '../../native/kernel.ts';
+import type {System} from '../../wire/kernel.ts';
+import {rounded} from '../report/rounded.ts';
+import {mountFaults} from './mount.ts';
+import {type Counters, ratio, type Span, sum, times} from './span.ts';
+
+type Group<K extends keyof System> = NonNullable<System[K]>;
+type Service = Group<'services'>[string];
+type FileSystem = NonNullable<Group<'setup'>['store']>;
+
+const SECTOR_BYTES = 512;
+const KIB = 1024;
+/** The fullest addresses, and the waiting unix sockets, that a report names. */
+const NAMED_MAX = 8;
+
+/** Counters that stand still on a host that is well, by their names in the report. */
+const TROUBLES = {
+  tcpListenOverflows: 'listenOverflows',
+  tcpSynRetransmits: 'synRetransmits',
+  tcpTimeouts: 'timeouts',
+  tcpAttemptFails: 'attemptFails',
+  tcpBacklogDrops: 'backlogDrops',
+  tcpSynQueueDrops: 'synQueueDrops',
+  tcpSynQueueCookies: 'synQueueCookies',
+  tcpAbortsOnMemory: 'abortsOnMemory',
+  tcpAbortsOnTimeout: 'abortsOnTimeout',
+  tcpMemoryPressures: 'memoryPressures',
+  tcpPrunes: 'prunes',
+  tcpReceivePrunes: 'receivePrunes',
+  tcpTimeWaitOverflows: 'timeWaitOverflows',
+  tcpLostRetransmits: 'lostRetransmits',
+  softnetDrops: 'softnetDrops',
+  softnetSqueezes: 'softnetSqueezes',
+  conntrackDrops: 'conntrackDrops',
+  conntrackEarlyDrops: 'conntrackEarlyDrops',
+  conntrackInsertsFailed: 'conntrackInsertsFailed',
+} as const;
+
+/** Keeps what is known, rounded. */
+function known<T extends object>(figures: {[K in keyof T]-?: T[K] | null}): T {
+  const kept = Object.entries(figures).filter(([, value]) => value !== null);
+  return Object.fromEntries(kept.map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value])) as T;
+}
+
+export function memoryOf(span: Span): Group<'memory'> {
+  return known<Group<'memory'>>({
+    psiMemoryFull10: times(span.level('psiMemoryFullHundredths'), 0.01),
+    swapUsedBytes: sum([span.level('swapTotalBytes'), times(span.level('swapFreeBytes'), -1)]),
+    writebackBytes: span.level('writebackBytes'),
+    dirtyOfBackground: ratio(span.level('dirtyPages'), span.level('dirtyPagesBackground')),
+    dirtyOfThrottle: ratio(span.level('dirtyPages'), span.level('dirtyPagesMax')),
+    majorFaultsPerSecond: span.perSecond('majorFaults'),
+    swapPagesPerSecond: sum([span.perSecond('pagesSwappedIn'), span.perSecond('pagesSwappedOut')]),
+    fileRefaultsPerSecond: span.perSecond('fileRefaults'),
+    anonRefaultsPerSecond: span.perSecond('anonRefaults'),
+    directScannedPerSecond: span.perSecond('pagesScannedDirect'),
+    directReclaimedPerSecond: span.perSecond('pagesReclaimedDirect'),
+    compactStallsPerSecond: span.perSecond('compactStalls'),
+  });
+}
+
+export function diskOf(span: Span): Group<'disk'> {
+  return known<Group<'disk'>>({
+    readsPerSecond: span.perSecond('diskReads'),
+    writesPerSecond: span.perSecond('diskWrites'),
+    readBytesPerSecond: times(span.perSecond('diskSectorsRead'), SECTOR_BYTES),
+    writtenBytesPerSecond: times(span.perSecond('diskSectorsWritten'), SECTOR_BYTES),
+    flushesPerSecond: span.perSecond('diskFlushes'),
+    inFlight: span.level('diskInFlight'),
+    commitMs: times(span.level('journalCommitUs'), 0.001),
+    commitsPerSecond: span.perSecond('journalCommits'),
+    errors: span.level('errors'),
+    lastErrorAtMs: span.level('errors') === 0 ? null : times(span.level('lastErrorAtSeconds'), 1000),
+    lifetimeWrittenBytes: times(span.level('lifetimeWrittenKibibytes'), KIB),
+    logForcesPerSecond: span.perSecond('xfsLogForces'),
+    logWaitsPerSecond: sum(['xfsLogForceSleeps', 'xfsLogBufferWaits', 'xfsLogSpaceSleeps'].map(name => span.perSecond(name))),
+  });
+}
+
+/** @param conntrackMax null when it is not known. */
+export function networkOf(span: Span, conntrackMax: number | null): Group<'network'> {
+  const rates = Object.entries(TROUBLES).map(([counter, name]) => [name, span.perSecond(counter)] as const);
+  return {
+    watched: rates.filter(([, rate]) => rate !== null).length,
+    troubles: known(Object.fromEntries(rates.filter(([, rate]) => rate !== 0))),
+    ...known<Pick<Group<'network'>, 'conntrackEntries' | 'conntrackMax'>>({
+      conntrackEntries: span.level('conntrackEntries'),
+      conntrackMax: span.level('conntrackEntries') === null ? null : conntrackMax,
+    }),
+  };
+}
+
+export function listenersOf({tcp, unix}: {tcp: readonly AcceptQueue[]; unix: readonly AcceptQueue[]}): Group<'listeners'> {
+  const waiting = unix.filter(({depth}) => depth > 0).sort((a, b) => b.depth * a.limit - a.depth * b.limit);
+  return {tcp: named(tcp), unixWatched: unix.length, unixWaiting: named(waiting.slice(0, NAMED_MAX))};
+}
+
+function named(queues: readonly AcceptQueue[]): Record<string, [number, number]> {
+  return Object.fromEntries(queues.map(({name, depth, limit}) => [name, [depth, limit]]));
+}
+
+/** @param first of the ephemeral ports, and the last. */
+export function outboundOf(use: PortUse, first: number, last: number): Group<'outbound'> {
+  const fullest = [...use.sources].sort((a, b) => b.ports - a.ports).slice(0, NAMED_MAX);
+  return {
+    toSmtp: use.toSmtp,
+    portsMax: last - first + 1,
+    portsTaken: Object.fromEntries(fullest.map(({address, ports}) => [address, ports])),
+    complete: use.isComplete,
+  };
+}
+
+export function limitsOf(values: Counters): Group<'limits'> {
+  const level = (name: string): number | null => numberOf(values.get(name));
+  return known<Group<'limits'>>({
+    openFiles: level('openFiles'),
+    openFilesMax: level('openFilesMax'),
+    hungTasks: level('hungTasks'),
+    somaxconn: level('somaxconn'),
+  });
+}
+
+export function serviceOf(values: Counters, span: Span): Service {
+  const percent = (name: string): number | null => times(span.level(name), 0.01);
+  const figures = known<Omit<Service, 'memoryBytesMax' | 'tasksMax'>>({
+    psiCpuSome10: percent('psiCpuSomeHundredths'),
+    psiIoSome10: percent('psiIoSomeHundredths'),
+    psiIoFull10: percent('psiIoFullHundredths'),
+    psiMemorySome10: percent('psiMemorySomeHundredths'),
+    psiMemoryFull10: percent('psiMemoryFullHundredths'),
+    memoryBytes: span.level('memoryBytes'),
+    memoryHighEvents: span.change('memoryHighEvents'),
+    memoryMaxEvents: span.change('memoryMaxEvents'),
+    memoryOomKills: span.change('memoryOomKills'),
+    tasksMaxEvents: span.change('tasksMaxEvents'),
+    tasks: span.level('tasks'),
+    cpuThrottledShare: atMostOne(ratio(span.change('cpuThrottledUs'), span.ms * 1000)),
+  });
+  // A limit that is not set is known to be none.
+  return {...figures, ...limitIn(values, 'memoryBytesMax'), ...limitIn(values, 'tasksMax')};
+}
+
+function limitIn(values: Counters, name: 'memoryBytesMax' | 'tasksMax'): Partial<Service> {
+  const limit = values.get(name);
+  return limit === undefined ? {} : {[name]: limit === NO_LIMIT ? null : Number(limit)};
+}
+
+/**
+ * @param services names of the groups in the order of `use`.
+ * @returns null when nothing could be looked into.
+ */
+export function filesOf(services: readonly string[], use: ProcessUse, limits: Counters): Group<'files'> | null {
+  const processes = use.services.reduce((total, service) => total + service.processes, 0);
+  const looked = use.services.reduce((total, service) => total + service.looked - service.denied, 0);
+  if (looked <= 0) return null;
+  const scale = Math.max(1, processes / looked);
+  return {
+    services: Object.fromEntries(
+      use.services.flatMap(({processes: count, fullest, fullestMax}, at) =>
+        fullestMax === 0 ? [] : [[services[at] ?? '', {processes: count, fullest: [fullest, fullestMax] satisfies [number, number]}]],
+      ),
+    ),
+    inotify: Object.fromEntries(
+      [...use.users]
+        .filter(({instances}) => instances > 0)
+        .sort((a, b) => b.instances - a.instances)
+        .slice(0, NAMED_MAX)
+        .map(({uid, instances, watches}) => [uid, [Math.round(instances * scale), Math.round(watches * scale)]]),
+    ),
+    ...known<Pick<Group<'files'>, 'inotifyInstancesMax' | 'inotifyWatchesMax'>>({
+      inotifyInstancesMax: numberOf(limits.get('inotifyInstancesMax')),
+      inotifyWatchesMax: numberOf(limits.get('inotifyWatchesMax')),
+    }),
+    lookedShare: rounded(Math.min(1, looked / Math.max(1, processes))),
+  };
+}
+
+/** @param queue of the disk's block queue; @param scheduler its name. */
+export function fileSystemOf({type, disk, options}: Store, queue: Counters, scheduler: string | null): FileSystem {
+  const level = (name: string): number | null => numberOf(queue.get(name));
+  const flag = (name: string): boolean | null => (queue.get(name) === undefined ? null : queue.get(name) === 1n);
+  return {
+    ...known<Omit<FileSystem, 'faults'>>({
+      type,
+      disk,
+      scheduler,
+      requestsMax: level('requestsMax'),
+      readAheadBytes: times(level('readAheadKibibytes'), KIB),
+      writebackLatencyMs: times(level('writebackLatencyUs'), 0.001),
+      writeCache: flag('writeCache'),
+      rotational: flag('rotational'),
+    }),
+    faults: mountFaults(options),
+  };
+}
+
+function numberOf(value: bigint | undefined): number | null {
+  return value === undefined || value === NO_LIMIT ? null : Number(value);
+}
+
+/** The kernel's clock and ours are not the same. */
+function atMostOne(share: number | null): number | null {
+  return share === null ? null : Math.min(share, 1);
+}

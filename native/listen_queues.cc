@@ -1,0 +1,103 @@
+#include "listen_queues.h"
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/unix_diag.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace mailherd {
+
+namespace {
+
+constexpr size_t kTcpRecordsMax = 4096;
+constexpr size_t kUnixRecordsMax = 65536;
+constexpr size_t kNameBytesMax = 108;
+constexpr std::array<std::string_view, 5> kMailFolders = {"private/", "public/", "/run/dovecot/", "/var/run/dovecot/", "/var/spool/postfix"};
+
+template <typename T>
+Bytes AsBytes(const T& value) noexcept {
+  return Bytes(reinterpret_cast<const std::byte*>(&value), sizeof value);
+}
+
+bool IsFuller(const ListenQueue& a, const ListenQueue& b) noexcept { return a.depth * b.limit > b.depth * a.limit; }
+
+}  // namespace
+
+bool ReadTcpQueue(Bytes payload, ListenQueue& queue) noexcept {
+  inet_diag_msg message;
+  if (payload.size() < sizeof message) return false;
+  std::memcpy(&message, payload.data(), sizeof message);
+  if (message.idiag_state != TCP_LISTEN) return false;
+  queue = ListenQueue{std::to_string(ntohs(message.id.idiag_sport)), static_cast<double>(message.idiag_rqueue), static_cast<double>(message.idiag_wqueue)};
+  return true;
+}
+
+bool ReadUnixQueue(Bytes payload, ListenQueue& queue) noexcept {
+  unix_diag_msg message;
+  if (payload.size() < sizeof message) return false;
+  std::memcpy(&message, payload.data(), sizeof message);
+  if (message.udiag_state != TCP_LISTEN) return false;
+  bool isNamed = false, isMeasured = false;
+  size_t at = NLMSG_ALIGN(sizeof message);
+  while (at + sizeof(rtattr) <= payload.size()) {
+    rtattr attribute;
+    std::memcpy(&attribute, payload.data() + at, sizeof attribute);
+    if (attribute.rta_len < sizeof attribute || attribute.rta_len > payload.size() - at) break;
+    const Bytes value = payload.subspan(at + RTA_LENGTH(0), attribute.rta_len - RTA_LENGTH(0));
+    if (attribute.rta_type == UNIX_DIAG_NAME && !value.empty() && value.size() <= kNameBytesMax && value[0] != std::byte{0}) {
+      queue.name.assign(reinterpret_cast<const char*>(value.data()), value.size());
+      queue.name.resize(std::min(queue.name.size(), queue.name.find('\0')));
+      isNamed = true;
+    }
+    unix_diag_rqlen lengths;
+    if (attribute.rta_type == UNIX_DIAG_RQLEN && value.size() >= sizeof lengths) {
+      std::memcpy(&lengths, value.data(), sizeof lengths);
+      queue.depth = static_cast<double>(lengths.udiag_rqueue);
+      queue.limit = static_cast<double>(lengths.udiag_wqueue);
+      isMeasured = true;
+    }
+    at += RTA_ALIGN(attribute.rta_len);
+  }
+  return isNamed && isMeasured;
+}
+
+bool IsMailSocket(std::string_view path) noexcept {
+  return std::any_of(kMailFolders.begin(), kMailFolders.end(), [&](std::string_view folder) { return path.starts_with(folder); });
+}
+
+Result<ListenQueues> ListenReader::Run() noexcept {
+  ListenQueues queues;
+  ListenQueue one;
+  for (const uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) {
+    inet_diag_req_v2 request = {};
+    request.sdiag_family = family;
+    request.sdiag_protocol = IPPROTO_TCP;
+    // Only these: all others would cost a walk of the whole table of connections.
+    request.idiag_states = 1U << TCP_LISTEN;
+    auto dumped = diag_.Dump(AsBytes(request), kTcpRecordsMax, [&](Bytes payload) {
+      if (!ReadTcpQueue(payload, one)) return;
+      const auto known = std::find_if(queues.tcp.begin(), queues.tcp.end(), [&](const ListenQueue& queue) { return queue.name == one.name; });
+      if (known == queues.tcp.end()) queues.tcp.push_back(one);
+      else if (IsFuller(one, *known)) *known = one;
+    });
+    if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
+  }
+  unix_diag_req request = {};
+  request.sdiag_family = AF_UNIX;
+  request.udiag_states = 1U << TCP_LISTEN;
+  request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
+  auto dumped = diag_.Dump(AsBytes(request), kUnixRecordsMax, [&](Bytes payload) {
+    if (ReadUnixQueue(payload, one) && IsMailSocket(one.name)) queues.unix.push_back(one);
+  });
+  if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
+  return queues;
+}
+
+}  // namespace mailherd

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "result.h"
+#include "sock_diag.h"
+
+namespace mailherd {
+
+/// A listening socket: connections that wait to be accepted, and how many may. The limit is what listen(2) was given, cut to somaxconn
+/// at that moment.
+struct ListenQueue {
+  std::string name;  // TCP: the port; unix: the path it was bound to
+  double depth;
+  double limit;
+};
+
+/// The queue in one record of inet_diag; false for anything else. Source: sock_diag(7), inet_diag_msg of a TCP_LISTEN socket.
+bool ReadTcpQueue(Bytes payload, ListenQueue& queue) noexcept;
+
+/// The same of unix_diag; false also for an abstract name. Source: sock_diag(7), UNIX_DIAG_NAME and UNIX_DIAG_RQLEN.
+bool ReadUnixQueue(Bytes payload, ListenQueue& queue) noexcept;
+
+/// True for Postfix's and Dovecot's sockets. Postfix binds below its queue directory, Dovecot below its run directory or, in
+/// a queue directory, where Postfix looks for it.
+bool IsMailSocket(std::string_view path) noexcept;
+
+struct ListenQueues {
+  std::vector<ListenQueue> tcp;   // one a port: the fullest of its sockets
+  std::vector<ListenQueue> unix;  // of mail services only
+};
+
+/// Reads the accept queues of this network namespace. Not for two threads at once.
+class ListenReader {
+ public:
+  Result<ListenQueues> Run() noexcept;
+
+ private:
+  SockDiag diag_;
+};
+
+}  // namespace mailherd

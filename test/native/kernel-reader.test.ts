@@ -1,0 +1,204 @@
+import {cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {dirname, join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {MailherdError} from '../../base/errors.ts';
+import {fieldsOf, type KernelPart, KernelReader, type KernelValues} from '../../native/kernel.ts';
+
+const FIXTURES = join(import.meta.dirname, 'fixtures');
+const LINUX = join(FIXTURES, 'linux-6.18');
+const HOST: KernelPart = {set: 'host', subject: 'vda'};
+const PARTS: KernelPart[] = [
+  HOST,
+  {set: 'ext4', subject: 'vda1'},
+  {set: 'xfs', subject: 'vda1'},
+  {set: 'group', subject: 'system.slice/dovecot.service'},
+  {set: 'limits', subject: null},
+  {set: 'blockQueue', subject: 'vda'},
+];
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'mailherd-proc-'));
+});
+afterEach(() => rmSync(root, {recursive: true}));
+
+function put(path: string, text: string | Buffer): void {
+  mkdirSync(dirname(join(root, path)), {recursive: true});
+  writeFileSync(join(root, path), text);
+}
+
+function present(values: KernelValues): Record<string, bigint> {
+  return Object.fromEntries(
+    [...values.names()].flatMap(name => {
+      const value = values.get(name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+async function readHost(disk: string | null, at = root): Promise<{values: Record<string, bigint>; gaps: unknown[]}> {
+  const {parts, gaps} = await new KernelReader([{set: 'host', subject: disk}], at).read();
+  return {values: parts[0] === undefined ? {} : present(parts[0]), gaps};
+}
+
+/** One line a value and a gap, so that a difference can be read. */
+test.each(readdirSync(FIXTURES))('the tree of %s gives what stands in it, and says what it lacks', async kernel => {
+  const folder = join(FIXTURES, kernel);
+  const {parts, gaps} = await new KernelReader(PARTS, folder).read();
+  const lines = [
+    ...PARTS.flatMap(({set}, at) => [
+      `[${set}]`,
+      ...[...(parts[at]?.names() ?? [])].map(name => `${name} ${parts[at]?.get(name) ?? 'absent'}`),
+    ]),
+    '[gaps]',
+    ...gaps.map(({code, op, path}) => `${path.slice(folder.length)} ${op} ${code}`),
+  ];
+  await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(join(folder, 'golden.txt'));
+});
+
+test('of Linux 6.18, the figures that matter, by hand', async () => {
+  const {parts, gaps} = await new KernelReader(PARTS, LINUX).read();
+  expect(gaps.map(({path}) => path)).toEqual([join(LINUX, 'sys/fs/xfs/vda1/stats/stats')]);
+  const [host, ext4, , group, limits, queue] = parts;
+  expect(Object.keys(present(host as KernelValues))).toHaveLength(fieldsOf('host').length);
+  expect(present(host as KernelValues)).toMatchObject({
+    cpuUserTicks: 4678n,
+    cpus: 2n,
+    tasksBlocked: 1n,
+    runQueueWaitNs: 4000000n,
+    memoryAvailableBytes: 24179568n * 1024n,
+    allocStalls: 15n,
+    pagesScannedDirect: 77n,
+    oomKills: 2n,
+    psiIoSomeHundredths: 921n,
+    psiIoFullUs: 4532919n,
+    diskReads: 56723n,
+    diskWriteMs: 5191n,
+    diskFlushes: 843n,
+    diskFlushMs: 56n,
+    tcpRetransmits: 9n,
+    softnetDrops: 4n,
+    softnetSqueezes: 18n,
+    conntrackEntries: 0xa2fn,
+    conntrackDrops: 5n,
+    conntrackEarlyDrops: 2n,
+    conntrackInsertsFailed: 3n,
+  });
+  expect(present(ext4 as KernelValues)).toMatchObject({journalCommits: 5321n, journalCommitUs: 4711n, errors: 3n});
+  expect(present(group as KernelValues)).toMatchObject({
+    memoryBytesMax: 2n ** 63n - 1n,
+    memoryHighEvents: 17n,
+    tasksMax: 4915n,
+    psiIoFullHundredths: 1001n,
+  });
+  expect(present(limits as KernelValues)).toMatchObject({hungTasks: 2n, portFirst: 32768n, portLast: 60999n});
+  expect(present(queue as KernelValues)).toMatchObject({scheduler: 1n, writeCache: 1n});
+});
+
+test('what is missing is absent with a gap, never zero', async () => {
+  put('proc/meminfo', 'MemTotal: 1000 kB\n');
+  const {values, gaps} = await readHost('vda');
+  expect(values).toEqual({memoryTotalBytes: 1024000n});
+  expect(gaps).toContainEqual({code: 'ENOENT', op: 'open', path: join(root, 'proc/stat')});
+  expect(gaps).toHaveLength(11);
+});
+
+const FILES = readdirSync(LINUX, {recursive: true, withFileTypes: true})
+  .filter(entry => entry.isFile() && !['ORIGIN', 'golden.txt'].includes(entry.name))
+  .map(entry => join(entry.parentPath, entry.name).slice(LINUX.length + 1));
+
+test.each([
+  ['empty', ''],
+  ['only a newline', '\n'],
+  ['cut off in a number', 'cpu  46'],
+  ['garbage', Buffer.from([0, 255, 128, 10, 32, 9, 0, 255])],
+  ['no newline at all', 'x'.repeat(200_000)],
+  ['negative', 'cpu  -5 -6 -7 -8 -9 -1 -1 -1\nctxt -1\n'],
+  ['larger than 2^63', `cpu  ${2n ** 64n - 1n} ${2n ** 70n} 99999999999999999999999\n`],
+])('%s text in every file gives absent values and no crash', async (_name, text) => {
+  for (const file of FILES) put(file, text);
+  const {parts} = await new KernelReader(PARTS, root).read();
+  const values = parts.flatMap(part => Object.values(present(part)));
+  for (const value of values) expect(value).toBeGreaterThanOrEqual(0n);
+  expect(values.length).toBeLessThanOrEqual(1);
+});
+
+test('every file of Linux 6.18 cut off after any byte: no crash, and no value above that of the whole', async () => {
+  const {parts: whole} = await new KernelReader(PARTS, LINUX).read();
+  cpSync(LINUX, root, {recursive: true});
+  const reader = new KernelReader(PARTS, root);
+  for (const file of FILES.filter(name => !name.startsWith('proc/net/'))) {
+    const text = readFileSync(join(LINUX, file));
+    for (let length = 0; length < text.length; length += Math.ceil(text.length / 12)) {
+      put(file, text.subarray(0, length));
+      const {parts} = await reader.read();
+      for (const [at, part] of parts.entries()) {
+        for (const [name, value] of Object.entries(present(part))) {
+          // A sum over CPUs or zones can be short of some; nothing can be more than there is.
+          expect(value <= (whole[at]?.get(name) ?? -1n), `${name} of ${file} cut to ${length}`).toBe(true);
+        }
+      }
+    }
+    put(file, text);
+  }
+}, 60_000);
+
+test('a file that says nothing we know is a gap of its own', async () => {
+  put('proc/pressure/io', 'some avg10=nonsense total=-1\n');
+  const {values, gaps} = await readHost(null);
+  expect(values).not.toHaveProperty('psiIoSomeUs');
+  expect(gaps).toContainEqual({code: 'EBADMSG', op: 'parse', path: join(root, 'proc/pressure/io')});
+});
+
+test('a disk of the older kind has no flush columns: those are absent, the others are not; without a disk none is asked for', async () => {
+  put('sys/block/sda/stat', '   10 0 80 5 20 0 160 40 0 30 45\n');
+  const {values} = await readHost('sda');
+  expect(values.diskReads).toBe(10n);
+  expect(values).not.toHaveProperty('diskFlushes');
+  const {gaps} = await readHost(null);
+  expect(JSON.stringify(gaps)).not.toContain('/sys/block');
+});
+
+test('files are read again, not opened again: a changed file shows, and descriptors stay as many', async () => {
+  cpSync(LINUX, root, {recursive: true});
+  const reader = new KernelReader([HOST], root);
+  const before = (await reader.read()).parts[0];
+  const descriptors = (): number => readdirSync('/proc/self/fd').filter(fd => linkOf(fd).startsWith(root)).length;
+  const open = descriptors();
+  expect(open).toBe(12);
+  put('proc/stat', 'cpu  5000 0 0 0 0 0 0 0\nctxt 7\n');
+  for (let round = 0; round < 200; round++) await reader.read();
+  const after = (await reader.read()).parts[0];
+  expect(before?.get('cpuUserTicks')).toBe(4678n);
+  expect(after?.get('cpuUserTicks')).toBe(5000n);
+  expect(after?.get('cpus')).toBeUndefined();
+  expect(descriptors()).toBe(open);
+});
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
+
+test('a second call while one runs is refused', async () => {
+  const reader = new KernelReader([HOST], LINUX);
+  const results = await Promise.allSettled(Array.from({length: 500}, () => reader.read()));
+  expect(results[0]?.status).toBe('fulfilled');
+  const refused = results.flatMap(result => (result.status === 'rejected' ? [result.reason] : []));
+  expect(refused.length).toBeGreaterThan(0);
+  for (const reason of refused) {
+    expect(reason).toBeInstanceOf(MailherdError);
+    expect(reason.detail).toMatchObject({code: 'EBUSY'});
+  }
+  expect((await reader.read()).parts).toHaveLength(1);
+});
+
+test('the real host can be read', async () => {
+  const {values} = await readHost(null, '');
+  expect(values.memoryTotalBytes).toBeGreaterThan(1_000_000n);
+  expect(values.cpuUserTicks).toBeGreaterThanOrEqual(0n);
+});
