@@ -29,6 +29,7 @@ import {followRoutes} from './route/follow.io.ts';
 import {HoldingPorts} from './route/holding.io.ts';
 import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
 import {MailLog} from './sample/maillog.io.ts';
+import {watchPressure} from './sample/pressure.io.ts';
 import {openTuner} from './tune/open.io.ts';
 import type {Tuner} from './tune/tuner.ts';
 
@@ -91,6 +92,9 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
       labels = await readLabels(config.labels, log);
     }),
     probes.done,
+    watchPressure({tell: (type, data) => outbox.event(type, data), log, signal}).catch(error =>
+      log.warn({err: error}, 'pressure is not watched'),
+    ),
   ]).catch(fail);
   await mailLog?.save().catch(error => log.warn({err: error}, 'position in the mail log could not be saved'));
   await outbox.done.catch(error => log.error({err: error}, 'the last reports could not be kept'));

@@ -3,12 +3,20 @@ import {CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
 import {ByteCount, Count, HostName, InstantMs, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
 import {Advice, AdviceId, ChangeOutcome, KnobName} from './tune.ts';
 
+const Resource = Type.Union([Type.Literal('cpu'), Type.Literal('memory'), Type.Literal('io')]);
+/** Some tasks waited, or all that had something to do. */
+const PressureKind = Type.Union([Type.Literal('some'), Type.Literal('full')]);
+
 /**
  * Events on `mailherd.event.<host or farm>.<type>`, for others to subscribe to; a stream keeps them 90 days.
  * Types are past tense, fields are only ever added within a version.
  */
 export const EVENTS = {
   agentStarted: Type.Object({generation: Count, version: Type.String()}),
+  /** Tasks waited for more than `share` of a window; told `lateMs` after the kernel had woken the agent, which it does once a window. */
+  pressureRose: Type.Object({resource: Resource, kind: PressureKind, share: Count, windowMs: SpanMs, lateMs: SpanMs}),
+  /** No more of it for half a minute; how long it had been. */
+  pressureFell: Type.Object({resource: Resource, kind: PressureKind, lastedMs: SpanMs}),
   reportRefused: Type.Object({reason: Type.String(), path: Type.String(), refusedCount: Count}),
   verdictChanged: Type.Object({from: orNull(Type.String()), verdict: Verdict}),
   cohortJudged: Type.Object({cohort: CohortVerdict}),

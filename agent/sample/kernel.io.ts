@@ -185,14 +185,16 @@ export class KernelSource {
     const groups = await mailGroups(this.#root);
     if (groups.length === 0) this.#lacking.set('services', 'no control group of Postfix or Dovecot');
     else this.#lacking.delete('services');
-    if (this.#groupReader === null || groups.map(({path}) => path).join() !== this.#groups.map(({path}) => path).join()) {
+    if (groups.length === 0) this.#groupReader = null;
+    else if (this.#groupReader === null || groups.map(({path}) => path).join() !== this.#groups.map(({path}) => path).join()) {
       this.#groupReader = new KernelReader(
         groups.map(({path}) => ({set: 'group', subject: path})),
         this.#root,
       );
     }
     this.#groups = groups;
-    return {...(groups.length === 0 ? {parts: [], atMs: systemClock.monotonic()} : await this.#read(this.#groupReader)), groups};
+    const reading = this.#groupReader === null ? {parts: [], atMs: systemClock.monotonic()} : await this.#read(this.#groupReader);
+    return {...reading, groups};
   }
 
   #takeServices(reading: (Reading & {groups: MailGroup[]}) | null, system: System): void {
