@@ -92,9 +92,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
       labels = await readLabels(config.labels, log);
     }),
     probes.done,
-    watchPressure({tell: (type, data) => outbox.event(type, data), log, signal}).catch(error =>
-      log.warn({err: error}, 'pressure is not watched'),
-    ),
+    watchPressure(outbox, log, signal),
   ]).catch(fail);
   await mailLog?.save().catch(error => log.warn({err: error}, 'position in the mail log could not be saved'));
   await outbox.done.catch(error => log.error({err: error}, 'the last reports could not be kept'));

@@ -7,23 +7,27 @@ import {PRESSURE_TRIGGERS, PressureAlarm, pressureFell, pressureRose} from './pr
 
 const LOOK_MS = 5 * SECOND_MS;
 
-interface Options {
-  tell: <T extends 'pressureRose' | 'pressureFell'>(type: T, data: EventData<T>) => void;
-  log: Log;
-  signal: AbortSignal;
+/** Who is told; an `Outbox` is one. */
+interface Told {
+  event<T extends 'pressureRose' | 'pressureFell'>(type: T, data: EventData<T>): void;
 }
 
-/** Tells of pressure within a window of the kernel's, not with the next report. What the kernel refuses is logged once. */
-export async function watchPressure({tell, log, signal}: Options): Promise<void> {
+/** Tells of pressure within a window of the kernel's, not with the next report. What the kernel refuses is logged once. Never rejects. */
+export async function watchPressure(told: Told, log: Log, signal: AbortSignal): Promise<void> {
   const alarm = new PressureAlarm();
   const triggers = PRESSURE_TRIGGERS.map(({resource, ...rest}) => ({path: `/proc/pressure/${resource}`, ...rest}));
-  const watch = new PressureWatch(triggers, (trigger, lateMs) => {
-    if (alarm.signal(trigger, systemClock.monotonic())) tell('pressureRose', pressureRose(trigger, watch.windowsMs[trigger] ?? 0, lateMs));
-  });
-  for (const {code, path} of watch.gaps) log.warn({code, path}, 'the kernel does not tell of this pressure at once: reports only');
-  while (!signal.aborted) {
-    await systemClock.sleep(LOOK_MS, signal);
-    for (const {trigger, lastedMs} of alarm.fallen(systemClock.monotonic())) tell('pressureFell', pressureFell(trigger, lastedMs));
+  try {
+    const watch = new PressureWatch(triggers, (trigger, lateMs) => {
+      const isFirst = alarm.signal(trigger, systemClock.monotonic());
+      if (isFirst) told.event('pressureRose', pressureRose(trigger, watch.windowsMs[trigger] ?? 0, lateMs));
+    });
+    for (const {code, path} of watch.gaps) log.warn({code, path}, 'the kernel does not tell of this pressure at once: reports only');
+    while (!signal.aborted) {
+      await systemClock.sleep(LOOK_MS, signal);
+      for (const {trigger, lastedMs} of alarm.fallen(systemClock.monotonic())) told.event('pressureFell', pressureFell(trigger, lastedMs));
+    }
+    watch.close();
+  } catch (error) {
+    log.warn({err: error}, 'pressure is not watched');
   }
-  watch.close();
 }
