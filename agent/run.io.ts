@@ -59,7 +59,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     served = found;
     return tellReady(log);
   }, fail);
-  const spool = await Spool.open(stateDir, config.spoolBytesMax);
+  const spool = new Spool(join(stateDir, 'spool'), config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
   const mailLog = role === 'control' ? null : await openMailLog(config, outbox, log, signal);
   const probes = startProbes(config, rng.fork('probes'), log, signal);
@@ -69,7 +69,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     mailLog,
     probes: probes.tally,
     routes: () => (served === null ? null : {revision: served.table.revision(), userCount: served.table.userCount()}),
-    spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped}),
+    spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
   outbox.event('agentStarted', {generation, version});
@@ -95,7 +95,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     watchPressure(outbox, log, signal),
   ]).catch(fail);
   await mailLog?.save().catch(error => log.warn({err: error}, 'position in the mail log could not be saved'));
-  await outbox.done.catch(error => log.error({err: error}, 'the last reports could not be kept'));
+  await outbox.done;
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
 }

@@ -1,7 +1,7 @@
 import {jetstream} from '@nats-io/jetstream';
 import type {NatsConnection} from '@nats-io/transport-node';
 import {SECOND_MS} from '../../base/units.ts';
-import type {Parcel} from './spool.io.ts';
+import type {Parcel} from './frame.io.ts';
 
 const ACK_TIMEOUT_MS = 5 * SECOND_MS;
 

@@ -19,7 +19,7 @@ export interface Sources {
   probes: ProbeTally | null;
   /** Null until the route table is open. */
   routes: () => {revision: number; userCount: number} | null;
-  spool: () => {spooled: number; dropped: number};
+  spool: () => {spooled: number; dropped: number; failing: string | null};
   labels: () => Labels;
 }
 
@@ -58,6 +58,7 @@ export class Reporter {
     const figures = await this.#host.sample(isWhole);
     const mail = (await this.#mailLog?.collect()) ?? null;
     const ofMail = (await this.#mail?.sample(figures.queue, valueIn(mail)?.figures ?? null)) ?? null;
+    const {failing: spoolFailing, ...spool} = sources.spool();
     const nowMs = systemClock.monotonic();
     const {user, system} = process.cpuUsage(this.#cpuBefore);
     const report = buildReport({
@@ -76,8 +77,13 @@ export class Reporter {
       mailFigures: ofMail?.figures ?? null,
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
-      self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...sources.spool()},
-      failing: {...figures.failing, ...ofMail?.failing, ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {})},
+      self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...spool},
+      failing: {
+        ...figures.failing,
+        ...ofMail?.failing,
+        ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {}),
+        ...(spoolFailing === null ? {} : {spool: spoolFailing.slice(0, 200)}),
+      },
     });
     this.#beforeMs = nowMs;
     this.#cpuBefore = process.cpuUsage();
@@ -94,7 +100,13 @@ function valueIn<T>(collected: Collected<T> | null): T | null {
  * @throws MailherdError NATIVE_FAILED when the addon is missing or gives nothing at all.
  */
 export async function sampleOnce(config: AgentConfig, version: string, labels: Labels): Promise<HostReport> {
-  const none = {mailLog: null, probes: null, routes: () => null, spool: () => ({spooled: 0, dropped: 0}), labels: () => labels};
+  const none = {
+    mailLog: null,
+    probes: null,
+    routes: () => null,
+    spool: () => ({spooled: 0, dropped: 0, failing: null}),
+    labels: () => labels,
+  };
   const reporter = new Reporter(config, version, 0, none);
   await reporter.next(true);
   await systemClock.sleep(SECOND_MS);

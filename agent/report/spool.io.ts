@@ -1,135 +1,234 @@
-import {type FileHandle, open, rename, rm} from 'node:fs/promises';
+import {type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import Type from 'typebox';
 import {assert} from '../../base/assert.ts';
 import type {Bytes} from '../../base/units.ts';
-import {decode} from '../../wire/codec.ts';
+import {frameOf, framesIn, type Parcel, parcelIn, type Span} from './frame.io.ts';
 
-/** One message that could not be published. */
-export const Parcel = Type.Object({subject: Type.String(), id: Type.String(), data: Type.Unknown()});
-export type Parcel = Type.Static<typeof Parcel>;
+/** When the spool is full one of so many files goes: the oldest sixteenth of what is kept. */
+const SEGMENTS_MAX = 16;
+const SEGMENT_NAME = /^\d{12}$/;
+const LOST_FILE = 'lost';
 
-interface Part {
+interface Segment {
   path: string;
+  number: number;
+  /** Messages in it that can be read. */
+  count: number;
+}
+
+/** The newest segment, the only one that is open: messages are added to its end and taken from there. */
+interface Top {
+  path: string;
+  number: number;
   file: FileHandle;
-  /** Where each record begins; the next would begin at `bytes`. */
-  starts: number[];
+  frames: Span[];
   bytes: Bytes;
 }
 
-const NEWLINE = 10;
-
 /**
- * A bounded stack of messages on disk: the newest comes out first, and when it is full the oldest half goes. Two files, `new`
- * and `old`, a JSON line a message; taking one cuts the file's end off. Written without fsync: a crash of the machine may
- * lose the last lines, a half-written one is recognised and dropped. Calls must not overlap.
+ * A bounded stack of messages on disk: the newest comes out first, and when it is full the oldest go. Files numbered in order,
+ * a compressed frame a message; taking one cuts the file's end off. Written without fsync: a killed process loses nothing, a
+ * crash of the machine may lose the last messages. Whatever is found spoilt is passed over and counted. Calls must not overlap;
+ * the file system's errors reach the caller of each, and nothing is lost by them.
  */
 export class Spool {
   readonly #folder: string;
-  readonly #partBytesMax: Bytes;
-  #new: Part;
-  #old: Part;
+  readonly #segmentBytesMax: Bytes;
+  /** In order of age, without the top; null before they could be read. */
+  #older: Segment[] | null = null;
+  #top: Top | null = null;
   #dropped = 0;
-
-  private constructor(folder: string, bytesMax: Bytes, newest: Part, oldest: Part) {
-    this.#folder = folder;
-    this.#partBytesMax = Math.floor(bytesMax / 2);
-    this.#new = newest;
-    this.#old = oldest;
-  }
+  #unreadable: string | null = null;
 
   /**
-   * Opens what an earlier process left, or begins anew.
-   * @param bytesMax of both files together.
-   * @throws the file system's errors.
+   * Nothing is read before the first call.
+   * @param folder its own, made when it is not there.
+   * @param bytesMax of all its files together.
    */
-  static async open(folder: string, bytesMax: Bytes): Promise<Spool> {
-    return new Spool(folder, bytesMax, await openPart(join(folder, 'spool.new')), await openPart(join(folder, 'spool.old')));
+  constructor(folder: string, bytesMax: Bytes) {
+    this.#folder = folder;
+    this.#segmentBytesMax = Math.floor(bytesMax / SEGMENTS_MAX);
+  }
+
+  /** Whether what an earlier process left is known: before, `count` is too low. */
+  get isLoaded(): boolean {
+    return this.#older !== null;
   }
 
   /** Messages waiting. */
   get count(): number {
-    return this.#new.starts.length + this.#old.starts.length;
+    return (this.#older ?? []).reduce((sum, {count}) => sum + count, this.#top?.frames.length ?? 0);
   }
 
-  /** Messages lost since the spool was opened because it was full. */
+  /** Messages lost for ever, since this host was set up: the spool was full, or they were spoilt on disk. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  async push(parcel: Parcel): Promise<void> {
-    const line = Buffer.from(`${JSON.stringify(parcel)}\n`);
-    if (line.length > this.#partBytesMax) {
-      this.#dropped++;
-      return;
+  /** Why a part of what was kept cannot be read; null when all can. */
+  get unreadable(): string | null {
+    return this.#unreadable;
+  }
+
+  /** Takes up what an earlier process left; done by the first other call otherwise. @throws the file system's errors. */
+  async load(): Promise<void> {
+    if (this.#older !== null) return;
+    await mkdir(this.#folder, {recursive: true, mode: 0o700});
+    const names = (await readdir(this.#folder)).filter(name => SEGMENT_NAME.test(name)).sort();
+    this.#dropped = Math.max(this.#dropped, await this.#lostBefore());
+    const found: Segment[] = [];
+    for (const name of names) {
+      const path = join(this.#folder, name);
+      found.push({path, number: Number(name), count: await this.#measure(path)});
     }
-    if (this.#new.bytes + line.length > this.#partBytesMax) await this.#rotate();
-    const part = this.#new;
-    const {bytesWritten} = await part.file.write(line, 0, line.length, part.bytes);
-    // A full disk may take a part of it: then nothing of it counts.
-    if (bytesWritten !== line.length) throw new Error(`only ${bytesWritten} of ${line.length} bytes written to ${part.path}`);
-    part.starts.push(part.bytes);
-    part.bytes += line.length;
+    this.#older = found;
+    await this.#keepBound();
+  }
+
+  async push(parcel: Parcel): Promise<void> {
+    await this.load();
+    const frame = frameOf(parcel);
+    if (frame.length > this.#segmentBytesMax) return this.#lose(1);
+    let top = await this.#opened();
+    if (top === null || top.bytes + frame.length > this.#segmentBytesMax) top = await this.#begin();
+    const {bytesWritten} = await top.file.write(frame, 0, frame.length, top.bytes);
+    // A full disk may take a part of it: then nothing of it counts, and the next one is written over it.
+    if (bytesWritten !== frame.length) throw new Error(`only ${bytesWritten} of ${frame.length} bytes written to ${top.path}`);
+    top.frames.push({start: top.bytes, end: top.bytes + frame.length});
+    top.bytes += frame.length;
   }
 
   /** The newest message, or null when there is none; it stays until `removeNewest`. */
   async newest(): Promise<Parcel | null> {
+    await this.load();
     for (;;) {
-      const part = this.#new.starts.length > 0 ? this.#new : this.#old;
-      const start = part.starts.at(-1);
-      if (start === undefined) return null;
-      const line = Buffer.alloc(part.bytes - start);
-      await part.file.read(line, 0, line.length, start);
+      const top = await this.#opened();
+      if (top === null) return null;
+      const span = top.frames.at(-1);
+      if (span === undefined) {
+        // The disk took nothing since it was begun.
+        await this.#discard(top);
+        continue;
+      }
+      const frame = Buffer.alloc(span.end - span.start);
+      await top.file.read(frame, 0, frame.length, span.start);
       try {
-        return decode(Parcel, line, part.path);
-      } catch {
-        // Spoilt on disk: nobody can use it any more.
-        await cut(part);
-        this.#dropped++;
+        return parcelIn(frame, top.path);
+      } catch (error) {
+        this.#unreadable = `${top.path}: ${(error as Error).message}`;
+        await this.#lose(1);
+        await this.removeNewest();
       }
     }
   }
 
   async removeNewest(): Promise<void> {
-    const part = this.#new.starts.length > 0 ? this.#new : this.#old;
-    assert(part.starts.length > 0, 'only what was seen is removed');
-    await cut(part);
+    const top = this.#top;
+    const span = top?.frames.at(-1);
+    assert(top !== null && span !== undefined, 'only what was seen is removed');
+    if (top.frames.length === 1) {
+      await this.#discard(top);
+      return;
+    }
+    await top.file.truncate(span.start);
+    top.frames.pop();
+    top.bytes = span.start;
+  }
+
+  async #discard(top: Top): Promise<void> {
+    await rm(top.path, {force: true});
+    this.#top = null;
+    await top.file.close();
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#new.file.close(), this.#old.file.close()]);
+    const top = this.#top;
+    if (top === null) return;
+    this.#top = null;
+    this.#older?.push({path: top.path, number: top.number, count: top.frames.length});
+    await top.file.close();
   }
 
-  async #rotate(): Promise<void> {
-    this.#dropped += this.#old.starts.length;
-    await this.#old.file.close();
-    await rm(this.#old.path, {force: true});
-    await rename(this.#new.path, this.#old.path);
-    this.#old = {...this.#new, path: this.#old.path};
-    this.#new = await openPart(join(this.#folder, 'spool.new'));
+  /** The newest segment that has anything in it, opened; null when there is none. */
+  async #opened(): Promise<Top | null> {
+    const older = this.#older ?? [];
+    while (this.#top === null) {
+      const at = older.findLastIndex(({count}) => count > 0);
+      const segment = older[at];
+      if (segment === undefined) return null;
+      try {
+        const file = await open(segment.path, 'r+');
+        const {frames} = framesIn(await file.readFile());
+        older.splice(at, 1);
+        this.#top = {path: segment.path, number: segment.number, file, frames, bytes: frames.at(-1)?.end ?? 0};
+      } catch (error) {
+        this.#passOver(error);
+        segment.count = 0;
+      }
+    }
+    return this.#top;
+  }
+
+  /** A new segment becomes the top. */
+  async #begin(): Promise<Top> {
+    const number = 1 + Math.max(0, this.#top?.number ?? 0, ...(this.#older ?? []).map(segment => segment.number));
+    const path = join(this.#folder, String(number).padStart(12, '0'));
+    const file = await open(path, 'w+', 0o600);
+    await this.close();
+    this.#top = {path, number, file, frames: [], bytes: 0};
+    await this.#keepBound();
+    return this.#top;
+  }
+
+  async #keepBound(): Promise<void> {
+    const older = this.#older ?? [];
+    while (older.length > SEGMENTS_MAX - 1) {
+      const oldest = older[0];
+      assert(oldest !== undefined, 'there is one');
+      await rm(oldest.path, {force: true});
+      older.shift();
+      if (oldest.count > 0) await this.#lose(oldest.count);
+    }
+  }
+
+  /** How many messages a segment has; one with spoilt parts is written anew without them, so that they are counted once. */
+  async #measure(path: string): Promise<number> {
+    try {
+      const content = await readFile(path);
+      const {frames, spoilt} = framesIn(content);
+      if (spoilt === 0) return frames.length;
+      await replace(path, Buffer.concat(frames.map(({start, end}) => content.subarray(start, end))));
+      await this.#lose(spoilt);
+      return frames.length;
+    } catch (error) {
+      this.#passOver(error);
+      return 0;
+    }
+  }
+
+  /** Nobody knows what was in it. It stays until its turn to go, for a person to look at. */
+  #passOver(error: unknown): void {
+    this.#unreadable = (error as Error).message;
+  }
+
+  async #lose(count: number): Promise<void> {
+    this.#dropped += count;
+    // A disk that does not take the number must not cost the next message too.
+    await replace(join(this.#folder, LOST_FILE), `${this.#dropped}\n`).catch(error => this.#passOver(error));
+  }
+
+  async #lostBefore(): Promise<number> {
+    try {
+      const count = Number(await readFile(join(this.#folder, LOST_FILE), 'utf8'));
+      return Number.isSafeInteger(count) && count >= 0 ? count : 0;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#passOver(error);
+      return 0;
+    }
   }
 }
 
-async function cut(part: Part): Promise<void> {
-  const start = part.starts.pop();
-  assert(start !== undefined, 'a record is there to be cut');
-  await part.file.truncate(start);
-  part.bytes = start;
-}
-
-async function openPart(path: string): Promise<Part> {
-  const file = await open(path, 'a+', 0o600);
-  await file.close();
-  const writable = await open(path, 'r+');
-  const {size} = await writable.stat();
-  const text = Buffer.alloc(size);
-  await writable.read(text, 0, size, 0);
-  const starts: number[] = [];
-  let bytes = 0;
-  for (let end = text.indexOf(NEWLINE); end >= 0; end = text.indexOf(NEWLINE, bytes)) {
-    starts.push(bytes);
-    bytes = end + 1;
-  }
-  await writable.truncate(bytes);
-  return {path, file: writable, starts, bytes};
+async function replace(path: string, content: string | Buffer): Promise<void> {
+  await writeFile(`${path}.new`, content, {mode: 0o600});
+  await rename(`${path}.new`, path);
 }

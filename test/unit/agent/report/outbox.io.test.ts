@@ -4,8 +4,9 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {buildReport} from '../../../../agent/report/build.ts';
 import type {Channel} from '../../../../agent/report/channel.io.ts';
+import type {Parcel} from '../../../../agent/report/frame.io.ts';
 import {Outbox} from '../../../../agent/report/outbox.io.ts';
-import {type Parcel, Spool} from '../../../../agent/report/spool.io.ts';
+import {Spool} from '../../../../agent/report/spool.io.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {FarmEvent} from '../../../../wire/event.ts';
 import type {HostReport} from '../../../../wire/report.ts';
@@ -21,7 +22,7 @@ let outbox: Outbox;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mailherd-outbox-'));
-  spool = await Spool.open(folder, 1_000_000);
+  spool = new Spool(folder, 1_000_000);
   stop = new AbortController();
   outbox = new Outbox({host: 'be01', generation: 3, spool, rng, log, signal: stop.signal});
 });
@@ -115,7 +116,8 @@ test('what is still here at the end is on disk', async () => {
   outbox.report(report(2));
   stop.abort();
   await outbox.done;
-  const again = await Spool.open(folder, 1_000_000);
+  const again = new Spool(folder, 1_000_000);
+  await again.load();
   expect(again.count).toBe(2);
   await again.close();
 });
@@ -125,11 +127,57 @@ test('a disk that takes nothing costs the oldest in memory, never the agent', as
   for (let at = 1; at <= 600; at++) outbox.report(report(at));
   await vi.waitFor(() => expect(log.error).toHaveBeenCalled());
   expect(outbox.dropped).toBeGreaterThanOrEqual(99);
+  expect(outbox.failing).toBe('ENOSPC');
   vi.mocked(spool.push).mockRestore();
   const channel = way();
   outbox.connect(channel);
   await vi.waitFor(() => expect(outbox.spooled).toBe(0));
   expect(channel.arrived).toContain('be01-3-600');
+});
+
+test('a disk that hangs holds up nothing that can be published, and is used again once it answers', async () => {
+  let answer: () => void = () => undefined;
+  const push = vi.spyOn(spool, 'push').mockImplementationOnce(
+    () =>
+      new Promise((_, reject) => {
+        answer = () => reject(new Error('EIO'));
+      }),
+  );
+  vi.useFakeTimers();
+  try {
+    outbox.report(report(1));
+    await vi.waitFor(() => expect(push).toHaveBeenCalled());
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(outbox.failing).toMatch(/no answer of the disk/);
+    const channel = way();
+    outbox.connect(channel);
+    await vi.waitFor(() => expect(channel.arrived).toEqual(['be01-3-1']));
+    channel.up = false;
+    outbox.report(report(2));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(push).toHaveBeenCalledTimes(1);
+    answer();
+    await vi.waitFor(() => expect(spool.count).toBe(1));
+    expect(outbox.failing).toBeNull();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a server that refuses is asked again later, and meanwhile everything is kept on disk in order', async () => {
+  const channel = way();
+  let asked = 0;
+  channel.publish = async () => {
+    asked++;
+    throw new Error('no responders');
+  };
+  outbox.connect(channel);
+  vi.spyOn(rng, 'between').mockReturnValue(3_600_000);
+  for (let at = 1; at <= 4; at++) outbox.report(report(at));
+  await vi.waitFor(() => expect(spool.count).toBe(4));
+  vi.mocked(rng.between).mockRestore();
+  expect(asked).toBe(1);
+  expect((await spool.newest())?.id).toBe('be01-3-4');
 });
 
 test('events fit their schema and never share an id', async () => {
