@@ -37,7 +37,7 @@ export const benchmark: Benchmark = {
       for (const kind of FAULTS) if (kind.name.includes(only)) scores.faults.push(run(drawFault(seed, rng, kind), seed));
       for (const name of INNOCENT_NAMES) if (name.includes(only)) scores.innocents.push(run(drawInnocent(seed, rng, name), seed));
       if (days > 0) scores.quiet.push(run(quiet(seed, days), seed));
-      say(`seed ${seed} of ${first}..${first + seeds - 1}`);
+      say(`seed ${seed} of ${first}..${first + seeds - 1}${quietSoFar(scores.quiet)}`);
     }
     const figures = figuresOf(scores.faults, scores.innocents, scores.quiet);
     const told = Object.entries(figures).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]);
@@ -45,9 +45,15 @@ export const benchmark: Benchmark = {
   },
 };
 
+function quietSoFar(scores: readonly Score[]): string {
+  if (scores.length === 0) return '';
+  const {quietHostMonths, falseHostVerdictsPer100HostMonths, falseEvacuations} = figuresOf([], [], scores);
+  return `: ${rounded(quietHostMonths)} quiet host-months, ${rounded(falseHostVerdictsPer100HostMonths ?? 0)} false verdicts per 100, ${falseEvacuations} false evacuations`;
+}
+
 function quiet(seed: number, days: number): Scenario {
   const scenario = drawInnocent(seed, seededRng(seed).fork('quiet'), 'nothing at all');
-  return {...scenario, endMs: scenario.startMs + days * DAY_MS};
+  return {...scenario, endMs: scenario.startMs + days * DAY_MS, isPastTheDoor: true};
 }
 
 function* linesOf(result: Score, seed: number): Generator<string> {

@@ -14,6 +14,8 @@ export interface JudgeMemory {
   badSinceMs: Instant | null;
   /** Since when nothing is above its floor without a break. */
   goodSinceMs: Instant | null;
+  /** Since when kernel figures stand out without a break, though nobody feels anything. */
+  oddSinceMs: Instant | null;
   /**
    * How it went away while it was sick; nothing it did since speaks against that. `out`: out of service, it comes back as a new host.
    * `silent`: it comes back as the host it was.
@@ -27,11 +29,14 @@ export interface JudgeMemory {
 export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
 
 /** Reasons of a suspect from which no user suffers at present. */
-export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT']);
+export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT', 'KERNEL_ONLY']);
 
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
 const EXPLAINS_MAX = 3;
+/** Nobody feels it: a kernel figure so many times the peers' and its floor, for so many dwell times, makes a suspect and no more. */
+const ODD_RATIO_MIN = 4;
+const ODD_DWELLS = 10;
 /** Moves of ours excuse a host for so many dwell times; then it is sick all the same. */
 const MOVES_EXCUSE_DWELLS = 10;
 
@@ -69,16 +74,19 @@ export function judgeHost(
   nowMs: Instant,
 ): {verdict: Verdict; memory: JudgeMemory} {
   const found = examine(own, marks, usual, judge, nowMs);
-  const next = turn(own, found, memory, judge, nowMs);
+  const oddSinceMs = isOdd(own, usual) ? (memory?.oddSinceMs ?? nowMs) : null;
+  const next = suspectOdd(turn(own, found, memory, judge, nowMs), oddSinceMs, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
   const {kind, because, badSinceMs, goodSinceMs} = next;
   const leftSick = leaves(own, memory);
   const isShown = kind === 'sick' || kind === 'suspect';
   const isSeen = found.isAboveFloor || found.isSlower;
-  const evidence = isSeen && isShown ? found.evidence : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
+  const seen = next.because === 'KERNEL_ONLY' ? explain(own, usual) : found.evidence;
+  const evidence =
+    (isSeen || next.because === 'KERNEL_ONLY') && isShown ? seen : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
-    memory: {kind, sinceMs, badSinceMs, goodSinceMs, leftSick, evidence},
+    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, leftSick, evidence},
   };
 }
 
@@ -90,6 +98,23 @@ function leaves(own: HostSlis, memory: JudgeMemory | null): JudgeMemory['leftSic
   if (isOut) return 'out';
   // Back in service it is a new host, unless it never got there.
   return memory.leftSick === 'silent' || own.isLeaving ? memory.leftSick : null;
+}
+
+/** A kernel figure of the newest report that stands out; what a move of ours does to it is no wonder. */
+function isOdd({state, isMoving, latestKernel}: HostSlis, usual: KernelUsual): boolean {
+  if (state !== 'measured' || isMoving || latestKernel === null) return false;
+  return KERNEL_TABLE.some(({figure, floor}) => {
+    const value = latestKernel[figure];
+    const peers = usual[figure];
+    return value !== null && peers !== undefined && value >= ODD_RATIO_MIN * peers && value >= floor;
+  });
+}
+
+/** What nobody feels is at most suspect, and only when it lasts. */
+function suspectOdd(next: Turn, oddSinceMs: Instant | null, {sickDwellMs}: Policy['judge'], nowMs: Instant): Turn {
+  const isLong = oddSinceMs !== null && nowMs - oddSinceMs >= ODD_DWELLS * sickDwellMs;
+  const isUnfelt = next.kind === 'healthy' || (next.kind === 'suspect' && next.because === 'RECOVERING');
+  return isUnfelt && isLong ? {...next, kind: 'suspect', because: 'KERNEL_ONLY', goodSinceMs: null} : next;
 }
 
 type Turn = Pick<JudgeMemory, 'kind' | 'badSinceMs' | 'goodSinceMs'> & {because: string};
@@ -203,8 +228,9 @@ function evidenceOf(sli: SliName, unit: string, value: number, floor: number, ma
 /** The kernel figures that stand out most against the peers'. */
 function explain(own: HostSlis, usual: KernelUsual): Evidence[] {
   const explaining: Evidence[] = [];
+  const kernel = own.kernel();
   for (const {figure, unit, floor} of KERNEL_TABLE) {
-    const value = own.kernel[figure];
+    const value = kernel[figure];
     if (value === undefined || value < floor) continue;
     const baseline = usual[figure] ?? null;
     if (baseline === null || value < EXPLAINS_RATIO_MIN * baseline) continue;

@@ -16,7 +16,7 @@ export const NO_FIGURES: FiguresMemory = {figures: {}, seen: {}};
 /** One host's marks; SLIs that were not measured have none. */
 export type HostMarks = Partial<Record<SliName, Mark>>;
 /** What hosts of a role usually show. */
-export type KernelUsual = HostSlis['kernel'];
+export type KernelUsual = ReturnType<HostSlis['kernel']>;
 
 /** Holds every host's newest figures against those of the other hosts of its role and against its own past. */
 export function markAll(
@@ -58,11 +58,12 @@ export function usualKernel(slis: readonly HostSlis[]): Partial<Record<HostSlis[
   const usual: Partial<Record<HostSlis['role'], KernelUsual>> = {};
   for (const role of new Set(measured.map(own => own.role))) {
     const own = measured.filter(other => other.role === role);
-    usual[role] = {};
+    const shown: KernelUsual = {};
+    usual[role] = shown;
     for (const {figure} of KERNEL_TABLE) {
-      const values = own.flatMap(({kernel}) => kernel[figure] ?? []).sort((a, b) => a - b);
+      const values = Float64Array.from(own.flatMap(({latestKernel}) => latestKernel?.[figure] ?? [])).sort();
       const middle = quantile(values, 0.25);
-      if (middle !== null) usual[role][figure] = middle;
+      if (middle !== null) shown[figure] = middle;
     }
   }
   return usual;

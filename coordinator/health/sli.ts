@@ -80,7 +80,9 @@ export interface HostSlis {
   /** The newest report's figures, and what tells it from the one before. */
   latest: Record<SliName, number | null>;
   reportKey: string;
-  kernel: Partial<Record<KernelName, number>>;
+  /** The newest report's kernel figures, and their medians over the window: looked at only where something is to be explained. */
+  latestKernel: HostReport['kernel'] | null;
+  kernel: () => Partial<Record<KernelName, number>>;
   /**
    * Deliveries a second, the measure of equal load; null when not known. Logins are not in it: users who are thrown out log in again,
    * so that a sick host would look busy.
@@ -108,11 +110,6 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
   const reports = newest === undefined ? [] : lastOf(host.reports, newest.sampledAtMs - judge.windowMs);
   const values = Object.fromEntries(SLI_TABLE.map(({sli, over}) => [sli, over(reports)])) as Record<SliName, number | null>;
   const latest = Object.fromEntries(SLI_TABLE.map(({sli, at}) => [sli, newest === undefined ? null : at(newest)])) as HostSlis['latest'];
-  const kernel: HostSlis['kernel'] = {};
-  for (const {figure} of KERNEL_TABLE) {
-    const value = medianOf(report => report.kernel[figure])(reports);
-    if (value !== null) kernel[figure] = value;
-  }
   const loadPerSecond = meanOf(({load}) => load.deliveriesPerSecond)(reports);
   const counts = measuredOf(reports, ({load}) => load.activeUsers);
   return {
@@ -123,12 +120,22 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     values,
     latest,
     reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
-    kernel,
+    latestKernel: newest?.kernel ?? null,
+    kernel: () => kernelOver(reports),
     loadPerSecond,
     activeUsers: counts.length === 0 ? null : Math.max(...counts),
     isMoving,
     isLeaving: LEAVING.has(host.record.stage),
   };
+}
+
+function kernelOver(reports: readonly HostReport[]): Partial<Record<KernelName, number>> {
+  const kernel: Partial<Record<KernelName, number>> = {};
+  for (const {figure} of KERNEL_TABLE) {
+    const value = medianOf(report => report.kernel[figure])(reports);
+    if (value !== null) kernel[figure] = value;
+  }
+  return kernel;
 }
 
 /** Reports sampled after an instant; they lie at the end, nearly in order. */

@@ -45,7 +45,8 @@ export function adjustPace(
 
 function isStrained({values, kernel}: HostSlis, floors: Policy['judge']['floors']): boolean {
   if (SLI_TABLE.some(({sli}) => (values[sli] ?? 0) > floors[sli] * STRAIN_SHARE)) return true;
-  return (kernel.diskBusyShare ?? 0) > BUSY_MAX || (kernel.psiIoFull10 ?? 0) > STALLED_MAX;
+  const {diskBusyShare = 0, psiIoFull10 = 0} = kernel();
+  return diskBusyShare > BUSY_MAX || psiIoFull10 > STALLED_MAX;
 }
 
 /** Moves that may run from or to the host at once by its pace. */

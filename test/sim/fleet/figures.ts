@@ -10,6 +10,8 @@ export interface Figures {
   cohortRecall: number | null;
   causeNamedRight: number | null;
   falseHostVerdictsPer100HostMonths: number | null;
+  /** What it is at most with 95 % confidence: the rule of three and its like for more than none. */
+  falseHostVerdictsPer100HostMonthsMax: number | null;
   falseSuspects: number;
   falseEvacuations: number;
   medianSecondsToHost: number | null;
@@ -45,6 +47,7 @@ export function figuresOf(faults: readonly Score[], innocents: readonly Score[],
     cohortRecall: share(causesFound, causes),
     causeNamedRight: share(causesFound, causes),
     falseHostVerdictsPer100HostMonths: quietHostMonths === 0 ? null : (100 * falseQuiet) / quietHostMonths,
+    falseHostVerdictsPer100HostMonthsMax: quietHostMonths === 0 ? null : (100 * poissonMax(falseQuiet)) / quietHostMonths,
     falseSuspects: sum(all, ({falseSuspects}) => falseSuspects.length),
     falseEvacuations: sum(all, ({evacuatedFalsely}) => evacuatedFalsely.length),
     medianSecondsToHost: middle(faults.flatMap(({secondsToHost}) => secondsToHost)),
@@ -58,6 +61,23 @@ export function figuresOf(faults: readonly Score[], innocents: readonly Score[],
 /** Somebody was blamed or would have been moved who had done nothing. */
 export function isMistaken({falseHosts, evacuatedFalsely}: Score): boolean {
   return falseHosts.length > 0 || evacuatedFalsely.length > 0;
+}
+
+/** Upper limit of 95 % on the mean of a Poisson variable of which so many were seen: the mean at which so few come once in twenty times. */
+function poissonMax(seen: number): number {
+  let [low, high] = [seen, 3 * seen + 10];
+  for (let step = 0; step < 60; step++) {
+    const mean = (low + high) / 2;
+    let term = Math.exp(-mean);
+    let chance = term;
+    for (let count = 1; count <= seen; count++) {
+      term *= mean / count;
+      chance += term;
+    }
+    if (chance > 0.05) low = mean;
+    else high = mean;
+  }
+  return high;
 }
 
 function share(part: number, whole: number): number | null {

@@ -1,6 +1,7 @@
 import {emptyFleet, type Fleet, fleetHost} from '../../../coordinator/fleet.ts';
 import {emptyMemory, type FlowOutcome, flow} from '../../../coordinator/flow.ts';
 import {newHost} from '../../../coordinator/host/life.ts';
+import {fold} from '../../../coordinator/report/fold.ts';
 import {Intake} from '../../../coordinator/report/intake.ts';
 import type {Policy} from '../../../wire/policy.ts';
 import type {HostReport} from '../../../wire/report.ts';
@@ -53,6 +54,7 @@ export function play(scenario: Scenario, policy: Policy, see: (outcome: FlowOutc
     let kept = 0;
     for (const message of onTheWay) {
       if (message.dueMs > nowMs) onTheWay[kept++] = message;
+      else if (scenario.isPastTheDoor === true) fold(fleet, message.report, Math.round(message.dueMs));
       else intake.take(`mailherd.report.${message.host}`, text.encode(JSON.stringify(message.report)), Math.round(message.dueMs));
     }
     onTheWay.length = kept;

@@ -24,6 +24,8 @@ export interface Scenario {
   endMs: number;
   faults: readonly Fault[];
   innocent: InnocentDraw | null;
+  /** Long plays spare the door: what nothing has mangled passes it as it is. */
+  isPastTheDoor?: boolean;
 }
 
 const MINUTE = 60_000;

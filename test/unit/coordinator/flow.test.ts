@@ -181,3 +181,24 @@ test('what is off is not decided', () => {
   expect(outcome.cohorts[0]?.labels).toEqual({os: NEW.os});
   expect(outcome.decisions).toEqual([]);
 });
+
+test('kernel figures alone make a suspect after minutes, never a sick host; it is watched and nothing else', () => {
+  const farm = fiveHosts();
+  farm.pass(400);
+  const odd = {kernel: {diskBusyShare: 1, psiIoFull10: 60}};
+  expect(kinds(farm.pass(120, {be1: odd})).be1).toBe('healthy');
+  const outcome = farm.pass(7_200, {be1: odd});
+  const verdict = outcome.verdicts.find(({host}) => host === 'be1');
+  expect(verdict).toMatchObject({kind: 'suspect', because: 'KERNEL_ONLY'});
+  expect(verdict?.evidence.map(({sli}) => sli)).toEqual(['psiIoFull10', 'diskBusyShare']);
+  expect(outcome.decisions.map(({kind, host}) => [kind, host])).toEqual([['watch', 'be1']]);
+  expect(outcome.hurt.usersHurt).toBe(0);
+  expect(kinds(farm.pass(120, {be1: {}})).be1).toBe('healthy');
+});
+
+test('a suspect that has nothing to do any more does not stay suspect for ever', () => {
+  const farm = fiveHosts();
+  farm.pass(400);
+  expect(kinds(farm.pass(30, {be1: SICK})).be1).toBe('suspect');
+  expect(kinds(farm.pass(300, {be1: {...IDLE, slis: {...IDLE.slis, queueAgeMsP95: null}}})).be1).toBe('unknown');
+});

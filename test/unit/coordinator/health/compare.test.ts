@@ -139,7 +139,8 @@ test('nothing is learnt of a host that we burden ourselves', () => {
 });
 
 test('a reading that was seen before changes nothing', () => {
-  const reading = (value: number, isNew: boolean): Reading[] => hosts(5).map(host => ({host, load: 2, value, isNew, isBurdened: false, like: null}));
+  const reading = (value: number, isNew: boolean): Reading[] =>
+    hosts(5).map(host => ({host, load: 2, value, isNew, isBurdened: false, like: null}));
   const once = compare(reading(500, true), NO_FIGURE, YARDSTICK, 0);
   expect(compare(reading(500, false), once.memory, YARDSTICK, 5).memory.hosts).toEqual(once.memory.hosts);
 });
@@ -156,7 +157,14 @@ test('always a little worse: proved once it is known for long, where hosts lie c
   const proofs: (string | null)[] = [];
   for (let round = 0; round < 1_500; round++) {
     const readings = hosts(12).map((host, index): Reading => {
-      return {host, load: 2, value: 500 * (index === 4 ? 1.1 : 1) * Math.exp(0.1 * chance(rng)), isNew: true, isBurdened: false, like: null};
+      return {
+        host,
+        load: 2,
+        value: 500 * (index === 4 ? 1.1 : 1) * Math.exp(0.1 * chance(rng)),
+        isNew: true,
+        isBurdened: false,
+        like: null,
+      };
     });
     const compared = compare(readings, memory, {scale: 1, ratioMin: 1.04, spread: 0.01}, round * 60_000);
     memory = compared.memory;

@@ -6,7 +6,7 @@ import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
 import type {PlannedMove, Verdict, VerdictKind} from '../../../../wire/record.ts';
 
 const POLICY: Policy = {...DEFAULT_POLICY, move: {...DEFAULT_POLICY.move, perSourceMax: 4, perTargetMax: 4, concurrentMax: 100}};
-const CALM = {values: {}, kernel: {}, role: 'backend', isLeaving: false, isMoving: true, state: 'measured'};
+const CALM = {values: {}, kernel: () => ({}), role: 'backend', isLeaving: false, isMoving: true, state: 'measured'};
 const host = (name: string, over: object = {}): HostSlis => ({...CALM, host: name, ...over}) as unknown as HostSlis;
 const LATE = {values: {deliveryMsP95: DEFAULT_POLICY.judge.floors.deliveryMsP95 * 0.6}};
 const verdict = (name: string, kind: VerdictKind): Verdict => ({host: name, kind, sinceMs: 0, because: '', evidence: []});
@@ -34,8 +34,8 @@ test('between two reports nothing changes', () => {
 });
 
 test('a busy or stalled disk strains as well', () => {
-  expect(paceOf(after(1, [host('t', {kernel: {diskBusyShare: 0.95}})]), 't')).toBe(2);
-  expect(paceOf(after(1, [host('t', {kernel: {psiIoFull10: 40}})]), 't')).toBe(2);
+  expect(paceOf(after(1, [host('t', {kernel: () => ({diskBusyShare: 0.95})})]), 't')).toBe(2);
+  expect(paceOf(after(1, [host('t', {kernel: () => ({psiIoFull10: 40})})]), 't')).toBe(2);
 });
 
 test('nothing goes to a sick target at once, whatever it bore; a host that is emptied is not spared', () => {
