@@ -17,12 +17,32 @@ export const TunePolicy = Type.Object({
 });
 export type TunePolicy = Type.Static<typeof TunePolicy>;
 
+/** Actions that change the farm by themselves and may be bound to hours. */
+export const ACTION_KINDS = ['cordon', 'evacuate', 'reinstall', 'rebalance'] as const;
+export type ActionKind = (typeof ACTION_KINDS)[number];
+
+const TimeOfDay = Type.String({pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$', description: 'e.g. 07:30'});
+/** Hours of the week: `only` = these actions are begun within such windows alone (maintenance), `never` = not in them (business hours). */
+export const Window = Type.Object({
+  name: Type.String({minLength: 1, maxLength: 60}),
+  effect: Type.Union([Type.Literal('only'), Type.Literal('never')]),
+  kinds: Type.Array(Type.Unsafe<ActionKind>(Type.Union(ACTION_KINDS.map(kind => Type.Literal(kind)))), {minItems: 1}),
+  /** 0 = Sunday. */
+  days: Type.Array(Type.Integer({minimum: 0, maximum: 6}), {minItems: 1}),
+  from: TimeOfDay,
+  to: TimeOfDay,
+  utcOffsetMinutes: Type.Integer({minimum: -840, maximum: 840}),
+});
+export type Window = Type.Static<typeof Window>;
+
 /** What operators may change while Mailherd runs; stored in KV, served and changed by the API. */
 export const Policy = Type.Object({
   v: Type.Literal(1),
   paused: orNull(Type.Object({by: Type.String(), atMs: InstantMs, reason: Type.String()})),
   /** off: not even considered; dry-run: decided and shown; approve: waits for a person; on: carried out. */
   modes: Type.Object({cordon: mode, evacuate: mode, reinstall: mode, rebalance: mode, purge: mode, tune: Type.Optional(mode)}),
+  /** Absent in a policy of an older release: any time. */
+  windows: Type.Optional(Type.Array(Window, {maxItems: 50})),
   judge: Type.Object({
     /** SLIs are judged over this much of the past. */
     windowMs: SpanMs,
@@ -101,6 +121,7 @@ export const DEFAULT_POLICY: Policy = {
   v: 1,
   paused: null,
   modes: {cordon: 'on', evacuate: 'approve', reinstall: 'approve', rebalance: 'approve', purge: 'approve', tune: 'approve'},
+  windows: [],
   judge: {
     windowMs: 60_000,
     warmUpMs: 120_000,

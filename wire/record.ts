@@ -62,6 +62,8 @@ export const HostRecord = Type.Object({
   sinceMs: InstantMs,
   /** A cordoned host gets no new mailbox; who did it and why. A person's cordon is lifted by a person only. */
   cordon: orNull(Type.Object({by: Type.String(), reason: Type.String(), atMs: InstantMs})),
+  /** A person took it back from Mailherd's hands: it is left alone until it is well, or a person decides otherwise. */
+  kept: Type.Optional(Type.Object({by: Type.String(), atMs: InstantMs})),
   /** As of the last report; survives a silent host and a restarted coordinator. */
   labels: Labels,
   /** Permission to wipe: bound to this host, expiring, checked again on the host itself. */

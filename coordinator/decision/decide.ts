@@ -1,5 +1,5 @@
 import type {Instant, Millis} from '../../base/units.ts';
-import type {Policy} from '../../wire/policy.ts';
+import {ACTION_KINDS, type ActionKind, type Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Decision, HostStage, Verdict, Veto} from '../../wire/record.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
@@ -8,6 +8,7 @@ import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
 import {type Outlook, openTargets, placingOf} from '../plan/filter.ts';
 import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
+import {windowVetoes} from './window.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
 const RETRY_MS: Millis = 60_000;
@@ -66,7 +67,20 @@ export function decide(
     ...evacuations(on, backends, explained, tooMany),
     ...reinstalls(on),
     ...rebalances(on, tooMany),
-  ];
+  ].map(decision => held(decision, on));
+}
+
+/** The brakes that hold for a kind at this hour, and for a host that a person took back. */
+function held(decision: Decision, {fleet, policy, nowMs}: Case): Decision {
+  const {kind, host} = decision;
+  if (!isAction(kind)) return decision;
+  const kept = host === null ? undefined : fleet.hosts.get(host)?.record.kept;
+  const byPerson: Veto[] = kept === undefined ? [] : [{code: 'KEPT_BY_PERSON', detail: {by: kept.by, atMs: kept.atMs}}];
+  return {...decision, vetoes: [...decision.vetoes, ...byPerson, ...windowVetoes(kind, policy, nowMs)]};
+}
+
+function isAction(kind: Decision['kind']): kind is ActionKind {
+  return (ACTION_KINDS as readonly string[]).includes(kind);
 }
 
 /** Sick, or suspect for as long as it takes to be called sick: peers that are as bad keep a host from that. */

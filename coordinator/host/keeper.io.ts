@@ -7,6 +7,7 @@ import type {HostRecord} from '../../wire/record.ts';
 import type {Audit} from '../audit.io.ts';
 import type {BucketPort, Stored} from '../bucket-port.ts';
 import type {Commander} from '../command.io.ts';
+import {windowVetoes} from '../decision/window.ts';
 import type {Emit} from '../events.io.ts';
 import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
@@ -185,10 +186,12 @@ export class HostKeeper {
   /** A slot is free, a driver is there, and policy or a person wants it. */
   #mayReinstall(host: string): boolean {
     const {picture, drivers} = this.#deps;
-    const {paused, modes, host: limits} = picture.policy.value;
+    const {value: policy} = picture.policy;
+    const {paused, modes, host: limits} = policy;
     const record = picture.hosts.get(host)?.value;
     if (record === undefined || !drivers.isConfigured) return false;
-    const isAllowed = paused === null && (record.reinstallAskedBy !== MAILHERD || modes.reinstall === 'on');
+    const isHour = windowVetoes('reinstall', policy, this.#deps.clock.now()).length === 0;
+    const isAllowed = paused === null && (record.reinstallAskedBy !== MAILHERD || (modes.reinstall === 'on' && isHour));
     const running = [...picture.hosts.values()].filter(({value}) => value.stage === 'reinstalling').length;
     return isAllowed && running < limits.reinstallMax;
   }

@@ -116,9 +116,9 @@ function onObserved(before: HostRecord, facts: HostFacts, limits: Limits, nowMs:
     case 'active':
       return facts.verdict === 'suspect' || facts.verdict === 'sick'
         ? stage(record, 'suspect', `verdict ${facts.verdict}`, nowMs)
-        : {record, effects: []};
+        : {record: facts.verdict === 'healthy' ? released(record) : record, effects: []};
     case 'suspect':
-      return facts.verdict === 'healthy' ? stage(liftOurs(record), 'active', 'verdict healthy', nowMs) : {record, effects: []};
+      return facts.verdict === 'healthy' ? stage(liftOurs(released(record)), 'active', 'verdict healthy', nowMs) : {record, effects: []};
     case 'draining':
       return isEmpty(facts) ? stage(record, 'drained', 'no user and no move is left', nowMs) : {record, effects: []};
     case 'drained':
@@ -191,13 +191,23 @@ function welcomeBack(record: HostRecord, {report}: HostFacts, nowMs: Instant): H
   return stage({record: fresh, effects: [{kind: 'markWiped'}]}, 'probation', `reports as ${record.reinstallTo}`, nowMs);
 }
 
-function onCordoned(record: HostRecord, by: string, reason: string, nowMs: Instant): HostTurn {
-  if (record.cordon !== null && (by === MAILHERD || record.cordon.by === by)) return {record, effects: []};
-  return {record: {...record, cordon: {by, reason, atMs: nowMs}}, effects: [{kind: 'cordoned', by, reason}]};
+/** Free for Mailherd to decide about again. */
+function released(record: HostRecord): HostRecord {
+  if (record.kept === undefined) return record;
+  const {kept: _, ...free} = record;
+  return free;
 }
 
+function onCordoned(record: HostRecord, by: string, reason: string, nowMs: Instant): HostTurn {
+  if (record.cordon !== null && (by === MAILHERD || record.cordon.by === by)) return {record, effects: []};
+  return {record: {...released(record), cordon: {by, reason, atMs: nowMs}}, effects: [{kind: 'cordoned', by, reason}]};
+}
+
+/** A person's word against ours is remembered: what we did is not done again for the same illness. */
 function onUncordoned(record: HostRecord, by: string, nowMs: Instant): HostTurn {
-  const free = {...record, cordon: null, wipe: null, reinstallTo: null, reinstallAskedBy: null};
+  const isOurs = record.cordon?.by === MAILHERD || record.reinstallAskedBy === MAILHERD;
+  const kept = isOurs && by !== MAILHERD ? {kept: {by, atMs: nowMs}} : {};
+  const free = {...record, ...kept, cordon: null, wipe: null, reinstallTo: null, reinstallAskedBy: null};
   const lifted: HostEffect[] = record.cordon === null ? [] : [{kind: 'uncordoned', by}];
   switch (record.stage) {
     case 'draining':
@@ -215,7 +225,7 @@ function onUncordoned(record: HostRecord, by: string, nowMs: Instant): HostTurn 
     case 'active':
     case 'suspect':
     case 'retired':
-      return record.cordon === null ? {record, effects: []} : {record: {...record, cordon: null}, effects: lifted};
+      return record.cordon === null ? {record, effects: []} : {record: {...record, ...kept, cordon: null}, effects: lifted};
     default:
       return unreachable(record.stage);
   }
@@ -237,7 +247,7 @@ function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostT
     case 'active':
     case 'suspect':
     case 'failed':
-      return stage({record: {...wished, wipe: null}, effects}, 'draining', wish.reason, nowMs);
+      return stage({record: {...released(wished), wipe: null}, effects}, 'draining', wish.reason, nowMs);
     case 'draining':
     case 'drained':
     case 'safeToWipe':

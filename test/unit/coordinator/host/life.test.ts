@@ -192,6 +192,24 @@ describe('evacuation to return', () => {
     ).toThrow(/HOST_STATE/);
   });
 
+  test('a person who takes a host back from us is remembered until it is well, or until a person decides again', () => {
+    const ours = {cordon: {by: MAILHERD, reason: 'x', atMs: 1}};
+    const host = new Host('draining', ours);
+    host.happens({type: 'uncordoned', by: 'ada'});
+    expect(host.record.kept).toMatchObject({by: 'ada'});
+    host.sees({verdict: 'sick'});
+    expect(host.record).toMatchObject({stage: 'suspect', kept: {by: 'ada'}});
+    host.sees({verdict: 'healthy'});
+    expect(host.record).not.toHaveProperty('kept');
+    const other = new Host('suspect', ours);
+    other.happens({type: 'uncordoned', by: 'ada'});
+    other.happens({type: 'cordoned', by: 'ben', reason: 'r'});
+    expect(other.record).not.toHaveProperty('kept');
+    const own = new Host('suspect', {cordon: {by: 'ada', reason: 'x', atMs: 1}});
+    own.happens({type: 'uncordoned', by: 'ada'});
+    expect(own.record).not.toHaveProperty('kept');
+  });
+
   test.each([
     ['silent', {verdict: 'silent'}],
     ['without a report', {report: null}],
