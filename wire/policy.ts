@@ -76,7 +76,9 @@ export const Policy = Type.Object({
     headroomShare: Type.Number({minimum: 0, maximum: 10}),
     /** Relative strength of hosts by label, e.g. `hardware=gen2: 2`: twice the share of a host of 1, which is that of all others. */
     strengths: Type.Record(Type.String({maxLength: 160}), Type.Number({exclusiveMinimum: 0, maximum: 1000})),
-    /** Users and domains that only go to hosts with all these labels; the first that names a user counts. */
+    /**
+     * Users and domains that only go to hosts with all these labels; the first that names a user counts, of a domain
+     * kept together only what names the domain. */
     tiers: Type.Array(Type.Object({who, labels: Type.Array(Type.String({maxLength: 160}), {minItems: 1, maxItems: 8})}), {maxItems: 31}),
     /** Moved by a person only, one at a time. */
     pinned: Type.Array(who, {maxItems: 100_000}),

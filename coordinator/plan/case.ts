@@ -81,7 +81,9 @@ export function settle(on: PlanCase, targets?: ReadonlyMap<string, string>): Int
   const at = new Map(hosts.map(({name}, index) => [name, index]));
   const wish = new Int32Array(problem.model.processes).fill(-1);
   users.forEach((user, index) => {
-    wish[unitOf[index] as number] = at.get(targets.get(user) ?? '') ?? -1;
+    const host = at.get(targets.get(user) ?? '') ?? -1;
+    // To stay where nobody should stay is no wish: there may be room by now.
+    wish[unitOf[index] as number] = hosts[host]?.isOpen === true ? host : -1;
   });
   return construct(problem.model, LEVELS, {...start, wish});
 }
@@ -171,7 +173,9 @@ function usersOn(hosts: ReadonlySet<string>, {fleet, moving}: Placing): string[]
 function sorted(users: readonly string[], {sizeOf, rules}: Placing): {movable: string[]; pinned: string[]} {
   const order = users.map(user => ({user, bytes: sizeOf(user)})).sort((a, b) => b.bytes - a.bytes || (a.user < b.user ? -1 : 1));
   const [movable, pinned]: [string[], string[]] = [[], []];
-  for (const {user} of order) (rules.isPinned(user) ? pinned : movable).push(user);
+  // Where one of a domain that is kept together is pinned, its others stay with him.
+  const bound = new Set(users.filter(user => rules.isPinned(user)).map(user => rules.togetherOf(user) ?? ''));
+  for (const {user} of order) (rules.isPinned(user) || bound.has(rules.togetherOf(user) ?? ' ') ? pinned : movable).push(user);
   return {movable, pinned};
 }
 

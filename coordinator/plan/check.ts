@@ -94,7 +94,8 @@ function checkWho(plan: Plan, fleet: Fleet, {place}: Policy): Breach[] {
     who.startsWith('@') ? user.endsWith(who.toLowerCase()) : user === who.toLowerCase();
   for (const {user, target} of plan.moves) {
     if (place.pinned.some(who => names(who, user))) breaches.push({rule: 'PINNED', detail: {user}});
-    const tier = place.tiers.find(({who}) => names(who, user));
+    const isOne = place.together.some(domain => names(`@${domain}`, user));
+    const tier = place.tiers.find(({who}) => names(who, user) && (who.startsWith('@') || !isOne));
     const labels = Object.entries(labelsOf(target, fleet)).map(([key, value]) => `${key}=${value}`);
     const missing = tier?.labels.filter(label => !labels.includes(label)) ?? [];
     if (missing.length > 0) breaches.push({rule: 'TIER', detail: {user, target, missing}});
@@ -108,7 +109,9 @@ function checkDomains(plan: Plan, fleet: Fleet, {place}: Policy): Breach[] {
   const breaches: Breach[] = [];
   const targets = new Map(plan.moves.map(({user, target}) => [user, target]));
   const homes = new Map<string, {before: Set<string>; after: Set<string>}>();
+  const busy = new Set([...fleet.moves.filter(({step}) => COMING.has(step)), ...fleet.waiting].map(({user}) => user));
   for (const [user, {host}] of fleet.routes) {
+    if (busy.has(user)) continue;
     const domain = user.split('@').at(-1) ?? '';
     const of = homes.get(domain) ?? {before: new Set(), after: new Set()};
     homes.set(domain, of);

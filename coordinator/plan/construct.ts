@@ -31,15 +31,15 @@ export function construct(model: PlanModel, levels: readonly number[], {wish, is
   for (const process of left) {
     let best = -1;
     // Staying is the choice to beat.
-    let [cheapest, lowest] = [-1e-9, Number.POSITIVE_INFINITY];
+    let [cheapest, lowest] = [book.relief(process), Number.POSITIVE_INFINITY];
     const looks = few ? 0 : LOOKS;
     for (let i = 0; i < looks + open.length; i++) {
       if (i === looks && best >= 0) break;
       draw = (Math.imul(draw, 1_664_525) + 1_013_904_223) >>> 0;
       const machine = open[i < looks ? Math.floor((draw / 0x1_0000_0000) * open.length) : i - looks] as number;
       if (!book.fits(process, machine) || isForbidden?.(process, machine) === true) continue;
-      const cost = book.change(process, machine);
-      if (cost > cheapest) continue;
+      const cost = book.burden(process, machine);
+      if (cost > cheapest || (best < 0 && cost === cheapest)) continue;
       const level = book.level(process, machine);
       if (cost === cheapest && level >= lowest) continue;
       [best, cheapest, lowest] = [machine, cost, level];
@@ -49,7 +49,7 @@ export function construct(model: PlanModel, levels: readonly number[], {wish, is
   return book.assignment;
 
   function carriesOver(process: number, machine: number): boolean {
-    if (machine === model.home[process]) return false;
+    if (machine === model.home[process]) return true;
     if (!(machine >= 0) || !book.fits(process, machine) || isForbidden?.(process, machine) === true) return false;
     book.put(process, machine);
     return true;
@@ -97,18 +97,26 @@ class Book {
     return this.#keepsSpread(process, machine);
   }
 
-  /** Change in cost when the process leaves home for the machine. */
-  change(process: number, machine: number): number {
-    const {resources, need, safety, loadWeight, home, moveCost, processMoveWeight} = this.#model;
-    let cost = processMoveWeight * val(moveCost, process);
-    let [from, to] = [val(home, process) * resources, machine * resources];
-    for (let r = 0, at = process * resources; r < resources; r++, at++, from++, to++) {
-      const [wanted, weight] = [val(need, at), val(loadWeight, r)];
-      const [before, after] = [val(this.#use, from) - val(safety, from), val(this.#use, to) - val(safety, to) + wanted];
-      if (after > 0) cost += weight * Math.min(after, wanted);
-      if (before > 0) cost -= weight * Math.min(before, wanted);
+  /** What the process costs the machine that it enters. */
+  burden(process: number, machine: number): number {
+    const {resources, need, safety, loadWeight} = this.#model;
+    let cost = 0;
+    for (let r = 0, from = process * resources, at = machine * resources; r < resources; r++, from++, at++) {
+      const over = val(this.#use, at) - val(safety, at) + val(need, from);
+      if (over > 0) cost += val(loadWeight, r) * Math.min(over, val(need, from));
     }
     return cost;
+  }
+
+  /** What is gained when it leaves home, the cost of moving taken off. */
+  relief(process: number): number {
+    const {resources, need, safety, loadWeight, home, moveCost, processMoveWeight} = this.#model;
+    let gain = -processMoveWeight * val(moveCost, process);
+    for (let r = 0, from = process * resources, at = val(home, process) * resources; r < resources; r++, from++, at++) {
+      const over = val(this.#use, at) - val(safety, at);
+      if (over > 0) gain += val(loadWeight, r) * Math.min(over, val(need, from));
+    }
+    return gain;
   }
 
   /** Level at which the process would leave the machine. */

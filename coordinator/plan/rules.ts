@@ -34,7 +34,8 @@ export function rulesOf({place}: Policy): Rules {
     isPinned: user => pinned.size > 0 && (pinned.has(user) || pinned.has(`@${domainOf(user)}`)),
     acceptedBy: user => {
       if (tiers.size === 0) return ANY;
-      const [own, ofDomain] = [tiers.get(user), tiers.get(`@${domainOf(user)}`)];
+      const domain = domainOf(user);
+      const [own, ofDomain] = [together.has(domain) ? undefined : tiers.get(user), tiers.get(`@${domain}`)];
       // The first of the list is the lowest bit; >>> because the last one is the sign.
       return own === undefined ? (ofDomain ?? ANY) : ofDomain === undefined ? own : own >>> 0 < ofDomain >>> 0 ? own : ofDomain;
     },
