@@ -1,5 +1,5 @@
 import {MailherdError} from '../../base/errors.ts';
-import type {Plan} from '../../wire/record.ts';
+import type {MoveRecord, Plan} from '../../wire/record.ts';
 import {construct} from './construct.ts';
 import {type Aim, type FarmModel, LEAVE, LEVELS, modelOfFarm} from './farm.ts';
 import {type Outlook, openTargets, type Placing, placingOf} from './filter.ts';
@@ -10,7 +10,7 @@ export type PlanTask =
   | {kind: 'evacuate'; hosts: readonly string[]}
   /** Few moves that relieve the fullest hosts most. */
   | {kind: 'rebalance'}
-  /** Mailboxes onto these hosts, which are new or come back; who left them for another is cheaper to bring back. */
+  /** Mailboxes onto these hosts, which are new or come back: first of those who left them for another. */
   | {kind: 'fill'; hosts: readonly string[]}
   /** One mailbox to where it fits best. */
   | {kind: 'single'; user: string}
@@ -100,6 +100,8 @@ function levelling(placing: Placing, aim: Aim, takes: readonly string[] | null):
   const mean = meanOf(placing, targets);
   const fills = takes === null ? undefined : new Set(takes);
   const above = new Set(targets.filter(host => fills?.has(host) !== true && levelOf(host, placing, mean) > 1));
+  const isBack = ({source, step}: MoveRecord): boolean => fills?.has(source) === true && step !== 'backedOut';
+  const returning = new Set(placing.fleet.moves.filter(isBack).map(({user}) => user));
   const byHost = new Map<string, string[]>();
   for (const user of sorted(usersOn(above, placing), placing).movable) {
     const host = placing.fleet.routes.get(user)?.host ?? '';
@@ -109,12 +111,15 @@ function levelling(placing: Placing, aim: Aim, takes: readonly string[] | null):
   const movable = [...byHost].flatMap(([host, users]) => {
     const [room, strength] = [placing.rooms.get(host), placing.rules.strengthOf(placing.labelsOf(host))];
     const over = (held: number, each: number): number => held - each * strength;
-    return shed(users, placing.sizeOf, over(room?.bytes ?? 0, mean.bytes), over(room?.users ?? 0, mean.users));
+    const [bytes, count] = [over(room?.bytes ?? 0, mean.bytes), over(room?.users ?? 0, mean.users)];
+    const back = users.filter(user => returning.has(user)).slice(0, Math.max(0, Math.ceil(count)));
+    const isLeft = new Set(back);
+    const others = users.filter(user => !isLeft.has(user));
+    const backBytes = back.reduce((sum, user) => sum + placing.sizeOf(user), 0);
+    return [...back, ...shed(others, placing.sizeOf, bytes - backBytes, count - back.length)];
   });
   const farm = farmOf(movable, placing, fills);
-  const on = closeCase(farm, placing, {...aim, unevenWeight: RELIEF_WEIGHT, fairShare, fillShare: 1 + FILL_SLACK}, []);
-  if (fills !== undefined) halve(on, fills);
-  return on;
+  return closeCase(farm, placing, {...aim, unevenWeight: RELIEF_WEIGHT, fairShare, fillShare: 1 + FILL_SLACK}, []);
 }
 
 /**
@@ -143,13 +148,6 @@ function shed(users: readonly string[], sizeOf: (user: string) => number, overBy
     else high = middle;
   }
   return users.slice(low, low + count);
-}
-
-/** Who left one of these hosts for another costs half as much to bring back. */
-function halve({users, unitOf, problem: {model}, placing}: PlanCase, fills: ReadonlySet<string>): void {
-  const left = new Set(placing.fleet.moves.filter(({source, step}) => fills.has(source) && step !== 'backedOut').map(({user}) => user));
-  const units = new Set(users.flatMap((user, index) => (left.has(user) ? [unitOf[index] as number] : [])));
-  for (const unit of units) model.moveCost[unit] = Math.ceil((model.moveCost[unit] as number) / 2);
 }
 
 function closeCase(farm: FleetFarm, placing: Placing, aim: Aim, kept: Plan['unplaced']): PlanCase {
