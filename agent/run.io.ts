@@ -16,6 +16,7 @@ import {Passes} from './move/admit.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
 import {mailFiles} from './move/files.io.ts';
 import type {HostPorts} from './move/host-ports.ts';
+import {measured} from './move/measured.ts';
 import {openMoveMemory} from './move/memory.io.ts';
 import {postfixQueue} from './move/queue.io.ts';
 import {serveCommands} from './move/serve.io.ts';
@@ -28,6 +29,8 @@ import {Spool} from './report/spool.io.ts';
 import {followRoutes} from './route/follow.io.ts';
 import {HoldingPorts} from './route/holding.io.ts';
 import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
+import {loadActivity, saveActivity} from './sample/activity.io.ts';
+import type {Activity} from './sample/activity.ts';
 import {MailLog} from './sample/maillog.io.ts';
 import {watchPressure} from './sample/pressure.io.ts';
 import {openTuner} from './tune/open.io.ts';
@@ -61,7 +64,8 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   }, fail);
   const spool = new Spool(join(stateDir, 'spool'), config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
-  const mailLog = role === 'control' ? null : await openMailLog(config, outbox, log, signal);
+  const activity = await loadActivity(stateDir, log);
+  const mailLog = role === 'control' ? null : await openMailLog(config, activity, outbox, log, signal);
   const probes = startProbes(config, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
   const tuner = openTuner(config, outbox, log, signal);
@@ -82,7 +86,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
     outbox.connect(natsChannel(nc));
     const found = await opened;
-    if (found !== null) serve(config, found, tuner, nc, log, signal);
+    if (found !== null) serve(config, found, {tuner, activity, mailLog}, nc, log, signal);
   });
   connected.catch(fail);
 
@@ -90,19 +94,28 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     repeat(config.reportIntervalMs, signal, async () => outbox.report(tuner.take(await reporter.next()))),
     repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config.labels, log);
+      await saveActivity(stateDir, activity, log);
     }),
     probes.done,
     watchPressure(outbox, log, signal),
   ]).catch(fail);
-  await mailLog?.save().catch(error => log.warn({err: error}, 'position in the mail log could not be saved'));
+  await saveKnown(config, {tuner, activity, mailLog}, log);
   await outbox.done;
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
 }
 
-function openMailLog({stateDir, mail}: AgentConfig, outbox: Outbox, log: Log, signal: AbortSignal): Promise<MailLog> {
+function openMailLog({stateDir, mail}: AgentConfig, activity: Activity, outbox: Outbox, log: Log, signal: AbortSignal): Promise<MailLog> {
   const path = join(stateDir, 'maillog.json');
-  return MailLog.open({path, files: mail.logFiles, isProbe: isProbeUser, onEvent: (type, data) => outbox.event(type, data), log, signal});
+  return MailLog.open({
+    path,
+    files: mail.logFiles,
+    isProbe: isProbeUser,
+    activity,
+    onEvent: (type, data) => outbox.event(type, data),
+    log,
+    signal,
+  });
 }
 
 /** The first connection, waited for as long as it takes; null once the signal aborts. @throws MailherdError CONFIG_INVALID */
@@ -142,16 +155,31 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
   return null;
 }
 
+/** What the answers to commands are made of beside the host itself. */
+interface Known {
+  tuner: Tuner;
+  activity: Activity;
+  mailLog: MailLog | null;
+}
+
+/** What the next agent of this host goes on with. Never rejects. */
+async function saveKnown({stateDir}: AgentConfig, {activity, mailLog}: Known, log: Log): Promise<void> {
+  await mailLog?.save().catch(error => log.warn({err: error}, 'position in the mail log could not be saved'));
+  await saveActivity(stateDir, activity, log);
+}
+
 /** Keeps the route table current and answers the coordinator's commands, from now on. */
-function serve(config: AgentConfig, {table, memory}: Served, tune: Tuner, nc: NatsConnection, log: Log, signal: AbortSignal): void {
+function serve(config: AgentConfig, {table, memory}: Served, known: Known, nc: NatsConnection, log: Log, signal: AbortSignal): void {
   const {host, mail} = config;
+  const {tuner, activity, mailLog} = known;
   void followRoutes(nc, table, log, signal);
-  const store = doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock});
+  const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
+  const store = measured(doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
   const queue = postfixQueue(isProbeUser);
   const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,
-    ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune},
+    ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune: tuner},
     log,
     signal,
   });

@@ -23,12 +23,20 @@ export interface FleetRoute {
   moveId: string | null;
 }
 
+/** A mailbox as its host measures it; how busy it is, is null while nobody knows. */
+export interface MailboxFacts {
+  bytes: number;
+  messages: number;
+  deliveriesPerDay?: number | null | undefined;
+  sessionsPerDay?: number | null | undefined;
+}
+
 /** The whole farm as one leader pictures it: the only input of judgment, decision and planning. Owned and changed by the loop. */
 export interface Fleet {
   hosts: Map<string, FleetHost>;
   routes: Map<string, FleetRoute>;
   /** Sizes as last listed; a user that is missing here has an unknown size, not an empty mailbox. */
-  mailboxes: Map<string, {bytes: number; messages: number}>;
+  mailboxes: Map<string, MailboxFacts>;
   moves: readonly MoveRecord[];
   /** Planned and not begun. */
   waiting: readonly PlannedMove[];

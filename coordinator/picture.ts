@@ -3,7 +3,7 @@ import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/record.ts';
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
-import {emptyFleet, type Fleet, fleetHost, usersByHost} from './fleet.ts';
+import {emptyFleet, type Fleet, fleetHost, type MailboxFacts, usersByHost} from './fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
 import type {WaitingMove} from './move/mover.ts';
@@ -92,9 +92,9 @@ export class Picture {
   }
 
   /** Sizes as one host lists them; users that live elsewhere by now keep what is known of them. */
-  applySizes(host: string, mailboxes: readonly {user: string; bytes: number; messages: number}[]): void {
-    for (const {user, bytes, messages} of mailboxes) {
-      if (this.fleet.routes.get(user)?.host === host) this.fleet.mailboxes.set(user, {bytes, messages});
+  applySizes(host: string, mailboxes: readonly (MailboxFacts & {user: string})[]): void {
+    for (const {user, ...facts} of mailboxes) {
+      if (this.fleet.routes.get(user)?.host === host) this.fleet.mailboxes.set(user, facts);
     }
   }
 

@@ -89,9 +89,18 @@ export const COMMANDS = {
   sync: verb('sync', {...base, revision: Generation}, {revision: Generation}),
   /** Any host: try the queued mail of these users again now. */
   retry: verb('retry', {...base, users: Type.Array(UserName, {minItems: 1})}, {requeued: Count}),
-  /** Backend: size of every mailbox routed here. */
+  /** Backend: size of every mailbox routed here, and how busy it is. */
   mailboxes: verb('mailboxes', base, {
-    mailboxes: Type.Array(Type.Object({user: UserName, bytes: ByteCount, messages: Count})),
+    mailboxes: Type.Array(
+      Type.Object({
+        user: UserName,
+        bytes: ByteCount,
+        messages: Count,
+        /** What it costs to serve, as the last days show; null before there was time to tell. */
+        deliveriesPerDay: Type.Optional(orNull(Count)),
+        sessionsPerDay: Type.Optional(orNull(Count)),
+      }),
+    ),
   }),
   /** Make the change of an advice that the host gives. `automatic`: it is the policy that speaks, not a person. */
   tune: verb('tune', {...base, adviceId: AdviceId, by: Type.String({maxLength: 120}), automatic: Type.Boolean()}, {}),

@@ -1,11 +1,12 @@
 import {existsSync} from 'node:fs';
-import {readdir, rename, rm, stat, statfs} from 'node:fs/promises';
+import {mkdtemp, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
 import {doveadm, lastLines, must} from './doveadm-run.io.ts';
-import type {MailStore} from './host-ports.ts';
+import type {MailboxSize, MailStore} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
 import {parseTab} from './tab.ts';
 
@@ -21,6 +22,7 @@ interface DoveadmOptions {
 const EXIT_AGAIN = 2;
 /** sysexits.h: EX_NOUSER. */
 const EXIT_NO_USER = 67;
+const SIZES_AT_ONCE = 500;
 const WHO_POLL_MS = 20;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
@@ -98,13 +100,31 @@ async function discard(path: string): Promise<Bytes> {
   return bytes;
 }
 
-async function readSizes(users: readonly string[]): Promise<{user: string; bytes: Bytes; messages: number}[]> {
-  const sizes: {user: string; bytes: Bytes; messages: number}[] = [];
-  for (const user of users) {
-    const [total] = parseTab(await must(['-f', 'tab', 'mailbox', 'status', '-u', user, '-t', 'messages vsize', '*']));
-    sizes.push({user, bytes: Number(total?.vsize ?? 0), messages: Number(total?.messages ?? 0)});
+/** One program for many users: starting one for each costs ten times what Dovecot's indexes cost. A user it tells nothing of is left out. */
+async function readSizes(users: readonly string[]): Promise<MailboxSize[]> {
+  const sizes: MailboxSize[] = [];
+  const folder = await mkdtemp(join(tmpdir(), 'mailherd-sizes-'));
+  try {
+    const file = join(folder, 'users');
+    for (let from = 0; from < users.length; from += SIZES_AT_ONCE) {
+      await writeFile(
+        file,
+        users
+          .slice(from, from + SIZES_AT_ONCE)
+          .map(user => `${user}\n`)
+          .join(''),
+        {mode: 0o600},
+      );
+      const {exit, out, err} = await doveadm(['-f', 'tab', 'mailbox', 'status', '-F', file, '-t', 'messages vsize', '*']);
+      const rows = parseTab(out);
+      if (exit !== 0 && rows.length === 0)
+        throw new MailherdError('COMMAND_FAILED', {command: 'doveadm mailbox status', exit, reason: lastLines(err)});
+      sizes.push(...rows.map(({Username = '', vsize, messages}) => ({user: Username, bytes: Number(vsize), messages: Number(messages)})));
+    }
+  } finally {
+    await rm(folder, {recursive: true, force: true});
   }
-  return sizes;
+  return sizes.filter(({bytes, messages}) => Number.isFinite(bytes) && Number.isFinite(messages));
 }
 
 async function sessionsOf(user: string): Promise<number> {

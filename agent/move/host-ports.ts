@@ -109,5 +109,15 @@ export interface MailStore {
   forgetTexts(user: string): void;
   /** Deletes everything of the user on this host. @returns bytes freed. */
   remove(user: string): Promise<Bytes>;
-  sizes(users: readonly string[]): Promise<{user: string; bytes: Bytes; messages: number}[]>;
+  /** Of those whose size is known. */
+  sizes(users: readonly string[]): Promise<MailboxSize[]>;
+}
+
+/** How large a mailbox is, and how busy: the latter is absent or null while nobody knows. */
+export interface MailboxSize {
+  user: string;
+  bytes: Bytes;
+  messages: number;
+  deliveriesPerDay?: number | null;
+  sessionsPerDay?: number | null;
 }

@@ -7,11 +7,12 @@ import {decode, encode} from '../../wire/codec.ts';
 import type {EventData, EventType} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import type {LogFigures} from '../../wire/mail-figures.ts';
+import type {Activity} from './activity.ts';
 import {JournalReader} from './journal.io.ts';
 import {CLEAR_AFTER_MS, Limits, OpenLimit} from './limits.ts';
 import {FilePosition, LogFileReader} from './log-file.io.ts';
 import {type MailEvent, parseFileLine, parseMailLine} from './maillog.ts';
-import {type MailLogFigures, MailTally} from './tally.ts';
+import {isDelivery, type MailLogFigures, MailTally} from './tally.ts';
 
 const SAVE_EVERY_MS = MINUTE_MS;
 const LIMITS_TOLD_MAX = 8;
@@ -32,6 +33,8 @@ interface MailLogOptions {
   files: readonly string[];
   /** What the probes do is neither load nor a user's experience. */
   isProbe: (user: string) => boolean;
+  /** Told of each delivery to a mailbox and each login. */
+  activity: Activity;
   onEvent: <T extends EventType>(type: T, data: EventData<T>) => void;
   log: Log;
   signal: AbortSignal;
@@ -99,12 +102,21 @@ export class MailLog {
       this.#options.onEvent('limitCleared', {limit, service, complaints, lastedMs: Math.max(lastMs - sinceMs, 0)});
     }
     const taken = this.#tally.take();
-    const failure = this.#readers.map(reader => reader.failure).find(reason => reason !== null);
-    if (failure !== undefined) {
+    const failure = this.#failure();
+    if (failure !== null) {
       throw new MailherdError('COMMAND_FAILED', {command: this.#journal === null ? 'read' : 'journalctl', reason: failure});
     }
     const limits = this.#limits.open.slice(0, LIMITS_TOLD_MAX).map(({limit, service, complaints}) => ({limit, service, complaints}));
     return {...taken, figures: {deliveries: taken.attempts, ends: taken.ends, screened: taken.screened, limits}};
+  }
+
+  /** Users who have a session now; null while the log is not followed. */
+  online(): ReadonlySet<string> | null {
+    return this.#failure() === null ? this.#tally.online() : null;
+  }
+
+  #failure(): string | null {
+    return this.#readers.map(reader => reader.failure).find(reason => reason !== null) ?? null;
   }
 
   async #saveRegularly(): Promise<void> {
@@ -135,8 +147,10 @@ export class MailLog {
     const event = parseMailLine(identifier, message);
     if (event === null || ('user' in event && this.#options.isProbe(event.user))) return;
     if (event.kind === 'limit') this.#complained(event, atMs);
-    if (atMs < this.#startedAtMs) this.#tally.replay(event);
-    else this.#tally.add(event);
+    if (atMs < this.#startedAtMs) return this.#tally.replay(event);
+    this.#tally.add(event);
+    if (event.kind === 'login') this.#options.activity.add(event.user, 'sessions', systemClock.now());
+    if (isDelivery(event)) this.#options.activity.add(event.user, 'deliveries', systemClock.now());
   }
 
   #complained({limit, service, max}: Extract<MailEvent, {kind: 'limit'}>, atMs: Instant): void {

@@ -52,7 +52,7 @@ export class MailTally {
     switch (event.kind) {
       case 'attempt':
         this.#attempts.add(event);
-        if (event.program === 'lmtp' && event.status === 'sent') this.#delivered(event);
+        if (isDelivery(event)) this.#delivered(event);
         return;
       case 'login':
         this.#users.add(event.user);
@@ -121,9 +121,18 @@ export class MailTally {
     this.#open.set(session, user);
   }
 
+  online(): Set<string> {
+    return new Set(this.#open.values());
+  }
+
   openSessions(): [string, string][] {
     return [...this.#open];
   }
+}
+
+/** A recipient's copy was stored in a mailbox. */
+export function isDelivery(event: MailEvent): event is Extract<MailEvent, {kind: 'attempt'}> {
+  return event.kind === 'attempt' && event.program === 'lmtp' && event.status === 'sent';
 }
 
 function count(counts: Map<string, number>, name: string): void {

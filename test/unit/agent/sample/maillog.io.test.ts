@@ -1,15 +1,19 @@
-import {chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {Activity} from '../../../../agent/sample/activity.ts';
 import {MailLog} from '../../../../agent/sample/maillog.io.ts';
 
 let folder: string;
 let stop: AbortController;
 const onEvent = vi.fn();
+let activity: Activity;
 const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
 
 beforeEach(() => {
+  onEvent.mockClear();
+  activity = new Activity(null, Date.now());
   folder = mkdtempSync(join(tmpdir(), 'mailherd-journal-'));
   stop = new AbortController();
 });
@@ -39,6 +43,7 @@ const open = (program: string) =>
     path: join(folder, 'position.json'),
     files: [],
     onEvent,
+    activity,
     isProbe: user => user.endsWith('.invalid'),
     log,
     signal: stop.signal,
@@ -104,6 +109,7 @@ test('a host without journald is not a quiet host', async () => {
     path: join(folder, 'position.json'),
     files: [],
     onEvent,
+    activity,
     isProbe: () => false,
     log,
     signal: stop.signal,
@@ -114,4 +120,81 @@ test('a host without journald is not a quiet host', async () => {
     code: 'COMMAND_FAILED',
     detail: {reason: expect.stringContaining('journald does not run')},
   });
+});
+
+const LIMIT = 'master: Warning: service(imap): process_limit (3) reached, client connections are being dropped';
+
+test('a limit is an event when it is reached, and stays in the figures until nobody complains', async () => {
+  const mailLog = await open(
+    reader([entry('c1', 'dovecot', LIMIT), entry('c2', 'dovecot', LIMIT), entry('c3', 'dovecot', login('b@x', 's1'))]),
+  );
+  await vi.waitFor(async () => {
+    const {figures} = await mailLog.take();
+    expect(figures.limits).toEqual([{limit: 'dovecotProcesses', service: 'imap', complaints: 2}]);
+  });
+  expect(onEvent.mock.calls).toEqual([['limitReached', {limit: 'dovecotProcesses', service: 'imap', max: 3, clearAfterMs: 300_000}]]);
+  await mailLog.save();
+  expect(JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8')).limits).toHaveLength(1);
+});
+
+test('a limit that nobody complains of any more is cleared, also after a restart', async () => {
+  const lastMs = Date.now() - 400_000;
+  const limits = [{limit: 'dovecotProcesses', service: 'imap', max: 3, sinceMs: lastMs - 60_000, lastMs, complaints: 9}];
+  writeFileSync(join(folder, 'position.json'), JSON.stringify({cursor: 'c9', open: [], limits}));
+  const mailLog = await open(reader([]));
+  await vi.waitFor(() => mailLog.take());
+  expect(onEvent.mock.calls).toEqual([['limitCleared', {limit: 'dovecotProcesses', service: 'imap', complaints: 9, lastedMs: 60_000}]]);
+});
+
+test('files instead of the journal: read, remembered, read on', async () => {
+  const paths = ['mail.log', 'dovecot.log'].map(name => join(folder, name)) as [string, string];
+  for (const path of paths) writeFileSync(path, 'before\n');
+  const follow = () =>
+    MailLog.open({
+      path: join(folder, 'position.json'),
+      files: paths,
+      activity,
+      onEvent,
+      isProbe: () => false,
+      log,
+      signal: stop.signal,
+      pollMs: 2,
+    });
+  const mailLog = await follow();
+  await vi.waitFor(() => mailLog.take());
+  appendFileSync(paths[0], `Nov 24 15:21:48 be07 postfix/lmtp[228]: ${delivery('a@x')}\n`);
+  appendFileSync(paths[1], `Nov 24 15:21:48 ${login('b@x', 's1').replace('imap-login: ', 'imap-login: Info: ')}\n`);
+  const seen = {deliveries: 0, logins: 0};
+  await vi.waitFor(async () => {
+    const {deliveries, logins, figures} = await mailLog.take();
+    seen.deliveries += deliveries;
+    seen.logins += logins;
+    if (deliveries > 0) expect(figures.deliveries[0]).toMatchObject({transport: 'lmtp', destination: 'other', sent: 1});
+    expect(seen).toEqual({deliveries: 1, logins: 1});
+  });
+  expect(mailLog.online()).toEqual(new Set(['b@x']));
+  expect(activity.lastMs('a@x')).not.toBeNull();
+  await mailLog.save();
+  stop.abort();
+  stop = new AbortController();
+  appendFileSync(paths[1], `Nov 24 15:21:49 imap(b@x)<1><s1>: Info: Disconnected: Logged out in=1 out=2\n`);
+  const again = await follow();
+  await vi.waitFor(async () => expect((await again.take()).sessionsOpen).toBe(0));
+});
+
+test('a file that cannot be read is a reason', async () => {
+  const files = [join(folder, 'nowhere.log')];
+  const mailLog = await MailLog.open({
+    path: join(folder, 'position.json'),
+    files,
+    activity,
+    onEvent,
+    isProbe: () => false,
+    log,
+    signal: stop.signal,
+  });
+  await vi.waitFor(() =>
+    expect(mailLog.take()).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {reason: expect.stringContaining('ENOENT')}}),
+  );
+  expect(mailLog.online()).toBeNull();
 });

@@ -1,0 +1,27 @@
+import type {Clock} from '../../base/clock.ts';
+import type {Activity} from '../sample/activity.ts';
+import {MailboxSizes} from '../sample/mailbox-sizes.ts';
+import type {MailStore} from './host-ports.ts';
+
+/** What is known of users from the mail log. */
+interface Watched {
+  activity: Activity;
+  /** Users who have a session now; null while the log is not followed. */
+  online: () => ReadonlySet<string> | null;
+  clock: Clock;
+}
+
+/** A store that reads sizes again only where something has happened, and tells how busy each mailbox is. */
+export function measured(store: MailStore, {activity, online, clock}: Watched): MailStore {
+  const sizes = new MailboxSizes({read: users => store.sizes(users), lastActiveMs: user => activity.lastMs(user), online, clock});
+  return {
+    ...store,
+    async sizes(users) {
+      const nowMs = clock.now();
+      return (await sizes.of(users)).map(size => {
+        const perDay = activity.perDay(size.user, nowMs);
+        return {...size, deliveriesPerDay: perDay?.deliveries ?? null, sessionsPerDay: perDay?.sessions ?? null};
+      });
+    },
+  };
+}

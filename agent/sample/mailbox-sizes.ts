@@ -1,0 +1,61 @@
+import type {Clock} from '../../base/clock.ts';
+import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
+
+/** Sizes change without a session too: by expiry, by an administrator. */
+const FRESH_MS = 24 * HOUR_MS;
+/** What happened a moment before the last look may not have been written then. */
+const SETTLE_MS: Millis = 60_000;
+
+interface Size {
+  user: string;
+  bytes: number;
+  messages: number;
+}
+
+interface SizesDeps {
+  /** Reads the sizes of these users; costs some of the mail store's time. */
+  read: (users: readonly string[]) => Promise<Size[]>;
+  /** When the user last did something here; null: never that is known of. */
+  lastActiveMs: (user: string) => Instant | null;
+  /** Users who have a session now; null while nobody watches what users do. */
+  online: () => ReadonlySet<string> | null;
+  clock: Clock;
+}
+
+/** Sizes of mailboxes, read again only where something has happened since, and once a day. */
+export class MailboxSizes {
+  readonly #deps: SizesDeps;
+  #known = new Map<string, Size & {readAtMs: Instant}>();
+
+  constructor(deps: SizesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Of those of `users` whose size is known; others are forgotten. @throws what `read` throws. */
+  async of(users: readonly string[]): Promise<Size[]> {
+    const {read, clock} = this.#deps;
+    const nowMs = clock.now();
+    const online = this.#deps.online();
+    const known = new Map<string, Size & {readAtMs: Instant}>();
+    const stale: string[] = [];
+    for (const user of users) {
+      const size = this.#known.get(user);
+      if (size === undefined || online === null || online.has(user) || this.#isStale(size, nowMs)) stale.push(user);
+      else known.set(user, size);
+    }
+    const fresh = stale.length === 0 ? [] : await read(stale);
+    for (const size of fresh) known.set(size.user, {...size, readAtMs: nowMs});
+    this.#known = known;
+    return users.flatMap(user => {
+      const size = known.get(user);
+      return size === undefined ? [] : [{user, bytes: size.bytes, messages: size.messages}];
+    });
+  }
+
+  /** A clock that was set back makes everything stale. */
+  #isStale({user, readAtMs}: {user: string; readAtMs: Instant}, nowMs: Instant): boolean {
+    const ageMs = nowMs - readAtMs;
+    const lastMs = this.#deps.lastActiveMs(user);
+    return ageMs < 0 || ageMs >= FRESH_MS || (lastMs !== null && lastMs >= readAtMs - SETTLE_MS);
+  }
+}
