@@ -8,7 +8,7 @@ import {findHost, makeLayout, users} from '../../farm/layout.ts';
 import {runIn, tryRunIn} from '../../farm/machine/enter.io.ts';
 import {buildPackage} from '../../farm/package.io.ts';
 import {farmPaths} from '../../farm/paths.ts';
-import {HostView} from '../../wire/api.ts';
+import {HostView, UserView} from '../../wire/api.ts';
 import type {HostReport} from '../../wire/report.ts';
 import {eventually} from './smoke.ts';
 
@@ -167,8 +167,18 @@ describe.concurrent.each(BACKENDS)('%s', host => {
     await stir(host);
     expect(await watch(host, SHOWN, 30_000)).toEqual([]);
 
-    await startFault(paths, layout, 'few-processes', host, String(PROCESSES));
+    // The coordinator asks for sizes: by what Dovecot's own indexes say.
     const [first] = users(layout).filter(user => user.host === host);
+    const [messages, bytes] = (
+      await runIn(paths, host, ['doveadm', '-f', 'flow', 'mailbox', 'status', '-u', first?.user ?? '', '-t', 'messages vsize', '*'])
+    )
+      .match(/\d+/g)
+      ?.map(Number) ?? [0, 0];
+    const access = await apiAccess(FARM);
+    await eventually(20_000, async () => (await call(access, 'GET', `/v1/users/${first?.user}`, UserView)).bytes === bytes);
+    expect(await call(access, 'GET', `/v1/users/${first?.user}`, UserView)).toMatchObject({messages, bytes});
+
+    await startFault(paths, layout, 'few-processes', host, String(PROCESSES));
     for (let at = 0; at < PROCESSES + 2; at++) void open(host, 25);
     for (let at = 0; at < PROCESSES; at++) void open(host, 143, `a LOGIN ${first?.user} ${first?.password}`, 'b SELECT INBOX');
     expect(await watch(host, SHOWN_AT_LIMIT, 45_000)).toEqual([]);
