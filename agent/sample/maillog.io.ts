@@ -147,7 +147,10 @@ export class MailLog {
     const event = parseMailLine(identifier, message);
     if (event === null || ('user' in event && this.#options.isProbe(event.user))) return;
     if (event.kind === 'limit') this.#complained(event, atMs);
-    if (atMs < this.#startedAtMs) return this.#tally.replay(event);
+    if (atMs < this.#startedAtMs) {
+      this.#tally.replay(event);
+      return;
+    }
     this.#tally.add(event);
     if (event.kind === 'login') this.#options.activity.add(event.user, 'sessions', systemClock.now());
     if (isDelivery(event)) this.#options.activity.add(event.user, 'deliveries', systemClock.now());
