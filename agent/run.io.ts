@@ -99,8 +99,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     probes.done,
     watchPressure(outbox, log, signal),
   ]).catch(fail);
-  await saveKnown(config, {tuner, activity, mailLog}, log);
-  await outbox.done;
+  await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), outbox.done]);
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
 }
