@@ -86,16 +86,25 @@ async function fetchTexts(user: string, query: readonly string[], digests: BodyD
   const {child, ended} = start(['doveadm', '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query], null);
   child.stdin?.end();
   const reader = new BodyReader((folderGuid, uid, digest) => digests.put(folderGuid, uid, digest));
-  try {
-    for await (const chunk of child.stdout ?? []) reader.push(chunk as Buffer);
-  } catch (error) {
-    child.kill('SIGKILL');
-    throw error;
+  let odd: unknown = null;
+  for await (const chunk of child.stdout ?? []) {
+    // It goes on to its end all the same: what Dovecot then says tells which message cannot be read, and why.
+    if (odd === null) odd = failureOf(() => reader.push(chunk as Buffer));
   }
   const {exit, err} = await ended;
-  // What Dovecot says of a message that it cannot read is what a person needs: which one it is, and why.
-  if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason: lastLines(err)});
-  reader.end();
+  if (exit !== 0 || err !== '') throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason: lastLines(err)});
+  odd ??= failureOf(() => reader.end());
+  if (odd !== null) throw odd;
+}
+
+/** @returns what it throws, else null. */
+function failureOf(work: () => void): unknown {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    return error;
+  }
 }
 
 async function readSieve(user: string): Promise<Manifest['sieve']> {

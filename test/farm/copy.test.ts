@@ -1,5 +1,5 @@
 import {existsSync, mkdtempSync} from 'node:fs';
-import {rm} from 'node:fs/promises';
+import {readdir, readFile, rm, stat, truncate, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
@@ -11,11 +11,13 @@ import {down} from '../../farm/farm.io.ts';
 import {users} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
 import {readCorpus} from '../../farm/mail/corpus.io.ts';
-import {homeOf} from '../../farm/mail/owned.io.ts';
+import {homeOf, writeOwned} from '../../farm/mail/owned.io.ts';
+import {trapStep} from '../../farm/matrix/trap.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
 import {run} from '../../farm/run.io.ts';
-import {MovesView, PlanView} from '../../wire/api.ts';
+import {MovesView, PlanView, UserView} from '../../wire/api.ts';
 import type {MoveRecord} from '../../wire/record.ts';
+import {Route} from '../../wire/route.ts';
 import {eventually} from './smoke.ts';
 
 /** Needs root and what the farm needs. Two hosts of each release; mailboxes are moved with the project's own package. */
@@ -160,5 +162,115 @@ describe('a power cut of the target right after the flip', () => {
     await fillMaildir(`${home}/Maildir`, MESSAGES, await readCorpus(2_000), 3);
     const left = await onDisk('m12b', user);
     expect(left).not.toEqual(await contents(home));
+  });
+});
+
+describe('what is odd is refused with its reason, and stays as it is', () => {
+  const control = FARM.layout.hosts.find(({role}) => role === 'control');
+
+  async function added(user: string, host: string): Promise<string> {
+    await call(access, 'POST', '/v1/users', Route, {user, host});
+    return user;
+  }
+
+  async function refusedAs(user: string, target: string): Promise<MoveRecord> {
+    await beginMove(user, target);
+    const record = await ended(user);
+    expect(record.step).toBe('backedOut');
+    expect((await call(access, 'GET', `/v1/users/${encodeURIComponent(user)}`, UserView)).host).toBe(record.source);
+    return record;
+  }
+
+  it.each(['-rf@farm.example', 'Big@farm.example', 'a*b@farm.example', 'a/../b@farm.example', '"a b"@farm.example'])(
+    'no user is made with the name %s',
+    async user => {
+      await expect(added(user, 'm12a')).rejects.toThrow(/INPUT_INVALID/);
+    },
+  );
+
+  it.each([
+    ['m12a', 'm12b'],
+    ['m13a', 'm13b'],
+  ])('names that Dovecot of %s does not serve', async (source, target) => {
+    for (const name of ['ada+tag', "o'brien", 'zoë']) {
+      const record = await refusedAs(await added(`${name}.${source}@farm.example`, source), target);
+      expect(record.refusal?.code).toBe('USER_UNSERVED');
+    }
+  });
+
+  it('a name of 255 bytes moves like any other', async () => {
+    const user = await added(`${'x'.repeat(255 - '@farm.example'.length)}@farm.example`, 'm12a');
+    await inHost('m12a', 'sh', '-c', 'printf "Subject: long\\n\\nname\\n" | doveadm save -u "$1"', 'sh', user);
+    await beginMove(user, 'm13b');
+    expect(await ended(user)).toMatchObject({step: 'retained', verified: {messages: 1}});
+  });
+
+  it('a text that is damaged in the copy is found, and named', async () => {
+    const user = await filled('m12a', 3);
+    const home = `${homeOf(storeOf('m12b'), user)}/Maildir/cur`;
+    if (control === undefined) throw new Error('no control host');
+    const trapped = await trapStep(
+      FARM,
+      {host: control.name, address: control.address},
+      user,
+      'copying',
+      0,
+      () => void beginMove(user, 'm12b'),
+    );
+    const [first = ''] = (await readdir(home)).sort();
+    const text = await readFile(`${home}/${first}`);
+    text.writeUInt8((text.at(-2) ?? 0) ^ 1, text.length - 2);
+    const {atime, mtime} = await stat(`${home}/${first}`);
+    await writeFile(`${home}/${first}`, text);
+    await utimes(`${home}/${first}`, atime, mtime);
+    trapped?.release();
+    const record = await ended(user);
+    expect(record).toMatchObject({step: 'backedOut', refusal: {code: 'MANIFEST_DIFFERS'}});
+    const {differences} = record.refusal?.detail as {differences: {what: string; source: string | null; target: string | null}[]};
+    expect(differences.map(({what}) => what)).toContain('texts');
+    const messages = differences.filter(({what}) => what === 'message');
+    expect(messages).toHaveLength(1);
+    // Nothing but the text differs.
+    const withoutText = (line: string | null | undefined): string | undefined => line?.slice(0, line.lastIndexOf(' '));
+    expect(withoutText(messages[0]?.source)).toBe(withoutText(messages[0]?.target));
+  });
+
+  it.each([
+    ['m12a', 'm13b'],
+    ['m13a', 'm12b'],
+  ])('a message file that lost its end, %s -> %s: told which; what is left of it moves', async (source, target) => {
+    const user = await filled(source, 8);
+    const cur = `${homeOf(storeOf(source), user)}/Maildir/cur`;
+    const [first = ''] = (await readdir(cur)).sort();
+    await truncate(`${cur}/${first}`, 100);
+    await beginMove(user, target);
+    const record = await ended(user);
+    expect(record).toMatchObject({step: 'retained', verified: {messages: MESSAGES}});
+    expect(JSON.stringify(record.refusal)).toMatch(/uid=1\b/i);
+    const there = `${homeOf(storeOf(target), user)}/Maildir/cur`;
+    const found = (await readdir(there)).filter(name => name.startsWith(first.slice(0, first.indexOf(','))));
+    expect(found).toHaveLength(1);
+    expect((await stat(`${there}/${found[0]}`)).size).toBe(100);
+  });
+
+  it.each([
+    ['m12a', 'm13b'],
+    ['m13a', 'm12b'],
+  ])('an index of garbage, %s -> %s: Dovecot makes it anew, everything moves', async (source, target) => {
+    const user = await filled(source, 9);
+    await writeOwned(`${homeOf(storeOf(source), user)}/Maildir/dovecot.index`, 'garbage '.repeat(64));
+    await beginMove(user, target);
+    expect(await ended(user)).toMatchObject({step: 'retained', verified: {messages: MESSAGES}});
+    expect(await everything(target, user)).toEqual(await everything(source, user));
+  });
+
+  it('nobody moves twice at once, nobody unknown, nobody to where he is', async () => {
+    const user = await filled('m13b', 3);
+    await expect(beginMove('nobody@farm.example', 'm12a')).rejects.toThrow(/USER_UNKNOWN/);
+    await expect(beginMove(user, 'm99')).rejects.toThrow(/HOST_UNKNOWN/);
+    await beginMove(user, 'm13a');
+    await expect(beginMove(user, 'm12a')).rejects.toThrow(/MOVE_IN_PROGRESS/);
+    expect((await ended(user)).step).toBe('retained');
+    await expect(beginMove(user, 'm13a')).rejects.toThrow(/API_FAILED/);
   });
 });
