@@ -1,4 +1,4 @@
-// Prepares this machine and runs one thing: `node setup.mjs test|unit|check|demo|farm|bench|sim|package|build [arguments]`.
+// Prepares this machine and runs one thing: `node setup.mjs test|unit|check|demo|farm|bench|sim|fuzz|package|build [arguments]`.
 // Plain JavaScript for any Node >= 20, with no dependency: it runs before there is anything else. Everything after it runs on
 // the Node that ships with Mailherd.
 import {execFileSync, spawn} from 'node:child_process';
@@ -38,6 +38,7 @@ const COMMANDS = {
   farm: {needs: 'farm', run: args => shipped(['farm/main.io.ts', ...args])},
   bench: {needs: ([name]) => (FARM_BENCHES.includes(name) ? 'farm' : 'code'), run: args => shipped(['bench/main.io.ts', ...args])},
   sim: {needs: 'code', run: args => shipped(['test/sim/main.io.ts', ...args])},
+  fuzz: {needs: 'code', run: args => shipped(['native/fuzz/main.io.ts', ...args])},
   package: {needs: 'code', run: args => shipped(['packaging/main.io.ts', ...args])},
 };
 /** Benchmarks on real hosts. */

@@ -1,0 +1,91 @@
+// What every parser makes of any bytes: no crash, no read beyond them, and no value that could not be one.
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../listen_queues.h"
+#include "../mounts.h"
+#include "../port_use.h"
+#include "../postfix_processes.h"
+#include "../process_use.h"
+#include "../queue_file.h"
+#include "../queue_id.h"
+#include "../scan.h"
+#include "../sock_diag.h"
+#include "../source_sets.h"
+
+namespace {
+
+using namespace mailherd;
+
+constexpr uint32_t kSequence = 7;
+constexpr size_t kBytesMax = 16 * 1024;
+
+void Require(bool isTrue) {
+  if (!isTrue) std::abort();
+}
+
+void ParseTexts(std::string_view text) {
+  for (const SourceSet& set : SourceSets()) {
+    for (const Source& source : set.sources) {
+      std::vector<int64_t> out(source.names.size(), kAbsent);
+      source.parse(text, out);
+      for (const int64_t value : out) Require(value >= kAbsent);
+    }
+  }
+  const Mount mount = FindMount(text, "/var/spool/postfix");
+  Require(mount.device.size() + mount.type.size() <= text.size());
+  Require(ParseOpenFilesMax(text) >= kAbsent);
+  Require(CountWatches(text) >= 0 && CountWatches(text) <= static_cast<int64_t>(text.size()));
+  (void)IsMailSocket(text);
+  const QueueId id = ParseQueueId(text);
+  Require(id.form != QueueId::Form::longForm || id.arrivalUs >= 0);
+  const ServiceCommand command = ParseServiceCommand(text);
+  Require(command.name.size() + command.type.size() <= text.size() + 64);
+  Require(FirstRecipientDomain(text).size() <= text.size());
+}
+
+void TakeRecord(Bytes payload) {
+  ListenQueue queue;
+  if (ReadTcpQueue(payload, queue)) Require(!queue.name.empty() && queue.depth >= 0 && queue.limit >= 0);
+  if (ReadUnixQueue(payload, queue)) Require(queue.name.size() <= 108 && queue.depth >= 0 && queue.limit >= 0);
+  PortUse use;
+  use.Take(payload);
+  Require(use.sources.size() <= 1);
+}
+
+void ParseDatagrams(Bytes bytes) {
+  size_t taken = 0;
+  const auto take = [&](Bytes payload) {
+    taken += payload.size();
+    TakeRecord(payload);
+  };
+  const DiagEnd end = ReadDiag(bytes, kSequence, take);
+  Require(end.err >= 0 && taken <= bytes.size());
+  TakeRecord(bytes);
+  // Random bytes hardly ever make a header: the same behind a good one.
+  const nlmsghdr header = {static_cast<uint32_t>(NLMSG_HDRLEN + bytes.size()), SOCK_DIAG_BY_FAMILY, 0, kSequence, 0};
+  std::vector<std::byte> framed(NLMSG_HDRLEN + bytes.size());
+  std::memcpy(framed.data(), &header, sizeof header);
+  if (!bytes.empty()) std::memcpy(framed.data() + NLMSG_HDRLEN, bytes.data(), bytes.size());
+  (void)ReadDiag(framed, kSequence, take);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > kBytesMax) return 0;
+  // A copy of its own for each: what is read beyond its end is seen.
+  const std::vector<char> text(data, data + size);
+  ParseTexts({text.data(), text.size()});
+  const std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data), reinterpret_cast<const std::byte*>(data) + size);
+  ParseDatagrams(bytes);
+  return 0;
+}
