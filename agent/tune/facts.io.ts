@@ -36,6 +36,8 @@ const PORTS_LOOK_SHARE = 0.5;
 export interface Places {
   store: string;
   spool: string;
+  /** Ports that a service of ours may want though nobody listens now. */
+  ports: readonly number[];
   /** Prefix of /proc and /sys, '' on a real host. */
   root?: string;
 }
@@ -146,7 +148,7 @@ export class FactSource {
       low,
       high,
     );
-    return {ports: busiest, listeningPorts: listening};
+    return {ports: busiest, listeningPorts: [...listening, ...this.#places.ports].sort((a, b) => a - b)};
   }
 
   async #texts(paths: readonly string[]): Promise<Map<string, string>> {

@@ -43,6 +43,7 @@ export interface Facts {
   filesUsed: number | null;
   /** Of the source address that uses most ports of the local range. */
   ports: {address: string; used: number} | null;
+  /** Also those that a service of ours may want. */
   listeningPorts: readonly number[];
   /** Of the user who uses most; null while nobody counts them. */
   inotify: {user: string; instances: number; watches: number} | null;

@@ -9,8 +9,9 @@ import {socketWriter} from './writer.io.ts';
 
 /** The tuner of this host; on one that carries no mail it does nothing. What it did before the agent was restarted, it remembers. */
 export function openTuner(config: AgentConfig, outbox: Outbox, log: Log, signal: AbortSignal): Tuner {
-  const {stateDir, mail, role, tune} = config;
-  const source = new FactSource({store: mail.store, spool: mail.spool});
+  const {stateDir, mail, probe, role, tune} = config;
+  const ports = [mail.seedPort, mail.doveadmPort, probe.sinkPort];
+  const source = new FactSource({store: mail.store, spool: mail.spool, ports});
   return new Tuner(role === 'control' ? {...tune, mode: 'off'} : tune, {
     writer: socketWriter(),
     clock: systemClock,
