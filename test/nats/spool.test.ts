@@ -51,7 +51,18 @@ async function connection(): Promise<NatsConnection> {
 }
 
 function report(sequence: number): HostReport {
-  const none = {kernel: null, queue: null, store: null, mail: null, probes: null, routes: null, failing: {}, labels: {}, mailFigures: null};
+  const none = {
+    kernel: null,
+    system: {},
+    queue: null,
+    store: null,
+    mail: null,
+    probes: null,
+    routes: null,
+    failing: {},
+    labels: {},
+    mailFigures: null,
+  };
   const self = {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0};
   const sampledAtMs = startMs + sequence * INTERVAL_MS;
   return buildReport({host: HOST, role: 'backend', generation: 1, sequence, sampledAtMs, intervalMs: INTERVAL_MS, self, ...none});
