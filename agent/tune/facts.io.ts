@@ -4,7 +4,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import {StoreReader} from '../../native/binding.ts';
 import {Collector} from '../sample/collect.io.ts';
-import {type Counters, countersOf, type Facts, figuresOf, mountOf, numberOf, portsOf} from './facts.ts';
+import {type Counters, countersOf, type Facts, figuresOf, mountOf, numberOf, portsOf, systemFacts} from './facts.ts';
 import {type GuardLook, guardLookOf} from './guard.ts';
 import {KNOBS} from './knobs.ts';
 import type {TunerPorts} from './tuner.ts';
@@ -101,8 +101,7 @@ export class FactSource {
       diskFlushMs: kernel?.diskFlushMs ?? null,
       diskReadMs: kernel?.diskReadMs ?? null,
       ...(await this.#ports(values.get('net.ipv4.ip_local_port_range'), counters.get('socketsUsed') ?? null)),
-      inotify: null,
-      listeners: null,
+      ...systemFacts(this.#report?.system),
       queueActive: queue?.active ?? null,
       queueIncoming: queue?.incoming ?? null,
     };

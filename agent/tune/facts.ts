@@ -1,4 +1,5 @@
 import type {Bytes, Instant, Millis} from '../../base/units.ts';
+import type {System} from '../../wire/kernel.ts';
 
 /** One listening socket: how many connections wait, and at how many it is full. */
 export interface Listener {
@@ -45,8 +46,8 @@ export interface Facts {
   ports: {address: string; used: number} | null;
   /** Also those that a service of ours may want. */
   listeningPorts: readonly number[];
-  /** Of the user who uses most; null while nobody counts them. */
-  inotify: {user: string; instances: number; watches: number} | null;
+  /** The most that one user has of each; null in looks whose turn it was not to count. */
+  inotify: {instances: number; watches: number} | null;
   listeners: readonly Listener[] | null;
   /** Mount options of the mail store and the queue, by what lies there. */
   mounts: readonly {place: string; type: string; options: readonly string[]}[];
@@ -173,6 +174,20 @@ export function figuresOf(before: {counters: Counters; atMs: Millis} | null, aft
     conntrackBuckets: level('conntrackBuckets'),
     filesUsed: level('filesUsed'),
   } satisfies Partial<Facts>;
+}
+
+/** Accept queues and inotify, where this report has them. */
+export function systemFacts(system: System | undefined): Pick<Facts, 'listeners' | 'inotify'> {
+  const queues = system?.listeners;
+  const users = Object.values(system?.files?.inotify ?? {});
+  const named = Object.entries({...queues?.tcp, ...queues?.unixWaiting});
+  return {
+    listeners: queues === undefined ? null : named.map(([name, [queued, limit]]) => ({name, queued, limit})),
+    inotify:
+      users.length === 0
+        ? null
+        : {instances: Math.max(...users.map(([instances]) => instances)), watches: Math.max(...users.map(([, watches]) => watches))},
+  };
 }
 
 /** The options of the mount that `path` lies on. Source: proc_pid_mountinfo(5); the longest mount point that is a part of the path. */

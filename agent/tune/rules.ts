@@ -102,24 +102,24 @@ export const LIMIT_RULES: readonly ((history: History, now: Facts) => Draft | nu
     const knob = 'net.netfilter.nf_conntrack_buckets';
     return {level: 'person', knob, from: String(now.conntrackBuckets), to: `${max / 2}`, because: 'CONNTRACK_FULL', evidence};
   },
-  (history, now) => fuller(history, now, 'fs.inotify.max_user_instances', facts => facts.inotify?.instances ?? null),
-  (history, now) => fuller(history, now, 'fs.inotify.max_user_watches', facts => facts.inotify?.watches ?? null),
+  (history, now) => fuller(history, now, 'fs.inotify.max_user_instances', facts => facts.inotify?.instances ?? null, 1),
+  (history, now) => fuller(history, now, 'fs.inotify.max_user_watches', facts => facts.inotify?.watches ?? null, 1),
   (history, now) => {
     const room = (now.memoryTotalBytes ?? 0) / FILE_BYTES;
-    const wider = fuller(history, now, 'fs.file-max', facts => facts.filesUsed);
+    const wider = fuller(history, now, 'fs.file-max', facts => facts.filesUsed, LASTING / 2);
     return wider === null || Number(wider.to) > room ? null : wider;
   },
 ];
 
-/** Twice the limit when most of it was used in all of the last looks that counted. */
-function fuller(history: History, now: Facts, name: string, usedOf: (facts: Facts) => number | null): Draft | null {
+/** Twice the limit when most of it was used in the last looks that counted; what is counted every five minutes has one. */
+function fuller(history: History, now: Facts, name: string, usedOf: (facts: Facts) => number | null, looks: number): Draft | null {
   const max = present(now, name);
   const used = history
     .map(usedOf)
     .filter(value => value !== null)
-    .slice(-LASTING / 2);
-  if (max === null || used.length < LASTING / 2 || Math.min(...used) <= max * FULL_SHARE) return null;
-  const who = name.startsWith('fs.inotify.') ? ` by ${now.inotify?.user ?? 'one user'}` : '';
+    .slice(-looks);
+  if (max === null || used.length < looks || Math.min(...used) <= max * FULL_SHARE) return null;
+  const who = name.startsWith('fs.inotify.') ? ' by one user' : '';
   return change(now, name, 2 * max, 'LIMIT_NEAR', `${used.at(-1)} of ${max} used${who}`);
 }
 

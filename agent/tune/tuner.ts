@@ -14,7 +14,7 @@ import type {StoredChange, TuneMemory} from './memory.ts';
 import {HISTORY_MAX, inertKnobs} from './proposals.ts';
 import type {Writer} from './writer.io.ts';
 
-type Sighted = Pick<HostReport, 'slis' | 'load' | 'kernel' | 'queue'>;
+type Sighted = Pick<HostReport, 'slis' | 'load' | 'kernel' | 'queue' | 'system'>;
 
 /** What a tuner needs of its host. */
 export interface TunerPorts {

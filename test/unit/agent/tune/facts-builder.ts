@@ -52,7 +52,7 @@ export const QUIET: Facts = {
   filesUsed: 9_000,
   ports: null,
   listeningPorts: [],
-  inotify: {user: 'vmail', instances: 10, watches: 200},
+  inotify: {instances: 10, watches: 200},
   listeners: [{name: 'smtp :25', queued: 0, limit: 100}],
   mounts: [{place: '/var/vmail', type: 'ext4', options: ['rw', 'noatime']}],
   queueActive: 12,

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {countersOf, figuresOf, mountOf, portsOf} from '../../../../agent/tune/facts.ts';
+import {countersOf, figuresOf, mountOf, portsOf, systemFacts} from '../../../../agent/tune/facts.ts';
 
 const TEXTS = new Map([
   [
@@ -72,4 +72,22 @@ test('ports by source address, and who listens', () => {
     row('0100000A:0019', '01'),
   ].join('\n');
   expect(portsOf([table], 32_768, 60_999)).toEqual({busiest: {address: '0100000A', used: 2}, listening: [25]});
+});
+
+test('accept queues and inotify as reports have them; what is left out is not zero', () => {
+  expect(systemFacts(undefined)).toEqual({listeners: null, inotify: null});
+  expect(systemFacts({})).toEqual({listeners: null, inotify: null});
+  const listeners = {
+    tcp: {'*:25': [90, 100] as [number, number]},
+    unixWatched: 4,
+    unixWaiting: {'login/imap': [3, 10] as [number, number]},
+  };
+  const files = {services: {}, inotify: {1000: [9, 40] as [number, number], 5000: [3, 900] as [number, number]}, lookedShare: 1};
+  expect(systemFacts({listeners, files})).toEqual({
+    listeners: [
+      {name: '*:25', queued: 90, limit: 100},
+      {name: 'login/imap', queued: 3, limit: 10},
+    ],
+    inotify: {instances: 9, watches: 900},
+  });
 });
