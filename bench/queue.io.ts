@@ -1,4 +1,5 @@
 import {execFileSync} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
 import {type QueueLevel, QueueWalker} from '../native/binding.ts';
 import {type Benchmark, median, rounded, wholeNumber} from './benchmark.ts';
 import {type PrivatePostfix, startPostfix} from './postfix.io.ts';
@@ -8,8 +9,10 @@ const ROUNDS = 9;
 const POSTQUEUE_ROUNDS = 3;
 
 export const benchmark: Benchmark = {
-  summary: 'CPU of one walk of a real Postfix queue, by names and with stat, against "postqueue -j" with what it makes Postfix do',
+  summary:
+    'CPU of one walk of a real Postfix queue, by names, in turns (as an agent does it) and with stat, warm and cold, against "postqueue -j" with what it makes Postfix do',
   options: {
+    cold: {type: 'boolean', default: false, help: 'also with nothing in memory: drops the caches of the whole machine three times'},
     count: {type: 'string', default: '100000', help: 'deferred messages; 100000 take one to three minutes to make'},
   },
   async run(options, say) {
@@ -23,6 +26,7 @@ export const benchmark: Benchmark = {
     try {
       await fill(postfix, count, say);
       const names = await walkCpuMs(postfix.queue, 'names', count);
+      const rotate = await walkCpuMs(postfix.queue, 'rotate', count);
       const stat = await walkCpuMs(postfix.queue, 'stat', count);
       const postqueue = median(Array.from({length: POSTQUEUE_ROUNDS}, () => postqueueCpuMs(postfix, count)));
       return {
@@ -32,6 +36,8 @@ export const benchmark: Benchmark = {
         postqueueCpuMs: rounded(postqueue),
         namesRatio: rounded(postqueue / names),
         statRatio: rounded(postqueue / stat),
+        rotateCpuMs: rounded(rotate),
+        ...(options.cold === true ? {cold: await coldFigures(postfix, count)} : {}),
       };
     } finally {
       process.off('SIGINT', stop);
@@ -49,6 +55,41 @@ async function fill(postfix: PrivatePostfix, count: number, say: (line: string) 
     say(`${deferred} of ${count} messages deferred after ${Math.round((saidAtMs - beganAtMs) / 1000)} s`);
   });
   say(`${count} messages deferred in ${Math.round((performance.now() - beganAtMs) / 1000)} s`);
+}
+
+/** Nothing of the queue is in memory afterwards. Concerns the whole machine: a moment of slowness, nothing else. */
+function dropCaches(): void {
+  execFileSync('sync');
+  writeFileSync('/proc/sys/vm/drop_caches', '3');
+}
+
+/** The same when all has to come from disk. */
+async function coldFigures(postfix: PrivatePostfix, count: number): Promise<Record<string, number>> {
+  const names = await coldWalk(postfix.queue, 'names', count);
+  const stat = await coldWalk(postfix.queue, 'stat', count);
+  dropCaches();
+  const postqueue = postqueueCpuMs(postfix, count);
+  return {
+    namesCpuMs: rounded(names.cpuMs),
+    namesWallMs: rounded(names.wallMs),
+    statCpuMs: rounded(stat.cpuMs),
+    statWallMs: rounded(stat.wallMs),
+    postqueueCpuMs: rounded(postqueue),
+    namesRatio: rounded(postqueue / names.cpuMs),
+    statRatio: rounded(postqueue / stat.cpuMs),
+  };
+}
+
+/** One walk of a queue that nobody has looked at since it was made. */
+async function coldWalk(queue: string, level: QueueLevel, count: number): Promise<{cpuMs: number; wallMs: number}> {
+  const walker = new QueueWalker(queue);
+  dropCaches();
+  const beganAtMs = performance.now();
+  const before = process.cpuUsage();
+  const walk = await walker.walk(level, 600_000);
+  const {user, system} = process.cpuUsage(before);
+  if (!walk.complete || walk.deferred !== count) throw new Error(`the walk saw ${walk.deferred} of ${count} messages`);
+  return {cpuMs: (user + system) / 1000, wallMs: performance.now() - beganAtMs};
 }
 
 /** CPU of this process for one walk, all threads: the median of some. */

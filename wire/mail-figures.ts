@@ -83,7 +83,7 @@ export const ServiceFigures = Type.Object({
   processes: Count,
   /** Postfix: services of which processes were begun under stress (STRESS_README); null for Dovecot. */
   stressed: orNull(Count),
-  /** The services that are nearest to their limit, or drop connections. `max` null: no limit is known. */
+  /** The service that is nearest to its limit, and others that use a tenth of it or drop connections. `max` null: no limit is known. */
   busiest: Type.Array(Type.Object({service: Type.String(), processes: Count, max: orNull(Count), dropping: Type.Boolean()}), {maxItems: 3}),
 });
 export type ServiceFigures = Type.Static<typeof ServiceFigures>;

@@ -2,6 +2,8 @@ import type {ServiceCount} from '../../native/binding.ts';
 import type {ServiceFigures} from '../../wire/mail-figures.ts';
 
 const BUSIEST_MAX = 3;
+/** Beside the busiest of all, only those that use so much of what they may. */
+const BUSY_SHARE = 0.1;
 
 /** One service with its bound; null: it has none. */
 interface Service {
@@ -55,5 +57,6 @@ function figuresOf(services: readonly Service[], stressed: number | null): Servi
   const busiest = services
     .filter(({processes, max, dropping}) => dropping || (processes > 0 && max !== 1))
     .sort((a, b) => Number(b.dropping) - Number(a.dropping) || share(b) - share(a) || b.processes - a.processes);
-  return {processes: services.reduce((sum, {processes}) => sum + processes, 0), stressed, busiest: busiest.slice(0, BUSIEST_MAX)};
+  const told = busiest.filter((service, at) => at === 0 || service.dropping || share(service) >= BUSY_SHARE);
+  return {processes: services.reduce((sum, {processes}) => sum + processes, 0), stressed, busiest: told.slice(0, BUSIEST_MAX)};
 }

@@ -81,3 +81,19 @@ test('a sample of the queue: classes and a few domains, of what was seen last', 
   sample.clear();
   expect(sample.figures()).toBeNull();
 });
+
+test('a busy interval is told in little: three transports, all delays different, refusals', () => {
+  const tally = new DeliveryTally();
+  for (let at = 0; at < 3_000; at++) {
+    const refused = at % 10 === 0;
+    tally.add(
+      attempt({
+        transport: at % 2 === 0 ? 'lmtp' : 'smtp',
+        relay: ['mx.google.com', 'x.outlook.com', null][at % 3] ?? null,
+        ...(refused ? {status: 'deferred', dsn: `4.7.${at % 4}`} : {}),
+        delaysMs: [(at * 7) % 90, (at * 13) % 400, (at * 3) % 1_500, (at * 17) % 20_000],
+      }),
+    );
+  }
+  expect(JSON.stringify(tally.take()).length).toBeLessThan(4_096);
+});

@@ -38,7 +38,6 @@ test('Postfix: the nearest to its limit first; single services are not told', ()
     busiest: [
       {service: 'smtp/unix', processes: 19, max: 20, dropping: false},
       {service: 'smtp/inet', processes: 50, max: 100, dropping: false},
-      {service: 'cleanup/unix', processes: 70, max: null, dropping: false},
     ],
   });
 });
