@@ -16,10 +16,12 @@ export function isFirstOfBoot(runtimeDir: string | undefined): boolean {
   return true;
 }
 
-/** Tells systemd that Postfix and Dovecot may start; see sd_notify(3). Nothing outside systemd. */
+/** Tells systemd that Postfix and Dovecot may start. */
 export async function tellReady(log: Log): Promise<void> {
-  if (process.env.NOTIFY_SOCKET === undefined) return;
-  await promisify(execFile)('systemd-notify', ['--ready']).catch(error =>
-    log.error({err: error}, 'systemd could not be told of the start'),
-  );
+  await tellSystemd('READY=1').catch(error => log.error({err: error}, 'systemd could not be told of the start'));
+}
+
+/** One state as in sd_notify(3). Nothing outside systemd. @throws when systemd-notify fails. */
+export async function tellSystemd(state: string): Promise<void> {
+  if (process.env.NOTIFY_SOCKET !== undefined) await promisify(execFile)('systemd-notify', [state]);
 }

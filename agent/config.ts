@@ -95,6 +95,11 @@ export const AgentConfig = Type.Object(
     routesDb: Type.String({...Path, default: '/var/lib/mailherd/routes/routes.db'}),
     reportIntervalMs: Type.Integer({minimum: 1000, maximum: 600_000, default: 10 * SECOND_MS}),
     spoolBytesMax: Type.Integer({minimum: MIB, maximum: 1024 * MIB, default: 32 * MIB, description: 'disk for reports while NATS is away'}),
+    metricsPort: {
+      ...orNull(Type.Integer({...Port})),
+      default: 9743,
+      description: 'where /metrics is served for Prometheus, on 127.0.0.1 only; null: nowhere',
+    } as Type.TUnion<[Type.TInteger, Type.TNull]>,
     labels: Type.Record(Type.String({maxLength: 40}), Type.String({maxLength: 120}), {
       default: {},
       description: 'what the host is, e.g. rack and batch; wins over what the agent finds',

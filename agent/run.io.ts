@@ -8,10 +8,12 @@ import {HOUR_MS, SECOND_MS} from '../base/units.ts';
 import {packageVersion} from '../base/version.io.ts';
 import type {Log} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
+import type {HostReport} from '../wire/report.ts';
 import {inboxPrefix} from '../wire/subjects.ts';
 import {isFirstOfBoot, tellReady} from './boot.io.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
+import {serveMetrics} from './metrics/serve.io.ts';
 import {Passes} from './move/admit.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
 import {mailFiles} from './move/files.io.ts';
@@ -35,6 +37,7 @@ import {MailLog} from './sample/maillog.io.ts';
 import {watchPressure} from './sample/pressure.io.ts';
 import {openTuner} from './tune/open.io.ts';
 import type {Tuner} from './tune/tuner.ts';
+import {startWatchdog} from './watchdog.io.ts';
 
 const RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
 
@@ -91,7 +94,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   connected.catch(fail);
 
   await Promise.all([
-    repeat(config.reportIntervalMs, signal, async () => outbox.report(tuner.take(await reporter.next()))),
+    reportRounds(config, reporter, report => outbox.report(tuner.take(report)), log, signal),
     repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config.labels, log);
       await saveActivity(stateDir, activity, log);
@@ -114,6 +117,25 @@ function openMailLog({stateDir, mail}: AgentConfig, activity: Activity, outbox: 
     onEvent: (type, data) => outbox.event(type, data),
     log,
     signal,
+  });
+}
+
+/** One report each interval, to the outbox and to whoever asks for metrics; systemd hears of it while that goes on. */
+async function reportRounds(
+  config: AgentConfig,
+  reporter: Reporter,
+  send: (report: HostReport) => void,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const {reportIntervalMs: intervalMs, metricsPort: port} = config;
+  let newest: HostReport | null = null;
+  const roundEnded = startWatchdog({timeoutUs: process.env.WATCHDOG_USEC, intervalMs, log, signal});
+  if (port !== null) await serveMetrics({port, report: () => newest, collectors: () => reporter.collectors(), log, signal});
+  await repeat(intervalMs, signal, async () => {
+    newest = await reporter.next();
+    send(newest);
+    roundEnded();
   });
 }
 

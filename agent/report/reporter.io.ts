@@ -5,7 +5,7 @@ import type {HostReport} from '../../wire/report.ts';
 import type {Labels} from '../../wire/schema.ts';
 import type {AgentConfig} from '../config.ts';
 import type {ProbeTally} from '../probe/tally.ts';
-import {type Collected, Collector} from '../sample/collect.io.ts';
+import {type Collected, Collector, type CollectorFigures} from '../sample/collect.io.ts';
 import {HostSource} from '../sample/host.io.ts';
 import {MailSource} from '../sample/mail.io.ts';
 import type {MailLog} from '../sample/maillog.io.ts';
@@ -47,6 +47,12 @@ export class Reporter {
     this.#mail = role === 'control' ? null : new MailSource(mail);
     const {mailLog} = sources;
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
+  }
+
+  /** What became of the calls of each source, by its name. */
+  collectors(): ReadonlyMap<string, CollectorFigures> {
+    const all = [...this.#host.collectors, ...(this.#mail?.collectors ?? []), ...(this.#mailLog === null ? [] : [this.#mailLog])];
+    return new Map(all.map(({name, figures}) => [name, figures]));
   }
 
   /**
