@@ -112,7 +112,7 @@ test('a day of reports fits into its 32 MiB', async () => {
   }
   expect(bytes / day).toBeGreaterThan(3_000);
   expect({count: spool.count, dropped: spool.dropped}).toEqual({count: day, dropped: 0});
-});
+}, 60_000);
 
 test('what a crash cut off is dropped and counted once, the ones before stay', async () => {
   await fill(open(), 1, 2);
@@ -156,9 +156,9 @@ test('whatever is overwritten, cut off or put in: no crash, the rest comes out i
       if (isSeen) expect(dropped).toBeGreaterThan(0);
       for (const each of opened.splice(0)) await each.close();
     }),
-    {numRuns: 150},
+    {numRuns: 60},
   );
-});
+}, 60_000);
 
 test('a segment that cannot be read is passed over, with a reason', async () => {
   mkdirSync(join(folder, FIRST));
