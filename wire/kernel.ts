@@ -161,7 +161,7 @@ export const System = Type.Object({
   /** Of the file system under the queue, where it is not the mail store's. */
   queueFileSystem: some(Type.Object({totalBytes: ByteCount, freeBytes: ByteCount, freeInodes: orNull(Count)})),
   setup: some(Type.Object({store: some(FileSystem), queue: some(FileSystem)})),
-  /** Sources that this kernel or file system lacks, with the reason; with `setup`. */
-  lacking: some(Type.Record(Type.String(), Type.String({maxLength: 60}))),
+  /** What this kernel or file system lacks: folder and reason -> its files, or a source -> the reason. */
+  lacking: some(Type.Record(Type.String(), Type.String({maxLength: 120}))),
 });
 export type System = Type.Static<typeof System>;

@@ -15,7 +15,7 @@ import {type Collected, Collector} from './collect.io.ts';
 import {type MailGroup, mailGroups} from './groups.io.ts';
 import {kernelOf} from './rates.ts';
 import {type Counters, type Moment, Span} from './span.ts';
-import {diskOf, fileSystemOf, filesOf, limitsOf, listenersOf, memoryOf, networkOf, outboundOf, serviceOf} from './system.ts';
+import {diskOf, fileSystemOf, filesOf, lackingOf, limitsOf, listenersOf, memoryOf, networkOf, outboundOf, serviceOf} from './system.ts';
 import type {Dear} from './turns.ts';
 
 const DEADLINE_MS = 500;
@@ -24,7 +24,6 @@ const FILES_BUDGET_MS = 50;
 const FILE_SYSTEM_DEADLINE_MS = 1_000;
 /** Rates over more than this many readings say nothing about any of them. */
 const GAP_READINGS_MAX = 3;
-const LACKING_MAX = 40;
 const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'EOPNOTSUPP']);
 /** A control group that ended with its service; its successor's files are opened at the next reading. */
 const GONE = 'ENODEV';
@@ -122,8 +121,9 @@ export class KernelSource {
     if (files) system.files = files;
     if (turns.has('queueFileSystem') || (turns.has('setup') && this.#queue === null)) this.#takeQueue(await note(this.#queueStore), system);
     const setup = turns.has('setup') ? await note(this.#setup) : null;
-    if (setup !== null) {
-      Object.assign(system, {setup, lacking: Object.fromEntries([...this.#lacking].slice(0, LACKING_MAX))});
+    if (setup !== null) system.setup = setup;
+    if (turns.has('lacking')) {
+      system.lacking = lackingOf(this.#lacking);
       this.#lacking.clear();
     }
     if (this.#odd.length > 0) failing.kernel = this.#odd.join('; ').slice(0, 200);

@@ -13,6 +13,7 @@ const SECTOR_BYTES = 512;
 const KIB = 1024;
 /** The fullest addresses, and the waiting unix sockets, that a report names. */
 const NAMED_MAX = 8;
+const LACKING_MAX = 12;
 
 /** Counters that stand still on a host that is well, by their names in the report. */
 const TROUBLES = {
@@ -193,6 +194,20 @@ export function fileSystemOf({type, disk, options}: Store, queue: Counters, sche
     }),
     faults: mountFaults(options),
   };
+}
+
+/**
+ * Sources that gave nothing, those of one folder together.
+ * @param reasons by path of the file, or by name of the source.
+ */
+export function lackingOf(reasons: ReadonlyMap<string, string>): Group<'lacking'> {
+  const folders = new Map<string, string[]>();
+  for (const [path, reason] of reasons) {
+    const cut = path.lastIndexOf('/');
+    const key = cut < 0 ? path : `${path.slice(0, cut)} ${reason}`;
+    folders.set(key, [...(folders.get(key) ?? []), cut < 0 ? reason : path.slice(cut + 1)]);
+  }
+  return Object.fromEntries([...folders].slice(0, LACKING_MAX).map(([key, names]) => [key, names.join(' ').slice(0, 120)]));
 }
 
 function numberOf(value: bigint | undefined): number | null {

@@ -6,7 +6,8 @@ const EVERY = {
   outbound: {every: 6, at: 2},
   queueFileSystem: {every: 6, at: 4},
   files: {every: 30, at: 5},
-  setup: {every: 30, at: 7},
+  setup: {every: 30, at: 6},
+  lacking: {every: 30, at: 7},
 } as const;
 export type Dear = keyof typeof EVERY;
 

@@ -140,6 +140,15 @@ const SHOWN: Record<string, Seen> = {
     (figures(report)?.dovecot?.busiest.some(({max}) => max !== null) ?? false) && (figures(report)?.dovecot?.processes ?? 0) > 5,
   'Postfix: processes': report =>
     (figures(report)?.postfix?.busiest.some(({max}) => max !== null) ?? false) && (figures(report)?.postfix?.processes ?? 0) > 2,
+  // Postfix gives listen its limit of processes, whatever the system allows.
+  'kernel: accept queues': report => report.system?.listeners?.tcp[25]?.[1] === 100 && report.system.listeners.unixWatched > 20,
+  'kernel: control groups of the mail services': report =>
+    ['postfix', 'dovecot'].every(name => report.system?.services?.[name]?.psiIoSome10 !== undefined),
+  'kernel: journal of the mail store': report => (report.system?.disk?.commitMs ?? 0) > 0,
+  'kernel: ports': report => (report.system?.outbound?.portsTaken['127.0.0.1'] ?? 0) > 0,
+  'kernel: open files and inotify': report =>
+    (report.system?.files?.services.dovecot?.fullest[1] ?? 0) > 0 && Object.keys(report.system?.files?.inotify ?? {}).length > 0,
+  'kernel: setup of the mail store': report => report.system?.setup?.store?.type === 'ext4',
   'probes: through the queue, by LMTP, by IMAP': report =>
     report.slis.probeDeliveryMs !== null && report.slis.probeLoginMs !== null && (figures(report)?.probes?.lmtpMs ?? 0) > 0,
   'probes: connections that idle': report => figures(report)?.probes?.idle?.open === 2,

@@ -98,6 +98,75 @@ test('a full report is small', () => {
   expect(encode(HostReport, buildReport({...NOTHING, kernel, labels, store: STORE})).length).toBeLessThan(2_048);
 });
 
+/** As a host with Postfix and Dovecot says it in the round that says most. */
+const SYSTEM: Interval['system'] = {
+  memory: {
+    ...{
+      psiMemoryFull10: 0.01,
+      swapUsedBytes: 1_234_567_890,
+      writebackBytes: 1_234_567,
+      dirtyOfBackground: 0.05387,
+      dirtyOfThrottle: 0.0269,
+    },
+    ...{majorFaultsPerSecond: 12.34, swapPagesPerSecond: 1.234, fileRefaultsPerSecond: 48.99, anonRefaultsPerSecond: 1.234},
+    ...{directScannedPerSecond: 1234, directReclaimedPerSecond: 1234, compactStallsPerSecond: 0.123},
+  },
+  disk: {
+    ...{
+      readsPerSecond: 8.165,
+      writesPerSecond: 7441,
+      readBytesPerSecond: 33_450,
+      writtenBytesPerSecond: 25_240_000,
+      flushesPerSecond: 1909,
+    },
+    ...{inFlight: 12, errors: 0, lifetimeWrittenBytes: 135_286_182_912, commitMs: 3.801, commitsPerSecond: 12.34},
+  },
+  network: {
+    watched: 19,
+    troubles: {synRetransmits: 0.1234, timeouts: 1.234, lostRetransmits: 0.12},
+    conntrackEntries: 12_345,
+    conntrackMax: 262_144,
+  },
+  listeners: {
+    tcp: Object.fromEntries([22, 24, 25, 143, 465, 587, 993, 2526, 4190, 24_245, 24_246].map(port => [port, [0, 4096]])),
+    unixWatched: 64,
+    unixWaiting: {'public/cleanup': [1, 100], '/run/dovecot/login/imap': [3, 1000]},
+  },
+  setup: {
+    store: {
+      type: 'ext4',
+      disk: 'nvme0n1',
+      scheduler: 'mq-deadline',
+      requestsMax: 1023,
+      readAheadBytes: 131_072,
+      writebackLatencyMs: 2,
+      writeCache: true,
+      rotational: false,
+      faults: ['relatime'],
+    },
+    queue: {
+      type: 'ext4',
+      disk: 'nvme1n1',
+      scheduler: 'mq-deadline',
+      requestsMax: 1023,
+      readAheadBytes: 131_072,
+      writebackLatencyMs: 2,
+      writeCache: true,
+      rotational: false,
+      faults: ['relatime'],
+    },
+  },
+  lacking: {'/proc/sys/kernel ENOENT': 'hung_task_detect_count', '/sys/block/nvme0n1/queue ENOENT': 'wbt_lat_usec'},
+};
+
+test('what the kernel says leaves room for the mail system in 4 KB', () => {
+  const kernel = Object.fromEntries(Object.keys(buildReport(NOTHING).kernel).map(name => [name, 0.123456789012345])) as Interval['kernel'];
+  const bytes = (system: Interval['system']): number => encode(HostReport, buildReport({...NOTHING, kernel, system, store: STORE})).length;
+  const usual = Object.fromEntries(Object.entries(SYSTEM).filter(([group]) => group !== 'setup' && group !== 'lacking'));
+  expect(bytes(usual)).toBeLessThan(2_560);
+  expect(bytes(SYSTEM)).toBeLessThan(3_200);
+});
+
 test.each([
   [[], 0.5, null],
   [[7], 0.95, 7],

@@ -9,6 +9,7 @@ import {
   diskOf,
   fileSystemOf,
   filesOf,
+  lackingOf,
   limitsOf,
   listenersOf,
   memoryOf,
@@ -127,6 +128,20 @@ test('inotify is scaled up from the processes that were looked into; nothing loo
     lookedShare: 0.25,
   });
   expect(filesOf(['dovecot'], {...use, services: [{...files, denied: 110}]}, limits)).toBeNull();
+});
+
+test('what is lacking is told by folder', () => {
+  const reasons = new Map([
+    ['/proc/schedstat', 'ENOENT'],
+    ['/sys/fs/cgroup/a/memory.max', 'ENOENT'],
+    ['/sys/fs/cgroup/a/pids.max', 'ENOENT'],
+    ['services', 'no control group'],
+  ]);
+  expect(lackingOf(reasons)).toEqual({
+    '/proc ENOENT': 'schedstat',
+    '/sys/fs/cgroup/a ENOENT': 'memory.max pids.max',
+    services: 'no control group',
+  });
 });
 
 test('a file system is described by its mount and its disk', () => {
