@@ -53,6 +53,7 @@ export class Latencies {
       if (metric === undefined) continue;
       const key = line.slice(0, line.indexOf('\t'));
       const total = Number(count);
+      if (!Number.isSafeInteger(total)) continue;
       now.set(key, total);
       const earlier = before?.get(key) ?? 0;
       const name = command === undefined ? metric : `${metric} ${command.replaceAll('_', ' ')}`;

@@ -44,7 +44,7 @@ function milliseconds(seconds: string | undefined): Millis | undefined {
 }
 
 /** Source: master_avail.c of Postfix. */
-const PROCESS_LIMIT = /^warning: service "([^"]+)" \([^)]*\) has reached its process limit "(\d+)"/;
+const PROCESS_LIMIT = /^warning: service "([^"]+)" \([^)]*\) has reached its process limit "(\d{1,9})"/;
 
 function parseMaster(message: string): MailEvent | null {
   const [, service, max] = PROCESS_LIMIT.exec(message) ?? [];

@@ -24,7 +24,7 @@ export function parseMasterCf(text: string, processLimit: number): Map<string, n
     const [service, type, , , , , maxproc] = line.split(/\s+/);
     if (line.startsWith(' ') || service === undefined || type === undefined || maxproc === undefined) continue;
     const max = maxproc === '-' ? processLimit : Number(maxproc);
-    if (Number.isInteger(max) && max >= 0) limits.set(`${service}/${type}`, max === 0 ? null : max);
+    if (isCount(max)) limits.set(`${service}/${type}`, max === 0 ? null : max);
   }
   return limits;
 }
@@ -44,7 +44,7 @@ export function dovecotServices(lines: readonly string[], nowS: number, withinS:
     const [service = '', processes, , max, , , , , lastDrop, pending] = line.split('\t');
     const count = Number(processes ?? Number.NaN);
     const most = Number(max ?? Number.NaN);
-    if (!Number.isInteger(count) || !Number.isInteger(most)) return [];
+    if (!isCount(count) || !isCount(most)) return [];
     const dropping = pending === 'y' || (Number(lastDrop) > 0 && nowS - Number(lastDrop) <= withinS);
     return [{service, processes: count, max: most === 0 ? null : most, dropping}];
   });
@@ -59,4 +59,8 @@ function figuresOf(services: readonly Service[], stressed: number | null): Servi
     .sort((a, b) => Number(b.dropping) - Number(a.dropping) || share(b) - share(a) || b.processes - a.processes);
   const told = busiest.filter((service, at) => at === 0 || service.dropping || share(service) >= BUSY_SHARE);
   return {processes: services.reduce((sum, {processes}) => sum + processes, 0), stressed, busiest: told.slice(0, BUSIEST_MAX)};
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }
