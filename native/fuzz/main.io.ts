@@ -12,6 +12,7 @@ const CORPUS = join(ROOT, 'test', 'native', 'fixtures');
 const PARSERS = [
   ...['block_queue', 'conntrack', 'cpu_stat', 'journal', 'kernel_file', 'key_values', 'listen_queues', 'mounts', 'numbers', 'port_use'],
   ...['postfix_processes', 'pressure', 'process_use', 'queue_file', 'queue_id', 'sock_diag', 'softnet', 'source_sets', 'xfs_stat'],
+  ...['tune/knob', 'tune/ledger'],
 ];
 const SANITIZERS = 'address,undefined';
 const CLANGS = ['clang++', 'clang++-19', 'clang++-14'];

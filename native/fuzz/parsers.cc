@@ -20,6 +20,8 @@
 #include "../scan.h"
 #include "../sock_diag.h"
 #include "../source_sets.h"
+#include "../tune/knob.h"
+#include "../tune/ledger.h"
 
 namespace {
 
@@ -50,6 +52,18 @@ void ParseTexts(std::string_view text) {
   const ServiceCommand command = ParseServiceCommand(text);
   Require(command.name.size() + command.type.size() <= text.size() + 64);
   Require(FirstRecipientDomain(text).size() <= text.size());
+}
+
+/// What the writer of kernel values reads: its ledger and its clients' words.
+void ParseTuning(std::string_view text) {
+  if (const auto entry = ParseEntry(text)) Require(ParseEntry(EntryText(*entry)).has_value());
+  if (const auto knob = FindKnob(text, "")) Require(knob->path.find("..") == std::string::npos);
+  const std::string_view half = text.substr(0, text.size() / 2);
+  for (const KnobRule& rule : KnobRules()) {
+    const Knob knob{&rule, std::string(rule.name), "", ""};
+    (void)Unfit(knob, half, text.substr(half.size()));
+    (void)Unfit(knob, rule.kind == KnobKind::kPortRange ? "32768 60999" : "5000", text);
+  }
 }
 
 void TakeRecord(Bytes payload) {
@@ -85,6 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // A copy of its own for each: what is read beyond its end is seen.
   const std::vector<char> text(data, data + size);
   ParseTexts({text.data(), text.size()});
+  ParseTuning({text.data(), text.size()});
   const std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data), reinterpret_cast<const std::byte*>(data) + size);
   ParseDatagrams(bytes);
   return 0;
