@@ -14,6 +14,7 @@ import {statusText} from './status.io.ts';
 import {tableText} from './table.ts';
 import {addTrafficCommands, untilInterrupted} from './traffic/commands.io.ts';
 import {startHelper} from './traffic/control.io.ts';
+import {addVerdictCommands} from './verdict/commands.io.ts';
 
 const farm: Farm = {
   paths: farmPaths(process.env),
@@ -72,6 +73,7 @@ program
 
 addTrafficCommands(program, farm);
 addMatrixCommands(program, farm.say);
+addVerdictCommands(program, farm.say);
 
 const fault = program.command('fault').description('make a host go wrong, from inside, and right again');
 fault.command('list').description('faults there are, and those that are on').action(listFaults);
