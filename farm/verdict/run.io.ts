@@ -4,12 +4,12 @@ import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {PolicyView, VerdictsView} from '../../wire/api.ts';
 import {decode} from '../../wire/codec.ts';
+import {DEFAULT_POLICY} from '../../wire/policy.ts';
 import {type ApiAccess, call} from '../api.io.ts';
 import {apiAccess, enrolAll} from '../enrol.io.ts';
 import {type Farm, up} from '../farm.io.ts';
 import {startFault, stopFaults} from '../fault/act.io.ts';
 import type {Paths} from '../paths.ts';
-import {storyPolicy} from '../story/policy.ts';
 import {QUIET, writeRate} from '../traffic/rate.io.ts';
 import {runTraffic} from '../traffic/run.io.ts';
 import {missing, type Said, SCOPES, TRIAL_FAULTS, type Trial, trialName, wrong} from './cases.ts';
@@ -44,7 +44,9 @@ export async function prepareTrials(farm: Farm, deb: string): Promise<ApiAccess>
   const access = await apiAccess(farm);
   const {policy, revision} = await call(access, 'GET', '/v1/policy', PolicyView);
   const modes = {cordon: 'dry-run', evacuate: 'dry-run', reinstall: 'dry-run', rebalance: 'off', purge: 'off', tune: 'off'} as const;
-  await call(access, 'PUT', '/v1/policy', PolicyView, {policy: {...storyPolicy(policy), modes}, revision});
+  // As a farm is judged by default, but for the waits before and after.
+  const judge = {...DEFAULT_POLICY.judge, warmUpMs: 15_000, recoverDwellMs: 30_000};
+  await call(access, 'PUT', '/v1/policy', PolicyView, {policy: {...policy, modes, judge}, revision});
   return access;
 }
 
