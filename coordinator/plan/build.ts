@@ -1,9 +1,9 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes, Instant} from '../../base/units.ts';
 import type {Plan, PlannedMove, Verdict} from '../../wire/record.ts';
+import {apartRule} from './apart.ts';
 import {caseOf, type PlanCase, type PlanTask, settle} from './case.ts';
 import {type Outlook, placingOf, whyNotHere} from './filter.ts';
-import {domainOf} from './rules.ts';
 import {wavesOf} from './waves.ts';
 import {Explained} from './why.ts';
 
@@ -53,9 +53,14 @@ export function buildPlan(
     if (choice !== null) moves.push({user, source, target, bytes, why: because, choice});
     else if (hosts[from]?.isOpen !== true) unplaced.push({user, source, bytes, code: whyNowhere(on, unit, largest)});
   });
+  const {run, stuck} = inOrder(moves, on, outlook);
+  // All have room at once: what no order allows would bring a domain too close on its way. It is planned again once the others moved.
+  for (const {user, source, bytes} of stuck) {
+    if (placing.leaving.has(source)) unplaced.push({user, source, bytes, code: 'APART'});
+  }
   const account = explained.account(outlook.policy.place.headroomShare, placing.rules.tierName);
   const kind = task.kind === 'new' ? 'single' : task.kind;
-  return {...header(kind, ids, because), moves: inOrder(moves, on, outlook), unplaced, account};
+  return {...header(kind, ids, because), moves: run, unplaced, account};
 }
 
 /** Host for a new mailbox, or null when none takes it. */
@@ -80,15 +85,17 @@ function planNamed({user, target}: NamedMove, outlook: Outlook, ids: PlanIds, be
 /** Emptying a sick host relieves users, emptying a well one only prepares something. */
 const RELIEF: Readonly<Record<Verdict['kind'], number>> = {sick: 2, suspect: 1, silent: 0, unknown: 0, healthy: 0};
 
-/** Moves in the order in which they should run: relief first, never many at once for one host, and of a domain kept apart one by one. */
-function inOrder(moves: readonly PlannedMove[], {placing}: PlanCase, {policy: {move}, verdicts}: Outlook): PlannedMove[] {
+/** Moves in the order in which they should run: relief first, and never many at once for one host. */
+function inOrder(
+  moves: readonly PlannedMove[],
+  {placing}: PlanCase,
+  {policy: {move}, verdicts}: Outlook,
+): {run: PlannedMove[]; stuck: PlannedMove[]} {
   const room = new Map([...placing.rooms].map(([host, {freeBytes}]): [string, Bytes] => [host, freeBytes ?? 0]));
   const relief = new Map(verdicts.map(({host, kind}) => [host, RELIEF[kind]]));
   const limits = {perSourceMax: Math.max(1, move.perSourceMax), perTargetMax: Math.max(1, move.perTargetMax)};
-  const {apart} = placing.rules;
-  const aloneOf = (user: string): string | null => (apart.has(domainOf(user)) ? domainOf(user) : null);
-  const {waves, stuck} = wavesOf(moves, room, relief, limits, aloneOf);
-  return [...waves.flat(), ...stuck];
+  const {waves, stuck} = wavesOf(moves, room, relief, limits, apartRule(placing));
+  return {run: waves.flat(), stuck};
 }
 
 /** Room left on the roomiest host that offers each bit. */

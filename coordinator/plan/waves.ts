@@ -1,5 +1,6 @@
 import type {Bytes} from '../../base/units.ts';
 import type {PlannedMove} from '../../wire/record.ts';
+import {ANY_ORDER, type OrderRule} from './apart.ts';
 
 /** So deep a queue is searched for moves whose targets are free: a million moves are ordered in seconds. */
 const DEPTH = 32;
@@ -13,7 +14,7 @@ export interface WaveLimits {
 
 export interface Waves {
   waves: PlannedMove[][];
-  /** Moves that no order makes possible: each waits for room that only another of them would give. */
+  /** Moves that no order makes possible: each waits for what only another of them would give. */
   stuck: PlannedMove[];
 }
 
@@ -22,21 +23,21 @@ export interface Waves {
  * left is purged. Relief comes first: the move that takes the most from the fullest source.
  * @param rooms bytes that may still be placed on each host now; a host that is missing takes none.
  * @param relief the larger, the sooner its moves go; a host that is missing counts 0.
- * @param aloneOf users with the same answer move one in a wave: no moment then differs from the order by more than a mailbox of theirs.
+ * @param rule what else the order must keep; a wave may end in any order of its own.
  */
 export function wavesOf(
   moves: readonly PlannedMove[],
   rooms: ReadonlyMap<string, Bytes>,
   relief: ReadonlyMap<string, number>,
   {perSourceMax, perTargetMax}: WaveLimits,
-  aloneOf: (user: string) => string | null = () => null,
+  rule: OrderRule = ANY_ORDER,
 ): Waves {
   const room = new Map(rooms);
   const queues = queuesOf(moves, relief);
   const waves: PlannedMove[][] = [];
   for (let count = moves.length; count > 0; ) {
-    let wave = takeWave(queues, room, {perSourceMax, perTargetMax}, DEPTH, aloneOf);
-    if (wave.length === 0) wave = takeWave(queues, room, {perSourceMax, perTargetMax}, count, aloneOf);
+    let wave = takeWave(queues, room, {perSourceMax, perTargetMax}, DEPTH, rule);
+    if (wave.length === 0) wave = takeWave(queues, room, {perSourceMax, perTargetMax}, count, rule);
     if (wave.length === 0) return {waves, stuck: queues.flat()};
     for (const {source, bytes} of wave) room.set(source, (room.get(source) ?? 0) + bytes);
     waves.push(wave);
@@ -63,7 +64,7 @@ function takeWave(
   room: Map<string, Bytes>,
   {perSourceMax, perTargetMax}: WaveLimits,
   depth: number,
-  aloneOf: (user: string) => string | null,
+  {aloneOf, mayRun, ran}: OrderRule,
 ): PlannedMove[] {
   const reach = new Map<string, number>();
   const busy = new Set<string>();
@@ -73,13 +74,14 @@ function takeWave(
     for (let at = 0, looked = 0; at < queue.length && looked < depth && taken < perSourceMax; looked++) {
       const move = queue[at] as PlannedMove;
       const [come, space, alone] = [reach.get(move.target) ?? 0, room.get(move.target) ?? 0, aloneOf(move.user)];
-      if (come >= perTargetMax || move.bytes > space || (alone !== null && busy.has(alone))) {
+      if (come >= perTargetMax || move.bytes > space || (alone !== null && (busy.has(alone) || !mayRun(move)))) {
         at++;
         continue;
       }
       reach.set(move.target, come + 1);
       room.set(move.target, space - move.bytes);
       if (alone !== null) busy.add(alone);
+      ran(move);
       wave.push(move);
       queue.splice(at, 1);
       taken++;

@@ -1,11 +1,13 @@
 import {expect, test} from 'vitest';
 import {renderStoredPlan, renderWhatIf} from '../../../../cli/render-what-if.ts';
+import {apartRule} from '../../../../coordinator/plan/apart.ts';
 import {buildPlan, placeNew} from '../../../../coordinator/plan/build.ts';
 import {checkPlan} from '../../../../coordinator/plan/check.ts';
-import type {Outlook} from '../../../../coordinator/plan/filter.ts';
+import {type Outlook, placingOf} from '../../../../coordinator/plan/filter.ts';
+import {wavesOf} from '../../../../coordinator/plan/waves.ts';
 import {whatIf} from '../../../../coordinator/plan/what-if.ts';
 import type {Policy} from '../../../../wire/policy.ts';
-import type {Plan} from '../../../../wire/record.ts';
+import type {Plan, PlannedMove} from '../../../../wire/record.ts';
 import {Farm, GIB, IDLE, moveOf, OLD, recordOf} from '../fleet-builder.ts';
 
 const IDS = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
@@ -58,6 +60,25 @@ test('tiers, a domain in one place, a domain in two racks', () => {
   // be1, be3 and be5 are one rack, be2 and be4 the other: the two that leave be2 may not join the eight.
   const apart = plan({kind: 'evacuate', hosts: ['be2']}, outlook());
   expect(apart.moves.filter(({user}) => user.endsWith('@be1.example')).some(({target}) => target === 'be4')).toBe(true);
+});
+
+test('a domain kept apart moves one by one, and what would close it up on its way waits for another plan', () => {
+  const {farm: built, outlook} = farm({apart: [{domain: 'x.example', racks: 2}], pinned: []});
+  const on = outlook();
+  const rule = apartRule(placingOf(on));
+  const move = (user: string, source: string, target: string): PlannedMove => ({user, source, target, bytes: 1, why: ''});
+  built.fleet.routes.set('a@x.example', {host: 'be1', generation: 1, moveId: null});
+  built.fleet.routes.set('b@x.example', {host: 'be2', generation: 1, moveId: null});
+  const room = new Map(['be1', 'be2', 'be3', 'be4'].map(host => [host, GIB]));
+  const limits = {perSourceMax: 9, perTargetMax: 9};
+  const order = (...moves: PlannedMove[]): [string[][], string[]] => {
+    const {waves, stuck} = wavesOf(moves, room, new Map(), limits, apartRule(placingOf(on)));
+    return [waves.map(wave => wave.map(({user}) => user)), stuck.map(({user}) => user)];
+  };
+  expect(rule.aloneOf('u@y.example')).toBeNull();
+  // Within the racks: two waves. Changing places: no order at all.
+  expect(order(move('a@x.example', 'be1', 'be3'), move('b@x.example', 'be2', 'be4'))).toEqual([[['a@x.example'], ['b@x.example']], []]);
+  expect(order(move('a@x.example', 'be1', 'be4'), move('b@x.example', 'be2', 'be3'))).toEqual([[], ['a@x.example', 'b@x.example']]);
 });
 
 test('stronger hardware takes more', () => {
