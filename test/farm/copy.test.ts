@@ -226,7 +226,9 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     trapped?.release();
     const record = await ended(user);
     expect(record).toMatchObject({step: 'backedOut', refusal: {code: 'MANIFEST_DIFFERS'}});
-    const {differences} = record.refusal?.detail as {differences: {what: string; source: string | null; target: string | null}[]};
+    const {differences} = (record.refusal?.detail ?? {differences: []}) as {
+      differences: {what: string; source: string | null; target: string | null}[];
+    };
     expect(differences.map(({what}) => what)).toContain('texts');
     const messages = differences.filter(({what}) => what === 'message');
     expect(messages).toHaveLength(1);
