@@ -2,7 +2,7 @@ import Type from 'typebox';
 import {Policy} from './policy.ts';
 import {Account, CohortVerdict, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
-import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName} from './schema.ts';
+import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName, WrittenUserName} from './schema.ts';
 
 /** Requests and responses of the HTTP API; the CLI and the page use nothing else. */
 
@@ -77,7 +77,7 @@ export const NewHost = Type.Object(
   {additionalProperties: false},
 );
 export type NewHost = Type.Static<typeof NewHost>;
-export const NewUser = Type.Object({user: UserName, host: Type.Optional(HostName)}, {additionalProperties: false});
+export const NewUser = Type.Object({user: WrittenUserName, host: Type.Optional(HostName)}, {additionalProperties: false});
 export type NewUser = Type.Static<typeof NewUser>;
 export const NewMove = Type.Object({user: UserName, target: Type.Optional(HostName)}, {additionalProperties: false});
 export type NewMove = Type.Static<typeof NewMove>;

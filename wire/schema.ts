@@ -4,11 +4,19 @@ import Type from 'typebox';
 export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'short host name'});
 /** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
 /** Dovecot takes names in small letters (auth_username_format), reads `*` and `?` as wildcards, and makes paths of them. */
+const NOT_IN_NAMES = '\\u0000-\\u0020\\u007f*?/';
 export const UserName = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: '^(?!-)[^\\u0000-\\u0020\\u007f*?/A-Z]+$',
+  pattern: `^(?!-)[^${NOT_IN_NAMES}A-Z]+$`,
   description: 'login name, e.g. ada@example.org; no blanks, capitals, wildcards or slashes, no leading dash',
+});
+/** A name as a person writes it; it is kept in small letters. */
+export const WrittenUserName = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: `^(?!-)[^${NOT_IN_NAMES}]+$`,
+  description: 'login name, e.g. ada@example.org; no blanks, wildcards or slashes, no leading dash',
 });
 export const MoveId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a move'});
 export const PlanId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a plan'});

@@ -12,7 +12,8 @@ const REJECTED = /^imap-login: (?:Disconnected|Login aborted): .*?auth failed[^:
 const STATISTICS = / in=\d+ out=\d+.*$/;
 
 /** Source: service-monitor.c of Dovecot. Versions before 2.3 do not tell the limit. */
-const SERVICE_LIMIT = /^(?:master: )?Warning: service\(([^)]+)\): (process_limit|client_limit(?:\/service_count)?)(?: \((\d{1,9})\))? reached/;
+const SERVICE_LIMIT =
+  /^(?:master: )?Warning: service\(([^)]+)\): (process_limit|client_limit(?:\/service_count)?)(?: \((\d{1,9})\))? reached/;
 /** Source: ioloop-notify-inotify.c of Dovecot. */
 const INOTIFY = /^([\w-]+)\b.*?: Warning: Inotify (instance|watch) limit for user\b.*? exceeded/;
 

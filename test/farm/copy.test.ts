@@ -181,7 +181,7 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     return record;
   }
 
-  it.each(['-rf@farm.example', 'Big@farm.example', 'a*b@farm.example', 'a/../b@farm.example', '"a b"@farm.example'])(
+  it.each(['-rf@farm.example', 'a*b@farm.example', 'a/../b@farm.example', '"a b"@farm.example'])(
     'no user is made with the name %s',
     async user => {
       await expect(added(user, 'm12a')).rejects.toThrow(/INPUT_INVALID/);

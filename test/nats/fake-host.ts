@@ -91,6 +91,7 @@ export class FakeHost {
       copy: {tookMs: 1, again: false},
       persist: {tookMs: 1},
       hold: {sessionsEnded: 0, tookMs: 1},
+      readTexts: {messages: 1, tookMs: 1},
       manifest: {manifest, tookMs: 1},
       adopt: {appliedAtMs: Date.now()},
       retain: {appliedAtMs: Date.now()},
@@ -104,7 +105,7 @@ export class FakeHost {
   }
 }
 
-const FOLDER = {name: 'INBOX', guid: 'g', uidValidity: 1, uidNext: 2, highestModseq: 1, messages: 1, bytes: 10, digest: ''};
+const FOLDER = {name: 'INBOX', guid: 'g', uidValidity: 1, uidNext: 2, highestModseq: 1, messages: 1, bytes: 10, digest: '', texts: 'read'};
 const KERNEL = Object.fromEntries(
   Object.keys(HostReportSchema.properties.kernel.properties).map(name => [name, null]),
 ) as unknown as HostReport['kernel'];
