@@ -79,7 +79,7 @@ export const NewHost = Type.Object(
 export type NewHost = Type.Static<typeof NewHost>;
 export const NewUser = Type.Object({user: WrittenUserName, host: Type.Optional(HostName)}, {additionalProperties: false});
 export type NewUser = Type.Static<typeof NewUser>;
-export const NewMove = Type.Object({user: UserName, target: Type.Optional(HostName)}, {additionalProperties: false});
+export const NewMove = Type.Object({user: WrittenUserName, target: Type.Optional(HostName)}, {additionalProperties: false});
 export type NewMove = Type.Static<typeof NewMove>;
 export const Evacuate = Type.Object(
   {dryRun: Type.Optional(Type.Boolean()), reason: Type.Optional(Type.String({maxLength: 500}))},

@@ -22,7 +22,7 @@ import {
 } from '../../wire/api.ts';
 import {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
-import {HostName, MoveId, PlanId, UserName} from '../../wire/schema.ts';
+import {HostName, MoveId, PlanId, UserName, WrittenUserName} from '../../wire/schema.ts';
 import {ApproveAdvice, RevertKnob, TuneView} from '../../wire/tune.ts';
 import type {ApiPorts} from './ports.ts';
 
@@ -51,7 +51,7 @@ export interface ApiRoute {
 
 const Nothing = Type.Object({}, {additionalProperties: false});
 const OfHost = Type.Object({host: HostName});
-const OfUser = Type.Object({user: UserName});
+const OfUser = Type.Object({user: WrittenUserName});
 const OfMove = Type.Object({id: MoveId});
 const OfPlan = Type.Object({id: Type.Union([PlanId, Type.Literal('current')])});
 const UsersQuery = Type.Object(
