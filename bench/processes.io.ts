@@ -8,16 +8,15 @@ export function cpuMsOf(pid: number): number | null {
   return fields === null ? null : ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
 
-/** CPU of all processes below `pid` that live, and of their own children that ended and were waited for. */
+/** CPU of all processes below `pid`: of those that live, and of those that ended and were waited for. Never goes back. */
 export function cpuMsBelow(pid: number): number {
-  let sum = 0;
-  for (const child of childrenOf(pid)) {
-    const fields = statOf(child);
-    if (fields === null) continue;
-    sum += ([11, 12, 13, 14].reduce((total, at) => total + Number(fields[at]), 0) * 1000) / TICKS_PER_SECOND;
-    sum += cpuMsBelow(child);
-  }
+  let sum = ticksMs(statOf(pid), [13, 14]);
+  for (const child of childrenOf(pid)) sum += ticksMs(statOf(child), [11, 12]) + cpuMsBelow(child);
   return sum;
+}
+
+function ticksMs(fields: string[] | null, at: readonly number[]): number {
+  return fields === null ? 0 : (at.reduce((total, field) => total + Number(fields[field]), 0) * 1000) / TICKS_PER_SECOND;
 }
 
 function childrenOf(pid: number): number[] {
