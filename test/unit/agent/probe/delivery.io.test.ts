@@ -37,11 +37,13 @@ const probe = (port: number, timeoutMs = 5_000) =>
   });
 
 test('a message that reaches the sink is timed', async () => {
+  const begun = performance.now();
   const outcome = await probe(sink.port);
+  const wholeMs = performance.now() - begun;
   expect(outcome).toMatchObject({probe: 'delivery', ok: true});
   expect(outcome.ok && outcome.tookMs).toBeGreaterThan(0);
   // The library that the sink is made of greets after 100 ms: that is not the host's time.
-  expect(outcome.ok && outcome.tookMs).toBeLessThan(95);
+  expect(outcome.ok && outcome.tookMs).toBeLessThan(wholeMs - 90);
 });
 
 test('several at once are told apart', async () => {
