@@ -36,6 +36,11 @@ export const CODES = {
   COPY_UNKNOWN: {http: 409, next: 'page', text: 'a mailbox copy lies here that no named move made'},
   COPY_MISSING: {http: 409, next: 'replan', text: 'the copy this step works on is not here'},
   SPACE_LACKING: {http: 409, next: 'replan', text: 'the mailbox does not fit on the target'},
+  FEATURE_LACKING: {
+    http: 409,
+    next: 'replan',
+    text: 'Dovecot of this host would lose something of the mailbox: doveadm needs a plugin it has not',
+  },
   HOLD_LOST: {http: 409, next: 'retry', text: 'the hold ran out before the step was done'},
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},

@@ -10,6 +10,10 @@ import {AdviceId, KnobName} from './tune.ts';
 const base = {v: Type.Literal(1), token: Token};
 const ofMove = {...base, moveId: MoveId, user: UserName};
 
+/** What of a mailbox only a Dovecot with that plugin keeps: access control lists, encryption at rest. */
+const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt')]);
+export type Feature = Type.Static<typeof Feature>;
+
 /** One connection to this address, which shows the secret, may bring one seed. */
 const SeedOffer = Type.Object({
   address: Type.String(),
@@ -24,10 +28,18 @@ const verb = <N extends string, Q extends Type.TProperties, A extends Type.TProp
 });
 
 export const COMMANDS = {
-  /** Target: make room. Refuses when the user is routed here, a copy of unknown origin lies here, or space lacks. */
+  /** Source, before anything moves: what the mailbox uses that its next host must have too. Refuses when the host's own dsync lacks it. */
+  needs: verb('needs', ofMove, {needs: Type.Array(Feature)}),
+  /** Target: make room. Refuses when the user is routed here, a copy of unknown origin lies here, or space or a feature lacks. */
   reserve: verb(
     'reserve',
-    {...ofMove, source: HostName, bytes: ByteCount, discard: Type.Array(MoveId, {description: 'earlier copies that may be removed'})},
+    {
+      ...ofMove,
+      source: HostName,
+      bytes: ByteCount,
+      needs: Type.Array(Feature),
+      discard: Type.Array(MoveId, {description: 'earlier copies that may be removed'}),
+    },
     {freeBytes: ByteCount},
   ),
   /**

@@ -15,6 +15,8 @@ export const FolderManifest = Type.Object({
   bytes: ByteCount,
   digest: Type.String(),
   texts: orNull(Type.String()),
+  /** Access control list: `<identifier> <right> ...`, sorted; [] where there is none or the host's doveadm knows of none. */
+  acl: Type.Array(Type.String()),
 });
 export type FolderManifest = Type.Static<typeof FolderManifest>;
 

@@ -5,6 +5,7 @@ import {join, resolve} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
+import {AclReader, offered} from './acls.io.ts';
 import {doveadm, lastLines, must} from './doveadm-run.io.ts';
 import type {MailboxSize, MailStore} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
@@ -36,7 +37,8 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
     return path;
   };
 
-  const manifests = new ManifestReader();
+  const acls = new AclReader(store);
+  const manifests = new ManifestReader(acls);
 
   return {
     async exists(user) {
@@ -48,6 +50,9 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
       const {bavail, bsize} = await statfs(store);
       return bavail * bsize;
     },
+
+    needs: user => acls.needs(user),
+    offers: offered,
 
     // The source keeps nothing new of a pass but its own index: on a host whose disk is slow to confirm, that is not worth waiting for.
     // What the target writes goes by the target's setting.

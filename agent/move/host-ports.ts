@@ -1,5 +1,6 @@
 import type {Clock} from '../../base/clock.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
+import type {Feature} from '../../wire/command.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {RouteRow} from '../route/apply.ts';
 import type {Passes} from './admit.ts';
@@ -92,6 +93,10 @@ export interface MailStore {
   /** @returns true when something of the user lies on disk here. */
   exists(user: string): Promise<boolean>;
   freeBytes(): Promise<Bytes>;
+  /** What the user's mailbox uses that a host without it would lose. @throws MailherdError COMMAND_FAILED. */
+  needs(user: string): Promise<Feature[]>;
+  /** What copies to and from this host keep. @throws MailherdError COMMAND_FAILED. */
+  offers(): Promise<Feature[]>;
   /**
    * One pass from here to `address`: makes the copy there equal, deletes there what is not here. Only ever before a flip.
    * @returns again = true when the mailbox changed meanwhile. @throws MailherdError COPY_FAILED.

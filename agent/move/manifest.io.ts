@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto';
 import {MailherdError} from '../../base/errors.ts';
 import type {Manifest} from '../../wire/manifest.ts';
+import type {AclReader} from './acls.io.ts';
 import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {ManifestWish} from './host-ports.ts';
@@ -17,13 +18,21 @@ const USERS_MAX = 64;
  */
 export class ManifestReader {
   readonly #known = new Map<string, BodyDigests>();
+  readonly #acls: AclReader;
+
+  constructor(acls: AclReader) {
+    this.#acls = acls;
+  }
 
   /** @throws MailherdError COMMAND_FAILED when a folder or a message cannot be read. */
   async read(user: string, {folder, texts}: ManifestWish): Promise<Manifest> {
+    // Long after a move things may have been set up anew.
+    if (!texts) this.#acls.forget(user);
+    const all = await this.#acls.unrestricted(user);
     const [status, messages, subscribed, sieve] = await Promise.all([
-      must(['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity uidnext highestmodseq messages vsize', '*']),
-      must(['-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid size.virtual date.received flags', 'ALL']),
-      must(['mailbox', 'list', '-u', user, '-s']),
+      must([...all, '-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity uidnext highestmodseq messages vsize', '*']),
+      must([...all, '-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid size.virtual date.received flags', 'ALL']),
+      must([...all, 'mailbox', 'list', '-u', user, '-s']),
       readSieve(user),
     ]);
     const lines = linesByFolder(parseTab(messages));
@@ -33,6 +42,8 @@ export class ManifestReader {
       const reason = `${odd.row.messages} messages by status, ${odd.own.length} fetched`;
       throw new MailherdError('COMMAND_FAILED', {user, folder: odd.row.mailbox, reason});
     }
+    const names = rows.map(({row}) => row.mailbox ?? '');
+    const acls = await this.#acls.read(user, names);
     const digests = texts
       ? await this.#readUnknown(user, new Map(rows.map(({row, own}) => [row.guid ?? '', own.map(({uid}) => uid)])))
       : null;
@@ -46,6 +57,7 @@ export class ManifestReader {
             row.guid ?? '',
             own.map(({uid}) => uid),
           ) ?? null,
+        acl: acls.get(row.mailbox ?? '') ?? [],
       })),
       subscriptions: subscribed.split('\n').filter(name => name !== ''),
       sieve,
@@ -55,8 +67,17 @@ export class ManifestReader {
 
   /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
   async readTexts(user: string): Promise<number> {
+    const all = await this.#acls.unrestricted(user);
+    const [folders, messages] = await Promise.all([
+      must([...all, '-f', 'tab', 'mailbox', 'status', '-u', user, 'messages', '*']),
+      must([...all, '-f', 'tab', 'fetch', '-u', user, 'mailbox-guid uid', 'ALL']),
+    ]);
+    await this.#acls.read(
+      user,
+      parseTab(folders).map(({mailbox = ''}) => mailbox),
+    );
     const uids = new Map<string, number[]>();
-    for (const {'mailbox-guid': guid = '', uid} of parseTab(await must(['-f', 'tab', 'fetch', '-u', user, 'mailbox-guid uid', 'ALL']))) {
+    for (const {'mailbox-guid': guid = '', uid} of parseTab(messages)) {
       const own = uids.get(guid);
       if (own === undefined) uids.set(guid, [Number(uid)]);
       else own.push(Number(uid));
@@ -67,6 +88,7 @@ export class ManifestReader {
   }
 
   forget(user: string): void {
+    this.#acls.forget(user);
     this.#known.delete(user);
   }
 
@@ -77,13 +99,13 @@ export class ManifestReader {
     const [oldest] = this.#known.keys();
     if (this.#known.size > USERS_MAX && oldest !== undefined) this.#known.delete(oldest);
     const query = digests.query(uids);
-    if (query !== null) await fetchTexts(user, query, digests);
+    if (query !== null) await fetchTexts(user, await this.#acls.unrestricted(user), query, digests);
     return digests;
   }
 }
 
-async function fetchTexts(user: string, query: readonly string[], digests: BodyDigests): Promise<void> {
-  const {child, ended} = start(['doveadm', '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query], null);
+async function fetchTexts(user: string, options: readonly string[], query: readonly string[], digests: BodyDigests): Promise<void> {
+  const {child, ended} = start(['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query], null);
   child.stdin?.end();
   const reader = new BodyReader((folderGuid, uid, digest) => digests.put(folderGuid, uid, digest));
   let odd: unknown = null;

@@ -34,7 +34,7 @@ export function linesByFolder(rows: readonly Row[]): Map<string, MessageLine[]> 
 }
 
 /** @param statusRow a row of `mailbox status`. @param messages the folder's message lines, how many; @param digest of them. */
-export function folderManifest(statusRow: Row, messages: number, digest: string): Omit<FolderManifest, 'texts'> {
+export function folderManifest(statusRow: Row, messages: number, digest: string): Omit<FolderManifest, 'texts' | 'acl'> {
   return {
     name: statusRow.mailbox ?? '',
     guid: statusRow.guid ?? '',

@@ -1,6 +1,6 @@
 import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
-import type {Answer, Request, Verb} from '../../wire/command.ts';
+import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
 import {admit} from './admit.ts';
 import type {HostPorts} from './host-ports.ts';
 import {receiveSeed} from './seed.ts';
@@ -24,8 +24,16 @@ export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: 
 }
 
 const HANDLERS: Handlers = {
-  async reserve(ports, {user, moveId, bytes, discard}) {
+  async needs(ports, {user}) {
+    requireHere(ports, user);
+    const needs = await ports.store.needs(user);
+    await requireOffered(ports, user, needs);
+    return {needs};
+  },
+
+  async reserve(ports, {user, moveId, bytes, needs, discard}) {
     requireElsewhere(ports, user);
+    await requireOffered(ports, user, needs);
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) {
       await ports.files.end(user);
@@ -187,6 +195,13 @@ function requireElsewhere(ports: HostPorts, user: string): void {
   const row = ports.routes.row(user);
   if (row === null) throw new MailherdError('USER_UNKNOWN', {user, host: ports.host});
   if (row.host === ports.host) throw new MailherdError('STILL_OWNER', {user, host: ports.host});
+}
+
+async function requireOffered(ports: HostPorts, user: string, needs: readonly Feature[]): Promise<void> {
+  if (needs.length === 0) return;
+  const offers = await ports.store.offers();
+  const lacking = needs.filter(feature => !offers.includes(feature));
+  if (lacking.length > 0) throw new MailherdError('FEATURE_LACKING', {user, host: ports.host, lacking});
 }
 
 function requireHeld(ports: HostPorts, user: string): void {

@@ -97,7 +97,9 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
   const revision =
     route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
   await ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
-  await ports.command(target, 'reserve', {...ofMove(ports, record), source, bytes: record.bytes, discard: [...leftOnTarget]}, COMMAND_MS);
+  const {needs} = await ports.command(source, 'needs', ofMove(ports, record), COMMAND_MS);
+  const room = {source, bytes: record.bytes, needs, discard: [...leftOnTarget]};
+  await ports.command(target, 'reserve', {...ofMove(ports, record), ...room}, COMMAND_MS);
   return {...record, step: 'seeding', routeRevision: revision};
 }
 

@@ -44,6 +44,7 @@ function compareFolder(source: FolderManifest, target: FolderManifest): Differen
   if (source.messages !== target.messages) differ('messages', source.messages, target.messages);
   if (source.digest !== target.digest) differ('digest', source.digest, target.digest);
   if (source.texts === null || source.texts !== target.texts) differ('texts', source.texts, target.texts);
+  if (source.acl.join('\n') !== target.acl.join('\n')) differ('acl', source.acl, target.acl);
   if (target.highestModseq < source.highestModseq) differ('highestModseq', source.highestModseq, target.highestModseq);
   return differences;
 }
@@ -69,7 +70,9 @@ function sieveLines(manifest: Manifest): string[] {
  */
 export function canonicalManifest(manifest: Manifest): string {
   const folders = manifest.folders
-    .map(({name, guid, uidValidity, uidNext, messages, digest}) => [name, guid, uidValidity, uidNext, messages, digest].join('\t'))
+    .map(({name, guid, uidValidity, uidNext, messages, digest, acl}) =>
+      [name, guid, uidValidity, uidNext, messages, digest, ...acl].join('\t'),
+    )
     .sort();
   return [...folders, ...manifest.subscriptions.map(name => `subscribed\t${name}`).sort(), ...sieveLines(manifest)].join('\n');
 }

@@ -86,6 +86,7 @@ export class FakeHost {
   #answer(verb: string, request: Record<string, unknown>): object {
     const manifest = {folders: [{...FOLDER, digest: `of ${request.user}`}], subscriptions: [], sieve: [], lines: null};
     const answers: Record<string, object> = {
+      needs: {needs: []},
       reserve: {freeBytes: 9e10},
       receive: {offer: null},
       copy: {tookMs: 1, again: false},
@@ -105,7 +106,18 @@ export class FakeHost {
   }
 }
 
-const FOLDER = {name: 'INBOX', guid: 'g', uidValidity: 1, uidNext: 2, highestModseq: 1, messages: 1, bytes: 10, digest: '', texts: 'read'};
+const FOLDER = {
+  name: 'INBOX',
+  guid: 'g',
+  uidValidity: 1,
+  uidNext: 2,
+  highestModseq: 1,
+  messages: 1,
+  bytes: 10,
+  digest: '',
+  texts: 'read',
+  acl: [],
+};
 const KERNEL = Object.fromEntries(
   Object.keys(HostReportSchema.properties.kernel.properties).map(name => [name, null]),
 ) as unknown as HostReport['kernel'];

@@ -210,6 +210,8 @@ export class SimHost {
     return {
       exists: async user => this.mailboxes.has(user),
       freeBytes: async () => (this.isFull ? 0 : 1e12),
+      needs: async () => [],
+      offers: async () => [],
       backup: async (user, address) => {
         const mailbox = this.#own(user);
         const target = this.#world.host(address);

@@ -86,6 +86,7 @@ export class Mailbox {
           bytes: lines.length * 1_000,
           digest: lines.join('\n'),
           texts: [...this.messages.values()].map(({uid, isWhole}) => `${uid} ${isWhole}`).join('\n'),
+          acl: [],
         },
       ],
       subscriptions: ['INBOX'],

@@ -103,7 +103,7 @@ describe('a target', () => {
   test('ends a seed before the copy it writes is removed, and a repeated reservation forgets nothing of it', async () => {
     const target = new Target();
     target.copy = {user: USER, moveId: MOVE, kind: 'arriving', seed: 'closed'};
-    await serve(target.ports, 'reserve', {v: 1, token: 1, user: USER, moveId: MOVE, source: 'be1', bytes: 1, discard: []});
+    await serve(target.ports, 'reserve', {v: 1, token: 1, user: USER, moveId: MOVE, source: 'be1', bytes: 1, needs: [], discard: []});
     expect(target.copy?.seed).toBe('closed');
     await serve(target.ports, 'discard', {v: 1, token: 1, user: USER, moveId: MOVE});
     expect(target.done).toEqual(['ended', 'removed']);

@@ -1,4 +1,4 @@
-import {expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
 import {serve} from '../../../../agent/move/serve.ts';
 
@@ -39,4 +39,27 @@ test('on a host without such a copy nobody looks: doveadm would make an empty ma
     await expect(serve(ports, 'manifest', REQUEST)).rejects.toMatchObject({code});
     expect(asked).toEqual([]);
   }
+});
+
+describe('a mailbox that uses what a host lacks', () => {
+  const ofMove = {v: 1, token: 1, user: USER, moveId: REQUEST.moveId} as const;
+
+  function hostWith(owner: string, offers: readonly string[]): HostPorts {
+    const {ports} = hostAt(owner, null);
+    return {
+      ...ports,
+      host: 'be1',
+      store: {...ports.store, needs: async () => ['acl'], offers: async () => offers, exists: async () => false, freeBytes: async () => 9},
+      memory: {...ports.memory, putCopy: async () => undefined},
+    } as unknown as HostPorts;
+  }
+
+  test('is refused by its source, whose copies would be without it, and by the target, before anything is noted', async () => {
+    const refused = {code: 'FEATURE_LACKING', detail: {user: USER, host: 'be1', lacking: ['acl']}};
+    await expect(serve(hostWith('be1', []), 'needs', ofMove)).rejects.toMatchObject(refused);
+    const room = {...ofMove, source: 'be2', bytes: 1, needs: ['acl' as const], discard: []};
+    await expect(serve(hostWith('be2', ['crypt']), 'reserve', room)).rejects.toMatchObject(refused);
+    expect(await serve(hostWith('be1', ['acl']), 'needs', ofMove)).toEqual({needs: ['acl']});
+    expect(await serve(hostWith('be2', ['acl']), 'reserve', room)).toEqual({freeBytes: 9});
+  });
 });

@@ -4,8 +4,19 @@ import type {Manifest} from '../../../../wire/manifest.ts';
 
 const MANIFEST: Manifest = {
   folders: [
-    {name: 'INBOX', guid: 'g1', uidValidity: 1, uidNext: 5, highestModseq: 9, messages: 4, bytes: 100, digest: 'd1', texts: 't1'},
-    {name: 'Sent', guid: 'g2', uidValidity: 2, uidNext: 2, highestModseq: 3, messages: 1, bytes: 10, digest: 'd2', texts: 't2'},
+    {
+      name: 'INBOX',
+      guid: 'g1',
+      uidValidity: 1,
+      uidNext: 5,
+      highestModseq: 9,
+      messages: 4,
+      bytes: 100,
+      digest: 'd1',
+      texts: 't1',
+      acl: ['a lookup'],
+    },
+    {name: 'Sent', guid: 'g2', uidValidity: 2, uidNext: 2, highestModseq: 3, messages: 1, bytes: 10, digest: 'd2', texts: 't2', acl: []},
   ],
   subscriptions: ['INBOX', 'Sent'],
   sieve: [{name: 'filter', digest: 's', active: true}],
@@ -31,6 +42,7 @@ describe('what must survive a move', () => {
     ['messages', inbox({messages: 3})],
     ['digest', inbox({digest: 'x'})],
     ['texts', inbox({texts: 'x'})],
+    ['acl', inbox({acl: []})],
     ['highestModseq', inbox({highestModseq: 8})],
     ['folder', {...MANIFEST, folders: MANIFEST.folders.slice(0, 1)}],
     ['subscriptions', {...MANIFEST, subscriptions: ['INBOX']}],

@@ -1,0 +1,130 @@
+import {readdir, stat} from 'node:fs/promises';
+import {join} from 'node:path';
+import type {Feature} from '../../wire/command.ts';
+import {must} from './doveadm-run.io.ts';
+import {aclLines, loadedPlugins, offeredBy} from './features.ts';
+import {mailPlace} from './seed-place.io.ts';
+import {parseTab} from './tab.ts';
+import {output} from './tool.io.ts';
+
+const ACL_FILE = 'dovecot-acl';
+/** Directories of messages: large, and no folder is below them. */
+const MESSAGES = new Set(['cur', 'new', 'tmp']);
+const LISTS_AT_ONCE = 4;
+
+interface Known {
+  /** Whether doveadm, and with it dsync, heeds ACLs. */
+  isLoaded: boolean;
+  roots: string[];
+  /** Of the files when the lists were read. */
+  state: string;
+  lists: Map<string, string[]>;
+}
+
+/** What doveadm, and with it dsync, keeps on this host. @throws MailherdError COMMAND_FAILED. */
+export async function offered(): Promise<Feature[]> {
+  return offeredBy(loadedPlugins(await output(['doveconf', '-n', '-f', 'protocol=doveadm'])));
+}
+
+/**
+ * Access control lists of folders. doveadm has a program start for each folder, so it is asked only while files with lists lie there,
+ * and again only when these have changed: read ahead of a hold, nothing but a look at the directories is left for it.
+ */
+export class AclReader {
+  readonly #store: string;
+  readonly #known = new Map<string, Known>();
+
+  /** @param store nothing outside it is looked at but where Dovecot says the user's mail lies. */
+  constructor(store: string) {
+    this.#store = store;
+  }
+
+  /** What doveadm needs to be told to see folders that are hidden from their own owner. @throws MailherdError COMMAND_FAILED. */
+  async unrestricted(user: string): Promise<string[]> {
+    // By the names of either release; the other one takes no notice.
+    return (await this.#of(user)).isLoaded ? ['-o', 'plugin/acl=', '-o', 'acl_driver='] : [];
+  }
+
+  /** @returns the lists of these folders by name; of those that have one. @throws MailherdError COMMAND_FAILED. */
+  async read(user: string, folders: readonly string[]): Promise<ReadonlyMap<string, string[]>> {
+    const known = await this.#of(user);
+    if (!known.isLoaded) return new Map();
+    const state = await aclState(known.roots);
+    if (state !== known.state) known.lists.clear();
+    known.state = state;
+    const wanted = state === '' ? [] : folders.filter(name => !known.lists.has(name));
+    const next = async (): Promise<void> => {
+      for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
+        known.lists.set(name, aclLines(parseTab(await must(['-f', 'tab', 'acl', 'get', '-u', user, '--', name]))));
+      }
+    };
+    await Promise.all(Array.from({length: LISTS_AT_ONCE}, next));
+    return known.lists;
+  }
+
+  /** What the mailbox uses that a host without it would lose. @throws MailherdError COMMAND_FAILED. */
+  async needs(user: string): Promise<Feature[]> {
+    const everywhere = offeredBy(loadedPlugins(await output(['doveconf', '-n'])));
+    const {roots} = await this.#of(user);
+    const hasLists = everywhere.includes('acl') && (await aclState(roots)) !== '';
+    return everywhere.filter(feature => feature !== 'acl' || hasLists);
+  }
+
+  forget(user: string): void {
+    this.#known.delete(user);
+  }
+
+  async #of(user: string): Promise<Known> {
+    const before = this.#known.get(user);
+    if (before !== undefined) return before;
+    const [{home, inbox}, control, offers] = await Promise.all([
+      mailPlace(user, this.#store),
+      must(['mailbox', 'path', '-u', user, '-t', 'control', 'INBOX']),
+      offered(),
+    ]);
+    const roots = [home, ...[inbox, control.trim()].map(path => path.replace(/\/mailboxes\/INBOX(?:\/dbox-Mails)?$/, ''))];
+    const known: Known = {
+      isLoaded: offers.includes('acl'),
+      roots: roots.filter((root, index) => index === 0 || !`${root}/`.startsWith(`${home}/`)),
+      state: '',
+      lists: new Map(),
+    };
+    this.#known.set(user, known);
+    return known;
+  }
+}
+
+/** Which files with lists there are, and when they were written; '' for none. */
+async function aclState(roots: readonly string[]): Promise<string> {
+  return (await Promise.all([...new Set(roots)].map(aclFiles))).flat().sort().join('\n');
+}
+
+async function aclFiles(directory: string): Promise<string[]> {
+  const found: Promise<string[]>[] = [];
+  for (const entry of await entriesOf(directory)) {
+    const path = join(directory, entry.name);
+    if (entry.isFile() && entry.name === ACL_FILE) found.push(stateOf(path));
+    else if (entry.isDirectory() && entry.name === 'dbox-Mails') found.push(stateOf(join(path, ACL_FILE)));
+    else if (entry.isDirectory() && !MESSAGES.has(entry.name)) found.push(aclFiles(path));
+  }
+  return (await Promise.all(found)).flat();
+}
+
+async function entriesOf(directory: string): Promise<Awaited<ReturnType<typeof list>>> {
+  return list(directory).catch(ifGone([]));
+}
+
+const list = (directory: string) => readdir(directory, {withFileTypes: true});
+
+async function stateOf(path: string): Promise<string[]> {
+  const found = await stat(path).catch(ifGone(null));
+  return found === null || found.size === 0 ? [] : [`${path} ${found.size} ${found.mtimeMs} ${found.ino}`];
+}
+
+/** Folders come and go while they are looked at. */
+function ifGone<T>(instead: T): (error: NodeJS.ErrnoException) => T {
+  return error => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return instead;
+    throw error;
+  };
+}
