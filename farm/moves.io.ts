@@ -52,7 +52,7 @@ export async function standingOf(access: ApiAccess, user: string): Promise<strin
   return `${step}, ${attempts} failed tries, ${JSON.stringify(refusal)}`;
 }
 
-/** Waits for the end of a move. @returns null when it does not come in time. */
+/** Waits for the end of a move, and until nothing of it is left on a target that was silent. @returns null when it does not come in time. */
 export async function ended(access: ApiAccess, id: string, timeoutMs: Millis): Promise<MoveRecord | null> {
   const endMs = systemClock.monotonic() + timeoutMs;
   while (systemClock.monotonic() < endMs) {
@@ -61,7 +61,7 @@ export async function ended(access: ApiAccess, id: string, timeoutMs: Millis): P
       if (error instanceof MailherdError) return null;
       throw error;
     });
-    if (record !== null && isSettled(record)) return record;
+    if (record !== null && isSettled(record) && record.isLeftOnTarget !== true) return record;
     await systemClock.sleep(LOOK_MS);
   }
   return null;

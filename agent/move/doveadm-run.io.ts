@@ -1,5 +1,6 @@
 import {execFile} from 'node:child_process';
 import {MailherdError} from '../../base/errors.ts';
+import {EXIT_NO_USER} from './tool.io.ts';
 
 const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;
 
@@ -21,9 +22,10 @@ export function doveadm(args: string[]): Promise<Outcome> {
   });
 }
 
-/** @returns what it printed. @throws MailherdError COMMAND_FAILED when it exits with anything but 0. */
+/** @returns what it printed. @throws MailherdError USER_UNSERVED when Dovecot knows no such user, COMMAND_FAILED when it failed otherwise. */
 export async function must(args: string[]): Promise<string> {
   const {exit, out, err} = await doveadm(args);
+  if (exit === EXIT_NO_USER) throw new MailherdError('USER_UNSERVED', {command: `doveadm ${args.join(' ')}`, reason: lastLines(err)});
   if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: `doveadm ${args.join(' ')}`, exit, reason: lastLines(err)});
   return out;
 }

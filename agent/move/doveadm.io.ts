@@ -21,18 +21,13 @@ interface DoveadmOptions {
 
 /** Exit codes of dsync: 2 = changes came during the pass, run it again (doveadm-sync(1)). */
 const EXIT_AGAIN = 2;
-/** sysexits.h: EX_NOUSER. */
-const EXIT_NO_USER = 67;
 const SIZES_AT_ONCE = 500;
 const WHO_POLL_MS = 20;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
 export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailStore {
   const home = async (user: string): Promise<string> => {
-    const {exit, out, err} = await doveadm(['user', '-f', 'home', '--', user]);
-    if (exit === EXIT_NO_USER) throw new MailherdError('USER_UNSERVED', {user, reason: lastLines(err)});
-    if (exit !== 0) throw new MailherdError('COMMAND_FAILED', {command: 'doveadm user', user, exit, reason: lastLines(err)});
-    const path = resolve(out.trim());
+    const path = resolve((await must(['user', '-f', 'home', '--', user])).trim());
     if (!path.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home: path, reason: `outside ${store}`});
     return path;
   };

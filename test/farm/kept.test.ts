@@ -103,7 +103,13 @@ const MODSEQS = `doveadm ${ALL_FOLDERS} -f tab mailbox status -u "$1" highestmod
 const shell = (host: string, script: string, user: string): Promise<string> => runIn(FARM.paths, host, ['sh', '-c', script, 'sh', user]);
 
 async function moved(user: string, target: string): Promise<MoveRecord> {
-  await call(access, 'POST', '/v1/moves', PlanView, {user, target});
+  // The farm may change between the picture and the plan: asked again, as a person would.
+  await eventually(20_000, () =>
+    call(access, 'POST', '/v1/moves', PlanView, {user, target}).catch((error: unknown) => {
+      if (!String(error).includes('PLAN_STALE')) throw error;
+      return null;
+    }),
+  );
   const record = await eventually(60_000, async () => {
     const found = (await call(access, 'GET', '/v1/moves', MovesView)).moves.find(each => each.user === user);
     return found !== undefined && ['retained', 'backedOut'].includes(found.step) ? found : null;
