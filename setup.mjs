@@ -42,7 +42,7 @@ const COMMANDS = {
   package: {needs: 'code', run: args => shipped(['packaging/main.io.ts', ...args])},
 };
 /** Benchmarks on real hosts. */
-const FARM_BENCHES = ['story', 'move', 'evacuate'];
+const FARM_BENCHES = ['story', 'move', 'evacuate', 'agent'];
 const UNIT_PROJECTS = ['unit', 'sim', 'native', 'nats'];
 
 /** What the user must change before anything can work; one line, no stack. */

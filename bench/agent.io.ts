@@ -1,0 +1,154 @@
+import {readFile, writeFile} from 'node:fs/promises';
+import {parse, stringify} from 'yaml';
+import {down, type Farm, up} from '../farm/farm.io.ts';
+import {makeLayout} from '../farm/layout.ts';
+import {runIn} from '../farm/machine/enter.io.ts';
+import {buildPackage} from '../farm/package.io.ts';
+import {farmPaths, hostPaths} from '../farm/paths.ts';
+import {type Benchmark, rounded, wholeNumber} from './benchmark.ts';
+
+const HOST = 'agbe1';
+const UNIT = 'mailherd-agent.service';
+const SAMPLE_MS = 5_000;
+const HOUR_MS = 3_600_000;
+const MIB_KIB = 1024;
+/** After the start and after the queue was made: what is measured is a day's work, not the beginning. */
+const SETTLE_MS = 30_000;
+const FILL_TIMEOUT_MS = 600_000;
+/** What a farm shortens so that tests are quick; without them the agent has its defaults. */
+const SHORTENED = ['reportIntervalMs', 'probe.intervalMs', 'probe.timeoutMs'];
+
+export const benchmark: Benchmark = {
+  summary:
+    'CPU (with its children) and memory of a whole agent at default settings, on a host with a long deferred queue, in a farm of its own (root)',
+  options: {
+    minutes: {type: 'string', default: '30', help: 'how long it is measured'},
+    count: {type: 'string', default: '100000', help: 'deferred messages'},
+    keep: {type: 'boolean', default: false, help: 'leave the farm up'},
+  },
+  async run(options, say) {
+    const minutes = wholeNumber(options.minutes, 'minutes', 1, 10_000);
+    const count = wholeNumber(options.count, 'count', 0, 1_000_000);
+    const farm = agentFarm(say);
+    try {
+      const deb = await buildPackage();
+      await down(farm);
+      await up(farm, {deb, isFilled: false});
+      await useDefaults(farm);
+      await fill(farm, count);
+      await sleep(SETTLE_MS);
+      return {minutes, count, ...(await measure(farm, minutes * 60_000))};
+    } finally {
+      if (options.keep !== true) await down(farm);
+    }
+  },
+};
+
+const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+function agentFarm(say: (line: string) => void): Farm {
+  return {
+    paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mhfarm-bench/agent'}),
+    layout: makeLayout('mhfarm2', '10.213.82', 12, [
+      {name: 'agctl', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
+      {name: HOST, role: 'backend', release: 'bookworm', last: 21, labels: {}, isSpare: false},
+    ]),
+    say,
+  };
+}
+
+async function useDefaults({paths}: Farm): Promise<void> {
+  const file = `${hostPaths(paths, HOST).root}/etc/mailherd/agent.yaml`;
+  const config = parse(await readFile(file, 'utf8')) as Record<string, Record<string, unknown>>;
+  for (const name of SHORTENED) {
+    const [outer = '', inner] = name.split('.');
+    if (inner === undefined) delete config[outer];
+    else delete config[outer]?.[inner];
+  }
+  await writeFile(file, stringify(config));
+  await runIn(paths, HOST, ['systemctl', 'restart', 'mailherd-agent']);
+}
+
+/** Mail that is deferred once and tried again long after the benchmark. */
+async function fill({paths, say}: Farm, count: number): Promise<void> {
+  if (count === 0) return;
+  const later = ['defer_transports=smtp', 'minimal_backoff_time=1d', 'maximal_backoff_time=1d', 'queue_run_delay=1d', 'in_flow_delay=0'];
+  await runIn(paths, HOST, ['postconf', '-e', ...later, 'default_transport=smtp', 'relayhost=']);
+  await runIn(paths, HOST, ['systemctl', 'restart', 'postfix']);
+  const begunMs = performance.now();
+  // In parts: a command in a host has a limit of its own.
+  for (let left = count; left > 0; left -= 5_000) {
+    const part = String(Math.min(left, 5_000));
+    const mail = ['-s', '20', '-m', part, '-l', '1500', '-f', 'a@bench.invalid', '-t', 'b@bench.invalid', '127.0.0.1:25'];
+    await runIn(paths, HOST, ['smtp-source', ...mail]);
+  }
+  for (;;) {
+    const found = await runIn(paths, HOST, ['bash', '-c', 'find /var/spool/postfix/deferred -type f | wc -l']);
+    if (Number(found) >= count) break;
+    if (performance.now() - begunMs > FILL_TIMEOUT_MS) throw new Error(`only ${found.trim()} of ${count} messages were deferred`);
+    await sleep(1_000);
+  }
+  say(`${count} messages deferred in ${Math.round((performance.now() - begunMs) / 1000)} s`);
+}
+
+interface Reading {
+  atMs: number;
+  cpuMs: number;
+  rssMb: number;
+  privateDirtyMb: number;
+  fds: number;
+  pid: number;
+}
+
+async function measure(farm: Farm, forMs: number): Promise<Record<string, number>> {
+  const readings = [await read(farm)];
+  const begunMs = performance.now();
+  while (performance.now() - begunMs < forMs) {
+    await sleep(SAMPLE_MS);
+    readings.push(await read(farm));
+  }
+  const [first, last] = [readings[0], readings.at(-1)];
+  if (first === undefined || last === undefined) throw new Error('nothing was read');
+  if (first.pid !== last.pid) throw new Error('the agent was started anew meanwhile: its figures are of no one process');
+  return {
+    cpuPercent: rounded((100 * (last.cpuMs - first.cpuMs)) / (last.atMs - first.atMs)),
+    rssMb: rounded(Math.max(...readings.map(({rssMb}) => rssMb))),
+    privateDirtyMb: rounded(Math.max(...readings.map(({privateDirtyMb}) => privateDirtyMb))),
+    rssSlopeMbPerHour: rounded(slopePerHour(readings, ({rssMb}) => rssMb)),
+    fdSlope: rounded(slopePerHour(readings, ({fds}) => fds)),
+  };
+}
+
+/** Both cgroup layouts: version 2 alone, or beside version 1. */
+const READ = `
+group=/sys/fs/cgroup/system.slice/${UNIT}
+[ -e $group/cpu.stat ] || group=/sys/fs/cgroup/unified/system.slice/${UNIT}
+pid=$(systemctl show -P MainPID ${UNIT})
+cat $group/cpu.stat /proc/$pid/smaps_rollup && echo "descriptors $(ls /proc/$pid/fd | wc -l) of $pid"`;
+
+/** CPU of the service's whole control group, of children that ended too; memory and descriptors of its main process. */
+async function read({paths}: Farm): Promise<Reading> {
+  const text = await runIn(paths, HOST, ['bash', '-c', READ]);
+  const figure = (pattern: RegExp): number => {
+    const found = pattern.exec(text)?.[1];
+    if (found === undefined) throw new Error(`the host does not say ${pattern}: ${text.slice(0, 200)}`);
+    return Number(found);
+  };
+  return {
+    atMs: performance.now(),
+    cpuMs: figure(/^usage_usec (\d+)/m) / 1000,
+    rssMb: figure(/^Rss:\s+(\d+) kB/m) / MIB_KIB,
+    privateDirtyMb: figure(/^Private_Dirty:\s+(\d+) kB/m) / MIB_KIB,
+    fds: figure(/^descriptors (\d+)/m),
+    pid: figure(/^descriptors \d+ of (\d+)/m),
+  };
+}
+
+/** Growth an hour, by least squares. */
+function slopePerHour(readings: readonly Reading[], value: (reading: Reading) => number): number {
+  const mean = (values: number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length;
+  const [middleMs, middle] = [mean(readings.map(({atMs}) => atMs)), mean(readings.map(value))];
+  const along = readings.reduce((sum, reading) => sum + (reading.atMs - middleMs) * (value(reading) - middle), 0);
+  const spread = readings.reduce((sum, {atMs}) => sum + (atMs - middleMs) ** 2, 0);
+  return spread === 0 ? 0 : (along / spread) * HOUR_MS;
+}
