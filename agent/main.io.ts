@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {parseArgs} from 'node:util';
 import {pino} from 'pino';
+import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
 import {packageVersion} from '../base/version.io.ts';
 import {loggedError} from '../wire/log.ts';
@@ -11,39 +12,43 @@ import {runAgent} from './run.io.ts';
 
 const CONFIG_FILE = '/etc/mailherd/agent.yaml';
 const EXIT_USAGE = 2;
-const USAGE = `usage: mailherd agent [--config FILE]        run until SIGTERM
-       mailherd agent once [--config FILE]   print one report of this host and end
+const USAGE = `usage: mailherd agent [--config FILE]                  run until SIGTERM
+       mailherd agent once [--json] [--config FILE]    print one report of this host and end
+       mailherd agent check [--json] [--config FILE]   what can be read here, what not and why; exit code 1: not all that matters
 `;
+const VERBS = ['once', 'check'] as const;
 
 /**
  * Entry of `mailherd agent`.
  * @param args words after `agent`.
- * @returns the exit code: 78 for a configuration that is not valid, 2 for words it does not know.
+ * @returns the exit code: 1 when `check` found what cannot be read, 78 for a configuration that is not valid, 2 for words it does not know.
  */
 export async function main(args: string[]): Promise<number> {
   let file: string;
-  let isOnce: boolean;
+  let verb: (typeof VERBS)[number] | null;
+  let isJson: boolean;
   try {
-    // --json says nothing new: a report is JSON. It is there because other commands have it.
     const {values, positionals} = parseArgs({
       args,
-      options: {config: {type: 'string', default: CONFIG_FILE}, json: {type: 'boolean'}, help: {type: 'boolean'}},
+      options: {config: {type: 'string', default: CONFIG_FILE}, json: {type: 'boolean', default: false}, help: {type: 'boolean'}},
       allowPositionals: true,
     });
     file = values.config;
-    isOnce = positionals[0] === 'once';
+    isJson = values.json;
+    verb = VERBS.find(name => name === positionals[0]) ?? null;
     if (values.help === true) {
       process.stdout.write(USAGE);
       return 0;
     }
-    if (positionals.length > (isOnce ? 1 : 0)) throw new Error(`unknown: ${positionals.join(' ')}`);
+    if (positionals.length > (verb === null ? 0 : 1)) throw new Error(`unknown: ${positionals.join(' ')}`);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n${USAGE}`);
     return EXIT_USAGE;
   }
   try {
     const config = readConfig(file);
-    if (isOnce) await once(config);
+    if (verb === 'check') return await check(config, isJson);
+    if (verb === 'once') await once(config, isJson);
     else await serve(config);
     return 0;
   } catch (error) {
@@ -61,9 +66,26 @@ async function serve(config: AgentConfig): Promise<void> {
   await runAgent(config, log, stop);
 }
 
-async function once(config: AgentConfig): Promise<void> {
+async function once(config: AgentConfig, isJson: boolean): Promise<void> {
   const labels = await readLabels(config.labels, pino({level: 'silent'}));
-  process.stdout.write(`${JSON.stringify(await sampleOnce(config, packageVersion(), labels))}\n`);
+  const report = await sampleOnce(config, packageVersion(), labels);
+  // The service needs neither tables nor what is tried for a person: both are loaded here only.
+  const {renderReport} = await import('./check/render.ts');
+  process.stdout.write(`${isJson ? JSON.stringify(report) : renderReport(report)}\n`);
+}
+
+/** @returns the exit code. */
+async function check(config: AgentConfig, isJson: boolean): Promise<number> {
+  const [{lookAtSources}, {isWell}, {renderCheck}] = await Promise.all([
+    import('./check/look.io.ts'),
+    import('./check/findings.ts'),
+    import('./check/render.ts'),
+  ]);
+  const sources = await lookAtSources(config);
+  const {host, role} = config;
+  const look = {colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined, nowMs: systemClock.now()};
+  process.stdout.write(`${isJson ? JSON.stringify({host, role, well: isWell(sources), sources}) : renderCheck(sources, look)}\n`);
+  return isWell(sources) ? 0 : 1;
 }
 
 /** @throws MailherdError CONFIG_INVALID */

@@ -1,8 +1,8 @@
 import {readFileSync} from 'node:fs';
 import {InvalidArgumentError} from 'commander';
+import type {Look} from '../base/format.ts';
 import {ApiClient} from './client.io.ts';
 import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
-import type {Look} from './format.ts';
 
 /** Options that every command of an operator has. */
 export interface Common {

@@ -1,6 +1,6 @@
+import {instant, labels, percent, span, table} from '../base/format.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
-import {instant, labels, percent, span, table} from './format.ts';
 
 /** One time of trouble, told from the farm's own events: from the first evidence until every host of it is well or gone. */
 export interface Incident {

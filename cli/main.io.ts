@@ -12,7 +12,10 @@ const EXIT = {refused: 1, usage: 2, unavailable: 69, config: 78} as const;
 
 /** Each service is loaded only when it is what runs: the agent's part holds native code, the operator's command needs none of it. */
 const SERVICES: Record<string, {about: string; main: () => Promise<(words: string[]) => Promise<number>>}> = {
-  agent: {about: 'the agent of this host (a service)', main: async () => (await import('../agent/main.io.ts')).main},
+  agent: {
+    about: 'the agent of this host (a service); on the host: agent check, agent once [--json]',
+    main: async () => (await import('../agent/main.io.ts')).main,
+  },
   coordinator: {about: 'a coordinator (a service)', main: async () => (await import('../coordinator/main.io.ts')).main},
 };
 
@@ -44,7 +47,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .showHelpAfterError('(mailherd --help tells more)')
     .addHelpText(
       'after',
-      '\nAPI address and token: /etc/mailherd/cli.yaml, or MAILHERD_API and MAILHERD_TOKEN.\nExit codes: 0 done, 1 refused, 2 wrong usage, 69 no coordinator, 78 wrong configuration.',
+      '\nAPI address and token: /etc/mailherd/cli.yaml, or MAILHERD_API and MAILHERD_TOKEN.\nOn a mail host: mailherd agent check (what its agent can read, what not and why), mailherd agent once.\nExit codes: 0 done, 1 refused, 2 wrong usage, 69 no coordinator, 78 wrong configuration.',
     );
   for (const command of [...operatorCommands(), initCommand(), ...serviceCommands()]) program.addCommand(command);
   for (const command of allOf(program)) command.exitOverride();

@@ -1,5 +1,5 @@
+import {instant, type Look, table, tint} from '../base/format.ts';
 import type {TuneReport, TuneView} from '../wire/tune.ts';
-import {instant, type Look, table, tint} from './format.ts';
 
 const TONES = {alarm: 'bad', automatic: 'warn', person: 'plain'} as const;
 

@@ -1,6 +1,6 @@
+import {percent, size, table} from '../base/format.ts';
 import type {WhatIfView} from '../wire/api.ts';
 import type {Account, Plan} from '../wire/record.ts';
-import {percent, size, table} from './format.ts';
 
 /** A plan for a farm that is not, for people. */
 export function renderWhatIf(view: WhatIfView, isWhy: boolean): string {

@@ -1,8 +1,8 @@
 import {CODES} from '../base/errors.ts';
+import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from '../base/format.ts';
 import type {ErrorView, HostView, MovesView, PlanView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
-import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from './format.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 

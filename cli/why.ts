@@ -1,6 +1,6 @@
+import {facts, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
-import {facts, type Look, labels, percent, span} from './format.ts';
 
 const EVIDENCE_MAX = 3;
 

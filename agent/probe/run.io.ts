@@ -20,12 +20,17 @@ export function startProbes(config: AgentConfig, rng: Rng, log: Log, signal: Abo
   const tally = new ProbeTally();
   const run = async (): Promise<void> => {
     if (config.role === 'control') return;
-    // What speaks IMAP and SMTP is a tenth of an agent's memory: an edge does without.
-    const probes = config.role === 'edge' ? edgeProbes(config) : (await import('./backend.io.ts')).backendProbes(config, log);
+    const probes = await probesOf(config, log);
     await runRounds(config, rng, log, signal, tally, probes);
     await probes.close();
   };
   return {tally, done: run()};
+}
+
+/** What a host that carries mail is asked. */
+export async function probesOf(config: AgentConfig, log: Log): Promise<Probes> {
+  // What speaks IMAP and SMTP is a tenth of an agent's memory: an edge does without.
+  return config.role === 'edge' ? edgeProbes(config) : (await import('./backend.io.ts')).backendProbes(config, log);
 }
 
 /** All that can be asked of an edge without a user. */

@@ -101,13 +101,10 @@ function valueIn<T>(collected: Collected<T> | null): T | null {
   return collected?.ok ? collected.value : null;
 }
 
-/**
- * One report of this host over one second, for the command line and the benchmarks: kernel, queue and file system only, the dear sources too.
- * @throws MailherdError NATIVE_FAILED when the addon is missing or gives nothing at all.
- */
-export async function sampleOnce(config: AgentConfig, version: string, labels: Labels): Promise<HostReport> {
+/** One report of this host over one second, the dear sources too; without probes, routes and spool. Never rejects for what a source does. */
+export async function sampleTwice(config: AgentConfig, version: string, labels: Labels, mailLog: MailLog | null): Promise<HostReport> {
   const none = {
-    mailLog: null,
+    mailLog,
     probes: null,
     routes: () => null,
     spool: () => ({spooled: 0, dropped: 0, failing: null}),
@@ -116,7 +113,15 @@ export async function sampleOnce(config: AgentConfig, version: string, labels: L
   const reporter = new Reporter(config, version, 0, none);
   await reporter.next(true);
   await systemClock.sleep(SECOND_MS);
-  const report = await reporter.next(true);
+  return reporter.next(true);
+}
+
+/**
+ * One report for the command line and the benchmarks: all of `sampleTwice` but the mail log.
+ * @throws MailherdError NATIVE_FAILED when the addon is missing or gives nothing at all.
+ */
+export async function sampleOnce(config: AgentConfig, version: string, labels: Labels): Promise<HostReport> {
+  const report = await sampleTwice(config, version, labels, null);
   if (report.agent.failing.host !== undefined) throw new MailherdError('NATIVE_FAILED', {reason: report.agent.failing.host});
   return report;
 }

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type {Instant, Millis} from '../base/units.ts';
+import type {Instant, Millis} from './units.ts';
 
 /** How to print: colour only where a terminal shows it; ages count from `nowMs`. */
 export interface Look {

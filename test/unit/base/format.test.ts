@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {facts, percent, size, span, table, tint} from '../../../cli/format.ts';
+import {facts, percent, size, span, table, tint} from '../../../base/format.ts';
 
 test.each([
   [null, '-'],
