@@ -2,9 +2,9 @@ import Type from 'typebox';
 
 /** One NATS token: a host's short name, lower case, as in `be07`. */
 export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'short host name'});
-/** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
 /** Dovecot takes names in small letters (auth_username_format), reads `*` and `?` as wildcards, and makes paths of them. */
 const NOT_IN_NAMES = '\\u0000-\\u0020\\u007f*?/';
+/** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
 export const UserName = Type.String({
   minLength: 1,
   maxLength: 255,
