@@ -1,7 +1,8 @@
 import {execFile} from 'node:child_process';
 import {MailherdError} from '../../base/errors.ts';
-import {EXIT_NO_USER} from './tool.io.ts';
 
+/** sysexits.h: EX_NOUSER. */
+const EXIT_NO_USER = 67;
 const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** How doveadm(1) ended. */

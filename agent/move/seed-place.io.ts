@@ -1,6 +1,7 @@
 import {existsSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
+import {must} from './doveadm-run.io.ts';
 import {type MailDialect, readDialect} from './seed-fit.ts';
 import {parseTab} from './tab.ts';
 import {output, type RunAs} from './tool.io.ts';
@@ -20,8 +21,8 @@ export interface MailPlace {
  */
 export async function mailPlace(user: string, store: string): Promise<MailPlace> {
   const [fields, path, dialect] = await Promise.all([
-    output(['doveadm', '-f', 'tab', 'user', user]),
-    output(['doveadm', 'mailbox', 'path', '-u', user, 'INBOX']),
+    must(['-f', 'tab', 'user', user]),
+    must(['mailbox', 'path', '-u', user, 'INBOX']),
     mailDialect(),
   ]);
   const rows = parseTab(fields);

@@ -6,12 +6,13 @@ import {systemClock} from '../../base/clock.io.ts';
 import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {SeedAnswer, type SeedHello, type SeedSummary} from '../../wire/seed.ts';
+import {must} from './doveadm-run.io.ts';
 import type {SeedOffer, SeedOutcome} from './host-ports.ts';
 import {SeedLine, write} from './seed-line.io.ts';
 import {type FolderNames, FolderSeed} from './seed-maildir.ts';
 import {mailPlace} from './seed-place.io.ts';
 import {TarReader, tarEnd, tarMember} from './seed-tar.ts';
-import {output, start} from './tool.io.ts';
+import {start} from './tool.io.ts';
 
 const CONNECT_MS = 10 * SECOND_MS;
 /** So many messages are left to dsync, which gives them a UID first. */
@@ -83,7 +84,7 @@ async function readFolders(user: string, inbox: string): Promise<FolderSeed[]> {
   const {folders, unlisted} = await openFolders(inbox);
   if (unlisted <= UNLISTED_MAX) return folders;
   // Gives every message its UID and every folder its GUID.
-  await output(['doveadm', 'mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
+  await must(['mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
   return (await openFolders(inbox)).folders;
 }
 

@@ -2,6 +2,7 @@ import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
 import {type SeedHello, SeedSummary} from '../../wire/seed.ts';
+import {must} from './doveadm-run.io.ts';
 import type {SeedTerms} from './host-ports.ts';
 import {whyNotFound, whyUnfit} from './seed-fit.ts';
 import {type SeedLine, write} from './seed-line.io.ts';
@@ -37,7 +38,7 @@ export async function unpackSeed(
   const begun = performance.now();
   const {files, folders} = await unpack(line, place, terms.bytesMax, signal);
   const unpackedMs = performance.now() - begun;
-  const status = output(['doveadm', '-f', 'tab', 'mailbox', 'status', '-u', terms.user, 'guid uidvalidity messages', '*']);
+  const status = must(['-f', 'tab', 'mailbox', 'status', '-u', terms.user, 'guid uidvalidity messages', '*']);
   const [found] = await Promise.all([status, syncPlace(place)]);
   const missing = whyNotFound(folders, parseTab(found));
   if (missing !== null)

@@ -42,10 +42,7 @@ export function start(
   return {child, ended};
 }
 
-/** sysexits.h: EX_NOUSER. */
-export const EXIT_NO_USER = 67;
-
-/** Runs a tool to its end. @returns what it printed. @throws MailherdError USER_UNSERVED of a Dovecot that knows no such user; COMMAND_FAILED. */
+/** Runs a tool to its end. @returns what it printed. @throws MailherdError COMMAND_FAILED. */
 export async function output(command: readonly string[], as: RunAs = null, cwd = '/'): Promise<string> {
   const {child, ended} = start(command, as, cwd);
   const parts: Buffer[] = [];
@@ -53,6 +50,5 @@ export async function output(command: readonly string[], as: RunAs = null, cwd =
   child.stdin?.end();
   const {exit, err} = await ended;
   if (exit === 0) return Buffer.concat(parts).toString('utf8');
-  const code = command[0] === 'doveadm' && exit === EXIT_NO_USER ? 'USER_UNSERVED' : 'COMMAND_FAILED';
-  throw new MailherdError(code, {command: command.join(' '), exit, reason: err.trim().slice(0, 500)});
+  throw new MailherdError('COMMAND_FAILED', {command: command.join(' '), exit, reason: err.trim().slice(0, 500)});
 }
