@@ -1,6 +1,7 @@
-import {open, readFile, rename} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
+import {replaceFileDurably} from '../../base/replace.io.ts';
 import {type Instant, SECOND_MS} from '../../base/units.ts';
 
 /**
@@ -11,20 +12,7 @@ import {type Instant, SECOND_MS} from '../../base/units.ts';
 export async function nextGeneration(stateDir: string, nowMs: Instant): Promise<number> {
   const path = join(stateDir, 'generation');
   const next = Math.max((await lastGeneration(path)) + 1, Math.floor(nowMs / SECOND_MS));
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(`${next}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-  const folder = await open(stateDir, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await replaceFileDurably(path, `${next}\n`);
   return next;
 }
 

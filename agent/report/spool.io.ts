@@ -1,6 +1,7 @@
-import {type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
+import {type FileHandle, mkdir, open, readdir, readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import {assert} from '../../base/assert.ts';
+import {replaceFile} from '../../base/replace.io.ts';
 import type {Bytes} from '../../base/units.ts';
 import {frameOf, framesIn, type Parcel, parcelIn, type Span} from './frame.io.ts';
 
@@ -197,7 +198,7 @@ export class Spool {
       const content = await readFile(path);
       const {frames, spoilt} = framesIn(content);
       if (spoilt === 0) return frames.length;
-      await replace(path, Buffer.concat(frames.map(({start, end}) => content.subarray(start, end))));
+      await replaceFile(path, Buffer.concat(frames.map(({start, end}) => content.subarray(start, end))));
       await this.#lose(spoilt);
       return frames.length;
     } catch (error) {
@@ -214,7 +215,7 @@ export class Spool {
   async #lose(count: number): Promise<void> {
     this.#dropped += count;
     // A disk that does not take the number must not cost the next message too.
-    await replace(join(this.#folder, LOST_FILE), `${this.#dropped}\n`).catch(error => this.#passOver(error));
+    await replaceFile(join(this.#folder, LOST_FILE), `${this.#dropped}\n`).catch(error => this.#passOver(error));
   }
 
   async #lostBefore(): Promise<number> {
@@ -226,9 +227,4 @@ export class Spool {
       return 0;
     }
   }
-}
-
-async function replace(path: string, content: string | Buffer): Promise<void> {
-  await writeFile(`${path}.new`, content, {mode: 0o600});
-  await rename(`${path}.new`, path);
 }

@@ -1,7 +1,8 @@
-import {readFile, rename, writeFile} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import Type from 'typebox';
 import {systemClock} from '../../base/clock.io.ts';
+import {replaceFile} from '../../base/replace.io.ts';
 import {decode} from '../../wire/codec.ts';
 import type {Log} from '../../wire/log.ts';
 import {Activity} from './activity.ts';
@@ -28,8 +29,7 @@ export async function loadActivity(stateDir: string, log: Log): Promise<Activity
 export async function saveActivity(stateDir: string, activity: Activity, log: Log): Promise<void> {
   const path = join(stateDir, FILE);
   try {
-    await writeFile(`${path}.new`, JSON.stringify(activity.keep(systemClock.now())), {mode: 0o600});
-    await rename(`${path}.new`, path);
+    await replaceFile(path, JSON.stringify(activity.keep(systemClock.now())));
   } catch (error) {
     log.warn({err: error}, 'how busy mailboxes are could not be saved');
   }

@@ -1,7 +1,8 @@
-import {readFile, rename, writeFile} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import Type from 'typebox';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
+import {replaceFile} from '../../base/replace.io.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import {decode, encode} from '../../wire/codec.ts';
 import type {EventData, EventType} from '../../wire/event.ts';
@@ -138,9 +139,7 @@ export class MailLog {
       open: this.#tally.openSessions(),
       ...(limits.length === 0 ? {} : {limits}),
     };
-    const {path} = this.#options;
-    await writeFile(`${path}.new`, encode(Position, position), {mode: 0o600});
-    await rename(`${path}.new`, path);
+    await replaceFile(this.#options.path, encode(Position, position));
   }
 
   #take(identifier: string, message: string, atMs: Instant): void {

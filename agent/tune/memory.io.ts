@@ -1,7 +1,7 @@
 import {existsSync, readFileSync} from 'node:fs';
-import {open, rename} from 'node:fs/promises';
 import {join} from 'node:path';
 import {toRefusal} from '../../base/errors.ts';
+import {replaceFileDurably} from '../../base/replace.io.ts';
 import {decode} from '../../wire/codec.ts';
 import type {Log} from '../../wire/log.ts';
 import {NO_MEMORY, TuneMemory} from './memory.ts';
@@ -20,12 +20,6 @@ export function tuneMemory(stateDir: string, log: Log): TunerPorts['memory'] {
         return NO_MEMORY;
       }
     },
-    async save(memory) {
-      const file = await open(`${path}.new`, 'w', 0o600);
-      await file.writeFile(JSON.stringify(memory));
-      await file.datasync();
-      await file.close();
-      await rename(`${path}.new`, path);
-    },
+    save: memory => replaceFileDurably(path, JSON.stringify(memory)),
   };
 }
