@@ -10,4 +10,5 @@ export type Ratio = number;
 export const SECOND_MS = 1_000;
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
+export const DAY_MS = 86_400_000;
 export const MIB = 1_048_576;

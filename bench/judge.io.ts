@@ -1,12 +1,11 @@
 import {seededRng} from '../base/random.ts';
+import {DAY_MS} from '../base/units.ts';
 import {FAULTS} from '../test/sim/fleet/faults.ts';
 import {figuresOf, isMistaken} from '../test/sim/fleet/figures.ts';
 import {drawFault, drawInnocent, INNOCENT_NAMES, type Scenario} from '../test/sim/fleet/scenario.ts';
 import {type Score, score} from '../test/sim/fleet/score.ts';
 import {DEFAULT_POLICY} from '../wire/policy.ts';
 import {type Benchmark, rounded, wholeNumber} from './benchmark.ts';
-
-const DAY_MS = 86_400_000;
 
 /** Nobody waits for approval here: what would be carried out is what counts. */
 const POLICY = {...DEFAULT_POLICY, modes: {...DEFAULT_POLICY.modes, evacuate: 'on' as const, rebalance: 'off' as const}};

@@ -1,13 +1,12 @@
-import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
+import {DAY_MS, HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 
-const HALF_LIFE_MS = 24 * HOUR_MS;
+const HALF_LIFE_MS = DAY_MS;
 /** Before, a rate a day says more about the hour than about the user. */
 const KNOWN_AFTER_MS = 6 * HOUR_MS;
 /** More mailboxes than a host has. */
 const USERS_MAX = 200_000;
 /** Sums below are as good as nothing. */
 const FAINT = 0.05;
-const DAY_MS = 24 * HOUR_MS;
 
 /** Sums of what a user did, each thing halved in a day; as of `atMs`. */
 interface Sums {

@@ -1,8 +1,8 @@
 import type {Clock} from '../../base/clock.ts';
-import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
+import {DAY_MS, type Instant, type Millis} from '../../base/units.ts';
 
 /** Sizes change without a session too: by expiry, by an administrator. */
-const FRESH_MS = 24 * HOUR_MS;
+const FRESH_MS = DAY_MS;
 /** What happened a moment before the last look may not have been written then. */
 const SETTLE_MS: Millis = 60_000;
 

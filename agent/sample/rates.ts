@@ -1,6 +1,6 @@
 import type {Millis} from '../../base/units.ts';
 import type {Kernel} from '../../wire/kernel.ts';
-import {type Moment, ratio, Span, sum} from './span.ts';
+import {atMostOne, type Moment, ratio, Span, sum} from './span.ts';
 
 /** Time that a processor can be in, as in /proc/stat; guest time is part of user and nice. */
 const CPU_TICKS = ['User', 'Nice', 'System', 'Idle', 'Iowait', 'Irq', 'Softirq', 'Steal'].map(mode => `cpu${mode}Ticks`);
@@ -41,9 +41,4 @@ export function kernelOf(before: Moment | null, after: Moment, gapMsMax: Millis)
     retransmitsPerSecond: perSecond('tcpRetransmits'),
     listenDropsPerSecond: perSecond('tcpListenDrops'),
   };
-}
-
-/** The kernel's busy time and our clock are not the same clock. */
-function atMostOne(share: number | null): number | null {
-  return share === null ? null : Math.min(share, 1);
 }

@@ -58,3 +58,8 @@ export function sum(parts: readonly (number | null)[]): number | null {
 export function times(value: number | null, factor: number): number | null {
   return value === null ? null : value * factor;
 }
+
+/** A share of our time by another clock: it may come out a little over 1. */
+export function atMostOne(share: number | null): number | null {
+  return share === null ? null : Math.min(share, 1);
+}

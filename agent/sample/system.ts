@@ -3,7 +3,7 @@ import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse} from '../../n
 import type {System} from '../../wire/kernel.ts';
 import {rounded} from '../report/rounded.ts';
 import {mountFaults} from './mount.ts';
-import {type Counters, ratio, type Span, sum, times} from './span.ts';
+import {atMostOne, type Counters, ratio, type Span, sum, times} from './span.ts';
 
 type Group<K extends keyof System> = NonNullable<System[K]>;
 type Service = Group<'services'>[string];
@@ -212,9 +212,4 @@ export function lackingOf(reasons: ReadonlyMap<string, string>): Group<'lacking'
 
 function numberOf(value: bigint | undefined): number | null {
   return value === undefined || value === NO_LIMIT ? null : Number(value);
-}
-
-/** The kernel's clock and ours are not the same. */
-function atMostOne(share: number | null): number | null {
-  return share === null ? null : Math.min(share, 1);
 }

@@ -1,8 +1,6 @@
-import {HOUR_MS, type Instant, MINUTE_MS} from '../../base/units.ts';
+import {DAY_MS, HOUR_MS, type Instant, MINUTE_MS} from '../../base/units.ts';
 import type {ActionKind, Policy, Window} from '../../wire/policy.ts';
 import type {Veto} from '../../wire/record.ts';
-
-const DAY_MS = 24 * HOUR_MS;
 
 /**
  * Hours in which an action is not begun: within a window that forbids it, or outside all windows that allow it. What was begun goes on.

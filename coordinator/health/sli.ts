@@ -1,4 +1,4 @@
-import {HOUR_MS, type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
+import {DAY_MS, type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostStage} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
@@ -29,7 +29,7 @@ const SESSIONS_MIN = 20;
 const REPORTS_MIN = 3;
 
 /** Longer times are no measurement, whatever a report says. */
-const MS_MAX = 30 * 24 * HOUR_MS;
+const MS_MAX = 30 * DAY_MS;
 
 const deliveryMs: Pick = ({slis}) => plausible(slis.deliveryMsP95);
 const queueMs: Pick = report => plausible(queueAgeOf(report));

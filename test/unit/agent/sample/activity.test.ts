@@ -1,8 +1,6 @@
 import {expect, test} from 'vitest';
 import {Activity} from '../../../../agent/sample/activity.ts';
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+import {DAY_MS, HOUR_MS} from '../../../../base/units.ts';
 
 /** Deliveries at a steady rate for some days. */
 function steady(perDay: number, days: number): Activity {
