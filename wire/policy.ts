@@ -1,7 +1,8 @@
 import Type from 'typebox';
 import {Count, InstantMs, orNull, Share, SpanMs} from './schema.ts';
 
-const mode = Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]);
+/** What may be done without a person: nothing; nothing but tell; what somebody approves; everything. */
+export const Mode = Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]);
 
 const domain = Type.String({minLength: 1, maxLength: 255, description: 'as example.org'});
 const who = Type.String({minLength: 2, maxLength: 320, description: 'a user, or @ and a domain'});
@@ -40,7 +41,7 @@ export const Policy = Type.Object({
   v: Type.Literal(1),
   paused: orNull(Type.Object({by: Type.String(), atMs: InstantMs, reason: Type.String()})),
   /** off: not even considered; dry-run: decided and shown; approve: waits for a person; on: carried out. */
-  modes: Type.Object({cordon: mode, evacuate: mode, reinstall: mode, rebalance: mode, purge: mode, tune: Type.Optional(mode)}),
+  modes: Type.Object({cordon: Mode, evacuate: Mode, reinstall: Mode, rebalance: Mode, purge: Mode, tune: Type.Optional(Mode)}),
   /** Absent in a policy of an older release: any time. */
   windows: Type.Optional(Type.Array(Window, {maxItems: 50})),
   judge: Type.Object({

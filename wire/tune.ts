@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {Mode} from './policy.ts';
 import {HostName, InstantMs, orNull} from './schema.ts';
 
 /** What an agent says about the kernel values of its host; docs/TUNE.md explains knobs, evidence and ranges. */
@@ -89,7 +90,7 @@ export type HostTuning = Type.Static<typeof HostTuning>;
 
 /** Tuning of the whole farm. */
 export const TuneView = Type.Object({
-  mode: Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]),
+  mode: Mode,
   hosts: Type.Array(HostTuning),
   /** Why the policy does nothing about a knob on hosts of one role and release; only of interest while the mode is `on`. */
   waiting: Type.Array(Type.Object({knob: Type.String(), kind: Type.String(), code: Type.String(), host: orNull(HostName)})),
