@@ -59,7 +59,7 @@ function parseEnd(user: string, session: string | undefined, text: string): Mail
   const reason = died ?? left?.replace(STATISTICS, '');
   if (reason === undefined) return null;
   const how = died === undefined ? endKind(reason) : 'killed';
-  return {kind: 'ended', user: user.toLowerCase(), session: session ?? null, how, orderly: died === undefined && isOrderly(reason), reason};
+  return {kind: 'ended', user: user.toLowerCase(), session: session ?? null, how, orderly: isOrderly(how, reason), reason};
 }
 
 /** What the network did, not the user. */
@@ -84,8 +84,8 @@ function endKind(reason: string): EndKind {
  * too; one that loses the connection while a command runs is not. Ended by the server: only what we or an administrator
  * ask for is orderly, and a client that was silent for half an hour (RFC 9051, 5.4).
  */
-function isOrderly(reason: string): boolean {
-  switch (endKind(reason)) {
+function isOrderly(how: EndKind, reason: string): boolean {
+  switch (how) {
     case 'logout':
     case 'shutdown':
     case 'kicked':
