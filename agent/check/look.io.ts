@@ -15,7 +15,7 @@ import {sampleTwice} from '../report/reporter.io.ts';
 import {Activity} from '../sample/activity.ts';
 import {reasonOf} from '../sample/collect.io.ts';
 import {MailLog} from '../sample/maillog.io.ts';
-import {PRESSURE_TRIGGERS} from '../sample/pressure.ts';
+import {KERNEL_TRIGGERS} from '../sample/pressure.ts';
 import {socketWriter} from '../tune/writer.io.ts';
 import {type Finding, findingsOf} from './findings.ts';
 
@@ -73,8 +73,7 @@ async function pressure(): Promise<Finding> {
   const source = 'pressure at once';
   const todo = 'boot with psi=1; before Linux 6.5 it takes CAP_SYS_RESOURCE';
   const found = await tried(source, todo, () => {
-    const triggers = PRESSURE_TRIGGERS.map(({resource, ...rest}) => ({path: `/proc/pressure/${resource}`, ...rest}));
-    const watch = new PressureWatch(triggers, () => undefined);
+    const watch = new PressureWatch(KERNEL_TRIGGERS, () => undefined);
     watch.close();
     return watch.gaps.map(({code, path}) => `${path}: ${code}`).join(', ');
   });

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import {type Instant, MINUTE_MS, type Millis} from '../../base/units.ts';
 import {Count, orNull} from '../../wire/schema.ts';
-import type {LimitKind} from './maillog.ts';
+import {LIMIT_KINDS, type LimitKind} from './maillog.ts';
 
 /**
  * A limit counts as left when nobody has complained for so long. Postfix's master complains each 1000 s at most, Dovecot's each second
@@ -16,8 +16,6 @@ export const CLEAR_AFTER_MS: Record<LimitKind, Millis> = {
 };
 /** More services than any host has. */
 const OPEN_MAX = 64;
-
-const LIMIT_KINDS = ['postfixProcesses', 'dovecotProcesses', 'dovecotClients', 'inotifyInstances', 'inotifyWatches'] as const;
 
 /** A limit that was reached and is not left yet; kept over restarts. */
 export const OpenLimit = Type.Object({

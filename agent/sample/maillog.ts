@@ -18,7 +18,8 @@ export type EndKind =
   | 'other';
 
 /** A bound that the mail system ran into and complained of. */
-export type LimitKind = 'postfixProcesses' | 'dovecotProcesses' | 'dovecotClients' | 'inotifyInstances' | 'inotifyWatches';
+export const LIMIT_KINDS = ['postfixProcesses', 'dovecotProcesses', 'dovecotClients', 'inotifyInstances', 'inotifyWatches'] as const;
+export type LimitKind = (typeof LIMIT_KINDS)[number];
 
 /** Before the queue manager, in it, connecting, transmitting. */
 export type Delays = [before: Millis, queued: Millis, connecting: Millis, sending: Millis];

@@ -3,7 +3,7 @@ import {SECOND_MS} from '../../base/units.ts';
 import {PressureWatch} from '../../native/kernel.ts';
 import type {EventData} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
-import {PRESSURE_TRIGGERS, PressureAlarm, pressureFell, pressureRose} from './pressure.ts';
+import {KERNEL_TRIGGERS, PressureAlarm, pressureFell, pressureRose} from './pressure.ts';
 
 const LOOK_MS = 5 * SECOND_MS;
 
@@ -15,9 +15,8 @@ interface Told {
 /** Tells of pressure within a window of the kernel's, not with the next report. What the kernel refuses is logged once. Never rejects. */
 export async function watchPressure(told: Told, log: Log, signal: AbortSignal): Promise<void> {
   const alarm = new PressureAlarm();
-  const triggers = PRESSURE_TRIGGERS.map(({resource, ...rest}) => ({path: `/proc/pressure/${resource}`, ...rest}));
   try {
-    const watch = new PressureWatch(triggers, (trigger, lateMs) => {
+    const watch = new PressureWatch(KERNEL_TRIGGERS, (trigger, lateMs) => {
       const isFirst = alarm.signal(trigger, systemClock.monotonic());
       if (isFirst) told.event('pressureRose', pressureRose(trigger, watch.windowsMs[trigger] ?? 0, lateMs));
     });

@@ -1,12 +1,18 @@
 import type {Instant, Millis} from '../../base/units.ts';
+import type {PressureTrigger} from '../../native/kernel.ts';
 import type {EventData} from '../../wire/event.ts';
 
 /** What the kernel is asked to tell at once: tasks that waited for more than `share` of its window. */
-export const PRESSURE_TRIGGERS = [
+const PRESSURE_TRIGGERS = [
   {resource: 'cpu', isFull: false, share: 0.8},
   {resource: 'memory', isFull: true, share: 0.1},
   {resource: 'io', isFull: true, share: 0.3},
 ] as const;
+/** The same, as the kernel takes them. */
+export const KERNEL_TRIGGERS: readonly PressureTrigger[] = PRESSURE_TRIGGERS.map(({resource, ...rest}) => ({
+  path: `/proc/pressure/${resource}`,
+  ...rest,
+}));
 
 /** The kernel signals once a window, of at most 2 s, for as long as it lasts: with none for so long, it is over. */
 export const QUIET_MS: Millis = 30_000;
