@@ -1,5 +1,6 @@
 import {once} from 'node:events';
 import {connect, createServer, type Server, type Socket} from 'node:net';
+import {systemClock} from '../../base/clock.io.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 
@@ -115,7 +116,7 @@ export class HoldingPorts {
         backend.destroy();
         log.debug({err: error, address, dials}, 'a backend does not greet a login that was held');
       }
-      await new Promise(resolve => setTimeout(resolve, REDIAL_MS));
+      await systemClock.sleep(REDIAL_MS, signal);
     }
     socket.destroy();
   }
