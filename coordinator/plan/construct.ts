@@ -1,4 +1,4 @@
-import type {PlanModel} from './model.ts';
+import {type PlanModel, val} from './model.ts';
 
 /** So many machines are looked at for a process; all of them only when none of these takes it, or when there are few processes. */
 const LOOKS = 12;
@@ -181,9 +181,4 @@ function bySize({processes, resources, need}: PlanModel): Int32Array {
   }
   keys.sort();
   return Int32Array.from(keys, key => key - Math.floor(key / 2 ** 22) * 2 ** 22);
-}
-
-/** An element that is known to be there. */
-function val(array: {readonly [index: number]: number}, index: number): number {
-  return array[index] as number;
 }

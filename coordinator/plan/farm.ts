@@ -1,6 +1,6 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
-import type {PlanModel} from './model.ts';
+import {type PlanModel, val} from './model.ts';
 
 /** One host as placing sees it. */
 export interface FarmHost {
@@ -258,10 +258,6 @@ function joined(array: Int32Array, more: readonly number[]): Int32Array {
   all.set(array);
   all.set(more, array.length);
   return all;
-}
-
-function val(array: Float64Array, at: number): number {
-  return array[at] as number;
 }
 
 function total(values: Float64Array): number {

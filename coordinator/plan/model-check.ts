@@ -1,4 +1,4 @@
-import type {PlanModel} from './model.ts';
+import {type PlanModel, val} from './model.ts';
 
 /** What an assignment costs, by term; `total` is their sum. */
 export interface PlanCost {
@@ -125,9 +125,4 @@ function serviceViolations(model: PlanModel, assignment: Int32Array): Violation[
     }
   }
   return found;
-}
-
-/** An element that is known to be there. */
-function val(array: {readonly [index: number]: number}, index: number): number {
-  return array[index] as number;
 }

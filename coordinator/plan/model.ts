@@ -131,3 +131,8 @@ function indices(name: string, values: Int32Array, length: number, least: number
 function refuse(name: string, value: unknown, at?: number): never {
   throw new MailherdError('INPUT_INVALID', {reason: 'not a placing problem', name, value, ...(at !== undefined && {at})});
 }
+
+/** An element that is known to be there. */
+export function val(array: {readonly [index: number]: number}, index: number): number {
+  return array[index] as number;
+}

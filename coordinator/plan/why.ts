@@ -1,6 +1,7 @@
 import type {Account, Choice, Fill, Terms} from '../../wire/record.ts';
 import {DISK, type FarmHost, type FarmModel, HEADROOM, type Movables, RESOURCES, STAYED} from './farm.ts';
 import {lackOf} from './lack.ts';
+import {val} from './model.ts';
 
 /** An open host that was not chosen. */
 export interface Other {
@@ -167,8 +168,4 @@ function against(value: number, level: number): number {
 
 function short(value: number): number {
   return Math.round(value * 1e4) / 1e4;
-}
-
-function val(array: {readonly [index: number]: number}, at: number): number {
-  return array[at] as number;
 }
