@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import {MailherdError} from '../../base/errors.ts';
+import {addTo} from '../../base/groups.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {AclReader} from './acls.io.ts';
 import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
@@ -77,11 +78,7 @@ export class ManifestReader {
       parseTab(folders).map(({mailbox = ''}) => mailbox),
     );
     const uids = new Map<string, number[]>();
-    for (const {'mailbox-guid': guid = '', uid} of parseTab(messages)) {
-      const own = uids.get(guid);
-      if (own === undefined) uids.set(guid, [Number(uid)]);
-      else own.push(Number(uid));
-    }
+    for (const {'mailbox-guid': guid = '', uid} of parseTab(messages)) addTo(uids, guid, Number(uid));
     for (const own of uids.values()) own.sort((a, b) => a - b);
     await this.#readUnknown(user, uids);
     return [...uids.values()].reduce((sum, own) => sum + own.length, 0);

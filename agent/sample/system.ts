@@ -1,3 +1,4 @@
+import {addTo} from '../../base/groups.ts';
 import type {Store} from '../../native/binding.ts';
 import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse} from '../../native/kernel.ts';
 import type {System} from '../../wire/kernel.ts';
@@ -205,7 +206,7 @@ export function lackingOf(reasons: ReadonlyMap<string, string>): Group<'lacking'
   for (const [path, reason] of reasons) {
     const cut = path.lastIndexOf('/');
     const key = cut < 0 ? path : `${path.slice(0, cut)} ${reason}`;
-    folders.set(key, [...(folders.get(key) ?? []), cut < 0 ? reason : path.slice(cut + 1)]);
+    addTo(folders, key, cut < 0 ? reason : path.slice(cut + 1));
   }
   return Object.fromEntries([...folders].slice(0, LACKING_MAX).map(([key, names]) => [key, names.join(' ').slice(0, 120)]));
 }

@@ -1,4 +1,5 @@
 import {MailherdError} from '../../base/errors.ts';
+import {addTo} from '../../base/groups.ts';
 import type {MoveRecord, Plan} from '../../wire/record.ts';
 import {construct} from './construct.ts';
 import {type Aim, type FarmModel, LEAVE, LEVELS, modelOfFarm} from './farm.ts';
@@ -106,7 +107,7 @@ function levelling(placing: Placing, aim: Aim, takes: readonly string[] | null):
   for (const user of sorted(usersOn(above, placing), placing).movable) {
     const host = placing.fleet.routes.get(user)?.host ?? '';
     // A domain that is kept together would be torn: it leaves when all of it has to.
-    if (placing.rules.togetherOf(user) === null) push(byHost, host, user);
+    if (placing.rules.togetherOf(user) === null) addTo(byHost, host, user);
   }
   const movable = [...byHost].flatMap(([host, users]) => {
     const [room, strength] = [placing.rooms.get(host), placing.rules.strengthOf(placing.labelsOf(host))];
@@ -219,10 +220,4 @@ function emptyHosts(placing: Placing, imbalanceMax: number): string[] {
 
 function assertKnown(hosts: readonly string[], {fleet}: Outlook): void {
   for (const host of hosts) if (!fleet.hosts.has(host)) throw new MailherdError('HOST_UNKNOWN', {host});
-}
-
-function push(lists: Map<string, string[]>, key: string, item: string): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [item]);
-  else list.push(item);
 }

@@ -1,3 +1,4 @@
+import {addTo} from '../../base/groups.ts';
 import {type PlanModel, val} from './model.ts';
 
 /** What an assignment costs, by term; `total` is their sum. */
@@ -103,10 +104,7 @@ function serviceViolations(model: PlanModel, assignment: Int32Array): Violation[
   const machinesOf = new Map<number, number[]>();
   for (let process = 0; process < model.processes; process++) {
     const service = val(model.service, process);
-    if (service < 0) continue;
-    const list = machinesOf.get(service);
-    if (list === undefined) machinesOf.set(service, [val(assignment, process)]);
-    else list.push(val(assignment, process));
+    if (service >= 0) addTo(machinesOf, service, val(assignment, process));
   }
   const neighbourhoodsOf = (service: number): Set<number> =>
     new Set((machinesOf.get(service) ?? []).map(machine => val(model.neighbourhood, machine)));

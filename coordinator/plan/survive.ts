@@ -1,3 +1,4 @@
+import {addTo} from '../../base/groups.ts';
 import type {WhatIfView} from '../../wire/api.ts';
 import type {PlanCase} from './case.ts';
 import {construct} from './construct.ts';
@@ -21,13 +22,9 @@ export function survivalOf(by: string, hosts: readonly FarmHost[], {placing}: Pl
   const groupOf = (name: string): string => (by === HOST ? name : (placing.labelsOf(name)[by] ?? name));
   const open = hosts.filter(({isOpen}) => isOpen);
   const groups = new Map<string, string[]>();
-  for (const {name} of open) groups.set(groupOf(name), [...(groups.get(groupOf(name)) ?? []), name]);
+  for (const {name} of open) addTo(groups, groupOf(name), name);
   const living = new Map<string, string[]>();
-  for (const [user, {host}] of placing.fleet.routes) {
-    const list = living.get(host);
-    if (list === undefined) living.set(host, [user]);
-    else list.push(user);
-  }
+  for (const [user, {host}] of placing.fleet.routes) addTo(living, host, user);
   const found = [...groups].map(([group, names]): Survival['worst'][number] => {
     const lost = new Set(names);
     const users = names.flatMap(name => living.get(name) ?? []);

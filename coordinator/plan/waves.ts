@@ -1,3 +1,4 @@
+import {addTo} from '../../base/groups.ts';
 import type {Bytes} from '../../base/units.ts';
 import type {PlannedMove} from '../../wire/record.ts';
 import {ANY_ORDER, type OrderRule} from './apart.ts';
@@ -49,11 +50,7 @@ export function wavesOf(
 /** Moves by source, the source with the most relief first, in each the largest first. */
 function queuesOf(moves: readonly PlannedMove[], relief: ReadonlyMap<string, number>): PlannedMove[][] {
   const bySource = new Map<string, PlannedMove[]>();
-  for (const move of moves) {
-    const queue = bySource.get(move.source);
-    if (queue === undefined) bySource.set(move.source, [move]);
-    else queue.push(move);
-  }
+  for (const move of moves) addTo(bySource, move.source, move);
   const ranked = [...bySource].sort(([a], [b]) => (relief.get(b) ?? 0) - (relief.get(a) ?? 0) || order(a, b));
   return ranked.map(([, queue]) => queue.sort((a, b) => b.bytes - a.bytes || order(a.user, b.user)));
 }

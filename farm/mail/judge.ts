@@ -1,3 +1,4 @@
+import {addTo} from '../../base/groups.ts';
 import type {Instant} from '../../base/units.ts';
 import type {LedgerEntry} from './ledger.ts';
 
@@ -90,11 +91,7 @@ function index(mailboxes: readonly FoundMailbox[]): Map<string, Standing[]> {
   for (const {user, folders} of mailboxes) {
     for (const {folder, uidValidity, messages} of folders) {
       for (const message of messages) {
-        const key = keyOf(user, message.messageId);
-        const standing = {...message, folder, uidValidity};
-        const others = found.get(key);
-        if (others === undefined) found.set(key, [standing]);
-        else others.push(standing);
+        addTo(found, keyOf(user, message.messageId), {...message, folder, uidValidity});
       }
     }
   }
