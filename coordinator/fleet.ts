@@ -1,3 +1,4 @@
+import {count} from '../base/counts.ts';
 import type {Instant} from '../base/units.ts';
 import type {HostRecord, MoveRecord, PlannedMove} from '../wire/record.ts';
 import type {HostReport} from '../wire/report.ts';
@@ -55,7 +56,7 @@ export function fleetHost(record: HostRecord): FleetHost {
 /** Mailboxes whose route names each host; hosts without any are present with 0. */
 export function usersByHost(fleet: Fleet): Map<string, number> {
   const counts = new Map<string, number>([...fleet.hosts.keys()].map(host => [host, 0]));
-  for (const {host} of fleet.routes.values()) counts.set(host, (counts.get(host) ?? 0) + 1);
+  for (const {host} of fleet.routes.values()) count(counts, host);
   return counts;
 }
 

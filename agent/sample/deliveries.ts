@@ -1,3 +1,4 @@
+import {count, mostFirst} from '../../base/counts.ts';
 import {Histogram} from '../../base/histogram.ts';
 import type {DeliveryFigures} from '../../wire/mail-figures.ts';
 import {destinationClass} from './destinations.ts';
@@ -23,13 +24,13 @@ class Row {
 
   add(status: string, dsn: string, delaysMs: Delays | null): void {
     this.statuses[status === 'sent' || status === 'deferred' || status === 'bounced' ? status : 'other']++;
-    if (!dsn.startsWith('2') && (this.codes.size < CODES_MAX || this.codes.has(dsn))) this.codes.set(dsn, (this.codes.get(dsn) ?? 0) + 1);
+    if (!dsn.startsWith('2') && (this.codes.size < CODES_MAX || this.codes.has(dsn))) count(this.codes, dsn);
     for (const [at, delayMs] of (delaysMs ?? []).entries()) this.delays[at]?.add(delayMs * 1000);
   }
 
   merge(other: Row): void {
     for (const name of ['sent', 'deferred', 'bounced', 'other'] as const) this.statuses[name] += other.statuses[name];
-    for (const [code, count] of other.codes) this.codes.set(code, (this.codes.get(code) ?? 0) + count);
+    for (const [code, times] of other.codes) count(this.codes, code, times);
     for (const [at, histogram] of other.delays.entries()) this.delays[at]?.merge(histogram.pack());
   }
 }
@@ -50,7 +51,7 @@ export class DeliveryTally {
 
   /** The busiest first; what is beyond the bound as transport and destination `other`. */
   take(): DeliveryFigures[] {
-    const rows = [...this.#rows].sort(([a, x], [b, y]) => y.attempts - x.attempts || (a < b ? -1 : 1));
+    const rows = mostFirst(this.#rows, row => row.attempts);
     this.#rows = new Map();
     const told = rows.slice(0, ROWS_TOLD_MAX);
     const rest = rows.slice(ROWS_TOLD_MAX);
@@ -61,7 +62,7 @@ export class DeliveryTally {
     }
     return told.map(([key, row]) => {
       const [transport = '', destination = ''] = key.split(' ');
-      const codes = [...row.codes].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).slice(0, CODES_TOLD_MAX);
+      const codes = mostFirst(row.codes, times => times).slice(0, CODES_TOLD_MAX);
       const delays = Object.fromEntries(STAGES.map((stage, at) => [stage, row.delays[at]?.pack() ?? []]));
       return {transport, destination, ...row.statuses, dsn: Object.fromEntries(codes), delays: delays as DeliveryFigures['delays']};
     });

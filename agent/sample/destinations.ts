@@ -1,3 +1,5 @@
+import {countsOf, mostFirst} from '../../base/counts.ts';
+
 /** Classes of destinations: the large ones fail together, all others alone. */
 const CLASSES: readonly [name: string, hosts: RegExp][] = [
   ['google', /(?:^|\.)(?:google|googlemail|gmail)\.com$/],
@@ -51,7 +53,5 @@ export class DestinationSample {
 
 /** Most frequent first; those that are equally frequent by name. */
 function tally(names: readonly string[]): [string, number][] {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+  return mostFirst(countsOf(names), times => times);
 }

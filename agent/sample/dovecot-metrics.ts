@@ -1,3 +1,4 @@
+import {mostFirst} from '../../base/counts.ts';
 import {Histogram} from '../../base/histogram.ts';
 import type {LatencyFigures} from '../../wire/mail-figures.ts';
 
@@ -77,9 +78,8 @@ function middleOf(from: string, to: string): number {
 
 /** The busiest IMAP commands by name, the others together; LMTP and logins as they are. */
 function told(histograms: ReadonlyMap<string, Histogram>): LatencyFigures[] {
-  const rows = [...histograms]
-    .filter(([, histogram]) => histogram.count > 0)
-    .sort(([a, x], [b, y]) => y.count - x.count || (a < b ? -1 : 1));
+  const used = [...histograms].filter(([, histogram]) => histogram.count > 0);
+  const rows = mostFirst(used, histogram => histogram.count);
   const commands = rows.filter(([name]) => name.startsWith('imap'));
   const rest = new Histogram();
   for (const [, histogram] of commands.slice(COMMANDS_TOLD_MAX)) rest.merge(histogram.pack());

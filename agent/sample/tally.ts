@@ -1,4 +1,5 @@
 import {unreachable} from '../../base/assert.ts';
+import {count} from '../../base/counts.ts';
 import type {Millis} from '../../base/units.ts';
 import type {DeliveryFigures} from '../../wire/mail-figures.ts';
 import {DeliveryTally} from './deliveries.ts';
@@ -133,8 +134,4 @@ export class MailTally {
 /** A recipient's copy was stored in a mailbox. */
 export function isDelivery(event: MailEvent): event is Extract<MailEvent, {kind: 'attempt'}> {
   return event.kind === 'attempt' && event.program === 'lmtp' && event.status === 'sent';
-}
-
-function count(counts: Map<string, number>, name: string): void {
-  counts.set(name, (counts.get(name) ?? 0) + 1);
 }

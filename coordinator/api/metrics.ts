@@ -1,3 +1,4 @@
+import {count} from '../../base/counts.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {MOVE_STEPS} from '../../wire/record.ts';
 import type {WaitingMove} from '../move/mover.ts';
@@ -70,8 +71,8 @@ export function metricsText({picture, records, waiting, isLeader, refused, repor
 
 function counted(label: string, values: readonly string[], always: readonly string[] = []): Sample[] {
   const counts = new Map<string, number>(always.map(value => [value, 0]));
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].map(([value, count]) => [{[label]: value}, count]);
+  for (const value of values) count(counts, value);
+  return [...counts].map(([value, times]) => [{[label]: value}, times]);
 }
 
 function gauge(name: string, help: string, samples: readonly Sample[]): string {

@@ -1,3 +1,4 @@
+import {count} from '../../base/counts.ts';
 import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
@@ -159,9 +160,9 @@ function isOddOneOut({labels, members}: Candidate, subjects: readonly Subject[])
   const counts = new Map<string, number>();
   for (const [index, {labels: own}] of subjects.entries()) {
     const value = own[key];
-    if (value !== undefined && !members.includes(index)) counts.set(value, (counts.get(value) ?? 0) + 1);
+    if (value !== undefined && !members.includes(index)) count(counts, value);
   }
-  return counts.size > 0 && [...counts.values()].every(count => count > 1);
+  return counts.size > 0 && [...counts.values()].every(times => times > 1);
 }
 
 function verdictOf({best, controls, subjects}: Judged, alternatives: Candidate[], explained: boolean, sinceMs: Instant): CohortVerdict {

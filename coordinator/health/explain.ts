@@ -1,3 +1,4 @@
+import {count, countsOf} from '../../base/counts.ts';
 import type {Labels} from '../../wire/schema.ts';
 
 /** What is to be explained: something with labels that is bad, good, or some of both. */
@@ -92,14 +93,13 @@ function singlesOf(cells: readonly Cell[]): {labels: Labels; key: string; member
   for (const [index, {labels}] of cells.entries()) {
     for (const [key, value] of Object.entries(labels)) {
       const name = `${key}\n${value}`;
-      carriers.set(key, (carriers.get(key) ?? 0) + 1);
+      count(carriers, key);
       const known = byPair.get(name);
       if (known === undefined) byPair.set(name, {labels: {[key]: value}, key, members: [index]});
       else known.members.push(index);
     }
   }
-  const values = new Map<string, number>();
-  for (const {key} of byPair.values()) values.set(key, (values.get(key) ?? 0) + 1);
+  const values = countsOf([...byPair.values()].map(({key}) => key));
   return [...byPair.values()].filter(({key, members}) => {
     const isName = (values.get(key) ?? 0) > 2 && (values.get(key) ?? 0) > (carriers.get(key) ?? 0) / 2;
     return !isName && members.length < cells.length && members.some(index => (cells[index]?.bad ?? 0) > 0);

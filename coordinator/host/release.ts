@@ -1,3 +1,4 @@
+import {count} from '../../base/counts.ts';
 import type {CohortVerdict} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 
@@ -16,7 +17,7 @@ export function releaseFor(host: string, cohorts: readonly CohortVerdict[], labe
   const counts = new Map<string, number>();
   for (const control of cohort.controls) {
     const os = labelsOf(control)?.os;
-    if (os !== undefined && os !== own && !cohort.sick.includes(control)) counts.set(os, (counts.get(os) ?? 0) + 1);
+    if (os !== undefined && os !== own && !cohort.sick.includes(control)) count(counts, os);
   }
   const [best] = [...counts].sort(([osA, a], [osB, b]) => b - a || osA.localeCompare(osB));
   return best?.[0] ?? null;
