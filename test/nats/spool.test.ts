@@ -14,6 +14,7 @@ import {Intake} from '../../coordinator/report/intake.ts';
 import {connectNats} from '../../wire/nats.io.ts';
 import type {HostReport} from '../../wire/report.ts';
 import {DEDUPE_WINDOW_MS, REPORT_STREAM, REPORT_SUBJECTS} from '../../wire/subjects.ts';
+import {NOTHING} from '../unit/agent/report/interval.ts';
 import {memoryLog, PlainServer} from './plain-server.ts';
 
 const HOST = 'be01';
@@ -51,21 +52,7 @@ async function connection(): Promise<NatsConnection> {
 }
 
 function report(sequence: number): HostReport {
-  const none = {
-    kernel: null,
-    system: {},
-    queue: null,
-    store: null,
-    mail: null,
-    probes: null,
-    routes: null,
-    failing: {},
-    labels: {},
-    mailFigures: null,
-  };
-  const self = {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0};
-  const sampledAtMs = startMs + sequence * INTERVAL_MS;
-  return buildReport({host: HOST, role: 'backend', generation: 1, sequence, sampledAtMs, intervalMs: INTERVAL_MS, self, ...none});
+  return buildReport({...NOTHING, host: HOST, sequence, sampledAtMs: startMs + sequence * INTERVAL_MS, intervalMs: INTERVAL_MS});
 }
 
 /** More than are ever under way at once. */

@@ -3,24 +3,14 @@ import {buildReport, type Interval} from '../../../../agent/report/build.ts';
 import {percentile} from '../../../../agent/report/percentile.ts';
 import {encode, parse} from '../../../../wire/codec.ts';
 import {HostReport} from '../../../../wire/report.ts';
+import {NOTHING as UNMEASURED} from './interval.ts';
 
 const NOTHING: Interval = {
-  host: 'be01',
-  role: 'backend',
-  generation: 1,
+  ...UNMEASURED,
   sequence: 2,
   sampledAtMs: 1_000_000.5,
   intervalMs: 10_000.25,
-  labels: {},
-  kernel: null,
-  system: {},
-  queue: null,
-  store: null,
-  mail: null,
-  mailFigures: null,
-  probes: null,
-  routes: null,
-  self: {version: '1', cpuMs: 1.23456789, rssBytes: 5, spooled: 0, dropped: 0},
+  self: {...UNMEASURED.self, cpuMs: 1.23456789, rssBytes: 5},
   failing: {host: 'hangs'},
 };
 const NOTHING_LOGGED = {attempts: [], ends: {}, screened: {}};

@@ -10,6 +10,7 @@ import {Spool} from '../../../../agent/report/spool.io.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {FarmEvent} from '../../../../wire/event.ts';
 import type {HostReport} from '../../../../wire/report.ts';
+import {NOTHING} from './interval.ts';
 
 const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
 /** The shortest of each pause, so that tests need not wait. */
@@ -59,20 +60,7 @@ function way(): Channel & {up: boolean; arrived: string[]; loseAcks: number; ris
 }
 
 function report(sequence: number): HostReport {
-  const none = {
-    kernel: null,
-    system: {},
-    queue: null,
-    store: null,
-    mail: null,
-    mailFigures: null,
-    probes: null,
-    routes: null,
-    failing: {},
-    labels: {},
-  };
-  const self = {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0};
-  return buildReport({host: 'be01', role: 'backend', generation: 3, sequence, sampledAtMs: 0, intervalMs: 10_000, self, ...none});
+  return buildReport({...NOTHING, generation: 3, sequence});
 }
 
 test('without a way everything is kept; once there is one, the newest goes first and nothing is missing', async () => {
