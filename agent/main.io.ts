@@ -1,8 +1,8 @@
 import {readFileSync} from 'node:fs';
 import {parseArgs} from 'node:util';
 import {pino} from 'pino';
-import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
+import {look} from '../base/terminal.io.ts';
 import {packageVersion} from '../base/version.io.ts';
 import {loggedError} from '../wire/log.ts';
 import {type AgentConfig, EXIT_CONFIG, parseAgentConfig} from './config.ts';
@@ -83,8 +83,7 @@ async function check(config: AgentConfig, isJson: boolean): Promise<number> {
   ]);
   const sources = await lookAtSources(config);
   const {host, role} = config;
-  const look = {colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined, nowMs: systemClock.now()};
-  process.stdout.write(`${isJson ? JSON.stringify({host, role, well: isWell(sources), sources}) : renderCheck(sources, look)}\n`);
+  process.stdout.write(`${isJson ? JSON.stringify({host, role, well: isWell(sources), sources}) : renderCheck(sources, look())}\n`);
   return isWell(sources) ? 0 : 1;
 }
 

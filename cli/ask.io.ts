@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {InvalidArgumentError} from 'commander';
 import type {Look} from '../base/format.ts';
+import {look} from '../base/terminal.io.ts';
 import {ApiClient} from './client.io.ts';
 import {accessFrom, CLI_CONFIG_FILE} from './config.ts';
 
@@ -11,10 +12,6 @@ export interface Common {
 
 export function show<T>(options: Common, answer: T, render: (answer: T, look: Look) => string): void {
   print(options.json ? JSON.stringify(answer, null, 2) : render(answer, look()));
-}
-
-export function look(): Look {
-  return {colour: process.stdout.isTTY === true && process.env.NO_COLOR === undefined, nowMs: Date.now()};
 }
 
 export function print(text: string): void {

@@ -1,11 +1,12 @@
 import {Command} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
+import {look} from '../base/terminal.io.ts';
 import {SECOND_MS} from '../base/units.ts';
 import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {HostRecord, Plan} from '../wire/record.ts';
-import {type Common, client, count, example, get, look, part, post, print, show} from './ask.io.ts';
+import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
 import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
 import {patchPolicy} from './policy-patch.ts';
 import {
