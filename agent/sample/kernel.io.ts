@@ -149,7 +149,7 @@ export class KernelSource {
     system.memory = memoryOf(span);
     system.disk = diskOf(span);
     system.network = networkOf(span, conntrackMax === undefined ? null : Number(conntrackMax));
-    return kernelOf(before, moment, this.#gapMsMax);
+    return kernelOf(span);
   }
 
   #readHost(): Promise<Reading> {

@@ -1,16 +1,11 @@
-import type {Millis} from '../../base/units.ts';
 import type {Kernel} from '../../wire/kernel.ts';
-import {atMostOne, type Moment, ratio, Span, sum} from './span.ts';
+import {atMostOne, ratio, type Span, sum} from './span.ts';
 
 /** Time that a processor can be in, as in /proc/stat; guest time is part of user and nice. */
 const CPU_TICKS = ['User', 'Nice', 'System', 'Idle', 'Iowait', 'Irq', 'Softirq', 'Steal'].map(mode => `cpu${mode}Ticks`);
 
-/**
- * The figures that explain a verdict, see `Span`.
- * @param before null for the first sample: levels only.
- */
-export function kernelOf(before: Moment | null, after: Moment, gapMsMax: Millis): Kernel {
-  const span = new Span(before, after, gapMsMax);
+/** The figures that explain a verdict. */
+export function kernelOf(span: Span): Kernel {
   const change = (name: string): number | null => span.change(name);
   const level = (name: string): number | null => span.level(name);
   const perSecond = (name: string): number | null => span.perSecond(name);

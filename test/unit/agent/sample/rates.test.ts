@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {kernelOf} from '../../../../agent/sample/rates.ts';
-import type {Moment} from '../../../../agent/sample/span.ts';
+import {type Moment, Span} from '../../../../agent/sample/span.ts';
 
 const GAP_MS = 30_000;
 
@@ -30,13 +30,13 @@ test('shares of processor time are of all processor time, iowait is not busy', (
     cpuIowaitTicks: 200,
     cpuStealTicks: 100,
   });
-  const kernel = kernelOf(before, after, GAP_MS);
+  const kernel = kernelOf(new Span(before, after, GAP_MS));
   expect(kernel).toMatchObject({cpuBusyShare: 0.3, cpuIowaitShare: 0.2, cpuStealShare: 0.1});
 });
 
 test('one missing mode makes every share unknown: the whole would be wrong', () => {
   const {cpuStealTicks: _, ...without} = IDLE;
-  const kernel = kernelOf(moment(0, without), moment(10_000, {...without, cpuUserTicks: 5}), GAP_MS);
+  const kernel = kernelOf(new Span(moment(0, without), moment(10_000, {...without, cpuUserTicks: 5}), GAP_MS));
   expect(kernel).toMatchObject({cpuBusyShare: null, cpuIowaitShare: null, cpuStealShare: null});
 });
 
@@ -59,7 +59,7 @@ test('rates are per second of the monotonic clock, times per request', () => {
     diskBusyMs: 2_500,
     oomKills: 3,
   });
-  expect(kernelOf(before, after, GAP_MS)).toMatchObject({
+  expect(kernelOf(new Span(before, after, GAP_MS))).toMatchObject({
     directReclaimPerSecond: 2,
     retransmitsPerSecond: 0,
     runQueueWaitMsPerSecond: 2,
@@ -71,11 +71,11 @@ test('rates are per second of the monotonic clock, times per request', () => {
 
 test('no flush in the interval: its time is unknown, not zero', () => {
   const at = (atMs: number): Moment => moment(atMs, {diskFlushes: 10, diskFlushMs: 100});
-  expect(kernelOf(at(0), at(10_000), GAP_MS).diskFlushMs).toBeNull();
+  expect(kernelOf(new Span(at(0), at(10_000), GAP_MS)).diskFlushMs).toBeNull();
 });
 
 test('levels need no former sample; rates do', () => {
-  const kernel = kernelOf(null, moment(0, {memoryTotalBytes: 1024, psiIoFullHundredths: 921, tcpRetransmits: 7}), GAP_MS);
+  const kernel = kernelOf(new Span(null, moment(0, {memoryTotalBytes: 1024, psiIoFullHundredths: 921, tcpRetransmits: 7}), GAP_MS));
   expect(kernel).toMatchObject({memoryTotalBytes: 1024, psiIoFull10: 9.21, retransmitsPerSecond: null, memoryAvailableBytes: null});
 });
 
@@ -85,7 +85,9 @@ test.each([
   ['no time between', 10, 10, 4n, 5n],
   ['time that ran backwards', 10, 5, 4n, 5n],
 ])('%s gives null', (_name, from, to, before, after) => {
-  expect(kernelOf(moment(from, {tcpRetransmits: before}), moment(to, {tcpRetransmits: after}), GAP_MS).retransmitsPerSecond).toBeNull();
+  expect(
+    kernelOf(new Span(moment(from, {tcpRetransmits: before}), moment(to, {tcpRetransmits: after}), GAP_MS)).retransmitsPerSecond,
+  ).toBeNull();
 });
 
 test('whatever the counters: nothing negative, no share above one, nothing that is no number', () => {
@@ -104,7 +106,7 @@ test('whatever the counters: nothing negative, no share above one, nothing that 
   const values = fc.dictionary(fc.constantFrom(...names), fc.bigInt({min: 0n, max: 2n ** 63n - 1n}), {maxKeys: names.length});
   fc.assert(
     fc.property(values, values, fc.integer({min: -1000, max: 40_000}), (before, after, spanMs) => {
-      const kernel = kernelOf(moment(0, before), moment(spanMs, after), GAP_MS);
+      const kernel = kernelOf(new Span(moment(0, before), moment(spanMs, after), GAP_MS));
       for (const [name, value] of Object.entries(kernel)) {
         if (value === null) continue;
         expect(value, name).toBeGreaterThanOrEqual(0);
