@@ -88,6 +88,16 @@ test('a full report is small', () => {
   expect(encode(HostReport, buildReport({...NOTHING, kernel, labels, store: STORE})).length).toBeLessThan(2_048);
 });
 
+const SETUP = {
+  type: 'ext4',
+  scheduler: 'mq-deadline',
+  requestsMax: 1023,
+  readAheadBytes: 131_072,
+  writebackLatencyMs: 2,
+  writeCache: true,
+  rotational: false,
+  faults: ['relatime' as const],
+};
 /** As a host with Postfix and Dovecot says it in the round that says most. */
 const SYSTEM: Interval['system'] = {
   memory: {
@@ -123,28 +133,8 @@ const SYSTEM: Interval['system'] = {
     unixWaiting: {'public/cleanup': [1, 100], '/run/dovecot/login/imap': [3, 1000]},
   },
   setup: {
-    store: {
-      type: 'ext4',
-      disk: 'nvme0n1',
-      scheduler: 'mq-deadline',
-      requestsMax: 1023,
-      readAheadBytes: 131_072,
-      writebackLatencyMs: 2,
-      writeCache: true,
-      rotational: false,
-      faults: ['relatime'],
-    },
-    queue: {
-      type: 'ext4',
-      disk: 'nvme1n1',
-      scheduler: 'mq-deadline',
-      requestsMax: 1023,
-      readAheadBytes: 131_072,
-      writebackLatencyMs: 2,
-      writeCache: true,
-      rotational: false,
-      faults: ['relatime'],
-    },
+    store: {...SETUP, disk: 'nvme0n1'},
+    queue: {...SETUP, disk: 'nvme1n1'},
   },
   lacking: {'/proc/sys/kernel ENOENT': 'hung_task_detect_count', '/sys/block/nvme0n1/queue ENOENT': 'wbt_lat_usec'},
 };
