@@ -1,3 +1,4 @@
+import {setNewest} from '../../base/bounded.ts';
 import {MailherdError} from '../../base/errors.ts';
 
 /**
@@ -23,18 +24,11 @@ export class Passes {
     const newest = this.#newest.get(moveId);
     if (newest?.token === token && pass <= newest.pass)
       throw new MailherdError('COPY_FAILED', {moveId, reason: 'a later pass was begun already', pass});
-    this.#note(moveId, token, pass);
+    setNewest(this.#newest, moveId, {token, pass}, MOVES_MAX);
   }
 
   /** No pass of that move is admitted any more. */
   close(moveId: string, token: number): void {
-    this.#note(moveId, token, Number.MAX_SAFE_INTEGER);
-  }
-
-  #note(moveId: string, token: number, pass: number): void {
-    this.#newest.delete(moveId);
-    this.#newest.set(moveId, {token, pass});
-    const [oldest] = this.#newest.keys();
-    if (this.#newest.size > MOVES_MAX && oldest !== undefined) this.#newest.delete(oldest);
+    setNewest(this.#newest, moveId, {token, pass: Number.MAX_SAFE_INTEGER}, MOVES_MAX);
   }
 }

@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {setNewest} from '../../base/bounded.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
 import type {Manifest} from '../../wire/manifest.ts';
@@ -91,10 +92,7 @@ export class ManifestReader {
 
   async #readUnknown(user: string, uids: ReadonlyMap<string, readonly number[]>): Promise<BodyDigests> {
     const digests = this.#known.get(user) ?? new BodyDigests();
-    this.#known.delete(user);
-    this.#known.set(user, digests);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > USERS_MAX && oldest !== undefined) this.#known.delete(oldest);
+    setNewest(this.#known, user, digests, USERS_MAX);
     const query = digests.query(uids);
     if (query !== null) await fetchTexts(user, await this.#acls.unrestricted(user), query, digests);
     return digests;
