@@ -8,7 +8,7 @@ import {HOUR_MS, SECOND_MS} from '../base/units.ts';
 import {packageVersion} from '../base/version.io.ts';
 import type {Log} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
-import type {HostReport} from '../wire/report.ts';
+import type {HostReport, Relief} from '../wire/report.ts';
 import {inboxPrefix} from '../wire/subjects.ts';
 import {isFirstOfBoot, tellReady} from './boot.io.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
@@ -21,6 +21,7 @@ import type {HostPorts} from './move/host-ports.ts';
 import {measured} from './move/measured.ts';
 import {openMoveMemory} from './move/memory.io.ts';
 import {postfixQueue} from './move/queue.io.ts';
+import {queueRelief} from './move/relief.io.ts';
 import {serveCommands} from './move/serve.io.ts';
 import {startProbes} from './probe/run.io.ts';
 import {natsChannel} from './report/channel.io.ts';
@@ -75,7 +76,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const reporter = new Reporter(config, version, generation, {
     mailLog,
     probes: probes.tally,
-    routes: () => (served === null ? null : {revision: served.table.revision(), userCount: served.table.userCount()}),
+    routes: () => (served === null ? null : countsOf(served.table)),
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
@@ -105,6 +106,10 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), outbox.done]);
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
+}
+
+function countsOf(table: SqliteRouteTable): {revision: number; userCount: number; relief: Relief | null} {
+  return {revision: table.revision(), userCount: table.userCount(), relief: table.relief(systemClock.now())};
 }
 
 function openMailLog({stateDir, mail}: AgentConfig, activity: Activity, outbox: Outbox, log: Log, signal: AbortSignal): Promise<MailLog> {
@@ -191,16 +196,17 @@ async function saveKnown({stateDir}: AgentConfig, {activity, mailLog}: Known, lo
 
 /** Keeps the route table current and answers the coordinator's commands, from now on. */
 function serve(config: AgentConfig, {table, memory}: Served, known: Known, nc: NatsConnection, log: Log, signal: AbortSignal): void {
-  const {host, mail} = config;
+  const {host, role, mail} = config;
   const {tuner, activity, mailLog} = known;
   void followRoutes(nc, table, log, signal);
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
   const store = measured(doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
   const queue = postfixQueue(isProbeUser);
+  const relief = role === 'backend' ? queueRelief({host, table, isProbe: isProbeUser, log}) : null;
   const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,
-    ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune: tuner},
+    ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune: tuner, relief},
     log,
     signal,
   });

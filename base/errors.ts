@@ -60,6 +60,7 @@ export const CODES = {
   NATIVE_FAILED: {http: 500, next: 'fix', text: 'a kernel interface could not be read'},
   ADVICE_UNKNOWN: {http: 404, next: 'fix', text: 'the host gives no such advice now'},
   TUNE_REFUSED: {http: 409, next: 'fix', text: 'the kernel value is not changed'},
+  RELIEF_REFUSED: {http: 409, next: 'fix', text: 'the queue of this host cannot be relieved'},
   PROBE_FAILED: {http: 503, next: 'retry', text: 'a probe did not come through'},
   API_FAILED: {http: 502, next: 'retry', text: 'the coordinator did not answer as expected'},
   INTERNAL: {http: 500, next: 'page', text: 'an unexpected failure'},

@@ -3,7 +3,18 @@ import {stringify as stringifyYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
 import {look} from '../base/terminal.io.ts';
 import {SECOND_MS} from '../base/units.ts';
-import type {HostView, HurtView, MovesView, PlanView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
+import type {
+  HostView,
+  HurtView,
+  MovesView,
+  PlanView,
+  PolicyView,
+  ReliefView,
+  UsersView,
+  UserView,
+  VerdictsView,
+  WhatIfView,
+} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {HostRecord, Plan} from '../wire/record.ts';
 import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
@@ -17,6 +28,7 @@ import {
   renderHurt,
   renderMoves,
   renderPlan,
+  renderRelief,
   renderUser,
   renderUsers,
   renderVerdicts,
@@ -111,6 +123,7 @@ function hostCommands(): Command[] {
       .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
         show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, wish), renderPlan);
       }),
+    ...leaveCommands(),
     planCommand(),
     new Command('cordon')
       .argument('<host>')
@@ -142,6 +155,32 @@ function hostCommands(): Command[] {
           options,
           await post<HostRecord>('/v1/hosts', {host, address, role}),
           record => `${record.host} is registered: ${record.stage}.`,
+        );
+      }),
+  ];
+}
+
+function leaveCommands(): Command[] {
+  const reason = '--reason <text>';
+  return [
+    new Command('drain')
+      .argument('<host>')
+      .description('empty a host that works, for maintenance: no new mailbox, and moves when nothing else moves')
+      .option('--dry-run', 'show the plan and change nothing')
+      .option(reason, 'for the audit log')
+      .addHelpText('after', example('mailherd drain be07 --reason "new memory on Friday"'))
+      .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
+        show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, {...wish, gently: true}), renderPlan);
+      }),
+    new Command('relieve')
+      .argument('<host>')
+      .description('let the queue of a host drain to where users live now, and by a relay of the policy (relief.relays)')
+      .option('--end', 'no longer')
+      .option(reason, 'for the audit log')
+      .addHelpText('after', example('mailherd relieve be07', 'mailherd relieve be07 --end'))
+      .action(async (host: string, {json, ...wish}: Common & {end?: true; reason?: string}) => {
+        show({...(json && {json})}, await post<ReliefView>(`/v1/hosts/${part(host)}/relieve`, wish), view =>
+          renderRelief(view, wish.end === true),
         );
       }),
   ];

@@ -1,6 +1,7 @@
 import {instant, labels, percent, span, table} from '../base/format.ts';
-import type {FarmEvent} from '../wire/event.ts';
+import type {EventData, FarmEvent} from '../wire/event.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
+import {decisionWords} from './veto-words.ts';
 
 /** One time of trouble, told from the farm's own events: from the first evidence until every host of it is well or gone. */
 export interface Incident {
@@ -58,6 +59,18 @@ export class Incidents {
       case 'planned':
         this.#note(event.atMs, `plan ${event.data.kind}: ${event.data.moves} mailboxes, ${event.data.unplaced} without a place`);
         break;
+      case 'hostCordoned':
+        this.#note(event.atMs, `${event.host} gets no new mailbox: ${event.data.reason} (${event.data.by})`);
+        break;
+      case 'hostUncordoned':
+        this.#note(event.atMs, `${event.host} gets mailboxes again (${event.data.by})`);
+        break;
+      case 'queueRelieved':
+        this.#relieved(event.atMs, event.host, event.data);
+        break;
+      case 'apiCalled':
+        if (event.data.status < 300) this.#note(event.atMs, `${event.data.by}: ${event.data.method} ${event.data.path}`);
+        break;
       case 'moveStepped':
         this.#moved(event.data.step, event.data.pauseMs);
         break;
@@ -75,8 +88,7 @@ export class Incidents {
         open.onsetMs = Math.min(open.onsetMs, first.atMs);
         this.#note(first.atMs, `first evidence on ${host}: ${worst(first.verdict)}`);
       }
-      if (!open.hosts.includes(host)) open.hosts.push(host);
-      this.#ill.add(host);
+      this.#fell(open, host);
       this.#note(atMs, `${host} is sick (${because}): ${worst(verdict)}`);
     }
     if (kind === 'healthy') {
@@ -95,14 +107,20 @@ export class Incidents {
     this.#note(atMs, told);
   }
 
-  #decided(sequence: number, atMs: number, {kind, host, because, vetoes, mode}: Decision): void {
+  #decided(sequence: number, atMs: number, decision: Decision): void {
+    const {kind, host, because} = decision;
     if (kind === 'watch') return;
-    if (kind === 'page' && host === null) {
+    if (kind === 'page') {
       const open = this.#openAt(sequence, atMs);
       open.cause ??= because;
+      if (host !== null) this.#fell(open, host);
     }
-    const held = vetoes.length > 0 ? `, stopped by ${vetoes.map(({code}) => code).join(', ')}` : mode === 'on' ? '' : `, mode ${mode}`;
-    this.#note(atMs, `decided: ${kind} ${host ?? 'the farm'} (${because})${held}`);
+    this.#note(atMs, `decided: ${decisionWords(decision)}`);
+  }
+
+  #fell(open: Incident, host: string): void {
+    if (!open.hosts.includes(host)) open.hosts.push(host);
+    this.#ill.add(host);
   }
 
   #hurtChanged(hurt: Hurt): void {
@@ -118,6 +136,14 @@ export class Incidents {
     if (this.#open?.hosts.includes(host) !== true) return;
     this.#note(atMs, `${host}: ${from ?? 'new'} -> ${to} (${reason})`);
     if (GOOD_STAGES.has(to)) this.#recovered(atMs, host, `is ${to}`);
+  }
+
+  #relieved(atMs: number, host: string | null, {isOn, relay, queued}: EventData<'queueRelieved'>): void {
+    const by = isOn && relay !== null ? ` by ${relay}` : '';
+    this.#note(
+      atMs,
+      `${host}: its queue ${isOn ? 'is being relieved' : 'is no longer relieved'}${by}, ${queued ?? 'unknown'} messages wait`,
+    );
   }
 
   #moved(step: string, pauseMs: number | null): void {
@@ -157,6 +183,7 @@ export class Incidents {
 
   #close(atMs: number): void {
     if (this.#open === null) return;
+    if (this.#open.moved > 0) this.#note(atMs, `${this.#open.moved} mailboxes were moved`);
     this.#note(atMs, 'over');
     this.#open.closedAtMs = atMs;
     this.#open = null;

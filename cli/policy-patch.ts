@@ -7,7 +7,7 @@ import {MailherdError} from '../base/errors.ts';
 export function patchPolicy<T extends object>(policy: T, settings: readonly string[]): T {
   const copy = structuredClone(policy);
   for (const setting of settings) {
-    const [, name, text] = /^([\w.]+)=(.*)$/s.exec(setting) ?? [];
+    const [, name, text] = /^([\w.-]+)=(.*)$/s.exec(setting) ?? [];
     if (name === undefined || text === undefined) throw new MailherdError('INPUT_INVALID', {setting, reason: 'must be NAME=VALUE'});
     const path = name.split('.');
     const last = path.pop() ?? '';

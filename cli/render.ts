@@ -1,8 +1,9 @@
 import {CODES} from '../base/errors.ts';
 import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from '../base/format.ts';
-import type {ErrorView, HostView, MovesView, PlanView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
+import type {ErrorView, HostView, MovesView, PlanView, ReliefView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
+import {decisionWords} from './veto-words.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 
@@ -177,6 +178,11 @@ export function renderPlan({plan, dryRun}: PlanView): string {
   return [...parts, ...renderUnplaced(plan), summary].join('\n');
 }
 
+export function renderRelief({host, queued, elsewhere, outgoing}: ReliefView, isEnd: boolean): string {
+  const waits = `${queued} messages wait: ${elsewhere} for users elsewhere, ${outgoing} for the outside.`;
+  return `The queue of ${host} ${isEnd ? 'is no longer' : 'is being'} relieved. ${waits}`;
+}
+
 function renderUnplaced({unplaced}: Plan): string[] {
   if (unplaced.length === 0) return [];
   const rows = unplaced.map(({user, source, bytes, code}) => [user, source, size(bytes), code]);
@@ -221,7 +227,7 @@ function tell(event: FarmEvent): string {
     case 'hurtChanged':
       return hurtLine(event.data);
     case 'decided':
-      return `${event.data.decision.kind} (${event.data.decision.because}), mode ${event.data.decision.mode}${event.data.decision.vetoes.map(({code}) => `, veto ${code}`).join('')}`;
+      return decisionWords(event.data.decision);
     case 'planned':
       return `${event.data.kind}: ${event.data.moves} moves, ${size(event.data.bytes)}, ${event.data.unplaced} without a place`;
     case 'hostStaged':

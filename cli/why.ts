@@ -1,6 +1,7 @@
 import {facts, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
+import {decisionWords} from './veto-words.ts';
 
 const EVIDENCE_MAX = 3;
 
@@ -23,9 +24,15 @@ function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
     ['Host', host],
     ['Verdict', `${kind} (${because}) for ${span(look.nowMs - sinceMs)}`],
     ['Customers hurt', String(hurt)],
+    ...decided(host, view),
     ...evidence.slice(0, EVIDENCE_MAX).map(seen => ['Seen', told(seen)] as const),
     ...(cohort === undefined ? [['Shared', 'nothing with other sick hosts'] as const] : whyCohort(cohort, view, look).slice(0, 5)),
   ]);
+}
+
+/** What is wanted for it, and what stops that. */
+function decided(host: string, {decisions = []}: VerdictsView): (readonly [string, string])[] {
+  return decisions.filter(each => each.host === host && each.kind !== 'watch').map(each => ['Decided', decisionWords(each)] as const);
 }
 
 function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (readonly [string, string])[] {

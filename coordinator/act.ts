@@ -51,13 +51,16 @@ export class Actor {
     }
     const leaving = due.filter(({kind}) => kind === 'evacuate');
     if (leaving.length > 0) await this.#attempt('evacuate', null, () => this.#evacuate(leaving));
+    const resting = due.filter(({kind}) => kind === 'drain');
+    if (resting.length > 0) await this.#attempt('drain', null, () => this.#evacuate(resting, true));
     for (const {host} of due.filter(({kind}) => kind === 'reinstall')) {
       const release = host === null ? null : this.#releaseFor(host);
       if (host === null || release === null) continue;
       await this.#attempt('ask reinstall', host, () => this.#deps.happen(host, {type: 'reinstallAsked', by: MAILHERD, release}));
     }
-    const rebalance = due.find(({kind}) => kind === 'rebalance');
-    if (rebalance !== undefined) await this.#attempt('rebalance', null, () => this.#rebalance(rebalance.because));
+    for (const {host, because} of due.filter(({kind}) => kind === 'rebalance')) {
+      await this.#attempt('rebalance', host, () => this.#rebalance(host, because));
+    }
     await this.#purge();
   }
 
@@ -72,17 +75,18 @@ export class Actor {
     }
   }
 
-  async #evacuate(decisions: readonly Decision[]): Promise<void> {
+  /** @param isLow it can wait for whatever else moves. */
+  async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
     const {picture, planner, mover, happen} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
     for (const host of hosts) if (picture.hosts.get(host)?.value.stage !== 'draining') mover.dropWaiting(host);
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
-    const draft = await planner.draft({kind: 'evacuate', hosts}, because);
+    const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
     if (draft.plan.moves.length === 0) {
       const {length: unplaced} = draft.plan.unplaced;
       throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced, codes: [...new Set(draft.plan.unplaced.map(({code}) => code))]});
     }
-    const asksReinstall = picture.policy.value.modes.reinstall === 'on';
+    const asksReinstall = !isLow && picture.policy.value.modes.reinstall === 'on';
     for (const {host, because: reason} of decisions) {
       if (host === null) continue;
       const release = this.#releaseFor(host);
@@ -92,8 +96,9 @@ export class Actor {
     await planner.carryOut(draft);
   }
 
-  async #rebalance(because: string): Promise<void> {
-    const draft = await this.#deps.planner.draft({kind: 'rebalance'}, because);
+  /** @param host that has too much to do; null: whoever is fullest. */
+  async #rebalance(host: string | null, because: string): Promise<void> {
+    const draft = await this.#deps.planner.draft(host === null ? {kind: 'rebalance'} : {kind: 'unload', host}, because);
     if (draft.plan.moves.length === 0) throw new MailherdError('DOES_NOT_FIT', {reason: 'no move would make the hosts more even'});
     await this.#deps.planner.carryOut(draft);
   }

@@ -22,6 +22,7 @@ import {adjustPace, type Pace} from './move/pace.ts';
 import type {Picture} from './picture.ts';
 import {PlanLine} from './plan-line.ts';
 import {Planner} from './planner.ts';
+import {ReliefKeeper} from './relief.ts';
 import {Sizes} from './sizes.io.ts';
 import type {Store} from './store.io.ts';
 import {TuneKeeper} from './tune/keeper.ts';
@@ -46,6 +47,7 @@ interface Leading {
   keeper: HostKeeper;
   actor: Actor;
   tuning: TuneKeeper;
+  relief: ReliefKeeper;
   operator: Operator;
   sizes: Sizes;
 }
@@ -91,6 +93,7 @@ export class Loop {
     leading.sizes.sweep();
     await leading.keeper.look();
     if (!leading.term.signal.aborted) await leading.actor.act(outcome.decisions);
+    if (!leading.term.signal.aborted) await leading.relief.look(outcome.decisions);
     if (!leading.term.signal.aborted) await leading.tuning.look();
   }
 
@@ -137,9 +140,22 @@ export class Loop {
     });
     const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});
     const tuning = new TuneKeeper({picture, command, token, audit, clock, log});
+    const relief = new ReliefKeeper({picture, command, token, emit, audit, clock, log});
     const {routes, policy: policies} = store;
-    const operator = new Operator({picture, hosts: store.hosts, routes, policy: policies, planner, mover, tuning, happen, emit, clock});
-    return {term, mover, keeper, actor, tuning, operator, sizes};
+    const operator = new Operator({
+      picture,
+      hosts: store.hosts,
+      routes,
+      policy: policies,
+      planner,
+      mover,
+      tuning,
+      relief,
+      happen,
+      emit,
+      clock,
+    });
+    return {term, mover, keeper, actor, tuning, relief, operator, sizes};
   }
 
   #present(): Leading | null {

@@ -47,6 +47,7 @@ export class Planner {
   async draft(wish: PlanWish, because: string): Promise<Draft> {
     const {line, clock, refreshSizes, search} = this.#deps;
     if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
+    if (wish.kind === 'unload') await refreshSizes([wish.host]);
     // The farm may change meanwhile: building the plan looks at each target anew.
     const targets = wish.kind === 'named' ? undefined : await searchTargets(caseOf(wish, this.#outlook()), search);
     const place = await line.next(clock.now());

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import {Policy} from './policy.ts';
-import {Account, CohortVerdict, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
+import {Account, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName, WrittenUserName} from './schema.ts';
 
@@ -38,6 +38,8 @@ export const VerdictsView = Type.Object({
   cohorts: Type.Array(CohortVerdict),
   hurt: orNull(Hurt),
   hurtPeak: orNull(Hurt),
+  /** What the last round decided, with what stops it. */
+  decisions: Type.Optional(Type.Array(Decision)),
 });
 export type VerdictsView = Type.Static<typeof VerdictsView>;
 
@@ -82,10 +84,22 @@ export type NewUser = Type.Static<typeof NewUser>;
 export const NewMove = Type.Object({user: WrittenUserName, target: Type.Optional(HostName)}, {additionalProperties: false});
 export type NewMove = Type.Static<typeof NewMove>;
 export const Evacuate = Type.Object(
-  {dryRun: Type.Optional(Type.Boolean()), reason: Type.Optional(Type.String({maxLength: 500}))},
+  {
+    dryRun: Type.Optional(Type.Boolean()),
+    gently: Type.Optional(Type.Boolean({description: 'for maintenance: after everything else that moves, one mailbox at a time'})),
+    reason: Type.Optional(Type.String({maxLength: 500})),
+  },
   {additionalProperties: false},
 );
 export type Evacuate = Type.Static<typeof Evacuate>;
+export const Relieve = Type.Object(
+  {end: Type.Optional(Type.Boolean({description: 'no relief any more, at once'})), reason: Type.Optional(Type.String({maxLength: 500}))},
+  {additionalProperties: false},
+);
+export type Relieve = Type.Static<typeof Relieve>;
+/** What waits in the queue; of it, what can leave for users elsewhere, and what goes out of the farm. */
+export const ReliefView = Type.Object({host: HostName, queued: Count, elsewhere: Count, outgoing: Count});
+export type ReliefView = Type.Static<typeof ReliefView>;
 export const Reinstall = Type.Object(
   {
     release: Type.String({minLength: 1, maxLength: 120, description: 'value of the label os to install'}),

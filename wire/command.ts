@@ -101,6 +101,25 @@ export const COMMANDS = {
   sync: verb('sync', {...base, revision: Generation}, {revision: Generation}),
   /** Any host: try the queued mail of these users again now. */
   retry: verb('retry', {...base, users: Type.Array(UserName, {minItems: 1})}, {requeued: Count}),
+  /**
+   * Backend: the queue drains past what is sick here: mail for users who live elsewhere straight to their hosts, mail that leaves the farm
+   * by `relay`, everything tried now, nothing returned. It ends by itself after `spanMs`, and at once with 0; asked again, it lasts longer.
+   */
+  relieve: verb(
+    'relieve',
+    {
+      ...base,
+      relay: orNull(Type.String({minLength: 1, maxLength: 80, description: 'a next hop as Postfix writes it, [10.0.0.5]:25'})),
+      spanMs: SpanMs,
+      by: Type.String({maxLength: 120}),
+    },
+    {
+      queued: Count,
+      /** Of these, messages with a recipient who lives elsewhere, and with one outside the farm. */
+      elsewhere: Count,
+      outgoing: Count,
+    },
+  ),
   /** Backend: size of every mailbox routed here, and how busy it is. */
   mailboxes: verb('mailboxes', base, {
     mailboxes: Type.Array(

@@ -1,8 +1,9 @@
 import Type from 'typebox';
-import {Count, InstantMs, orNull, Share, SpanMs} from './schema.ts';
+import {Count, HostName, InstantMs, orNull, Share, SpanMs} from './schema.ts';
 
 /** What may be done without a person: nothing; nothing but tell; what somebody approves; everything. */
 export const Mode = Type.Union([Type.Literal('off'), Type.Literal('dry-run'), Type.Literal('approve'), Type.Literal('on')]);
+export type Mode = Type.Static<typeof Mode>;
 
 const domain = Type.String({minLength: 1, maxLength: 255, description: 'as example.org'});
 const who = Type.String({minLength: 2, maxLength: 320, description: 'a user, or @ and a domain'});
@@ -18,8 +19,27 @@ export const TunePolicy = Type.Object({
 });
 export type TunePolicy = Type.Static<typeof TunePolicy>;
 
+/** How the queue of a sick host is relieved. */
+export const ReliefPolicy = Type.Object({
+  /** Hosts of the farm that take mail for the outside from others; the first that is well. None: such mail goes as ever. */
+  relays: Type.Array(HostName, {maxItems: 1000}),
+  /** A relief ends by itself after this unless it is still needed. */
+  spanMs: Type.Number({minimum: 10_000}),
+});
+export type ReliefPolicy = Type.Static<typeof ReliefPolicy>;
+
+/** What may be changed at the same time, whatever the reasons are. */
+export const BudgetPolicy = Type.Object({
+  /** Share of the capacity of all backends that may be out of service: cordoned, emptied or reinstalled. One host always may. */
+  outShareMax: Share,
+  /** Share of the backends that may be out of service, be given up, relieved or tuned, now and during the last `windowMs`. One always may. */
+  changedShareMax: Share,
+  windowMs: SpanMs,
+});
+export type BudgetPolicy = Type.Static<typeof BudgetPolicy>;
+
 /** Actions that change the farm by themselves and may be bound to hours. */
-export const ACTION_KINDS = ['cordon', 'evacuate', 'reinstall', 'rebalance'] as const;
+export const ACTION_KINDS = ['cordon', 'drain', 'evacuate', 'queue-relief', 'reinstall', 'rebalance'] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
 
 const TimeOfDay = Type.String({pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$', description: 'e.g. 07:30'});
@@ -41,7 +61,17 @@ export const Policy = Type.Object({
   v: Type.Literal(1),
   paused: orNull(Type.Object({by: Type.String(), atMs: InstantMs, reason: Type.String()})),
   /** off: not even considered; dry-run: decided and shown; approve: waits for a person; on: carried out. */
-  modes: Type.Object({cordon: Mode, evacuate: Mode, reinstall: Mode, rebalance: Mode, purge: Mode, tune: Type.Optional(Mode)}),
+  modes: Type.Object({
+    cordon: Mode,
+    evacuate: Mode,
+    reinstall: Mode,
+    rebalance: Mode,
+    purge: Mode,
+    /** Absent in a policy of an older release: as in DEFAULT_POLICY. */
+    tune: Type.Optional(Mode),
+    drain: Type.Optional(Mode),
+    'queue-relief': Type.Optional(Mode),
+  }),
   /** Absent in a policy of an older release: any time. */
   windows: Type.Optional(Type.Array(Window, {maxItems: 50})),
   judge: Type.Object({
@@ -116,6 +146,8 @@ export const Policy = Type.Object({
   }),
   /** Missing from a policy that an older release stored. */
   tune: Type.Optional(TunePolicy),
+  relief: Type.Optional(ReliefPolicy),
+  budget: Type.Optional(BudgetPolicy),
 });
 export type Policy = Type.Static<typeof Policy>;
 
@@ -123,7 +155,16 @@ export type Policy = Type.Static<typeof Policy>;
 export const DEFAULT_POLICY: Policy = {
   v: 1,
   paused: null,
-  modes: {cordon: 'on', evacuate: 'approve', reinstall: 'approve', rebalance: 'approve', purge: 'approve', tune: 'approve'},
+  modes: {
+    cordon: 'on',
+    evacuate: 'approve',
+    reinstall: 'approve',
+    rebalance: 'approve',
+    purge: 'approve',
+    tune: 'approve',
+    drain: 'approve',
+    'queue-relief': 'approve',
+  },
   windows: [],
   judge: {
     windowMs: 60_000,
@@ -166,4 +207,20 @@ export const DEFAULT_POLICY: Policy = {
   },
   host: {probationMs: 600_000, wipeTokenMs: 600_000, reinstallTimeoutMs: 3_600_000, reinstallMax: 2},
   tune: {canaryMs: 3_600_000, concurrentMax: 2, restMs: 86_400_000},
+  relief: {relays: [], spanMs: 900_000},
+  budget: {outShareMax: 0.5, changedShareMax: 0.6, windowMs: 3_600_000},
 };
+
+type LaterMode = 'tune' | 'drain' | 'queue-relief';
+/** What a policy of an older release leaves open. */
+export function modeOf({modes}: Policy, kind: keyof Policy['modes']): Mode {
+  return modes[kind] ?? (DEFAULT_POLICY.modes[kind as LaterMode] as Mode);
+}
+
+export function reliefPolicyOf({relief}: Policy): ReliefPolicy {
+  return relief ?? (DEFAULT_POLICY.relief as ReliefPolicy);
+}
+
+export function budgetOf({budget}: Policy): BudgetPolicy {
+  return budget ?? (DEFAULT_POLICY.budget as BudgetPolicy);
+}

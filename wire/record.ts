@@ -153,9 +153,9 @@ export const Hurt = Type.Object({
 export type Hurt = Type.Static<typeof Hurt>;
 
 export const DecisionKind = Type.Union(
-  (['watch', 'cordon', 'evacuate', 'reinstall', 'rebalance', 'page'] as const).map(name => Type.Literal(name)),
+  (['watch', 'cordon', 'drain', 'evacuate', 'queue-relief', 'reinstall', 'rebalance', 'page'] as const).map(name => Type.Literal(name)),
 );
-export type DecisionKind = 'watch' | 'cordon' | 'evacuate' | 'reinstall' | 'rebalance' | 'page';
+export type DecisionKind = 'watch' | 'cordon' | 'drain' | 'evacuate' | 'queue-relief' | 'reinstall' | 'rebalance' | 'page';
 
 export const Veto = Type.Object({code: Type.String(), detail: Type.Record(Type.String(), Type.Unknown())});
 export type Veto = Type.Static<typeof Veto>;
@@ -190,6 +190,8 @@ export const PlannedMove = Type.Object({
   target: HostName,
   bytes: ByteCount,
   why: Type.String(),
+  /** It can wait: begun only while nothing else waits, and at most one at a time from and to a host. */
+  isLow: Type.Optional(Type.Boolean()),
   /** Absent where a person named the target. */
   choice: Type.Optional(Choice),
 });

@@ -70,6 +70,10 @@ export const AgentSelf = Type.Object({
   failing: Type.Record(Type.String(), Type.String({maxLength: 200})),
 });
 
+/** The queue of this host is being relieved: by which relay (null: only of mail for users elsewhere), since and until when. */
+export const Relief = Type.Object({relay: orNull(Type.String()), sinceMs: InstantMs, untilMs: InstantMs, by: Type.String()});
+export type Relief = Type.Static<typeof Relief>;
+
 /** One message of one agent about one interval; about 2 KB. */
 export const HostReport = Type.Object(
   {
@@ -94,6 +98,8 @@ export const HostReport = Type.Object(
     /** Highest KV revision of the route bucket this host has applied: an edge that lags is visible. */
     routeRevision: orNull(Generation),
     agent: AgentSelf,
+    /** Absent from agents that cannot. */
+    relief: Type.Optional(orNull(Relief)),
     /** Kernel values; missing from agents of an older release. */
     tune: Type.Optional(TuneReport),
   },

@@ -6,7 +6,7 @@
  * After a boot a host may find a disk whose routes are long past: it serves nobody until it is current, or until `fenced_until`,
  * because mail must flow without NATS too.
  *
- * A hold ends inside the query (`held_until` against SQLite's own clock), so it ends when agent, coordinator and NATS are dead.
+ * A hold, and a relief of the queue, end inside the query (`held_until` against SQLite's own clock), so they end when agent, coordinator and NATS are dead.
  */
 export const ROUTES_DB_SCHEMA = `
 CREATE TABLE IF NOT EXISTS self (name TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0, fenced_until REAL NOT NULL DEFAULT 0);
@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS routes (
   held_target TEXT,
   hold_port INTEGER
 ) WITHOUT ROWID;
+-- At most one row: this host's queue is being relieved; next_hop takes what goes out of the farm, '' = it goes as ever.
+CREATE TABLE IF NOT EXISTS relief (next_hop TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL, by TEXT NOT NULL);
+CREATE VIEW IF NOT EXISTS relief_now AS SELECT next_hop FROM relief WHERE until > (julianday('now') - 2440587.5) * 86400.0;
 -- For a backend. mine = 1: this host may accept logins, mail and changes for the user. Everything else is the fence.
 CREATE VIEW IF NOT EXISTS backend AS
   SELECT r.user, h.address,

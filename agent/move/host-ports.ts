@@ -72,12 +72,32 @@ export interface HostPorts {
     apply(adviceId: string, by: string, automatic: boolean): Promise<void>;
     revert(knob: string, by: string): Promise<void>;
   } | null;
+  /** Null where there is no queue to relieve. */
+  relief: QueueRelief | null;
   queue: {
     /** Messages in any Postfix queue of this host that still have to go somewhere; the agent's own probes do not count. */
     count(): Promise<number>;
     /** Asks Postfix to try the deferred mail of these users now. @returns how many messages. */
     retry(users: readonly string[]): Promise<number>;
   };
+}
+
+/** Postfix's queue of this host drains past what is sick here. */
+export interface QueueRelief {
+  /**
+   * Begins, or goes on, until `spanMs` from now.
+   * @param relay next hop of what leaves the farm; null: as ever.
+   * @throws MailherdError RELIEF_REFUSED when Postfix is not prepared for it, or the relay does not take that mail.
+   */
+  begin(wish: {relay: string | null; spanMs: Millis; by: string}): Promise<QueuedMail>;
+  end(): Promise<QueuedMail>;
+}
+
+/** Messages in the queue; with a recipient who lives elsewhere; with one outside the farm. */
+export interface QueuedMail {
+  queued: number;
+  elsewhere: number;
+  outgoing: number;
 }
 
 /** What a manifest shall say beside what it always says. */

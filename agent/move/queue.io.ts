@@ -5,9 +5,10 @@ import type {HostPorts} from './host-ports.ts';
 
 const run = promisify(execFile);
 
-interface QueuedMessage {
+export interface QueuedMessage {
   queue_name: string;
   queue_id: string;
+  sender: string;
   recipients: {address: string}[];
 }
 
@@ -17,14 +18,7 @@ interface QueuedMessage {
  * @param isProbe true for recipients that the agent's own probes write to.
  */
 export function postfixQueue(isProbe: (recipient: string) => boolean): HostPorts['queue'] {
-  async function list(): Promise<QueuedMessage[]> {
-    const text = await postqueue(['-j']);
-    return text
-      .split('\n')
-      .filter(line => line !== '')
-      .map(line => JSON.parse(line) as QueuedMessage)
-      .filter(({recipients}) => !recipients.every(({address}) => isProbe(address)));
-  }
+  const list = (): Promise<QueuedMessage[]> => queuedMessages(isProbe);
   return {
     count: async () => (await list()).length,
     async retry(users) {
@@ -40,7 +34,17 @@ export function postfixQueue(isProbe: (recipient: string) => boolean): HostPorts
   };
 }
 
-async function postqueue(args: string[]): Promise<string> {
+/** Everything that waits, without the agents' own probes. @throws MailherdError COMMAND_FAILED. */
+export async function queuedMessages(isProbe: (recipient: string) => boolean): Promise<QueuedMessage[]> {
+  const text = await postqueue(['-j']);
+  return text
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as QueuedMessage)
+    .filter(({recipients}) => !recipients.every(({address}) => isProbe(address)));
+}
+
+export async function postqueue(args: string[]): Promise<string> {
   try {
     return (await run('postqueue', args, {maxBuffer: 512 * 1024 * 1024})).stdout;
   } catch (cause) {

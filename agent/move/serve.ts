@@ -160,6 +160,11 @@ const HANDLERS: Handlers = {
     return {requeued: await ports.queue.retry(users)};
   },
 
+  async relieve({relief, host}, {relay, spanMs, by}) {
+    if (relief === null) throw new MailherdError('RELIEF_REFUSED', {host, reason: 'no backend'});
+    return spanMs === 0 ? relief.end() : relief.begin({relay, spanMs, by});
+  },
+
   async mailboxes(ports) {
     return {mailboxes: await ports.store.sizes(ports.routes.usersHere())};
   },

@@ -2,7 +2,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {QueueWalk, Store} from '../../native/binding.ts';
 import type {Kernel, System} from '../../wire/kernel.ts';
 import type {MailFigures} from '../../wire/mail-figures.ts';
-import type {HostReport, Queue, Slis} from '../../wire/report.ts';
+import type {HostReport, Queue, Relief, Slis} from '../../wire/report.ts';
 import type {Labels, Role} from '../../wire/schema.ts';
 import type {ProbeFigures} from '../probe/tally.ts';
 import type {MailLogFigures} from '../sample/tally.ts';
@@ -26,7 +26,7 @@ export interface Interval {
   /** Without the probes: they are a source of their own. */
   mailFigures: Omit<MailFigures, 'probes'> | null;
   probes: ProbeFigures | null;
-  routes: {revision: number; userCount: number} | null;
+  routes: {revision: number; userCount: number; relief: Relief | null} | null;
   self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number};
   failing: Record<string, string>;
 }
@@ -61,6 +61,7 @@ export function buildReport(interval: Interval): HostReport {
         : {totalBytes: store.totalBytes, freeBytes: store.freeBytes, freeInodes: store.freeInodes},
     mailFigures: interval.mailFigures === null ? null : {...interval.mailFigures, probes: probeDetailOf(interval.probes)},
     routeRevision: routes?.revision ?? null,
+    ...(role === 'backend' && {relief: routes?.relief ?? null}),
     agent: {...interval.self, cpuMs: rounded(interval.self.cpuMs), failing: interval.failing},
   };
 }

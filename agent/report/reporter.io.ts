@@ -1,7 +1,7 @@
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
-import type {HostReport} from '../../wire/report.ts';
+import type {HostReport, Relief} from '../../wire/report.ts';
 import type {Labels} from '../../wire/schema.ts';
 import type {AgentConfig} from '../config.ts';
 import type {ProbeTally} from '../probe/tally.ts';
@@ -18,7 +18,7 @@ export interface Sources {
   mailLog: MailLog | null;
   probes: ProbeTally | null;
   /** Null until the route table is open. */
-  routes: () => {revision: number; userCount: number} | null;
+  routes: () => {revision: number; userCount: number; relief: Relief | null} | null;
   spool: () => {spooled: number; dropped: number; failing: string | null};
   labels: () => Labels;
 }

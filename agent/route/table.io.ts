@@ -5,6 +5,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {type Instant, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Entry} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
+import type {Relief} from '../../wire/report.ts';
 import type {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
 import {isHoldOver, type RouteRow, rowOf} from './apply.ts';
@@ -123,6 +124,29 @@ export class SqliteRouteTable implements RouteTable {
     this.#db.prepare('DELETE FROM hosts WHERE name = ?').run(name);
   }
 
+  /** From now on Postfix's relief maps say where queued mail goes, until the relief is over by SQLite's own clock. */
+  relieve({relay, sinceMs, untilMs, by}: Relief): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    this.#db.exec('DELETE FROM relief');
+    this.#db
+      .prepare('INSERT INTO relief (next_hop, since, until, by) VALUES (?, ?, ?, ?)')
+      .run(relay ?? '', sinceMs / SECOND_MS, untilMs / SECOND_MS, by);
+    this.#db.exec('COMMIT');
+  }
+
+  endRelief(): void {
+    this.#db.exec('DELETE FROM relief');
+  }
+
+  /** Null when the queue is not being relieved at `nowMs`. */
+  relief(nowMs: Instant): Relief | null {
+    const row = this.#db.prepare('SELECT next_hop, since, until, by FROM relief WHERE until > ?').get(nowMs / SECOND_MS);
+    if (row === undefined) return null;
+    const {next_hop: relay, since, until, by} = row as {next_hop: string; since: number; until: number; by: string};
+    const ms = (seconds: number): Instant => Math.round(seconds * SECOND_MS);
+    return {relay: relay === '' ? null : relay, sinceMs: ms(since), untilMs: ms(until), by};
+  }
+
   /** Changes that arrive together go into one transaction: the first load of a large farm is one, a flip is one of its own. */
   take(change: RouteChange): void {
     this.#pending.push(change);
@@ -219,6 +243,12 @@ export class SqliteRouteTable implements RouteTable {
       .prepare('SELECT user, host, generation, held_until AS heldUntil, held_target AS heldTarget FROM routes WHERE user = ?')
       .get(user) as RouteRow | undefined;
     return row ?? null;
+  }
+
+  /** Domains that have users in this farm; reads the whole table. */
+  domains(): Set<string> {
+    const rows = this.#db.prepare("SELECT DISTINCT substr(user, instr(user, '@') + 1) AS domain FROM routes").all();
+    return new Set(rows.map(row => String(row.domain)));
   }
 
   reached(revision: number, timeoutMs: Millis): Promise<void> {

@@ -1,6 +1,19 @@
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
-import type {Evacuate, NewHost, NewMove, NewUser, PlanView, PolicyView, Rebalance, Reinstall, WhatIf, WhatIfView} from '../../wire/api.ts';
+import type {
+  Evacuate,
+  NewHost,
+  NewMove,
+  NewUser,
+  PlanView,
+  PolicyView,
+  Rebalance,
+  Reinstall,
+  ReliefView,
+  Relieve,
+  WhatIf,
+  WhatIfView,
+} from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
@@ -12,6 +25,7 @@ import {POLICY_KEY} from '../keys.ts';
 import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
 import {assertFits, type Planner} from '../planner.ts';
+import type {ReliefKeeper} from '../relief.ts';
 import type {TuneKeeper} from '../tune/keeper.ts';
 import type {Writes} from './ports.ts';
 import {hideToken} from './views.ts';
@@ -27,6 +41,7 @@ export interface OperatorDeps {
   planner: Planner;
   mover: Mover;
   tuning: Pick<TuneKeeper, 'apply' | 'revert'>;
+  relief: Pick<ReliefKeeper, 'relieve'>;
   /** One happening in a host's life. */
   happen: (host: string, happening: HostHappening) => Promise<HostRecord>;
   emit: Emit;
@@ -71,18 +86,22 @@ export class Operator implements Writes {
     }
   }
 
-  async evacuate(by: string, host: string, {dryRun = false, reason}: Evacuate): Promise<PlanView> {
+  async evacuate(by: string, host: string, {dryRun = false, gently = false, reason}: Evacuate): Promise<PlanView> {
     const {planner, happen, picture, clock} = this.#deps;
     const evacuated = {type: 'evacuated', by, reason: reason ?? `asked by ${by}`, release: null, asksReinstall: false} as const;
     // The refusal of a stage comes before the work of a plan, and in a dry run too.
     live(this.#record(host), evacuated, picture.policy.value, clock.now());
     if (!dryRun) this.#assertNotPaused();
-    const draft = await planner.draft({kind: 'evacuate', hosts: [host]}, evacuated.reason);
+    const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: gently}, evacuated.reason);
     if (dryRun) return {plan: draft.plan, dryRun};
     assertFits(draft.plan);
     await happen(host, evacuated);
     await planner.carryOut(draft);
     return {plan: draft.plan, dryRun};
+  }
+
+  async relieve(by: string, host: string, {end = false}: Relieve): Promise<ReliefView> {
+    return {host, ...(await this.#deps.relief.relieve(by, host, end))};
   }
 
   async move(by: string, {user, target}: NewMove): Promise<PlanView> {

@@ -11,6 +11,8 @@ import type {
   PolicyView,
   Rebalance,
   Reinstall,
+  ReliefView,
+  Relieve,
   UsersView,
   UserView,
   VerdictsView,
@@ -49,6 +51,7 @@ export interface Writes {
   addHost(by: string, host: NewHost): Promise<HostRecord>;
   addUser(by: string, user: NewUser): Promise<Route>;
   evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
+  relieve(by: string, host: string, wish: Relieve): Promise<ReliefView>;
   move(by: string, wish: NewMove): Promise<PlanView>;
   rebalance(by: string, wish: Rebalance): Promise<PlanView>;
   /** Changes nothing. */

@@ -14,6 +14,8 @@ import {
   Reasoned,
   Rebalance,
   Reinstall,
+  ReliefView,
+  Relieve,
   UsersView,
   UserView,
   VerdictsView,
@@ -148,6 +150,13 @@ const WRITES: readonly ApiRoute[] = [
     call => {
       return call.ports.writes().evacuate(call.by, call.params.host, call.body);
     },
+  ),
+  write(
+    'POST',
+    '/v1/hosts/:host/relieve',
+    'The queue of this host drains to where users live now, and by a relay; or no longer',
+    {params: OfHost, body: Relieve, answer: ReliefView},
+    call => call.ports.writes().relieve(call.by, call.params.host, call.body),
   ),
   write('POST', '/v1/hosts/:host/cordon', 'No new mailbox for this host', {params: OfHost, body: Reasoned, answer: HostRecord}, call => {
     return call.ports.writes().cordon(call.by, call.params.host, call.body.reason ?? 'no reason given');

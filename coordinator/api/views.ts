@@ -112,7 +112,8 @@ export class Views implements Reads {
     const hurtPeak = hurtHistory.reduce<Hurt | null>((peak, hurt) => {
       return hurt.atMs >= sinceMs && (peak === null || hurt.share > peak.share) ? hurt : peak;
     }, null);
-    return {verdicts: outcome?.verdicts ?? [], cohorts: outcome?.cohorts ?? [], hurt: outcome?.hurt ?? null, hurtPeak};
+    const {verdicts = [], cohorts = [], hurt = null, decisions = []} = outcome ?? {};
+    return {verdicts, cohorts, hurt, hurtPeak, decisions};
   }
 
   moves(): MovesView {

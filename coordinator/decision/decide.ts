@@ -1,12 +1,16 @@
-import type {Instant, Millis} from '../../base/units.ts';
-import {ACTION_KINDS, type ActionKind, type Policy} from '../../wire/policy.ts';
-import type {CohortVerdict, Decision, HostStage, Verdict, Veto} from '../../wire/record.ts';
+import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
+import {ACTION_KINDS, type ActionKind, modeOf, type Policy} from '../../wire/policy.ts';
+import type {CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
-import {type Outlook, openTargets, placingOf} from '../plan/filter.ts';
+import {openTargets, placingOf} from '../plan/filter.ts';
+import {overloadOf} from '../plan/overload.ts';
+import {withinBudget} from './budget.ts';
+import {reliefs} from './relief.ts';
+import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, type Situation} from './situation.ts';
 import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 import {windowVetoes} from './window.ts';
 
@@ -16,23 +20,12 @@ const RETRY_MS: Millis = 60_000;
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
 const CAUSE_DWELLS = 10;
+/** Kernel figures that are odd so long without anybody feeling it are reason enough to look at the host without its users. */
+const ODD_DRAIN_MS: Millis = HOUR_MS;
 /** A host on which nothing is this many times worse than elsewhere is not emptied. */
 const CURE_RATIO_MIN = 2;
 /** While labels cannot be told apart so many hosts are reinstalled at once: how they fare tells the others' cause. */
 const EXPERIMENT_MAX = 2;
-
-/** Stages in which a host holds or may hold mailboxes. */
-const IN_SERVICE: ReadonlySet<HostStage> = new Set(['probation', 'active', 'suspect', 'draining']);
-/** Stages that life lets an evacuation begin or go on. */
-const LEAVING: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe']);
-
-interface Case extends Outlook {
-  nowMs: Instant;
-  users: ReadonlyMap<string, number>;
-  general: Veto[];
-  /** When a host fell sick last. */
-  joinedMs: Instant;
-}
 
 /**
  * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
@@ -52,7 +45,6 @@ export function decide(
     policy,
     backends.map(({kind}) => kind),
   );
-  const on: Case = {fleet, verdicts, cohorts, policy, nowMs, users: usersByHost(fleet), general, joinedMs};
   const explained = new Map(cohorts.filter(cohort => cohort.explained).flatMap(cohort => cohort.sick.map(host => [host, cohort] as const)));
   const blamed = new Set(cohorts.filter(cohort => cohort.explained).flatMap(({members}) => members));
   const unexplained = backends.filter(verdict => !blamed.has(verdict.host) && isIll(verdict, policy, nowMs));
@@ -60,23 +52,29 @@ export function decide(
   const tooMany: Veto[] = isTooMany
     ? [{code: 'TOO_MANY_UNEXPLAINED', detail: {hosts: unexplained.map(({host}) => host), backends: backends.length}}]
     : [];
-  return [
+  const users = usersByHost(fleet);
+  const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, joinedMs};
+  const evacuated = evacuations(on);
+  const wanted = [
     ...pages(on, unexplained, isTooMany),
     ...watches(on),
-    ...cordons(on, backends, blamed, explained, tooMany),
-    ...evacuations(on, backends, explained, tooMany),
+    ...cordons(on, blamed),
+    ...evacuated,
+    ...drains(on, evacuated),
+    ...reliefs(on),
     ...reinstalls(on),
-    ...rebalances(on, tooMany),
-  ].map(decision => held(decision, on));
+    ...rebalances(on),
+  ].map(each => held(each, on));
+  return withinBudget(wanted, fleet, policy, nowMs);
 }
 
 /** The brakes that hold for a kind at this hour, and for a host that a person took back. */
-function held(decision: Decision, {fleet, policy, nowMs}: Case): Decision {
-  const {kind, host} = decision;
-  if (!isAction(kind)) return decision;
+function held(wish: Decision, {fleet, policy, nowMs}: Situation): Decision {
+  const {kind, host} = wish;
+  if (!isAction(kind)) return wish;
   const kept = host === null ? undefined : fleet.hosts.get(host)?.record.kept;
   const byPerson: Veto[] = kept === undefined ? [] : [{code: 'KEPT_BY_PERSON', detail: {by: kept.by, atMs: kept.atMs}}];
-  return {...decision, vetoes: [...decision.vetoes, ...byPerson, ...windowVetoes(kind, policy, nowMs)]};
+  return {...wish, vetoes: [...wish.vetoes, ...byPerson, ...windowVetoes(kind, policy, nowMs)]};
 }
 
 function isAction(kind: Decision['kind']): kind is ActionKind {
@@ -88,7 +86,7 @@ function isIll({kind, sinceMs, because}: Verdict, policy: Policy, nowMs: Instant
   return kind === 'sick' || (kind === 'suspect' && !UNFELT.has(because) && nowMs - sinceMs >= policy.judge.sickDwellMs);
 }
 
-function pages(on: Case, unexplained: readonly Verdict[], isTooMany: boolean): Decision[] {
+function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolean): Decision[] {
   const paged: Decision[] = [];
   const page = (host: string | null, because: string, evidence: Verdict['evidence']): void => {
     paged.push({kind: 'page', host, atMs: on.nowMs, because, evidence, vetoes: [], mode: 'on'});
@@ -101,32 +99,28 @@ function pages(on: Case, unexplained: readonly Verdict[], isTooMany: boolean): D
   return paged;
 }
 
-function watches({verdicts, nowMs}: Case): Decision[] {
+function watches({verdicts, nowMs}: Situation): Decision[] {
   return verdicts
     .filter(({kind}) => kind === 'suspect')
     .map(({host, because, evidence}) => ({kind: 'watch', host, atMs: nowMs, because, evidence, vetoes: [], mode: 'on'}));
 }
 
 /** No new mailbox for sick hosts, nor for those that share what made others sick. */
-function cordons(
-  on: Case,
-  backends: readonly Verdict[],
-  blamed: ReadonlySet<string>,
-  explained: ReadonlyMap<string, CohortVerdict>,
-  tooMany: Veto[],
-): Decision[] {
+function cordons(on: Situation, blamed: ReadonlySet<string>): Decision[] {
+  const {backends, explained, tooMany} = on;
   const mode = on.policy.modes.cordon;
   if (mode === 'off') return [];
   return backends.flatMap(({host, kind, evidence}): Decision[] => {
     const isBlamed = blamed.has(host);
     if ((!isBlamed && kind !== 'sick') || on.fleet.hosts.get(host)?.record.cordon !== null) return [];
-    const because = isBlamed && !explained.has(host) ? 'SHARES_SICK_COHORT' : reasonOf(host, explained);
+    const because = isBlamed && !explained.has(host) ? 'SHARES_SICK_COHORT' : reasonOf(host, on);
     const vetoes = isBlamed ? on.general : [...on.general, ...tooMany];
     return [{kind: 'cordon', host, atMs: on.nowMs, because, evidence, vetoes, mode}];
   });
 }
 
-function evacuations(on: Case, backends: readonly Verdict[], explained: ReadonlyMap<string, CohortVerdict>, tooMany: Veto[]): Decision[] {
+function evacuations(on: Situation): Decision[] {
+  const {backends, explained, tooMany} = on;
   const mode = on.policy.modes.evacuate;
   if (mode === 'off') return [];
   // A sick host that recovers shows no evidence any more: it is not emptied now, and not called healthy yet.
@@ -141,15 +135,15 @@ function evacuations(on: Case, backends: readonly Verdict[], explained: Readonly
   return due.map(verdict => {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
-    const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(explained.get(host));
+    const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(host, on);
     const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict), ...fits];
-    const because = kind === 'sick' ? reasonOf(host, explained) : 'STILL_HOLDS_MAILBOXES';
+    const because = kind === 'sick' ? reasonOf(host, on) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
 }
 
 /** Hosts go on falling sick: what they share, and whether moving helps, is not known yet. It is not waited for without end. */
-function openCause({joinedMs, policy: {judge}, nowMs}: Case, {sinceMs}: Verdict): Veto[] {
+function openCause({joinedMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Verdict): Veto[] {
   const untilMs = Math.min(joinedMs + judge.sickDwellMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
   return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
 }
@@ -161,13 +155,25 @@ function cureWorse({kind, evidence}: Verdict): Veto[] {
   return ratioMax >= CURE_RATIO_MIN ? [] : [{code: 'CURE_WORSE', detail: {ratioMax, needed: CURE_RATIO_MIN}}];
 }
 
-/** What lies between the hosts and everybody is not left behind by moving. */
-function notOfHosts(cohort: CohortVerdict | undefined): Veto[] {
-  return cohort?.notHosts === undefined ? [] : [{code: 'NOT_THE_HOSTS', detail: {cause: cohort.notHosts, labels: cohort.labels}}];
+/**
+ * Hosts whose kernel has been odd for long while nobody feels it: given a rest before somebody does, one at a time, and only when
+ * nothing more urgent goes on.
+ */
+function drains(on: Situation, evacuated: readonly Decision[]): Decision[] {
+  const {backends, fleet, nowMs} = on;
+  const mode = modeOf(on.policy, 'drain');
+  if (mode === 'off' || evacuated.length > 0 || fleet.waiting.length > 0 || fleet.moves.some(isUnderWay)) return [];
+  if (backends.some(({host, kind}) => kind === 'sick' || fleet.hosts.get(host)?.record.stage === 'draining')) return [];
+  const due = backends.find(({host, because, sinceMs}) => {
+    return because === 'KERNEL_ONLY' && nowMs - sinceMs >= ODD_DRAIN_MS && mayEvacuate(on, host);
+  });
+  if (due === undefined) return [];
+  const {host, because, evidence} = due;
+  return [decision('drain', on, {host, because, evidence, vetoes: [...on.general, ...evacuationVetoes([host], on)], mode})];
 }
 
 /** Neither empty, nor being emptied, nor just tried in vain. */
-function mayEvacuate({fleet, users, nowMs}: Case, host: string): boolean {
+function mayEvacuate({fleet, users, nowMs}: Situation, host: string): boolean {
   if ((users.get(host) ?? 0) === 0) return false;
   if (fleet.waiting.some(({source}) => source === host)) return false;
   const isBusy = fleet.moves.some(move => move.source === host && isUnderWay(move));
@@ -178,12 +184,12 @@ function mayEvacuate({fleet, users, nowMs}: Case, host: string): boolean {
 }
 
 /** Draining, with mailboxes that no move works on: unplaced at first, or their moves backed out. */
-function isLeftOver({fleet}: Case, host: string): boolean {
+function isLeftOver({fleet}: Situation, host: string): boolean {
   return fleet.hosts.get(host)?.record.stage === 'draining';
 }
 
 /** Hosts emptied by us, before the release was known to be the cause: now it is. */
-function reinstalls({fleet, cohorts, policy, nowMs, general}: Case): Decision[] {
+function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decision[] {
   const mode = policy.modes.reinstall;
   if (mode === 'off') return [];
   let asks = 0;
@@ -210,9 +216,11 @@ function isBeingReinstalled(host: FleetHost | undefined): boolean {
 }
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */
-function rebalances(on: Case, tooMany: Veto[]): Decision[] {
-  const {fleet, verdicts, policy, nowMs, users, general} = on;
+function rebalances(on: Situation): Decision[] {
+  const {fleet, verdicts, policy, nowMs, users, general, tooMany} = on;
   const mode = policy.modes.rebalance;
+  const overloaded = mode === 'off' ? [] : unloads(on);
+  if (overloaded.length > 0) return overloaded;
   if (mode === 'off' || fleet.waiting.length > 0 || fleet.moves.some(isUnderWay)) return [];
   for (const {record} of fleet.hosts.values()) {
     if (record.role === 'backend' && ['draining', 'reinstalling', 'probation'].includes(record.stage)) return [];
@@ -233,17 +241,21 @@ function rebalances(on: Case, tooMany: Veto[]): Decision[] {
   return [{kind: 'rebalance', host: null, atMs: nowMs, because: 'IMBALANCE', evidence, vetoes: [...general, ...tooMany], mode}];
 }
 
-function reasonOf(host: string, explained: ReadonlyMap<string, CohortVerdict>): string {
-  const cohort = explained.get(host);
-  return cohort === undefined ? 'SICK_ALONE' : describe(cohort);
-}
-
-/** e.g. SICK_COHORT os=debian-13 */
-function describe({labels}: CohortVerdict): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return `SICK_COHORT ${pairs.join(' ')}`;
-}
-
-function isBackendInService(host: FleetHost | undefined): boolean {
-  return host !== undefined && host.record.role === 'backend' && IN_SERVICE.has(host.record.stage);
+/** Healthy hosts with too much to do: few moves, of the busiest mailboxes, away from each. */
+function unloads(on: Situation): Decision[] {
+  const {backends, policy, nowMs, general, tooMany} = on;
+  const due = backends.filter(({host, because, sinceMs}) => {
+    return because === 'OVERLOADED' && nowMs - sinceMs >= policy.judge.sickDwellMs && mayEvacuate(on, host) && !isLeftOver(on, host);
+  });
+  return due.map(({host, evidence}) => {
+    const {evidence: load, vetoes} = overloadOf(host, on);
+    const all = [...general, ...tooMany, ...vetoes];
+    return decision('rebalance', on, {
+      host,
+      because: 'OVERLOADED',
+      evidence: [...load, ...evidence],
+      vetoes: all,
+      mode: policy.modes.rebalance,
+    });
+  });
 }

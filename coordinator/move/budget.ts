@@ -43,6 +43,7 @@ export function mayBegin(
     if (record.source === planned.source || record.target === planned.source) atSource++;
     if (record.target === planned.target || record.source === planned.target) atTarget++;
   }
+  if (planned.isLow === true && atSource + atTarget > 0) return 'LOWER_PRIORITY';
   if (running >= limits.concurrentMax) return 'FARM_BUDGET';
   if (atSource >= limits.perSourceMax) return 'SOURCE_BUDGET';
   if (atTarget >= limits.perTargetMax) return 'TARGET_BUDGET';

@@ -205,8 +205,12 @@ export class MoveEngine implements Mover {
     if (signal.aborted) return;
     const {move, paused} = policy();
     const left: WaitingMove[] = [];
+    const isUrgent = this.#waiting.some(({planned}) => planned.isLow !== true);
     for (const waiting of this.#waiting) {
-      const because = mayBegin(waiting.planned, this.records(), move, pace(), paused !== null, ports.clock.now());
+      const isLater = isUrgent && waiting.planned.isLow === true;
+      const because = isLater
+        ? 'LOWER_PRIORITY'
+        : mayBegin(waiting.planned, this.records(), move, pace(), paused !== null, ports.clock.now());
       if (because === null) this.#begin(waiting.planned, waiting.planId);
       else left.push({...waiting, because});
     }

@@ -59,9 +59,20 @@ export function buildPlan(
     if (placing.leaving.has(source)) unplaced.push({user, source, bytes, code: 'APART'});
   }
   const account = explained.account(outlook.policy.place.headroomShare, placing.rules.tierName);
-  const kind = task.kind === 'new' ? 'single' : task.kind;
-  return {...header(kind, ids, because), moves: run, unplaced, account};
+  const kind = KINDS[task.kind];
+  const isLow = task.kind === 'evacuate' && task.isLow === true;
+  const queued = isLow ? run.map(move => ({...move, isLow})) : run;
+  return {...header(kind, ids, because), moves: queued, unplaced, account};
 }
+
+const KINDS: Readonly<Record<PlanTask['kind'], Plan['kind']>> = {
+  evacuate: 'evacuate',
+  rebalance: 'rebalance',
+  unload: 'rebalance',
+  fill: 'fill',
+  single: 'single',
+  new: 'single',
+};
 
 /** Host for a new mailbox, or null when none takes it. */
 export function placeNew(user: string, outlook: Outlook): string | null {

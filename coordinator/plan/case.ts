@@ -5,10 +5,13 @@ import {construct} from './construct.ts';
 import {type Aim, type FarmModel, LEAVE, LEVELS, modelOfFarm} from './farm.ts';
 import {type Outlook, openTargets, type Placing, placingOf} from './filter.ts';
 import {type FleetFarm, farmOf} from './fleet-farm.ts';
+import {overloadOf} from './overload.ts';
 
 export type PlanTask =
   /** Everybody off these hosts: they are sick, or are to be maintained or taken away. */
-  | {kind: 'evacuate'; hosts: readonly string[]}
+  | {kind: 'evacuate'; hosts: readonly string[]; isLow?: boolean}
+  /** The busiest few off a host that is well and has too much to do. */
+  | {kind: 'unload'; host: string}
   /** Few moves that relieve the fullest hosts most. */
   | {kind: 'rebalance'}
   /** Mailboxes onto these hosts, which are new or come back: first of those who left them for another. */
@@ -53,6 +56,11 @@ export function caseOf(task: PlanTask, outlook: Outlook): PlanCase {
       const placing = placingOf(outlook);
       const empty = emptyHosts(placing, policy.place.imbalanceMax);
       return empty.length > 0 ? levelling(placing, aim, empty) : levelling(placing, aim, null);
+    }
+    case 'unload': {
+      assertKnown([task.host], outlook);
+      const placing = placingOf(outlook, [task.host]);
+      return closeCase(farmOf(overloadOf(task.host, outlook).users, placing), placing, aim, []);
     }
     case 'fill':
       assertKnown(task.hosts, outlook);

@@ -5,6 +5,7 @@ import type {Log} from '../../wire/log.ts';
 import type {TuneReport} from '../../wire/tune.ts';
 import type {Audit} from '../audit.io.ts';
 import type {Commander} from '../command.io.ts';
+import {budgetVeto} from '../decision/budget.ts';
 import {MAILHERD} from '../host/life.ts';
 import type {Picture} from '../picture.ts';
 import {tunedHosts, tunePolicyOf} from './hosts.ts';
@@ -45,6 +46,7 @@ export class TuneKeeper {
     const {apply, revert} = rollout(tunedHosts(picture), tunePolicyOf(policy), clock.now());
     for (const {host, knob, because} of revert) this.#ask('untune', host, knob, {because}, () => this.revert(MAILHERD, host, knob));
     for (const {host, adviceId, because, evidence} of apply) {
+      if (budgetVeto(host, picture.fleet, policy, clock.now()) !== null) continue;
       this.#ask('tune', host, adviceId, {because, evidence}, () => this.#tune(MAILHERD, host, adviceId, true));
     }
   }

@@ -1,6 +1,6 @@
 import type {HostSpec, Layout} from '../layout.ts';
 import {file, type HostFile} from './file.ts';
-import {EDGE_RECIPIENT, EDGE_TRANSPORT, ROUTES_DB} from './route-queries.ts';
+import {EDGE_RECIPIENT, EDGE_TRANSPORT, RELIEF_RELAY, RELIEF_STATUS, RELIEF_TRANSPORT, ROUTES_DB} from './route-queries.ts';
 
 /** Where a host's own probe message ends: the agent's sink on the host itself. */
 const PROBE_TRANSPORT = 'probe.mailherd.invalid smtp:[127.0.0.1]:2526\n';
@@ -79,7 +79,10 @@ function backendMain(layout: Layout, spec: HostSpec): string {
 mynetworks = 127.0.0.0/8 ${layout.network}
 relay_domains = ${layout.domain}
 relay_recipient_maps =
-transport_maps = texthash:/etc/postfix/transport
+# The relief-* maps are empty until the agent is asked to relieve the queue of a sick host
+transport_maps = texthash:/etc/postfix/transport, proxy:sqlite:/etc/postfix/relief-transport.cf
+sender_dependent_relayhost_maps = proxy:sqlite:/etc/postfix/relief-relay.cf
+default_delivery_status_filter = proxy:sqlite:/etc/postfix/relief-status.cf
 # Always to the own LMTP, which knows (or proxies to) where the user lives; backends never relay to each other
 relay_transport = lmtp:[${spec.address}]:24
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
@@ -99,7 +102,14 @@ export function postfixFiles(layout: Layout, spec: HostSpec): HostFile[] {
     file('/etc/postfix/reply-filter', isEdge ? REPLY_FILTER : REPLY_FILTER_BACKEND),
     file('/etc/mailname', `${spec.name}.${layout.domain}\n`),
   ];
-  if (!isEdge) return shared;
+  if (!isEdge) {
+    return [
+      ...shared,
+      file('/etc/postfix/relief-transport.cf', map(RELIEF_TRANSPORT)),
+      file('/etc/postfix/relief-relay.cf', map(RELIEF_RELAY)),
+      file('/etc/postfix/relief-status.cf', map(RELIEF_STATUS)),
+    ];
+  }
   return [
     ...shared,
     file('/etc/postfix/route-transport.cf', map(EDGE_TRANSPORT)),

@@ -162,6 +162,7 @@ export class SimHost {
       host: this.name,
       clock,
       tune: null,
+      relief: null,
       routes: {
         row: user => this.rows.get(user) ?? null,
         usersHere: () => [...this.rows.values()].filter(({host}) => host === this.name).map(({user}) => user),

@@ -13,6 +13,7 @@ import {Picture} from '../../../coordinator/picture.ts';
 import type {Search} from '../../../coordinator/plan/model.ts';
 import {PlanLine} from '../../../coordinator/plan-line.ts';
 import {Planner} from '../../../coordinator/planner.ts';
+import {ReliefKeeper} from '../../../coordinator/relief.ts';
 import {Intake} from '../../../coordinator/report/intake.ts';
 import {TuneKeeper} from '../../../coordinator/tune/keeper.ts';
 import type {EventType} from '../../../wire/event.ts';
@@ -83,6 +84,7 @@ export class FakeFarm {
   readonly operator: Operator;
   readonly actor: Actor;
   readonly tuning: TuneKeeper;
+  readonly relief: ReliefKeeper;
   readonly views: Views;
   #plans = 0;
   #sequence = 0;
@@ -103,8 +105,9 @@ export class FakeFarm {
     const search: Search = async (_, start) => ({assignment: start, cost: 0, steps: 0});
     this.planner = new Planner({picture, line, mover, emit, clock, signal, search, refreshSizes: async () => undefined});
     this.tuning = new TuneKeeper({picture, command, token: 7, audit, clock, log: silentLog});
-    const {planner, routes, policy, tuning} = this;
-    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, happen, emit, clock});
+    this.relief = new ReliefKeeper({picture, command, token: 7, emit, audit, clock, log: silentLog});
+    const {planner, routes, policy, tuning, relief} = this;
+    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, relief, happen, emit, clock});
     this.actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log: silentLog});
     this.views = new Views({
       picture,

@@ -44,7 +44,7 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
       ...NOTHING_LOGGED,
     },
     probes: {attempts: 4, failures: 1, deliveryMs: 120.7, loginMs: null, lmtpMs: null, idle: null},
-    routes: {revision: 77, userCount: 12},
+    routes: {revision: 77, userCount: 12, relief: null},
     store: STORE,
   });
   expect(report.load).toEqual({deliveriesPerSecond: 0.4, loginsPerSecond: 0.5, imapSessions: 8, users: 12, activeUsers: 3});

@@ -71,6 +71,7 @@ function fakePorts(): ApiPorts {
     addHost: noted('addHost', record),
     addUser: noted('addUser', {}),
     evacuate: noted('evacuate', {plan: PLAN, dryRun: true}),
+    relieve: noted('relieve', {host: 'be01', queued: 3, elsewhere: 1, outgoing: 1}),
     move: noted('move', {plan: PLAN, dryRun: false}),
     rebalance: noted('rebalance', {plan: PLAN, dryRun: true}),
     whatIf: noted('whatIf', {}),

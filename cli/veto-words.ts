@@ -1,0 +1,52 @@
+import {percent, size, span} from '../base/format.ts';
+import type {Decision, Veto} from '../wire/record.ts';
+
+/** A brake with its figures, for people, e.g. `DOES_NOT_FIT: needs 12 GB, free 8 GB, missing 4 GB`. */
+export function vetoWords({code, detail}: Veto): string {
+  const figure = (name: string): number | null => (typeof detail[name] === 'number' ? detail[name] : null);
+  const words = wordsOf(code, figure) ?? Object.entries(detail).map(([name, value]) => `${name} ${plain(value)}`);
+  return words.length === 0 ? code : `${code}: ${words.join(', ')}`;
+}
+
+function wordsOf(code: string, figure: (name: string) => number | null): string[] | null {
+  const bytes = (name: string): string => size(figure(name) ?? 0);
+  const share = (name: string): string => percent(figure(name) ?? 0);
+  switch (code) {
+    case 'DOES_NOT_FIT': {
+      const hosts = figure('standardHosts');
+      return [
+        `needs ${bytes('neededBytes')}`,
+        `free ${bytes('freeBytes')}`,
+        `missing ${bytes('missingBytes')}`,
+        `largest mailbox ${bytes('largestBytes')} into a largest room of ${bytes('largestRoomBytes')}`,
+        ...(hosts === null ? [] : [`${hosts} more hosts of the usual size would do`]),
+      ];
+    }
+    case 'CAPACITY_OUT':
+      return [`${share('outShare')} of the capacity is out of service`, `would be ${share('wouldBe')}`, `at most ${share('outShareMax')}`];
+    case 'BUDGET_SPENT':
+      return [
+        `${figure('changed')} of ${figure('backends')} hosts are being changed or were within ${span(figure('windowMs') ?? 0)}`,
+        `would be ${share('wouldBe')}`,
+        `at most ${share('changedShareMax')}`,
+      ];
+    case 'CURE_WORSE':
+      return [`${(figure('ratioMax') ?? 0).toFixed(1)} times as bad as the others`, `moving pays from ${figure('needed')} times on`];
+    default:
+      return null;
+  }
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'string'
+    ? value
+    : Array.isArray(value) && value.every(each => typeof each === 'string')
+      ? value.join(' ')
+      : JSON.stringify(value);
+}
+
+/** e.g. `evacuate be4 (SICK_ALONE), mode approve, stopped by PAUSED: by ada` */
+export function decisionWords({kind, host, because, mode, vetoes}: Decision): string {
+  const held = vetoes.length > 0 ? `, stopped by ${vetoes.map(vetoWords).join('; ')}` : mode === 'on' ? '' : `, mode ${mode}`;
+  return `${kind} ${host ?? 'the farm'} (${because})${held}`;
+}

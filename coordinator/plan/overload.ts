@@ -1,0 +1,70 @@
+import type {Evidence, Veto} from '../../wire/record.ts';
+import type {FleetHost, MailboxFacts} from '../fleet.ts';
+import {median} from '../health/sli.ts';
+import {type Outlook, openTargets, placingOf} from './filter.ts';
+
+/** So many mailboxes leave an overloaded host at once; then it is looked at again. */
+const SHED_MAX = 10;
+/** One mailbox with this share of the host's work is what overloads it, wherever it lives. */
+const ONE_SHARE = 0.5;
+
+export interface Overload {
+  /** Mailboxes that should leave, the busiest first. */
+  users: string[];
+  evidence: Evidence[];
+  vetoes: Veto[];
+}
+
+/**
+ * What relieves a host that has too much to do: the fewest mailboxes whose work is what it has beyond the middle of those that may take
+ * some. Work is deliveries and sessions a day; mailboxes of which it is not known count as the mean of the others.
+ */
+export function overloadOf(host: string, outlook: Outlook): Overload {
+  const {fleet} = outlook;
+  const placing = placingOf(outlook, [host]);
+  const loads = openTargets(placing).flatMap(name => loadOf(fleet.hosts.get(name)) ?? []);
+  const [own, usual] = [loadOf(fleet.hosts.get(host)), median(loads)];
+  const note = `against the middle of ${loads.length} hosts that may take some`;
+  const ratio = own === null || usual === null || usual === 0 ? null : own / usual;
+  const evidence = own === null ? [] : [{sli: 'deliveriesPerSecond', unit: '/s', value: own, baseline: usual, ratio, note}];
+  if (loads.length === 0) return {users: [], evidence, vetoes: [{code: 'NO_HEALTHY_TARGET', detail: {hosts: [host]}}]};
+  const isMovable = (user: string): boolean => !placing.moving.has(user) && !placing.rules.isPinned(user);
+  const names = [...fleet.routes].flatMap(([user, route]) => (route.host === host && isMovable(user) ? [user] : []));
+  const work = workOf(names, fleet.mailboxes);
+  const total = work.reduce((sum, each) => sum + each.work, 0);
+  const overShare = ratio === null || ratio <= 1 ? 0 : 1 - 1 / ratio;
+  const users: string[] = [];
+  let shed = 0;
+  for (const {user, work: own} of work) {
+    if (users.length === SHED_MAX || shed >= overShare * total) break;
+    users.push(user);
+    shed += own;
+  }
+  const [first] = work;
+  const isOne = first !== undefined && work.length > 1 && total > 0 && first.work / total >= ONE_SHARE;
+  if (isOne)
+    return {
+      users,
+      evidence,
+      vetoes: [{code: 'ONE_MAILBOX', detail: {user: first.user, share: Number((first.work / total).toPrecision(3))}}],
+    };
+  return {users, evidence, vetoes: []};
+}
+
+function loadOf(host: FleetHost | undefined): number | null {
+  const told = host?.reports.flatMap(({load}) => load.deliveriesPerSecond ?? []) ?? [];
+  return median(told);
+}
+
+/** The busiest first. */
+function workOf(users: readonly string[], mailboxes: ReadonlyMap<string, MailboxFacts>): {user: string; work: number}[] {
+  const known = users.map(user => ({user, work: ofDay(mailboxes.get(user))}));
+  const told = known.flatMap(({work}) => work ?? []);
+  const mean = told.length === 0 ? 1 : told.reduce((sum, work) => sum + work, 0) / told.length;
+  return known.map(({user, work}) => ({user, work: work ?? mean})).sort((a, b) => b.work - a.work || (a.user < b.user ? -1 : 1));
+}
+
+function ofDay(facts: MailboxFacts | undefined): number | null {
+  const {deliveriesPerDay: deliveries = null, sessionsPerDay: sessions = null} = facts ?? {};
+  return deliveries === null && sessions === null ? null : (deliveries ?? 0) + (sessions ?? 0);
+}
