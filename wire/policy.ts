@@ -208,7 +208,7 @@ export const DEFAULT_POLICY: Policy = {
   host: {probationMs: 600_000, wipeTokenMs: 600_000, reinstallTimeoutMs: 3_600_000, reinstallMax: 2},
   tune: {canaryMs: 3_600_000, concurrentMax: 2, restMs: 86_400_000},
   relief: {relays: [], spanMs: 900_000},
-  budget: {outShareMax: 0.5, changedShareMax: 0.6, windowMs: 3_600_000},
+  budget: {outShareMax: 0.67, changedShareMax: 0.75, windowMs: 3_600_000},
 };
 
 type LaterMode = 'tune' | 'drain' | 'queue-relief';

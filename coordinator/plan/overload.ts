@@ -8,6 +8,8 @@ const SHED_MAX = 10;
 /** One mailbox with this share of the host's work is what overloads it, wherever it lives. */
 const ONE_SHARE = 0.5;
 
+const ROUNDING = 1e-9;
+
 export interface Overload {
   /** Mailboxes that should leave, the busiest first. */
   users: string[];
@@ -36,7 +38,7 @@ export function overloadOf(host: string, outlook: Outlook): Overload {
   const users: string[] = [];
   let shed = 0;
   for (const {user, work: own} of work) {
-    if (users.length === SHED_MAX || shed >= overShare * total) break;
+    if (users.length === SHED_MAX || shed >= overShare * total * (1 - ROUNDING)) break;
     users.push(user);
     shed += own;
   }

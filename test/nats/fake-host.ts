@@ -13,6 +13,8 @@ export class FakeHost {
   generation = 1;
   queued = 0;
   isSick = false;
+  /** What it was asked to do for its queue, as its reports tell. */
+  relief: HostReport['relief'] = null;
   readonly commands: {verb: string; request: Record<string, unknown>}[] = [];
   readonly #nc: NatsConnection;
   readonly #timer: NodeJS.Timeout;
@@ -70,6 +72,7 @@ export class FakeHost {
       queue: {maildrop: 0, incoming: 0, active: 1, deferred: this.queued, hold: 0, complete: true},
       mailStore: {totalBytes: 1e11, freeBytes: 9e10, freeInodes: 1e6},
       routeRevision: 1,
+      relief: this.relief ?? null,
       agent: {version: '0.1.0', cpuMs: 1, rssBytes: 5e7, spooled: 0, dropped: 0, failing: {}},
     };
   }
@@ -83,7 +86,14 @@ export class FakeHost {
     }
   }
 
+  #relieve({relay, spanMs, by}: Record<string, unknown>): void {
+    const nowMs = Date.now();
+    const span = Number(spanMs);
+    this.relief = span === 0 ? null : {relay: relay as string | null, sinceMs: nowMs, untilMs: nowMs + span, by: String(by)};
+  }
+
   #answer(verb: string, request: Record<string, unknown>): object {
+    if (verb === 'relieve') this.#relieve(request);
     const manifest = {folders: [{...FOLDER, digest: `of ${request.user}`}], subscriptions: [], sieve: [], lines: null};
     const answers: Record<string, object> = {
       needs: {needs: []},
@@ -99,6 +109,7 @@ export class FakeHost {
       discard: {removedBytes: 1},
       sync: {revision: Number(request.revision ?? 0)},
       retry: {requeued: 0},
+      relieve: {queued: this.queued, elsewhere: 1, outgoing: 2},
       mailboxes: {mailboxes: []},
       wipeCheck: {users: 0, queued: this.queued, copies: []},
     };

@@ -182,7 +182,7 @@ test('what is off is not decided', () => {
   expect(outcome.decisions).toEqual([]);
 });
 
-test('kernel figures alone make a suspect after minutes, never a sick host; it is watched and nothing else', () => {
+test('kernel figures alone make a suspect after minutes, never a sick host; it is watched, and after an hour drained', () => {
   const farm = fiveHosts();
   farm.pass(400);
   const odd = {kernel: {diskBusyShare: 1, psiIoFull10: 60}};
@@ -191,7 +191,10 @@ test('kernel figures alone make a suspect after minutes, never a sick host; it i
   const verdict = outcome.verdicts.find(({host}) => host === 'be1');
   expect(verdict).toMatchObject({kind: 'suspect', because: 'KERNEL_ONLY'});
   expect(verdict?.evidence.map(({sli}) => sli)).toEqual(['psiIoFull10', 'diskBusyShare']);
-  expect(outcome.decisions.map(({kind, host}) => [kind, host])).toEqual([['watch', 'be1']]);
+  expect(outcome.decisions.map(({kind, host}) => [kind, host])).toEqual([
+    ['watch', 'be1'],
+    ['drain', 'be1'],
+  ]);
   expect(outcome.hurt.usersHurt).toBe(0);
   expect(kinds(farm.pass(120, {be1: {}})).be1).toBe('healthy');
 });
