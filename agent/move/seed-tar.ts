@@ -134,27 +134,36 @@ function checksum(header: Uint8Array): number {
   return sum;
 }
 
+/** One member as bytes: header, content, padding; see `tarHeader`. */
+export function tarMember(name: string, content: string | Uint8Array | null, seconds: number): Uint8Array {
+  const body = content instanceof Uint8Array ? content : encoder.encode(content ?? '');
+  return concat([tarHeader(name, content === null ? null : body.length, seconds), body, tarPadding(body.length)]);
+}
+
+/** What follows so many bytes of content. */
+export function tarPadding(bytes: Bytes): Uint8Array {
+  return new Uint8Array(Math.ceil(bytes / BLOCK) * BLOCK - bytes);
+}
+
 /**
- * One member as bytes: header, content, padding. @param name at most 100 bytes, or 255 with a `/` in the right place.
- * @param content null for a directory. @param seconds its time. @throws MailherdError COPY_FAILED for a name that does not fit.
+ * The header of a member. @param name at most 100 bytes, or 255 with a `/` in the right place.
+ * @param bytes of its content; null for a directory. @param seconds its time. @throws MailherdError COPY_FAILED for a name that does not fit.
  */
-export function tarMember(name: string, content: string | null, seconds: number): Uint8Array {
-  const body = encoder.encode(content ?? '');
-  const whole = new Uint8Array(BLOCK + Math.ceil(body.length / BLOCK) * BLOCK);
+export function tarHeader(name: string, bytes: Bytes | null, seconds: number): Uint8Array {
+  const whole = new Uint8Array(BLOCK);
   const [prefix, rest] = splitName(name);
   const put = (at: number, value: string): void => whole.set(encoder.encode(value), at);
   put(NAME.at, rest);
-  put(MODE.at, content === null ? '0000700' : '0000600');
+  put(MODE.at, bytes === null ? '0000700' : '0000600');
   // Owner and group: whoever unpacks.
   put(108, '0000000');
   put(116, '0000000');
-  put(SIZE.at, body.length.toString(8).padStart(11, '0'));
+  put(SIZE.at, (bytes ?? 0).toString(8).padStart(11, '0'));
   put(TIME.at, seconds.toString(8).padStart(11, '0'));
-  put(TYPE_AT, content === null ? '5' : '0');
+  put(TYPE_AT, bytes === null ? '5' : '0');
   put(MAGIC.at, MAGIC.text);
   put(PREFIX.at, prefix);
-  put(SUM.at, `${checksum(whole.subarray(0, BLOCK)).toString(8).padStart(6, '0')}\0 `);
-  whole.set(body, BLOCK);
+  put(SUM.at, `${checksum(whole).toString(8).padStart(6, '0')}\0 `);
   return whole;
 }
 

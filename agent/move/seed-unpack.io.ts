@@ -1,9 +1,10 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
-import {type SeedHello, SeedSummary} from '../../wire/seed.ts';
-import {must} from './doveadm-run.io.ts';
+import {type SeedFormat, type SeedHello, SeedSummary} from '../../wire/seed.ts';
+import {doveadm, lastLines, must} from './doveadm-run.io.ts';
 import type {SeedTerms} from './host-ports.ts';
+import {isDboxPath} from './seed-dbox.ts';
 import {whyNotFound, whyUnfit} from './seed-fit.ts';
 import {type SeedLine, write} from './seed-line.io.ts';
 import {isMaildirPath} from './seed-maildir.ts';
@@ -31,32 +32,56 @@ export async function unpackSeed(
   terms: SeedTerms,
   signal: AbortSignal,
 ): Promise<Unpacked> {
-  const reason = place.inbox.endsWith('/dbox-Mails') ? 'the target does not keep maildirs' : whyUnfit(hello, place.dialect);
+  const {format} = hello;
+  const reason = place.format === format ? whyUnfit(format, hello, place.dialect) : `the target does not keep ${format}`;
   if (reason !== null) throw new MailherdError('SEED_UNFIT', {user: terms.user, reason});
-  await output(['mkdir', '-p', '-m', '0700', place.home, place.inbox], place.owner);
+  await output(['mkdir', '-p', '-m', '0700', place.home, place.root], place.owner);
   await line.say('{"refusal":null}\n');
   const begun = performance.now();
-  const {files, folders} = await unpack(line, place, terms.bytesMax, signal);
+  const {files, folders, gone} = await unpack(line, format, place, terms.bytesMax, signal);
+  if (gone.length > 0) await output(['rm', '--', ...gone], place.owner, place.root);
   const unpackedMs = performance.now() - begun;
-  const status = must(['-f', 'tab', 'mailbox', 'status', '-u', terms.user, 'guid uidvalidity messages', '*']);
-  const [found] = await Promise.all([status, syncPlace(place)]);
+  const [found] = await Promise.all([look(terms.user, format), syncPlace(place)]);
   const missing = whyNotFound(folders, parseTab(found));
   if (missing !== null)
     throw new MailherdError('COPY_FAILED', {user: terms.user, files, reason: `Dovecot does not find the seed: ${missing}`});
   return {files, unpackedMs: Math.round(unpackedMs), provedMs: Math.round(performance.now() - begun - unpackedMs)};
 }
 
-async function unpack(line: SeedLine, {inbox, owner}: MailPlace, bytesMax: number, signal: AbortSignal): Promise<SeedSummary> {
+/**
+ * What Dovecot finds. Where indexes came along they are believed only if it finds every message that they name, and complains of nothing,
+ * which it would before it mends: a copy that is torn must not become anybody's mailbox.
+ */
+async function look(user: string, format: SeedFormat): Promise<string> {
+  const status = ['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity messages', '*'];
+  if (format === 'maildir') return must(status);
+  const proof = await doveadm(['-f', 'tab', 'fetch', '-u', user, 'uid guid size.physical date.saved', 'ALL']);
+  const {exit, out, err} = proof.exit === 0 && proof.err === '' ? await doveadm(status) : proof;
+  if (exit === 0 && err === '') return out;
+  throw new MailherdError('COPY_FAILED', {user, exit, reason: `Dovecot does not take the seed: ${lastLines(err)}`});
+}
+
+async function unpack(
+  line: SeedLine,
+  format: SeedFormat,
+  {root, owner}: MailPlace,
+  bytesMax: number,
+  signal: AbortSignal,
+): Promise<SeedSummary> {
   const seen = {files: 0, bytes: 0};
+  const isPath = (path: string, isDirectory: boolean): boolean =>
+    format === 'maildir' ? isMaildirPath(path, isDirectory) : isDboxPath(format, path, isDirectory);
   const reader = new TarReader(({name, isDirectory, bytes}) => {
-    if (!isMaildirPath(name, isDirectory)) throw new MailherdError('COPY_FAILED', {reason: 'no maildir holds that', name});
+    if (!isPath(name, isDirectory)) throw new MailherdError('COPY_FAILED', {reason: `no ${format} holds that`, name});
     if (isDirectory) return;
     seen.files++;
     seen.bytes += bytes;
     if (seen.bytes > bytesMax) throw new MailherdError('COPY_FAILED', {reason: 'larger than expected', bytesMax});
   });
-  const tar = ['tar', '--extract', '--file=-', '--ignore-zeros', '--no-same-owner', '--no-same-permissions', '--keep-old-files'];
-  const {child, ended} = start(tar, owner, inbox);
+  const tar = ['tar', '--extract', '--file=-', '--ignore-zeros', '--no-same-owner', '--no-same-permissions'];
+  // Files that grow are sent again.
+  const again = format === 'mdbox' ? '--overwrite' : '--keep-old-files';
+  const {child, ended} = start([...tar, again], owner, root);
   const kill = (): boolean => child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
   try {
@@ -74,6 +99,8 @@ async function unpack(line: SeedLine, {inbox, owner}: MailPlace, bytesMax: numbe
     const {exit, err} = await ended;
     if (exit !== 0 || err !== '') throw new MailherdError('COPY_FAILED', {reason: `tar: ${err.trim().slice(-300)}`, exit});
     if (summary.files !== seen.files) throw new MailherdError('COPY_FAILED', {reason: 'files are missing', ...seen, sent: summary.files});
+    const odd = summary.gone.find(path => !isPath(path, false));
+    if (odd !== undefined) throw new MailherdError('COPY_FAILED', {reason: `no ${format} holds that`, name: odd});
     return summary;
   } finally {
     signal.removeEventListener('abort', kill);

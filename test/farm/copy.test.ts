@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {parseTab} from '../../agent/move/tab.ts';
-import {begin, moveFarm} from '../../bench/move/farm.io.ts';
+import {begin, FORMATS, moveFarm} from '../../bench/move/farm.io.ts';
 import {fillMaildir} from '../../bench/move/mailbox.io.ts';
 import {type ApiAccess, call} from '../../farm/api.io.ts';
 import {down} from '../../farm/farm.io.ts';
@@ -40,6 +40,21 @@ async function filled(host: string, index: number): Promise<string> {
   await fillMaildir(`${homeOf(storeOf(host), user)}/Maildir`, MESSAGES, await readCorpus(2_000), index);
   await inHost(host, 'doveadm', 'mailbox', 'status', '-u', user, 'guid messages vsize', '*');
   return user;
+}
+
+/** Writes his maildir anew as what his Dovecot keeps. */
+async function inOwnFormat(host: string, user: string): Promise<void> {
+  await inHost(host, 'doveadm', 'backup', '-R', '-u', user, 'maildir:~/Maildir');
+  await rm(`${homeOf(storeOf(host), user)}/Maildir`, {recursive: true});
+}
+
+/** A mail program that files and flags, until the mailbox has gone. */
+async function changeWhileSeeding(source: string, user: string): Promise<void> {
+  for (let turn = 1; (await moveOf(user))?.step === 'seeding' || turn < 5; turn++) {
+    const change = turn % 2 === 0 ? 'remove' : 'add';
+    await inHost(source, 'doveadm', 'flags', change, '-u', user, '\\Flagged $New', 'mailbox', 'INBOX', 'uid', `${turn}:${turn * 40}`);
+    await inHost(source, 'doveadm', 'expunge', '-u', user, 'mailbox', 'Sent', 'uid', `${turn * 7}`);
+  }
 }
 
 async function beginMove(user: string, target: string): Promise<void> {
@@ -85,27 +100,41 @@ describe('a maildir goes as a seed', () => {
   ])('from Dovecot %s to %s, with all it is, while it changes', async (_from, _to, source, target) => {
     const user = await filled(source, target.endsWith('b') && source.slice(0, 3) === target.slice(0, 3) ? 0 : 1);
     await beginMove(user, target);
-    for (let turn = 1; (await moveOf(user))?.step === 'seeding' || turn < 5; turn++) {
-      await inHost(
-        source,
-        'doveadm',
-        'flags',
-        turn % 2 === 0 ? 'remove' : 'add',
-        '-u',
-        user,
-        '\\Flagged $New',
-        'mailbox',
-        'INBOX',
-        'uid',
-        `${turn}:${turn * 40}`,
-      );
-      await inHost(source, 'doveadm', 'expunge', '-u', user, 'mailbox', 'Sent', 'uid', `${turn * 7}`);
-    }
+    await changeWhileSeeding(source, user);
     const record = await ended(user);
     expect(record).toMatchObject({step: 'retained', refusal: null});
     expect(await seedsAt(target, user)).toBe(1);
     expect(await everything(target, user)).toEqual(await everything(source, user));
   });
+});
+
+describe('sdbox and mdbox go as a seed between hosts of one release', () => {
+  it.each([
+    ['sdbox', '2.3', 'm12a', 'm12b'],
+    ['mdbox', '2.3', 'm12a', 'm12b'],
+    ['sdbox', '2.4', 'm13a', 'm13b'],
+    ['mdbox', '2.4', 'm13a', 'm13b'],
+  ] as const)('%s, Dovecot %s, with all it is, while it changes', async (format, _release, source, target) => {
+    const index = users(FARM.layout)
+      .filter(({host}) => host === source)
+      .findIndex(each => each.user.startsWith(`${FORMATS[format]}.`));
+    const user = await filled(source, index);
+    await inOwnFormat(source, user);
+    await beginMove(user, target);
+    await Promise.all([changeWhileSeeding(source, user), saveAndPurge(source, user)]);
+    expect(await ended(user)).toMatchObject({step: 'retained', refusal: null});
+    expect(await seedsAt(target, user)).toBe(1);
+    const sent = await everything(source, user);
+    expect(await everything(target, user)).toEqual(sent);
+    // Nothing lies in the files that no index names: making the indexes anew from the files would bring it back.
+    await inHost(target, 'doveadm', 'force-resync', '-u', user, '*');
+    expect(await everything(target, user)).toEqual(sent);
+  });
+
+  async function saveAndPurge(source: string, user: string): Promise<void> {
+    const script = `for n in 1 2 3 4 5 6; do printf 'Subject: %s\\n\\nnew\\n' $n | doveadm save -u "$1" -m INBOX; doveadm purge -u "$1"; done`;
+    await inHost(source, 'sh', '-c', script, 'sh', user);
+  }
 });
 
 describe('a power cut of the target right after the flip', () => {

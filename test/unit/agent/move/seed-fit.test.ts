@@ -33,12 +33,12 @@ describe('how files are written', () => {
     const zlib = dialect(`${OLD}mail_plugins = zlib\n`);
     const compress = dialect(`${NEW}mail_plugins = mail_compress\n`);
     const crypt = dialect(`${OLD}mail_plugins = mail_crypt\n`);
-    expect(whyUnfit(dialect(OLD), dialect(NEW))).toBeNull();
-    expect(whyUnfit(zlib, zlib)).toBeNull();
-    expect(whyUnfit(zlib, dialect(OLD))).toMatch(/compress on the source, by nothing/);
-    expect(whyUnfit(dialect(OLD), zlib)).toMatch(/by nothing on the source/);
-    expect(whyUnfit(zlib, compress)).toMatch(/releases differ/);
-    expect(whyUnfit(crypt, crypt)).toMatch(/crypt/);
+    expect(whyUnfit('maildir', dialect(OLD), dialect(NEW))).toBeNull();
+    expect(whyUnfit('maildir', zlib, zlib)).toBeNull();
+    expect(whyUnfit('maildir', zlib, dialect(OLD))).toMatch(/compress on the source, by nothing/);
+    expect(whyUnfit('maildir', dialect(OLD), zlib)).toMatch(/by nothing on the source/);
+    expect(whyUnfit('maildir', zlib, compress)).toMatch(/releases differ/);
+    expect(whyUnfit('maildir', crypt, crypt)).toMatch(/crypt/);
   });
 });
 

@@ -41,7 +41,8 @@ async function freePort(): Promise<number> {
 async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: SeedOffer}> {
   const receiver = new SeedReceiver({port: await freePort(), log: QUIET, signal: stop.signal});
   const owner = process.getuid?.() === 0 ? {uid: NOBODY, gid: NOBODY} : {uid: process.getuid?.() ?? 1, gid: process.getgid?.() ?? 1};
-  const place = {home: `${store}/home`, inbox: `${store}/home/Maildir`, owner, dialect: DIALECT};
+  const root = `${store}/home/Maildir`;
+  const place = {home: `${store}/home`, inbox: root, root, format: 'maildir' as const, owner, dialect: DIALECT};
   const terms = {
     user: USER,
     address: '127.0.0.1',
@@ -71,7 +72,7 @@ function talk({address, port}: SeedOffer, parts: readonly (Uint8Array | string)[
 
 const hello = (offer: SeedOffer, more: object = {}): string =>
   `${JSON.stringify({v: 1, secret: offer.secret, format: 'maildir', ...DIALECT, ...more})}\n`;
-const summary = (files: number): string => `${JSON.stringify({files, folders: []})}\n`;
+const summary = (files: number): string => `${JSON.stringify({files, folders: [], gone: []})}\n`;
 const refusalOf = (line: string | undefined): {code: string; detail: Record<string, unknown>} | null => JSON.parse(line ?? '{}').refusal;
 
 /** What the receiver said to an archive of one file of that name. */

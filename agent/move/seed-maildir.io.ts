@@ -1,0 +1,104 @@
+import {existsSync} from 'node:fs';
+import {readdir, readFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {systemClock} from '../../base/clock.io.ts';
+import {MailherdError} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
+import type {SeedFolder} from '../../wire/seed.ts';
+import {must} from './doveadm-run.io.ts';
+import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
+import {type FolderNames, FolderSeed} from './seed-maildir.ts';
+import {tarMember} from './seed-tar.ts';
+
+/** So many messages are left to dsync, which gives them a UID first. */
+const UNLISTED_MAX = 50;
+/**
+ * Keywords (the small letters) are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
+ * pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it would
+ * give the keyword back, and that move could not be verified for as long as the log lasts.
+ */
+const WITHOUT_KEYWORDS = String.raw`s/\(:2,[A-Z]*\)[a-z]*$/\1/`;
+/** Files that are renamed while they are being sent go in another round. */
+const ROUNDS_MAX = 8;
+/**
+ * A maildir: the messages that have their UIDs, with flags and dates in names and times, and no index, cache or log: Dovecot makes them
+ * anew there, whatever its release.
+ */
+export class MaildirParcel implements SeedParcel {
+  readonly #inbox: string;
+  readonly #folders: ReadonlyMap<string, FolderSeed>;
+
+  /** @param inbox directory of the INBOX. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
+  static async of(user: string, inbox: string): Promise<MaildirParcel | null> {
+    const folders = existsSync(join(inbox, 'cur')) ? await readFolders(user, inbox) : [];
+    return folders.length === 0 ? null : new MaildirParcel(inbox, folders);
+  }
+
+  private constructor(inbox: string, folders: readonly FolderSeed[]) {
+    this.#inbox = inbox;
+    this.#folders = new Map(folders.map(folder => [folder.directory, folder]));
+  }
+
+  sent(name: string): void {
+    const [message = '', part, directory = ''] = name.split('/').reverse();
+    if (part === 'cur' || part === 'new') this.#folders.get(directory)?.sent(message);
+  }
+
+  async send(archive: SeedArchive): Promise<{folders: SeedFolder[]; gone: string[]}> {
+    const folders = [...this.#folders.values()];
+    for (const folder of folders) {
+      for (const part of ['cur', 'new', 'tmp']) await archive.pass(tarMember(folder.path(part), null, 0));
+    }
+    for (let rounds = 0; ; rounds++) {
+      const names = folders.map(async folder => folder.missing(await namesOf(join(this.#inbox, folder.directory))));
+      const missing = (await Promise.all(names)).flat();
+      if (missing.length === 0) break;
+      if (rounds === ROUNDS_MAX)
+        throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: missing.length});
+      await archive.passFiles(this.#inbox, missing, [`--transform=${WITHOUT_KEYWORDS}`]);
+    }
+    for (const folder of folders) await sendBesides(folder, bytes => archive.pass(bytes));
+    return {folders: folders.map(folder => folder.summary()), gone: []};
+  }
+}
+
+/** The folders that can go, their messages with UIDs. */
+async function readFolders(user: string, inbox: string): Promise<FolderSeed[]> {
+  const {folders, unlisted} = await openFolders(inbox);
+  if (unlisted <= UNLISTED_MAX) return folders;
+  // Gives every message its UID and every folder its GUID.
+  await must(['mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
+  return (await openFolders(inbox)).folders;
+}
+
+/** @returns the folders that can go, and how many messages in any have no UID yet. */
+async function openFolders(inbox: string): Promise<{folders: FolderSeed[]; unlisted: number}> {
+  const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
+  const folders: FolderSeed[] = [];
+  let unlisted = 0;
+  for (const directory of ['', ...below.map(({name}) => name)]) {
+    const path = join(inbox, directory);
+    if (!existsSync(join(path, 'cur'))) continue;
+    const list = join(path, 'dovecot-uidlist');
+    const folder = FolderSeed.of(directory, existsSync(list) ? await readFile(list, 'utf8') : '');
+    const names = await namesOf(path);
+    unlisted += folder === null ? names.cur.length + names.new.length : folder.unlisted(names);
+    if (folder !== null) folders.push(folder);
+  }
+  return {folders, unlisted};
+}
+
+async function namesOf(directory: string): Promise<FolderNames> {
+  const [cur, unseen] = await Promise.all([
+    readdir(join(directory, 'cur')),
+    existsSync(join(directory, 'new')) ? readdir(join(directory, 'new')) : [],
+  ]);
+  return {cur, new: unseen};
+}
+
+/** What stands beside the messages of a folder; read after them, since their names refer to it. */
+async function sendBesides(folder: FolderSeed, pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+  const now = Math.floor(systemClock.now() / SECOND_MS);
+  if (folder.directory !== '') await pass(tarMember(folder.path('maildirfolder'), '', now));
+  await pass(tarMember(folder.path('dovecot-uidlist'), folder.uidlist(), now));
+}
