@@ -10,8 +10,8 @@ import {AdviceId, KnobName} from './tune.ts';
 const base = {v: Type.Literal(1), token: Token};
 const ofMove = {...base, moveId: MoveId, user: UserName};
 
-/** What of a mailbox only a Dovecot with that plugin keeps: access control lists, encryption at rest. */
-const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt')]);
+/** What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). */
+const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt'), Type.Literal('metadata')]);
 export type Feature = Type.Static<typeof Feature>;
 
 /** One connection to this address, which shows the secret, may bring one seed. */

@@ -2,7 +2,7 @@ import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
-import {aclLines, loadedPlugins, offeredBy} from './features.ts';
+import {aclLines, metadataFile, offeredIn} from './features.ts';
 import {mailPlace} from './seed-place.io.ts';
 import {parseTab} from './tab.ts';
 import {output} from './tool.io.ts';
@@ -23,7 +23,7 @@ interface Known {
 
 /** What doveadm, and with it dsync, keeps on this host. @throws MailherdError COMMAND_FAILED. */
 export async function offered(): Promise<Feature[]> {
-  return offeredBy(loadedPlugins(await output(['doveconf', '-n', '-f', 'protocol=doveadm'])));
+  return offeredIn(await output(['doveconf', '-n', '-f', 'protocol=doveadm']));
 }
 
 /**
@@ -64,10 +64,19 @@ export class AclReader {
 
   /** What the mailbox uses that a host without it would lose. @throws MailherdError COMMAND_FAILED. */
   async needs(user: string): Promise<Feature[]> {
-    const everywhere = offeredBy(loadedPlugins(await output(['doveconf', '-n'])));
+    const doveconf = await output(['doveconf', '-n']);
     const {roots} = await this.#of(user);
-    const hasLists = everywhere.includes('acl') && (await aclState(roots)) !== '';
-    return everywhere.filter(feature => feature !== 'acl' || hasLists);
+    const isUsed: Readonly<Record<Feature, () => Promise<boolean>>> = {
+      acl: async () => (await aclState(roots)) !== '',
+      crypt: async () => true,
+      metadata: async () => {
+        const path = metadataFile(doveconf, user, roots[0] ?? '');
+        // In a store that others share nobody can tell.
+        return path === null || ((await stat(path).catch(ifGone(null)))?.size ?? 0) > 0;
+      },
+    };
+    const used = await Promise.all(offeredIn(doveconf).map(async feature => ((await isUsed[feature]()) ? [feature] : [])));
+    return used.flat();
   }
 
   forget(user: string): void {

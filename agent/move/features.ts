@@ -1,7 +1,9 @@
 import type {Feature} from '../../wire/command.ts';
 
 /** Names of the plugins, the same in both releases. */
-const PLUGINS: Readonly<Record<Feature, string>> = {acl: 'acl', crypt: 'mail_crypt'};
+const PLUGINS = {acl: 'acl', crypt: 'mail_crypt'} as const;
+/** The store for metadata: `mail_attribute_dict = file:%h/dovecot-attributes` (2.3), `mail_attribute { dict file { path = ... } }` (2.4). */
+const STORE = /^\s*mail_attribute(?:_dict = (?:file:)?(\S+)| \{\s+dict \w+ \{(?:\s+path = (.+))?)/m;
 
 /**
  * Mail plugins in the output of `doveconf -n`: `mail_plugins = quota acl` (2.3), or a block with a line `acl = yes` for each (2.4).
@@ -16,9 +18,29 @@ export function loadedPlugins(doveconf: string): Set<string> {
   return found;
 }
 
-/** Of these features, which plugins offer. */
-export function offeredBy(plugins: ReadonlySet<string>): Feature[] {
-  return (Object.keys(PLUGINS) as Feature[]).filter(feature => plugins.has(PLUGINS[feature]));
+/** What a Dovecot with these settings keeps. @param doveconf output of `doveconf -n`. */
+export function offeredIn(doveconf: string): Feature[] {
+  const plugins = loadedPlugins(doveconf);
+  const byPlugin = (Object.keys(PLUGINS) as (keyof typeof PLUGINS)[]).filter(feature => plugins.has(PLUGINS[feature]));
+  return STORE.test(doveconf) ? [...byPlugin, 'metadata'] : byPlugin;
+}
+
+/**
+ * Where a user's metadata lie.
+ * @returns null when they are not a file of his own, by what can be told from the settings.
+ */
+export function metadataFile(doveconf: string, user: string, home: string): string | null {
+  const [, old, recent] = STORE.exec(doveconf) ?? [];
+  const at = user.lastIndexOf('@');
+  const values: Readonly<Record<string, string>> = {
+    ...{h: home, home, u: user, user},
+    ...{n: user.slice(0, at), 'user|username': user.slice(0, at), d: user.slice(at + 1), 'user|domain': user.slice(at + 1)},
+  };
+  const known = (whole: string, name: string): string => values[name.replaceAll(' ', '')] ?? whole;
+  const path = (old ?? recent ?? '')
+    .replace(/^~\//, `${home}/`)
+    .replace(/%\{([^}]*)\}|%(\w)/g, (whole, long, short) => known(whole, long ?? short));
+  return path.startsWith('/') && !path.includes('%') ? path : null;
 }
 
 /**

@@ -1,3 +1,4 @@
+import {generateKeyPairSync} from 'node:crypto';
 import {writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {begin} from '../../bench/move/farm.io.ts';
@@ -15,7 +16,7 @@ const backend = (name: string, release: Release, last: number) =>
   ({name, role: 'backend', release, last, labels: {}, isSpare: false}) as const;
 const FARM: Farm = {
   paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mailherd-farm-kept'}),
-  layout: makeLayout('mhfarm1', '10.213.71', 8, [
+  layout: makeLayout('mhfarm1', '10.213.71', 12, [
     {name: 'acct', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
     backend('aco1', 'bookworm', 21),
     backend('aco2', 'bookworm', 22),
@@ -55,10 +56,64 @@ protocol imap {
 `;
 }
 
+const releaseOf = (host: string): Release => FARM.layout.hosts.find(({name}) => name === host)?.release ?? 'bookworm';
+const inDovecot = (host: string, file: string, text: string): Promise<void> =>
+  writeFile(`${hostPaths(FARM.paths, host).root}/etc/dovecot/${file}`, text);
+
 async function configure(host: string, method: string | null): Promise<void> {
-  const release = FARM.layout.hosts.find(({name}) => name === host)?.release ?? 'bookworm';
-  await writeFile(`${hostPaths(FARM.paths, host).root}/etc/dovecot/local.conf`, extras(release, method));
+  await configureWith(host, extras(releaseOf(host), method));
+}
+
+async function configureWith(host: string, settings: string): Promise<void> {
+  await inDovecot(host, 'local.conf', settings);
   await runIn(FARM.paths, host, ['systemctl', 'restart', 'dovecot']);
+}
+
+/** A store for metadata, as an operator would have it. */
+const withMetadata = (release: Release): string =>
+  release === 'bookworm'
+    ? 'mail_attribute_dict = file:%h/dovecot-attributes\n'
+    : 'mail_attribute {\n  dict file {\n    path = %{home}/dovecot-attributes\n  }\n}\n';
+
+function newKeys(): {privateKey: string; publicKey: string} {
+  return generateKeyPairSync('ec', {
+    namedCurve: 'prime256v1',
+    privateKeyEncoding: {type: 'pkcs8', format: 'pem'},
+    publicKeyEncoding: {type: 'spki', format: 'pem'},
+  });
+}
+
+const keysOf = new Map<string, ReturnType<typeof newKeys>>();
+
+/** Encryption at rest with keys that no other host has. */
+async function encrypt(host: string): Promise<void> {
+  const keys = keysOf.get(host) ?? newKeys();
+  keysOf.set(host, keys);
+  await inDovecot(host, 'crypt.key', keys.privateKey);
+  await inDovecot(host, 'crypt.pub', keys.publicKey);
+  await configureWith(
+    host,
+    releaseOf(host) === 'bookworm'
+      ? `mail_plugins = quota mail_crypt
+protocol lmtp {
+  mail_plugins = quota sieve mail_crypt
+}
+plugin {
+  mail_crypt_global_private_key = </etc/dovecot/crypt.key
+  mail_crypt_global_public_key = </etc/dovecot/crypt.pub
+  mail_crypt_save_version = 2
+}
+`
+      : `mail_plugins {
+  mail_crypt = yes
+}
+crypt_global_public_key_file = /etc/dovecot/crypt.pub
+crypt_global_private_key main {
+  crypt_private_key_file = /etc/dovecot/crypt.key
+}
+crypt_write_algorithm = aes-256-gcm-sha256
+`,
+  );
 }
 
 let access: ApiAccess;
@@ -103,6 +158,8 @@ const MODSEQS = `doveadm ${ALL_FOLDERS} -f tab mailbox status -u "$1" highestmod
 const shell = (host: string, script: string, user: string): Promise<string> => runIn(FARM.paths, host, ['sh', '-c', script, 'sh', user]);
 
 async function moved(user: string, target: string): Promise<MoveRecord> {
+  const list = async (): Promise<readonly MoveRecord[]> => (await call(access, 'GET', '/v1/moves', MovesView)).moves;
+  const earlier = new Set((await list()).map(({id}) => id));
   // The farm may change between the picture and the plan: asked again, as a person would.
   await eventually(20_000, () =>
     call(access, 'POST', '/v1/moves', PlanView, {user, target}).catch((error: unknown) => {
@@ -111,7 +168,7 @@ async function moved(user: string, target: string): Promise<MoveRecord> {
     }),
   );
   const record = await eventually(60_000, async () => {
-    const found = (await call(access, 'GET', '/v1/moves', MovesView)).moves.find(each => each.user === user);
+    const found = (await list()).find(each => each.user === user && !earlier.has(each.id));
     return found !== undefined && ['retained', 'backedOut'].includes(found.step) ? found : null;
   });
   if (record === null) throw new Error(`the move of ${user} does not end`);
@@ -176,5 +233,65 @@ describe('what a target would lose is refused before anything moves', () => {
     const user = 'greta.aco1@farm.example';
     await shell('aco1', `${FILL.split('doveadm acl')[0]}`, user);
     expect(await moved(user, 'acn2')).toMatchObject({step: 'retained', refusal: null, verified: {folders: 5, messages: 4}});
+  });
+});
+
+describe("encryption at rest, with keys that are each host's own", () => {
+  const SAVE = `{ echo 'Subject: secret'; echo; yes 'nobody else may read this' | head -n 50; } | doveadm save -u "$1" -m INBOX`;
+  const TEXTS = `doveadm -f tab fetch -u "$1" 'mailbox uid guid date.received text' ALL`;
+  const CLEAR = `grep -rl 'nobody else' /var/vmail | wc -l`;
+
+  it.each([
+    ['2.3 -> 2.3', 'hugo.aco1', 'aco2'],
+    ['2.4 -> 2.4', 'hugo.acn1', 'acn2'],
+    ['2.3 -> 2.4', 'ines.aco1', 'acn2'],
+    ['2.4 -> 2.3', 'ines.acn1', 'aco2'],
+  ])('%s: mail moves, and lies encrypted on both', async (_pair, name, target) => {
+    const [user, source] = [`${name}@farm.example`, name.slice(-4)];
+    await encrypt(source);
+    await encrypt(target);
+    await shell(source, SAVE, user);
+    expect(await moved(user, target)).toMatchObject({step: 'retained', refusal: null, verified: {messages: 1}});
+    expect(await shell(target, TEXTS, user)).toBe(await shell(source, TEXTS, user));
+    for (const host of [source, target]) expect((await shell(host, CLEAR, user)).trim()).toBe('0');
+  });
+
+  it('is refused where the target does not encrypt', async () => {
+    await encrypt('aco1');
+    await configureWith('aco2', '');
+    const user = 'leon.aco1@farm.example';
+    await shell('aco1', SAVE, user);
+    const refusal = {code: 'FEATURE_LACKING', detail: {host: 'aco2', lacking: ['crypt']}};
+    expect(await moved(user, 'aco2')).toMatchObject({step: 'backedOut', refusal});
+    expect((await shell('aco2', CLEAR, user)).trim()).toBe('0');
+  });
+});
+
+describe('IMAP METADATA', () => {
+  it.each([
+    ['2.3 -> 2.3', 'jan.aco1', 'aco2'],
+    ['2.4 -> 2.4', 'jan.acn1', 'acn2'],
+    ['2.3 -> 2.4', 'kira.aco1', 'acn2'],
+    ['2.4 -> 2.3', 'kira.acn1', 'aco2'],
+  ])('%s: refused where the target has no store for them, kept where it has', async (_pair, name, target) => {
+    const [user, source] = [`${name}@farm.example`, name.slice(-4)];
+    await configureWith(source, withMetadata(releaseOf(source)));
+    await configureWith(target, '');
+    await shell(source, 'printf "Subject: 1\\n\\n1\\n" | doveadm save -u "$1"', user);
+    await shell(source, 'doveadm mailbox metadata set -u "$1" INBOX /private/comment "mine: 1" || exit 1', user);
+    const record = await moved(user, target);
+    expect(record).toMatchObject({step: 'backedOut', refusal: {code: 'FEATURE_LACKING', detail: {host: target, lacking: ['metadata']}}});
+    expect(record.timeline.map(({step}) => step)).not.toContain('copying');
+    await configureWith(target, withMetadata(releaseOf(target)));
+    expect(await moved(user, target)).toMatchObject({step: 'retained', refusal: null, verified: {messages: 1}});
+    expect(await shell(target, 'doveadm mailbox metadata get -u "$1" INBOX /private/comment', user)).toContain('mine: 1');
+  });
+
+  it('nobody is refused for a store that he has nothing in', async () => {
+    await configureWith('acn1', withMetadata('trixie'));
+    await configureWith('acn2', '');
+    const user = 'leon.acn1@farm.example';
+    await shell('acn1', 'printf "Subject: 1\\n\\n1\\n" | doveadm save -u "$1"', user);
+    expect(await moved(user, 'acn2')).toMatchObject({step: 'retained', refusal: null});
   });
 });

@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {aclLines, loadedPlugins, offeredBy} from '../../../../agent/move/features.ts';
+import {aclLines, loadedPlugins, metadataFile, offeredIn} from '../../../../agent/move/features.ts';
 
 const OLD = `# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf
 mail_plugins = quota acl zlib
@@ -28,10 +28,35 @@ describe('features', () => {
   test('are known by the plugins that are loaded, not by settings', () => {
     expect([...loadedPlugins(OLD)].sort()).toEqual(['acl', 'imap_acl', 'imap_quota', 'quota', 'zlib']);
     expect([...loadedPlugins(NEW)].sort()).toEqual(['acl', 'imap_acl', 'quota']);
-    expect(offeredBy(loadedPlugins(OLD))).toEqual(['acl']);
-    expect(offeredBy(loadedPlugins('mail_plugins = mail_crypt acl\n'))).toEqual(['acl', 'crypt']);
-    expect(offeredBy(loadedPlugins('plugin {\n  acl = vfile\n}\nmail_plugins = quota\n'))).toEqual([]);
-    expect(offeredBy(loadedPlugins(''))).toEqual([]);
+    expect(offeredIn(OLD)).toEqual(['acl']);
+    expect(offeredIn('mail_plugins = mail_crypt acl\n')).toEqual(['acl', 'crypt']);
+    expect(offeredIn('plugin {\n  acl = vfile\n}\nmail_plugins = quota\n')).toEqual([]);
+    expect(offeredIn('')).toEqual([]);
+  });
+});
+
+describe('metadata', () => {
+  const recent = (path: string): string => `mail_attribute {\n  dict file {\n    path = ${path}\n  }\n}\n`;
+  const home = '/var/vmail/farm.example/ada';
+
+  test('are kept where there is a store for them', () => {
+    expect(offeredIn('mail_attribute_dict = file:%h/dovecot-attributes\n')).toEqual(['metadata']);
+    expect(offeredIn(recent('%{home}/attributes'))).toEqual(['metadata']);
+    expect(offeredIn('#mail_attribute_dict = file:x\nimap_metadata = yes\n')).toEqual([]);
+  });
+
+  test.each([
+    ['mail_attribute_dict = file:%h/dovecot-attributes\n', `${home}/dovecot-attributes`],
+    ['mail_attribute_dict = file:~/attributes\n', `${home}/attributes`],
+    ['mail_attribute_dict = file:/var/attributes/%d/%n\n', '/var/attributes/farm.example/ada'],
+    [recent('%{home}/attributes'), `${home}/attributes`],
+    [recent('/var/%{user|domain}/%{user | username}'), '/var/farm.example/ada'],
+    ['mail_attribute_dict = proxy:dict-async:attributes\n', null],
+    ['mail_attribute_dict = file:/var/%5Mu\n', null],
+    ['mail_attribute {\n  dict redis {\n    host = x\n  }\n}\n', null],
+    ['', null],
+  ])('%j', (doveconf, path) => {
+    expect(metadataFile(doveconf, 'ada@farm.example', home)).toBe(path);
   });
 });
 
