@@ -95,7 +95,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   connected.catch(fail);
 
   await Promise.all([
-    reportRounds(config, reporter, report => outbox.report(tuner.take(report)), log, signal),
+    reportRounds(config, reporter, report => outbox.report(tuner.take(report, reporter.spans)), log, signal),
     repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config.labels, log);
       await saveActivity(stateDir, activity, log);

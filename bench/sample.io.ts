@@ -1,11 +1,15 @@
 import {get} from 'node:http';
 import {StoreReader} from '../native/binding.ts';
-import {type KernelPart, KernelReader, ListenReader, PortReader} from '../native/kernel.ts';
+import {type KernelPart, KernelReader, type KernelValues, ListenReader, PortReader} from '../native/kernel.ts';
 import {type Benchmark, rounded, wholeNumber} from './benchmark.ts';
 import {startExporter} from './exporter.io.ts';
 import {cpuMsOf} from './processes.io.ts';
 
-const WARM_UP = 50;
+const WARM_UP = 51;
+/** For each scrape; all turns equally often. */
+const SAMPLES = 12;
+/** As `agent/sample/turns.ts` has it. */
+const TCP_EVERY = 3;
 
 /** CPU of this process, all threads, in ms. */
 function ownCpuMs(): number {
@@ -16,7 +20,7 @@ function ownCpuMs(): number {
 export const benchmark: Benchmark = {
   summary: 'CPU of what an agent reads in every interval against one scrape of prometheus-node-exporter, both in turn on this machine',
   options: {
-    rounds: {type: 'string', default: '200', help: 'scrapes; ten samples are taken for each'},
+    rounds: {type: 'string', default: '200', help: 'scrapes; twelve samples are taken for each'},
   },
   async run(options, say) {
     const rounds = wholeNumber(options.rounds, 'rounds', 10, 100_000);
@@ -27,17 +31,12 @@ export const benchmark: Benchmark = {
       const ofFileSystem: KernelPart[] = type === 'ext4' || type === 'xfs' ? [{set: type, subject: device}] : [];
       const kernel = new KernelReader([{set: 'host', subject: disk}, ...ofFileSystem]);
       const listeners = new ListenReader();
-      /** What an agent reads in every interval. */
-      const sample = async (): Promise<number> => {
-        await store.read();
-        const {parts} = await kernel.read();
-        const {tcp, unix} = await listeners.read();
-        let count = 3 + 2 * (tcp.length + unix.length);
-        for (const part of parts) for (const name of part.names()) if (part.get(name) !== undefined) count++;
-        return count;
-      };
-      for (let round = 0; round < WARM_UP; round++) await sample();
-      const values = await sample();
+      const tcp = new KernelReader([{set: 'tcp', subject: null}]);
+      /** What an agent reads in every interval, begun at once as an agent does it; TCP's counters have every third turn. */
+      const sample = (turn: number) =>
+        Promise.all([store.read(), kernel.read(), listeners.read(), turn % TCP_EVERY === 0 ? tcp.read() : {parts: []}]);
+      for (let round = 0; round < WARM_UP; round++) await sample(round);
+      const values = countOf(await sample(0));
       const series = await scrape(exporter.url);
       say(`${values} values against ${series} series, ${rounds} rounds`);
       let sampleMs = 0;
@@ -45,9 +44,9 @@ export const benchmark: Benchmark = {
       const exporterBefore = cpuMsOf(exporter.pid);
       for (let round = 0; round < rounds; round++) {
         const before = ownCpuMs();
-        for (let repeat = 0; repeat < 10; repeat++) await sample();
+        for (let repeat = 0; repeat < SAMPLES; repeat++) await sample(repeat);
         sampleMs += ownCpuMs() - before;
-        samples += 10;
+        samples += SAMPLES;
         // Outside of what is charged to us: the client's side of a scrape would be Prometheus's, and so would be what it leaves behind.
         await drain(exporter.url);
       }
@@ -67,6 +66,13 @@ export const benchmark: Benchmark = {
     }
   },
 };
+
+type Sample = [unknown, {parts: KernelValues[]}, {tcp: unknown[]; unix: unknown[]}, {parts: KernelValues[]}];
+
+function countOf([, host, {tcp, unix}, {parts}]: Sample): number {
+  const known = [...host.parts, ...parts].flatMap(part => [...part.names()].filter(name => part.get(name) !== undefined));
+  return 3 + 2 * (tcp.length + unix.length) + known.length;
+}
 
 /** CPU of what is read once a minute on any host: limits, ports in use, block queue. What is read of mail services is not in it. */
 async function turnsCpuMs(disk: string | null): Promise<number> {

@@ -95,7 +95,7 @@ class JsStoreReader : public Napi::ObjectWrap<JsStoreReader> {
 
  private:
   Napi::Value Read(const Napi::CallbackInfo& info) {
-    return ThreadCall<Store>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToStore);
+    return ThreadCall<Store>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToStore, Way::inLine);
   }
 
   std::shared_ptr<StoreReader> reader_;
@@ -130,6 +130,9 @@ Napi::Value CountPostfixProcessesOf(const Napi::CallbackInfo& info) {
   return ThreadCall<PostfixProcesses>::Start(info.Env(), nullptr, std::move(work), ToPostfixProcesses);
 }
 
+/// overtake() -> boolean: what waits behind a reading that hangs is run by another thread; whether anything waits
+Napi::Value OvertakeCall(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), Overtake()); }
+
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -141,6 +144,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
+  exports.Set("overtake", Napi::Function::New(env, OvertakeCall, "overtake"));
   exports.Set("StoreReader", JsStoreReader::Define(env));
   return exports;
 }

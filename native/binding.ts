@@ -18,6 +18,7 @@ interface Addon extends KernelAddon {
   searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound>;
   searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
   countPostfixProcesses(root: string, spool: string, processesMax: number): Promise<PostfixProcesses>;
+  overtake(): boolean;
   StoreReader: new (root: string, path: string) => {read(): Promise<NativeStore>};
 }
 interface NativeStore {
@@ -166,6 +167,35 @@ export function rethrow(error: unknown): never {
   throw new MailherdError('NATIVE_FAILED', {code: native.code, errno: native.errno, op: native.op, path: native.path}, {cause: error});
 }
 
+/** What lasts for so long in line hangs; `native/crew.cc` has the same. */
+const HANGS_MS = 20;
+let inLineCount = 0;
+let overtaking: NodeJS.Timeout | null = null;
+
+/**
+ * Short readings that are begun at once share a thread, one after the other (`native/crew.h`): it is woken once. What stands behind one
+ * that hangs gets another thread, again and again until nothing waits.
+ * @throws MailherdError NATIVE_FAILED as `rethrow`.
+ */
+export async function inLine<T>(read: () => Promise<T>): Promise<T> {
+  inLineCount++;
+  overtaking ??= setTimeout(overtake, HANGS_MS);
+  try {
+    return await read();
+  } catch (error) {
+    return rethrow(error);
+  } finally {
+    if (--inLineCount === 0 && overtaking !== null) {
+      clearTimeout(overtaking);
+      overtaking = null;
+    }
+  }
+}
+
+function overtake(): void {
+  overtaking = addon().overtake() ? setTimeout(overtake, HANGS_MS) : null;
+}
+
 /** Walks the queue of one Postfix instance off the event loop, without opening a message. */
 export class QueueWalker {
   readonly #native: NativeQueueWalker;
@@ -246,7 +276,7 @@ export class StoreReader {
    * @throws MailherdError NATIVE_FAILED when the path cannot be reached, EBUSY while an earlier call has not ended.
    */
   async read(): Promise<Store> {
-    const {disk, device, type, options, values} = await this.#native.read().catch(rethrow);
+    const {disk, device, type, options, values} = await inLine(() => this.#native.read());
     const value = (name: string): number => values[addon().storeFields.indexOf(name)] ?? Number.NaN;
     const freeInodes = value('freeInodes');
     return {

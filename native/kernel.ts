@@ -1,5 +1,5 @@
 import type {Millis} from '../base/units.ts';
-import {addon, type KernelGap, type NativeError, rethrow} from './binding.ts';
+import {addon, inLine, type KernelGap, type NativeError, rethrow} from './binding.ts';
 
 /** What the addon reads of the kernel, as values; `native/kernel_calls.cc` is the other side. */
 
@@ -7,7 +7,11 @@ export interface KernelAddon {
   sourceSets: Record<SourceSet, string[]>;
   schedulers: string[];
   tcpStates: string[];
-  KernelReader: new (root: string, sets: string[], subjects: string[]) => {read(): Promise<{values: BigInt64Array; errors: NativeError[]}>};
+  KernelReader: new (
+    root: string,
+    sets: string[],
+    subjects: string[],
+  ) => {read(): Promise<{values: BigInt64Array; errors?: NativeError[]}>};
   ListenReader: new () => {read(): Promise<{tcp: NativeRows; unix: NativeRows}>};
   PortReader: new () => {read(first: number, last: number): Promise<{toSmtp: Float64Array; sources: NativeRows; isComplete: boolean}>};
   readProcessUse(
@@ -28,7 +32,7 @@ interface NativeWatch {
 }
 
 /** Files that are read together (`native/source_sets.cc` lists them): `ext4` and `xfs` of a device, `group` of a control group. */
-export type SourceSet = 'host' | 'ext4' | 'xfs' | 'group' | 'limits' | 'blockQueue';
+export type SourceSet = 'host' | 'tcp' | 'ext4' | 'xfs' | 'group' | 'limits' | 'blockQueue';
 
 /** Counters since boot and levels, by name (see `fieldsOf`); absent names were not readable. Never converted lossily: bigint. */
 export class KernelValues {
@@ -71,6 +75,7 @@ export function fieldsOf(set: SourceSet): readonly string[] {
 export class KernelReader {
   readonly #native: InstanceType<KernelAddon['KernelReader']>;
   readonly #places: readonly ReadonlyMap<string, number>[];
+  #gaps: KernelGap[] = [];
 
   /** @param root prefix of all paths, '' on a real host. */
   constructor(parts: readonly KernelPart[], root = '') {
@@ -85,12 +90,15 @@ export class KernelReader {
   }
 
   /**
-   * The values of each part, in their order, and the files that gave nothing.
+   * The values of each part, in their order, and the files that gave nothing; one that was not there is asked for again in every
+   * sixth reading.
    * @throws MailherdError NATIVE_FAILED EBUSY while an earlier call has not ended.
    */
   async read(): Promise<{parts: KernelValues[]; gaps: KernelGap[]}> {
-    const {values, errors} = await this.#native.read().catch(rethrow);
-    return {parts: this.#places.map(places => new KernelValues(places, values)), gaps: errors.map(gapOf)};
+    const {values, errors} = await inLine(() => this.#native.read());
+    // None: they are as before.
+    if (errors !== undefined) this.#gaps = errors.map(gapOf);
+    return {parts: this.#places.map(places => new KernelValues(places, values)), gaps: this.#gaps};
   }
 }
 
@@ -111,7 +119,7 @@ export class ListenReader {
    * @throws MailherdError NATIVE_FAILED ENOENT when the kernel lacks the question, ETIMEDOUT when it does not answer, EBUSY.
    */
   async read(): Promise<{tcp: AcceptQueue[]; unix: AcceptQueue[]}> {
-    const {tcp, unix} = await this.#native.read().catch(rethrow);
+    const {tcp, unix} = await inLine(() => this.#native.read());
     const queues = (rows: NativeRows): AcceptQueue[] =>
       rowsOf(rows, 2).map(({name, values: [depth = 0, limit = 0]}) => ({name, depth, limit}));
     return {tcp: queues(tcp), unix: queues(unix)};

@@ -31,7 +31,8 @@ Napi::Value ToKernelSample(Napi::Env env, const KernelSample& sample) {
   if (values.IsEmpty()) return {};
   auto object = Napi::Object::New(env);
   object.Set("values", values);
-  object.Set("errors", ToErrors(env, sample.errors));
+  // Each costs as much as a file: they are told when they change.
+  if (!sample.isSame) object.Set("errors", ToErrors(env, sample.errors));
   return object;
 }
 
@@ -90,7 +91,7 @@ Napi::Value ToProcessUse(Napi::Env env, const ProcessUse& use) {
   return object;
 }
 
-/// new KernelReader(root, sets, subjects); .read() -> Promise<{values, errors}>
+/// new KernelReader(root, sets, subjects); .read() -> Promise<{values, errors?}>
 class JsKernelReader : public Napi::ObjectWrap<JsKernelReader> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "KernelReader", {InstanceMethod<&JsKernelReader::Read>("read")}); }
@@ -114,7 +115,7 @@ class JsKernelReader : public Napi::ObjectWrap<JsKernelReader> {
  private:
   Napi::Value Read(const Napi::CallbackInfo& info) {
     auto work = [reader = reader_]() -> Result<KernelSample> { return reader->Run(); };
-    return ThreadCall<KernelSample>::Start(info.Env(), flight_, std::move(work), ToKernelSample);
+    return ThreadCall<KernelSample>::Start(info.Env(), flight_, std::move(work), ToKernelSample, Way::inLine);
   }
 
   std::shared_ptr<KernelReader> reader_;
@@ -129,7 +130,7 @@ class JsListenReader : public Napi::ObjectWrap<JsListenReader> {
 
  private:
   Napi::Value Read(const Napi::CallbackInfo& info) {
-    return ThreadCall<ListenQueues>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToListenQueues);
+    return ThreadCall<ListenQueues>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToListenQueues, Way::inLine);
   }
 
   std::shared_ptr<ListenReader> reader_ = std::make_shared<ListenReader>();

@@ -11,6 +11,13 @@ namespace mailherd {
 
 namespace {
 
+/// A kernel that lacks a file seldom gets it: to ask for one costs more than to read one.
+constexpr int kRestReadings = 5;
+
+bool AreSame(const std::vector<SysError>& a, const std::vector<SysError>& b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const SysError& x, const SysError& y) { return x.err == y.err && x.path == y.path; });
+}
+
 std::string PathOf(const char* pattern, const std::string& subject) {
   std::string path(pattern);
   const size_t at = path.find("{}");
@@ -26,29 +33,42 @@ KernelReader::KernelReader(const std::string& root, std::vector<KernelPart> part
       valueCount_ += source.names.size();
     }
   }
+  rests_.resize(files_.size());
+}
+
+Result<std::string_view> KernelReader::Read(size_t file) {
+  if (rests_[file] > 0) {
+    rests_[file]--;
+    return SysError{ENOENT, "open", files_[file].path()};
+  }
+  auto text = files_[file].Read(buffer_);
+  if (const auto* error = Failure(text); error != nullptr && error->err == ENOENT) rests_[file] = kRestReadings;
+  return text;
 }
 
 KernelSample KernelReader::Run() noexcept {
   KernelSample sample;
   sample.values.assign(valueCount_, kAbsent);
   std::span<int64_t> rest(sample.values);
-  auto file = files_.begin();
+  size_t file = 0;
   for (const KernelPart& part : parts_) {
     for (const Source& source : part.set->sources) {
       const std::span<int64_t> out = rest.first(source.names.size());
       rest = rest.subspan(source.names.size());
-      KernelFile& read = *file++;
+      const size_t at = file++;
       if (source.isOfSubject && part.subject.empty()) continue;
-      auto text = read.Read(buffer_);
+      auto text = Read(at);
       if (auto* error = std::get_if<SysError>(&text)) {
         sample.errors.push_back(std::move(*error));
         continue;
       }
       source.parse(std::get<std::string_view>(text), out);
       const bool isNothing = std::all_of(out.begin(), out.end(), [](int64_t value) { return value == kAbsent; });
-      if (isNothing) sample.errors.push_back(SysError{EBADMSG, "parse", read.path()});
+      if (isNothing) sample.errors.push_back(SysError{EBADMSG, "parse", files_[at].path()});
     }
   }
+  sample.isSame = AreSame(sample.errors, errors_);
+  if (!sample.isSame) errors_ = sample.errors;
   return sample;
 }
 

@@ -4,6 +4,7 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -75,25 +76,22 @@ bool IsMailSocket(std::string_view path) noexcept {
 Result<ListenQueues> ListenReader::Run() noexcept {
   ListenQueues queues;
   ListenQueue one;
-  for (const uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) {
-    inet_diag_req_v2 request = {};
-    request.sdiag_family = family;
-    request.sdiag_protocol = IPPROTO_TCP;
-    // Only these: all others would cost a walk of the whole table of connections.
-    request.idiag_states = 1U << TCP_LISTEN;
-    auto dumped = diag_.Dump(AsBytes(request), kTcpRecordsMax, [&](Bytes payload) {
-      if (!ReadTcpQueue(payload, one)) return;
-      const auto known = std::find_if(queues.tcp.begin(), queues.tcp.end(), [&](const ListenQueue& queue) { return queue.name == one.name; });
-      if (known == queues.tcp.end()) queues.tcp.push_back(one);
-      else if (IsFuller(one, *known)) *known = one;
-    });
-    if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
-  }
+  const auto take = [&](Bytes payload) {
+    if (!ReadTcpQueue(payload, one)) return;
+    const auto known = std::find_if(queues.tcp.begin(), queues.tcp.end(), [&](const ListenQueue& queue) { return queue.name == one.name; });
+    if (known == queues.tcp.end()) queues.tcp.push_back(one);
+    else if (IsFuller(one, *known)) *known = one;
+  };
+  // Only these: all others would cost a walk of the whole table of connections.
+  inet_diag_req tcpRequest = {};
+  tcpRequest.idiag_states = 1U << TCP_LISTEN;
+  auto tcpDumped = diag_.Dump(kDiagTcp, AsBytes(tcpRequest), kTcpRecordsMax, take);
+  if (auto* failed = std::get_if<SysError>(&tcpDumped)) return std::move(*failed);
   unix_diag_req request = {};
   request.sdiag_family = AF_UNIX;
   request.udiag_states = 1U << TCP_LISTEN;
   request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
-  auto dumped = diag_.Dump(AsBytes(request), kUnixRecordsMax, [&](Bytes payload) {
+  auto dumped = diag_.Dump(SOCK_DIAG_BY_FAMILY, AsBytes(request), kUnixRecordsMax, [&](Bytes payload) {
     if (ReadUnixQueue(payload, one) && IsMailSocket(one.name)) queues.unix.push_back(one);
   });
   if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);

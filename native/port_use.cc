@@ -17,17 +17,15 @@ constexpr size_t kRecordsMax = 200'000;
 constexpr uint16_t kSmtp = 25;
 
 struct Request {
-  inet_diag_req_v2 header;
+  inet_diag_req header;
   rtattr attribute;
   inet_diag_bc_op filter[4];
 };
 
 /// "local port >= first and local port <= last" for the kernel's filter: a test is followed by its port; a jump beyond the end refuses.
-Request RequestOf(uint8_t family, uint16_t first, uint16_t last) noexcept {
+Request RequestOf(uint16_t first, uint16_t last) noexcept {
   constexpr uint16_t bytes = sizeof(Request::filter);
   Request request = {};
-  request.header.sdiag_family = family;
-  request.header.sdiag_protocol = IPPROTO_TCP;
   request.header.idiag_states = ~(1U << TCP_LISTEN);
   request.attribute = {static_cast<unsigned short>(RTA_LENGTH(bytes)), INET_DIAG_REQ_BYTECODE};
   request.filter[0] = {INET_DIAG_BC_S_GE, 8, bytes + 4};
@@ -70,12 +68,10 @@ void PortUse::Take(Bytes payload) {
 
 Result<PortUse> PortReader::Run(uint16_t first, uint16_t last) noexcept {
   PortUse use;
-  for (const uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) {
-    const Request request = RequestOf(family, first, last);
-    auto dumped = diag_.Dump(Bytes(reinterpret_cast<const std::byte*>(&request), sizeof request), kRecordsMax, [&](Bytes payload) { use.Take(payload); });
-    if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
-    if (!std::get<bool>(dumped)) use.isComplete = false;
-  }
+  const Request request = RequestOf(first, last);
+  auto dumped = diag_.Dump(kDiagTcp, Bytes(reinterpret_cast<const std::byte*>(&request), sizeof request), kRecordsMax, [&](Bytes payload) { use.Take(payload); });
+  if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
+  use.isComplete = use.isComplete && std::get<bool>(dumped);
   return use;
 }
 

@@ -34,7 +34,7 @@ DiagEnd ReadDiag(Bytes datagram, uint32_t sequence, const std::function<void(Byt
         int32_t error = -EPROTO;
         if (payload.size() >= sizeof error) std::memcpy(&error, payload.data(), sizeof error);
         end.err = error < 0 && error > -4096 ? -error : EPROTO;
-      } else if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+      } else if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY || header.nlmsg_type == kDiagTcp) {
         take(payload);
       }
     }
@@ -45,14 +45,14 @@ DiagEnd ReadDiag(Bytes datagram, uint32_t sequence, const std::function<void(Byt
   return end;
 }
 
-Result<bool> SockDiag::Dump(Bytes request, size_t recordsMax, const std::function<void(Bytes payload)>& take) noexcept {
+Result<bool> SockDiag::Dump(uint16_t type, Bytes request, size_t recordsMax, const std::function<void(Bytes payload)>& take) noexcept {
   if (!fd_) {
     fd_ = UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     if (!fd_) return Failed(errno, "socket");
     if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience) != 0) return Failed(errno, "setsockopt");
     buffer_.resize(kBufferBytes);
   }
-  const nlmsghdr header = {static_cast<uint32_t>(NLMSG_HDRLEN + request.size()), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, ++sequence_, 0};
+  const nlmsghdr header = {static_cast<uint32_t>(NLMSG_HDRLEN + request.size()), type, NLM_F_REQUEST | NLM_F_DUMP, ++sequence_, 0};
   std::vector<std::byte> message(NLMSG_HDRLEN + request.size());
   std::memcpy(message.data(), &header, sizeof header);
   std::memcpy(message.data() + NLMSG_HDRLEN, request.data(), request.size());

@@ -15,6 +15,10 @@ namespace mailherd {
 
 using Bytes = std::span<const std::byte>;
 
+/// TCPDIAG_GETSOCK: the older question for TCP sockets (inet_diag_req). It is of both families at once, where the newer one walks the
+/// kernel's whole table for each. Source: net/ipv4/inet_diag.c.
+inline constexpr uint16_t kDiagTcp = 18;
+
 /// What one datagram of a dump said beside its records.
 struct DiagEnd {
   bool isDone = false;
@@ -29,8 +33,9 @@ DiagEnd ReadDiag(Bytes datagram, uint32_t sequence, const std::function<void(Byt
 class SockDiag {
  public:
   /// Sends `request` (what follows the netlink header) and reads all answers.
+  /// @param type of the message: SOCK_DIAG_BY_FAMILY or kDiagTcp.
   /// @param recordsMax the dump is given up after so many records; false then, true when it was whole.
-  Result<bool> Dump(Bytes request, size_t recordsMax, const std::function<void(Bytes payload)>& take) noexcept;
+  Result<bool> Dump(uint16_t type, Bytes request, size_t recordsMax, const std::function<void(Bytes payload)>& take) noexcept;
 
  private:
   UniqueFd fd_;

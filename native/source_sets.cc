@@ -72,10 +72,16 @@ std::vector<Source> Host() {
       Pressure("/proc/pressure/memory", "psiMemory", false),
       Pressure("/proc/pressure/io", "psiIo", false),
       {"/sys/block/{}/stat", NamesOf(kDiskFields), ParseNumbers, true},
-      {"/proc/net/snmp", NamesOf(kSnmpFields), HeadedValues<kSnmpFields>, false},
-      {"/proc/net/netstat", NamesOf(kNetstatFields), HeadedValues<kNetstatFields>, false},
       {"/proc/net/softnet_stat", NamesOf(kSoftnetFields), ParseSoftnet, false},
       {"/proc/net/stat/nf_conntrack", NamesOf(kConntrackFields), ParseConntrack, false},
+  };
+}
+
+/// As dear as half of the host's: the kernel sums each of two hundred counters over all CPUs.
+std::vector<Source> Tcp() {
+  return {
+      {"/proc/net/snmp", NamesOf(kSnmpFields), HeadedValues<kSnmpFields>, false},
+      {"/proc/net/netstat", NamesOf(kNetstatFields), HeadedValues<kNetstatFields>, false},
   };
 }
 
@@ -114,6 +120,7 @@ std::vector<Source> Limits() {
       Numbers("/proc/sys/fs/file-nr", {"openFiles", "openFilesFree", "openFilesMax"}),
       Numbers("/proc/sys/kernel/hung_task_detect_count", {"hungTasks"}),
       Numbers("/proc/sys/net/netfilter/nf_conntrack_max", {"conntrackMax"}),
+      Numbers("/proc/sys/net/netfilter/nf_conntrack_buckets", {"conntrackBuckets"}),
       Numbers("/proc/sys/net/ipv4/ip_local_port_range", {"portFirst", "portLast"}),
       Numbers("/proc/sys/fs/inotify/max_user_instances", {"inotifyInstancesMax"}),
       Numbers("/proc/sys/fs/inotify/max_user_watches", {"inotifyWatchesMax"}),
@@ -138,6 +145,7 @@ std::vector<Source> BlockQueue() {
 const std::vector<SourceSet>& SourceSets() {
   static const auto& sets = *new std::vector<SourceSet>{
       {"host", Host()},
+      {"tcp", Tcp()},
       {"ext4", Ext4()},
       {"xfs", {{"/sys/fs/xfs/{}/stats/stats", NamesOf(kXfsFields), ParseXfsStat, true}}},
       {"group", Group()},

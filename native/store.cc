@@ -19,7 +19,7 @@ namespace mailherd {
 namespace {
 
 /// What lies behind a path is looked for again after so many readings.
-constexpr int kReadingsKnown = 6;
+constexpr int kReadingsKnown = 30;
 constexpr std::array kUnrealDisks = {"loop", "ram", "zram", "nbd", "dm-", "md", "sr", "fd"};
 
 struct CloseDirectory {

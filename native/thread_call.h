@@ -3,10 +3,12 @@
 #include <napi.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "async_call.h"
 #include "crew.h"
@@ -68,6 +70,49 @@ class Door : public std::enable_shared_from_this<Door> {
   int out_ = 0;
 };
 
+/// Errands whose threads run in line (crew.h): they go back together, since each time an environment is woken costs as much as a reading.
+class Held {
+ public:
+  static void Add(std::shared_ptr<Door> door, std::unique_ptr<Errand> errand) {
+    Held& held = All();
+    const std::lock_guard lock(held.mutex_);
+    held.errands_[std::move(door)].push_back(std::move(errand));
+  }
+  static void Return() {
+    Held& held = All();
+    std::map<std::shared_ptr<Door>, Errands> all;
+    {
+      const std::lock_guard lock(held.mutex_);
+      all.swap(held.errands_);
+    }
+    for (auto& [door, errands] : all) door->Return(std::make_unique<Together>(std::move(errands)));
+  }
+
+ private:
+  using Errands = std::vector<std::unique_ptr<Errand>>;
+  class Together final : public Errand {
+   public:
+    explicit Together(Errands errands) : errands_(std::move(errands)) {}
+    void Finish(Napi::Env env) override {
+      for (const auto& errand : errands_) errand->Finish(env);
+    }
+
+   private:
+    Errands errands_;
+  };
+  /// Never destroyed: threads outlive everything else.
+  static Held& All() {
+    static auto& held = *new Held;
+    return held;
+  }
+
+  std::mutex mutex_;
+  std::map<std::shared_ptr<Door>, Errands> errands_;
+};
+
+/// How a call is run: on a thread of its own, or in line with others of a few microseconds.
+enum class Way { own, inLine };
+
 /// Runs `work` on a thread of its own and settles a promise with what `convert` makes of it. Not on libuv's pool: it has four threads,
 /// and four readers that hang in the kernel would stop everything else, even the end of the process. `work` sees no JS value and keeps
 /// alive what it needs by what it captures.
@@ -77,7 +122,7 @@ class ThreadCall final : public Errand {
   using Work = std::function<Result<T>()>;
   using Convert = Napi::Value (*)(Napi::Env, const T&);
 
-  static Napi::Promise Start(Napi::Env env, std::shared_ptr<Flight> flight, Work work, Convert convert) {
+  static Napi::Promise Start(Napi::Env env, std::shared_ptr<Flight> flight, Work work, Convert convert, Way way = Way::own) {
     const auto deferred = Napi::Promise::Deferred::New(env);
     const auto refuse = [&](int err, const char* op, const char* what) {
       deferred.Reject(ToError(env, SysError{err, op, what}).Value());
@@ -86,7 +131,7 @@ class ThreadCall final : public Errand {
     if (flight && !flight->TryBegin()) return refuse(EBUSY, "call", "the previous call has not ended");
     Door& door = Door::Of(env);
     auto call = std::unique_ptr<ThreadCall>(new ThreadCall(door.shared_from_this(), deferred, flight, std::move(work), convert));
-    const int err = RunOnThread(Run, call.get());
+    const int err = way == Way::own ? RunOnThread(Run, call.get()) : RunInLine(RunHeld, call.get(), Held::Return);
     if (err != 0) {
       if (flight) flight->End();
       return refuse(err, "pthread_create", "a reader's thread");
@@ -109,12 +154,21 @@ class ThreadCall final : public Errand {
   ThreadCall(std::shared_ptr<Door> door, Napi::Promise::Deferred deferred, std::shared_ptr<Flight> flight, Work work, Convert convert)
       : door_(std::move(door)), deferred_(deferred), flight_(std::move(flight)), work_(std::move(work)), convert_(convert) {}
 
-  static void Run(void* data) {
+  static std::unique_ptr<ThreadCall> Ended(void* data) {
     std::unique_ptr<ThreadCall> call(static_cast<ThreadCall*>(data));
     call->result_.emplace(call->work_());
     if (call->flight_) call->flight_->End();
+    return call;
+  }
+  static void Run(void* data) {
+    auto call = Ended(data);
     const std::shared_ptr<Door> door = call->door_;
     door->Return(std::move(call));
+  }
+  static void RunHeld(void* data) {
+    auto call = Ended(data);
+    std::shared_ptr<Door> door = call->door_;
+    Held::Add(std::move(door), std::move(call));
   }
 
   std::shared_ptr<Door> door_;

@@ -79,7 +79,7 @@ const Disk = Type.Object({
 });
 
 const Network = Type.Object({
-  /** Counters of trouble that were read; those of them that grew stand in `troubles`, per second. */
+  /** Counters of trouble that were read; those of them that grew stand in `troubles`, per second. TCP's are the mean of three reports. */
   watched: Count,
   troubles: Type.Record(Type.String(), PerSecond),
   conntrackEntries: some(Count),

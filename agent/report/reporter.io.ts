@@ -9,6 +9,7 @@ import {type Collected, Collector, type CollectorFigures} from '../sample/collec
 import {HostSource} from '../sample/host.io.ts';
 import {MailSource} from '../sample/mail.io.ts';
 import type {MailLog} from '../sample/maillog.io.ts';
+import type {KernelSpans} from '../sample/span.ts';
 import {buildReport} from './build.ts';
 
 const MAIL_LOG_DEADLINE_MS = 500;
@@ -32,6 +33,8 @@ export class Reporter {
   readonly #host: HostSource;
   readonly #mailLog: Collector<Awaited<ReturnType<MailLog['take']>>> | null;
   readonly #mail: MailSource | null;
+  /** The reading behind the newest report. */
+  spans: KernelSpans | null = null;
   #sequence = 0;
   #beforeMs = systemClock.monotonic();
   #cpuBefore = process.cpuUsage();
@@ -62,6 +65,7 @@ export class Reporter {
   async next(isWhole = false): Promise<HostReport> {
     const {config, sources} = {config: this.#config, sources: this.#sources};
     const figures = await this.#host.sample(isWhole);
+    this.spans = figures.spans;
     const mail = (await this.#mailLog?.collect()) ?? null;
     const ofMail = (await this.#mail?.sample(figures.queue, valueIn(mail)?.figures ?? null)) ?? null;
     const {failing: spoolFailing, ...spool} = sources.spool();

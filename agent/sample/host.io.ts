@@ -59,10 +59,9 @@ export class HostSource {
       failing[name] = collected.reason;
       return null;
     };
-    // One after the other: parallel reads of /proc contend in the kernel and make the machine look busy.
-    const store = note('store', await this.#store.collect());
-    const {kernel, system} = await this.#kernel.sample(store, isWhole ? ALL_TURNS : turnsOf(this.#round++), failing);
+    const store = this.#store.collect().then(collected => note('store', collected));
+    const kernel = await this.#kernel.sample(store, isWhole ? ALL_TURNS : turnsOf(this.#round++), failing);
     const queue = note('queue', (await this.#queue?.collect()) ?? null);
-    return {kernel, system, store, queue, failing};
+    return {...kernel, store: await store, queue, failing};
   }
 }

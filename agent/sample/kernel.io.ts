@@ -14,9 +14,9 @@ import type {Kernel, System} from '../../wire/kernel.ts';
 import {type Collected, Collector} from './collect.io.ts';
 import {type MailGroup, mailGroups} from './groups.io.ts';
 import {kernelOf} from './rates.ts';
-import {type Counters, type Moment, Span} from './span.ts';
+import {type Counters, type KernelSpans, type Moment, Span} from './span.ts';
 import {diskOf, fileSystemOf, filesOf, lackingOf, limitsOf, listenersOf, memoryOf, networkOf, outboundOf, serviceOf} from './system.ts';
-import type {Dear} from './turns.ts';
+import {type Dear, TCP_EVERY} from './turns.ts';
 
 const DEADLINE_MS = 500;
 /** The dearest look at many processes' descriptors: it ends itself before its deadline, with what it has. */
@@ -37,6 +37,8 @@ interface Reading {
 export interface KernelFigures {
   kernel: Kernel | null;
   system: System;
+  /** What they were made of; null with `kernel`. */
+  spans: KernelSpans | null;
 }
 
 interface Options {
@@ -55,6 +57,7 @@ export class KernelSource {
   readonly #lacking = new Map<string, string>();
   #odd: string[] = [];
   readonly #host: Collector<Reading>;
+  readonly #tcp: Collector<Reading>;
   readonly #listeners: Collector<Awaited<ReturnType<ListenReader['read']>>>;
   readonly #ports: Collector<System['outbound']>;
   readonly #limits: Collector<Reading>;
@@ -65,6 +68,9 @@ export class KernelSource {
   #store: Store | null = null;
   #reader: KernelReader | null = null;
   #before: Moment | null = null;
+  #tcpBefore: Moment | null = null;
+  /** Of its last turn. */
+  #tcpSpan: Span | null = null;
   #limitValues: Counters = new Map();
   #groups: MailGroup[] = [];
   #groupReader: KernelReader | null = null;
@@ -75,10 +81,12 @@ export class KernelSource {
     this.#root = root;
     this.#gapMsMax = GAP_READINGS_MAX * intervalMs;
     const limits = new KernelReader([{set: 'limits', subject: null}], root);
+    const tcp = new KernelReader([{set: 'tcp', subject: null}], root);
     const listeners = new ListenReader();
     const ports = new PortReader();
     const queueStore = spool === null ? null : new StoreReader(spool, root);
     this.#host = new Collector('host', DEADLINE_MS, () => this.#readHost());
+    this.#tcp = new Collector('tcp', DEADLINE_MS, () => this.#read(tcp));
     this.#listeners = new Collector('listeners', DEADLINE_MS, () => listeners.read());
     this.#limits = new Collector('limits', DEADLINE_MS, () => this.#read(limits));
     this.#ports = new Collector('ports', DEADLINE_MS, () => this.#readPorts(ports));
@@ -89,17 +97,18 @@ export class KernelSource {
   }
 
   get collectors(): readonly Collector<unknown>[] {
-    const all = [this.#host, this.#listeners, this.#ports, this.#limits, this.#services, this.#files, this.#setup];
+    const all = [this.#host, this.#tcp, this.#listeners, this.#ports, this.#limits, this.#services, this.#files, this.#setup];
     return this.#queueStore === null ? all : [...all, this.#queueStore];
   }
 
   /**
-   * Never rejects. One source after the other: parallel reads of /proc contend in the kernel and make the machine look busy.
-   * @param store the mail store's file system, whose disk is looked at; null when it is not known now.
+   * Never rejects. What is read in every interval is begun at once and shares a thread (`inLine`), the rest comes one after the other:
+   * parallel reads of /proc contend in the kernel and make the machine look busy.
+   * @param storeRead the mail store's file system, whose disk is looked at from then on; null when it is not known now.
    * @param turns the dear sources whose turn it is.
    * @param failing takes the reasons of collectors that gave nothing.
    */
-  async sample(store: Store | null, turns: ReadonlySet<Dear>, failing: Record<string, string>): Promise<KernelFigures> {
+  async sample(storeRead: Promise<Store | null>, turns: ReadonlySet<Dear>, failing: Record<string, string>): Promise<KernelFigures> {
     const note = async <T>(collector: Collector<T> | null): Promise<T | null> => {
       const collected: Collected<T> | null = (await collector?.collect()) ?? null;
       if (collected === null || collected.ok) return collected?.value ?? null;
@@ -107,11 +116,19 @@ export class KernelSource {
       return null;
     };
     this.#odd = [];
-    this.#look(store);
-    const reading = await note(this.#host);
+    if (this.#store === null) this.#look(await storeRead);
+    const isTcpTurn = turns.has('tcp');
+    const [reading, tcp, listeners, store] = await Promise.all([
+      note(this.#host),
+      isTcpTurn ? note(this.#tcp) : null,
+      note(this.#listeners),
+      storeRead,
+    ]);
     const system: System = {};
-    const kernel = reading === null ? null : this.#kernel(reading, system);
-    const listeners = await note(this.#listeners);
+    if (isTcpTurn) this.#takeTcp(tcp);
+    const spans = reading === null ? null : this.#spans(reading);
+    const kernel = spans === null ? null : this.#kernel(spans, system);
+    this.#look(store);
     if (listeners !== null) system.listeners = listenersOf(listeners);
     if (turns.has('limits')) this.#takeLimits(await note(this.#limits), system);
     const outbound = turns.has('outbound') ? await note(this.#ports) : null;
@@ -127,7 +144,7 @@ export class KernelSource {
       this.#lacking.clear();
     }
     if (this.#odd.length > 0) failing.kernel = this.#odd.join('; ').slice(0, 200);
-    return {kernel, system};
+    return {kernel, system, spans};
   }
 
   /** Another disk: its counters do not go on from those of the former one. */
@@ -140,16 +157,25 @@ export class KernelSource {
     this.#store = store;
   }
 
-  #kernel(reading: Reading, system: System): Kernel {
+  #takeTcp(reading: Reading | null): void {
+    const [values] = reading?.parts ?? [];
+    const moment = reading === null || values === undefined ? null : {atMs: reading.atMs, values};
+    this.#tcpSpan = moment === null ? null : new Span(this.#tcpBefore, moment, TCP_EVERY * this.#gapMsMax);
+    this.#tcpBefore = moment;
+  }
+
+  #spans(reading: Reading): KernelSpans {
     const moment: Moment = {atMs: reading.atMs, values: joined(reading.parts)};
-    const before = this.#before;
+    const host = new Span(this.#before, moment, this.#gapMsMax);
     this.#before = moment;
-    const span = new Span(before, moment, this.#gapMsMax);
-    const conntrackMax = this.#limitValues.get('conntrackMax');
-    system.memory = memoryOf(span);
-    system.disk = diskOf(span);
-    system.network = networkOf(span, conntrackMax === undefined ? null : Number(conntrackMax));
-    return kernelOf(span);
+    return {host, tcp: this.#tcpSpan, limits: this.#limitValues};
+  }
+
+  #kernel(spans: KernelSpans, system: System): Kernel {
+    system.memory = memoryOf(spans.host);
+    system.disk = diskOf(spans.host);
+    system.network = networkOf(spans);
+    return kernelOf(spans);
   }
 
   #readHost(): Promise<Reading> {

@@ -1,11 +1,11 @@
 import type {Kernel} from '../../wire/kernel.ts';
-import {atMostOne, ratio, type Span, sum} from './span.ts';
+import {atMostOne, type KernelSpans, ratio, sum} from './span.ts';
 
 /** Time that a processor can be in, as in /proc/stat; guest time is part of user and nice. */
 const CPU_TICKS = ['User', 'Nice', 'System', 'Idle', 'Iowait', 'Irq', 'Softirq', 'Steal'].map(mode => `cpu${mode}Ticks`);
 
 /** The figures that explain a verdict. */
-export function kernelOf(span: Span): Kernel {
+export function kernelOf({host: span, tcp}: KernelSpans): Kernel {
   const change = (name: string): number | null => span.change(name);
   const level = (name: string): number | null => span.level(name);
   const perSecond = (name: string): number | null => span.perSecond(name);
@@ -33,7 +33,7 @@ export function kernelOf(span: Span): Kernel {
     diskReadMs: ratio(change('diskReadMs'), change('diskReads')),
     diskWriteMs: ratio(change('diskWriteMs'), change('diskWrites')),
     diskBusyShare: atMostOne(ratio(change('diskBusyMs'), span.ms)),
-    retransmitsPerSecond: perSecond('tcpRetransmits'),
-    listenDropsPerSecond: perSecond('tcpListenDrops'),
+    retransmitsPerSecond: tcp?.perSecond('tcpRetransmits') ?? null,
+    listenDropsPerSecond: tcp?.perSecond('tcpListenDrops') ?? null,
   };
 }

@@ -63,3 +63,13 @@ export function times(value: number | null, factor: number): number | null {
 export function atMostOne(share: number | null): number | null {
   return share === null ? null : Math.min(share, 1);
 }
+
+/** What the kernel said, as it is behind a report. */
+export interface KernelSpans {
+  /** Of this interval. */
+  host: Span;
+  /** Of TCP's last turn: a longer one. */
+  tcp: Span | null;
+  /** Of their last turn. */
+  limits: Counters;
+}

@@ -4,7 +4,7 @@ import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse} from '../../n
 import type {System} from '../../wire/kernel.ts';
 import {rounded} from '../report/rounded.ts';
 import {mountFaults} from './mount.ts';
-import {atMostOne, type Counters, ratio, type Span, sum, times} from './span.ts';
+import {atMostOne, type Counters, type KernelSpans, ratio, type Span, sum, times} from './span.ts';
 
 type Group<K extends keyof System> = NonNullable<System[K]>;
 type Service = Group<'services'>[string];
@@ -80,15 +80,16 @@ export function diskOf(span: Span): Group<'disk'> {
   });
 }
 
-/** @param conntrackMax null when it is not known. */
-export function networkOf(span: Span, conntrackMax: number | null): Group<'network'> {
-  const rates = Object.entries(TROUBLES).map(([counter, name]) => [name, span.perSecond(counter)] as const);
+export function networkOf({host, tcp, limits}: KernelSpans): Group<'network'> {
+  const rates = Object.entries(TROUBLES).map(
+    ([counter, name]) => [name, host.perSecond(counter) ?? tcp?.perSecond(counter) ?? null] as const,
+  );
   return {
     watched: rates.filter(([, rate]) => rate !== null).length,
     troubles: known(Object.fromEntries(rates.filter(([, rate]) => rate !== 0))),
     ...known<Pick<Group<'network'>, 'conntrackEntries' | 'conntrackMax'>>({
-      conntrackEntries: span.level('conntrackEntries'),
-      conntrackMax: span.level('conntrackEntries') === null ? null : conntrackMax,
+      conntrackEntries: host.level('conntrackEntries'),
+      conntrackMax: host.level('conntrackEntries') === null ? null : numberOf(limits.get('conntrackMax')),
     }),
   };
 }

@@ -1,5 +1,8 @@
-/** Dear sources: each is read once in so many intervals, in an interval of its own. */
+/** TCP's counters are as dear as all others together. */
+export const TCP_EVERY = 3;
+/** Dear sources: each is read once in so many intervals, most in an interval of their own. */
 const EVERY = {
+  tcp: {every: TCP_EVERY, at: 0},
   services: {every: 3, at: 0},
   // Before what is measured against them.
   limits: {every: 6, at: 1},

@@ -3,23 +3,14 @@ import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import {StoreReader} from '../../native/binding.ts';
+import {KernelReader} from '../../native/kernel.ts';
 import {Collector} from '../sample/collect.io.ts';
-import {type Counters, countersOf, type Facts, figuresOf, mountOf, numberOf, portsOf, systemFacts} from './facts.ts';
+import {type Facts, figuresOf, systemFacts} from './facts.ts';
 import {type GuardLook, guardLookOf} from './guard.ts';
 import {KNOBS} from './knobs.ts';
 import type {TunerPorts} from './tuner.ts';
 
 const SYS = '/proc/sys';
-const COUNTER_FILES = [
-  '/proc/vmstat',
-  '/proc/diskstats',
-  '/proc/net/netstat',
-  '/proc/net/softnet_stat',
-  '/proc/net/sockstat',
-  `${SYS}/fs/file-nr`,
-  `${SYS}/net/netfilter/nf_conntrack_count`,
-  `${SYS}/net/netfilter/nf_conntrack_buckets`,
-];
 const SETTING_FILES = [
   `${SYS}/net/core/somaxconn`,
   `${SYS}/net/ipv4/tcp_syncookies`,
@@ -28,10 +19,10 @@ const SETTING_FILES = [
   '/sys/kernel/mm/transparent_hugepage/enabled',
 ];
 const DEADLINE_MS = 2 * SECOND_MS;
-/** Settings and mounts hardly ever change, and files of /proc/sys are slow to read. */
+/** Settings and mounts hardly ever change. */
 const SETTINGS_AGE_MS = 5 * MINUTE_MS;
-/** Below this share of the local range there is no need to count ports by address: the table costs a millisecond and more. */
-const PORTS_LOOK_SHARE = 0.5;
+/** What nobody has asked us to hold. Files of /proc/sys are slow to read. */
+const VALUES_AGE_MS = MINUTE_MS;
 
 export interface Places {
   store: string;
@@ -42,12 +33,17 @@ export interface Places {
   root?: string;
 }
 
-/** Looks at the kernel's files for what rules need beyond a report. */
+type Look = Parameters<TunerPorts['look']>;
+
+/** What rules need beyond a report: present values and settings. Counters are those of the reading behind the report. */
 export class FactSource {
   readonly #places: Places;
   readonly #collector: Collector<Facts>;
-  #report: Parameters<TunerPorts['look']>[0] | null = null;
-  #before: {counters: Counters; atMs: number} | null = null;
+  readonly #pressure: KernelReader;
+  #asked: Look | null = null;
+  #values = new Map<string, string>();
+  #valuesAtMs = Number.NEGATIVE_INFINITY;
+  #heldBefore: readonly string[] = [];
   #settings: ReadonlyMap<string, string> = new Map();
   #mounts: Facts['mounts'] = [];
   #disk: string | null = null;
@@ -56,11 +52,15 @@ export class FactSource {
   constructor(places: Places) {
     this.#places = places;
     this.#collector = new Collector('tune', DEADLINE_MS, () => this.#look());
+    this.#pressure = new KernelReader([{set: 'host', subject: null}], places.root);
   }
 
-  /** @throws MailherdError NATIVE_FAILED when there is no answer in time, or an earlier look still hangs. */
-  async look(report: Parameters<TunerPorts['look']>[0]): Promise<Facts> {
-    this.#report = report;
+  /**
+   * @param held knobs whose values are ours: they are read in each look, so that another's hand is seen; the others once a minute.
+   * @throws MailherdError NATIVE_FAILED when there is no answer in time, or an earlier look still hangs.
+   */
+  async look(...asked: Look): Promise<Facts> {
+    this.#asked = asked;
     const collected = await this.#collector.collect();
     if (!collected.ok) throw new MailherdError('NATIVE_FAILED', {reason: collected.reason});
     return collected.value;
@@ -71,28 +71,24 @@ export class FactSource {
     return this.#disk;
   }
 
-  /** Right after a change: pressure and stalls. */
+  /** Right after a change: pressure and stalls. @throws MailherdError NATIVE_FAILED */
   async guardLook(): Promise<GuardLook> {
-    const [io, memory, vmstat] = await Promise.all(
-      ['/proc/pressure/io', '/proc/pressure/memory', '/proc/vmstat'].map(path => this.#raw(path)),
-    );
-    return guardLookOf(io ?? '', memory ?? '', vmstat ?? '', systemClock.monotonic());
+    const {parts} = await this.#pressure.read();
+    return guardLookOf(parts[0] ?? new Map(), systemClock.monotonic());
   }
 
   async #look(): Promise<Facts> {
+    const [report, spans, held] = this.#asked ?? [null, null, []];
     const atMs = systemClock.monotonic();
     if (atMs - this.#settingsAtMs >= SETTINGS_AGE_MS) await this.#readSettings(atMs);
-    const counters = countersOf(await this.#texts(COUNTER_FILES), this.#disk);
-    const values = await this.#values(this.#disk);
-    const figures = figuresOf(this.#before, counters, atMs);
-    this.#before = {counters, atMs};
-    const {kernel, queue} = this.#report ?? {kernel: null, queue: null};
+    await this.#readValues(atMs, held);
+    const {kernel, queue} = report ?? {kernel: null, queue: null};
     return {
       atMs,
-      values,
+      values: new Map(this.#values),
       settings: this.#settings,
       mounts: this.#mounts,
-      ...figures,
+      ...figuresOf(spans),
       psiIoSome10: kernel?.psiIoSome10 ?? null,
       psiIoFull10: kernel?.psiIoFull10 ?? null,
       psiMemorySome10: kernel?.psiMemorySome10 ?? null,
@@ -100,75 +96,58 @@ export class FactSource {
       memoryTotalBytes: kernel?.memoryTotalBytes ?? null,
       diskFlushMs: kernel?.diskFlushMs ?? null,
       diskReadMs: kernel?.diskReadMs ?? null,
-      ...(await this.#ports(values.get('net.ipv4.ip_local_port_range'), counters.get('socketsUsed') ?? null)),
-      ...systemFacts(this.#report?.system),
+      ...systemFacts(report?.system, this.#places.ports),
       queueActive: queue?.active ?? null,
       queueIncoming: queue?.incoming ?? null,
     };
   }
 
   async #readSettings(atMs: number): Promise<void> {
-    this.#settings = await this.#texts(SETTING_FILES);
-    const mountinfo = (await this.#raw('/proc/self/mountinfo')) ?? '';
-    this.#mounts = [this.#places.store, this.#places.spool].flatMap(place => {
-      const mount = mountOf(mountinfo, place);
-      return mount === null ? [] : [{place, ...mount}];
-    });
-    // A store that cannot be reached is told by its own collector; here it only has no disk.
-    const {disk} = await new StoreReader(this.#places.store, this.#places.root).read().catch(() => ({disk: null}));
-    // Counters of another disk do not go on from those of the former one.
-    if (disk !== this.#disk) this.#before = null;
-    this.#disk = disk;
+    const settings = new Map<string, string>();
+    for (const path of SETTING_FILES) {
+      const text = await this.#text(path);
+      if (text !== null) settings.set(path, text);
+    }
+    this.#settings = settings;
+    const {store, spool} = this.#places;
+    const mounts = [await this.#mount(store), await this.#mount(spool)];
+    this.#mounts = mounts.flatMap(mount => (mount === null ? [] : [mount]));
+    this.#disk = mounts[0]?.disk ?? null;
     this.#settingsAtMs = atMs;
   }
 
+  /** Null when it cannot be reached: its own collector tells of that. */
+  async #mount(place: string): Promise<(Facts['mounts'][number] & {disk: string | null}) | null> {
+    const found = await new StoreReader(place, this.#places.root).read().catch(() => null);
+    return found === null || found.type === null ? null : {place, type: found.type, options: found.options, disk: found.disk};
+  }
+
   /** Every knob in the same form as the writer reads it. */
-  async #values(disk: string | null): Promise<Map<string, string>> {
-    const values = new Map<string, string>();
+  async #readValues(atMs: number, held: readonly string[]): Promise<void> {
+    const isDue = atMs - this.#valuesAtMs >= VALUES_AGE_MS;
+    if (isDue) {
+      this.#values.clear();
+      this.#valuesAtMs = atMs;
+    }
+    // What was just given back has another value too.
+    const ours = [...held, ...this.#heldBefore];
+    this.#heldBefore = held;
     for (const {name, path, twinPath} of KNOBS) {
       const isOfDisk = name.endsWith('/');
-      if (isOfDisk && disk === null) continue;
-      const text = await this.#text(path.replace('*', disk ?? ''));
+      const knob = isOfDisk ? `${name}${this.#disk}` : name;
+      if ((isOfDisk && this.#disk === null) || !(isDue || ours.includes(knob))) continue;
+      const text = await this.#text(path.replace('*', this.#disk ?? ''));
       const twin = text === '0' && twinPath !== null ? await this.#text(twinPath) : null;
       const value = twin === null ? text : `${twin}%`;
-      if (value !== null && value !== '') values.set(isOfDisk ? `${name}${disk}` : name, value);
+      if (value !== null && value !== '') this.#values.set(knob, value);
+      else this.#values.delete(knob);
     }
-    return values;
   }
 
-  async #ports(range: string | undefined, sockets: number | null): Promise<Pick<Facts, 'ports' | 'listeningPorts'>> {
-    const [low, high] = range?.split(' ').map(text => numberOf(text)) ?? [];
-    const none = {ports: null, listeningPorts: []};
-    if (typeof low !== 'number' || typeof high !== 'number' || sockets === null) return none;
-    if (sockets < (high - low + 1) * PORTS_LOOK_SHARE) return none;
-    const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(path => this.#raw(path)));
-    const {busiest, listening} = portsOf(
-      tables.filter(text => text !== null),
-      low,
-      high,
-    );
-    return {ports: busiest, listeningPorts: [...listening, ...this.#places.ports].sort((a, b) => a - b)};
-  }
-
-  async #texts(paths: readonly string[]): Promise<Map<string, string>> {
-    const texts = new Map<string, string>();
-    // One after the other: parallel reads of /proc contend in the kernel.
-    for (const path of paths) {
-      const text = path.startsWith(SYS) ? await this.#text(path) : await this.#raw(path);
-      if (text !== null) texts.set(path, text);
-    }
-    return texts;
-  }
-
-  /** Blanks normalised. */
+  /** Blanks normalised; null for a file that this kernel, or this disk, does not have. */
   async #text(path: string): Promise<string | null> {
-    return (await this.#raw(path))?.replace(/\s+/g, ' ').trim() ?? null;
-  }
-
-  /** Null for a file that this kernel, or this disk, does not have. */
-  async #raw(path: string): Promise<string | null> {
     try {
-      return await readFile(`${this.#places.root ?? ''}${path}`, 'utf8');
+      return (await readFile(`${this.#places.root ?? ''}${path}`, 'utf8')).replace(/\s+/g, ' ').trim();
     } catch {
       return null;
     }

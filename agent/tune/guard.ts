@@ -1,4 +1,5 @@
 import type {Millis} from '../../base/units.ts';
+import {type Counters, times} from '../sample/span.ts';
 
 /** One look a second right after a change. Pressure in percent of the last ten seconds (avg10); null where it cannot be read. */
 export interface GuardLook {
@@ -54,13 +55,16 @@ export function brake(base: GuardLook, looks: readonly GuardLook[]): string | nu
   return null;
 }
 
-/** @param io text of /proc/pressure/io, `memory` of /proc/pressure/memory, `vmstat` of /proc/vmstat; '' where there is none. */
-export function guardLookOf(io: string, memory: string, vmstat: string, atMs: Millis): GuardLook {
-  const full = (text: string): number | null => {
-    const [, percent] = /^full avg10=(\d+\.\d+)/m.exec(text) ?? [];
-    return percent === undefined ? null : Number(percent);
+/** @param values of the host's figures. */
+export function guardLookOf(values: Counters, atMs: Millis): GuardLook {
+  const level = (name: string): number | null => {
+    const value = values.get(name);
+    return value === undefined ? null : Number(value);
   };
-  const stalls = [...vmstat.matchAll(/^allocstall\S* (\d+)$/gm)].map(match => Number(match[1]));
-  const allocStalls = stalls.length === 0 ? null : stalls.reduce((sum, count) => sum + count, 0);
-  return {atMs, ioFull: full(io), memoryFull: full(memory), allocStalls};
+  return {
+    atMs,
+    ioFull: times(level('psiIoFullHundredths'), 0.01),
+    memoryFull: times(level('psiMemoryFullHundredths'), 0.01),
+    allocStalls: level('allocStalls'),
+  };
 }

@@ -15,7 +15,7 @@ export function openTuner(config: AgentConfig, outbox: Outbox, log: Log, signal:
   return new Tuner(role === 'control' ? {...tune, mode: 'off'} : tune, {
     writer: socketWriter(),
     clock: systemClock,
-    look: report => source.look(report),
+    look: (...asked) => source.look(...asked),
     guardLook: () => source.guardLook(),
     disk: () => source.disk(),
     memory: tuneMemory(stateDir, log),

@@ -79,7 +79,8 @@ export const LIMIT_RULES: readonly ((history: History, now: Facts) => Draft | nu
     const drops = lasting(history, 'synDropsPerSecond');
     // With cookies the kernel does not ask this limit.
     if (now.settings.get('/proc/sys/net/ipv4/tcp_syncookies') !== '0') return null;
-    if (backlog === null || drops.filter(rate => rate > 0).length < LASTING / 2) return null;
+    // TCP is read in every third look: half of them may be one burst.
+    if (backlog === null || drops.filter(rate => rate > 0).length <= LASTING / 2) return null;
     return change(
       now,
       'net.ipv4.tcp_max_syn_backlog',

@@ -6,6 +6,7 @@ import type {EventData, EventType} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import type {HostReport} from '../../wire/report.ts';
 import type {Advice, ChangeOutcome, TuneMode, TuneReport} from '../../wire/tune.ts';
+import type {KernelSpans} from '../sample/span.ts';
 import {advise, type Standing} from './advice.ts';
 import {effectOf, sightOf} from './effect.ts';
 import type {Facts} from './facts.ts';
@@ -20,8 +21,12 @@ type Sighted = Pick<HostReport, 'slis' | 'load' | 'kernel' | 'queue' | 'system'>
 export interface TunerPorts {
   writer: Writer;
   clock: Clock;
-  /** One look at the host. @throws MailherdError when it cannot be had. */
-  look(report: Sighted): Promise<Facts>;
+  /**
+   * One look at the host.
+   * @param spans the reading behind the report. @param held knobs that are read in any case.
+   * @throws MailherdError when it cannot be had.
+   */
+  look(report: Sighted, spans: KernelSpans | null, held: readonly string[]): Promise<Facts>;
   guardLook(): Promise<GuardLook>;
   /** Name of the disk under the mail store, once it is known. */
   disk(): string | null;
@@ -75,14 +80,14 @@ export class Tuner {
   }
 
   /** The report with what there is to say of tuning now; its figures are taken in meanwhile. */
-  take(report: HostReport): HostReport {
-    void this.observe(report);
+  take(report: HostReport, spans: KernelSpans | null): HostReport {
+    void this.observe(report, spans);
     return {...report, tune: this.report()};
   }
 
   /** Takes in one report and a look of its own; goes on with what is under way. Never rejects. */
-  observe(report: Sighted): Promise<void> {
-    return this.#inTurn(() => this.#observe(report)).catch(error => {
+  observe(report: Sighted, spans: KernelSpans | null): Promise<void> {
+    return this.#inTurn(() => this.#observe(report, spans)).catch(error => {
       this.#ports.log.warn({refusal: toRefusal(error)}, 'tuning could not go on');
     });
   }
@@ -132,14 +137,15 @@ export class Tuner {
     return mine;
   }
 
-  async #observe(report: Sighted): Promise<void> {
+  async #observe(report: Sighted, spans: KernelSpans | null): Promise<void> {
     const {clock, log, emit, disk} = this.#ports;
     for (const stored of this.#memory.changes) {
       if (stored.undoing === null) continue;
       await this.#tryUndo(stored).catch(error => log.warn({knob: stored.change.knob, refusal: toRefusal(error)}, 'not undone yet'));
     }
     if (this.#options.mode === 'off') return;
-    const facts = await this.#ports.look(report).catch(error => {
+    const held = this.#memory.changes.map(({change}) => change.knob);
+    const facts = await this.#ports.look(report, spans, held).catch(error => {
       log.debug({refusal: toRefusal(error)}, 'no look at the host');
       return null;
     });

@@ -2,11 +2,17 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {kernelOf} from '../../../../agent/sample/rates.ts';
 import {type Moment, Span} from '../../../../agent/sample/span.ts';
+import type {Kernel} from '../../../../wire/kernel.ts';
 
 const GAP_MS = 30_000;
 
 function moment(atMs: number, values: Record<string, number | bigint>): Moment {
   return {atMs, values: new Map(Object.entries(values).map(([name, value]) => [name, BigInt(value)]))};
+}
+
+/** TCP's span is one of its own in an agent. */
+function figuresIn(span: Span): Kernel {
+  return kernelOf({host: span, tcp: span, limits: new Map()});
 }
 
 const IDLE = {
@@ -30,13 +36,13 @@ test('shares of processor time are of all processor time, iowait is not busy', (
     cpuIowaitTicks: 200,
     cpuStealTicks: 100,
   });
-  const kernel = kernelOf(new Span(before, after, GAP_MS));
+  const kernel = figuresIn(new Span(before, after, GAP_MS));
   expect(kernel).toMatchObject({cpuBusyShare: 0.3, cpuIowaitShare: 0.2, cpuStealShare: 0.1});
 });
 
 test('one missing mode makes every share unknown: the whole would be wrong', () => {
   const {cpuStealTicks: _, ...without} = IDLE;
-  const kernel = kernelOf(new Span(moment(0, without), moment(10_000, {...without, cpuUserTicks: 5}), GAP_MS));
+  const kernel = figuresIn(new Span(moment(0, without), moment(10_000, {...without, cpuUserTicks: 5}), GAP_MS));
   expect(kernel).toMatchObject({cpuBusyShare: null, cpuIowaitShare: null, cpuStealShare: null});
 });
 
@@ -59,7 +65,7 @@ test('rates are per second of the monotonic clock, times per request', () => {
     diskBusyMs: 2_500,
     oomKills: 3,
   });
-  expect(kernelOf(new Span(before, after, GAP_MS))).toMatchObject({
+  expect(figuresIn(new Span(before, after, GAP_MS))).toMatchObject({
     directReclaimPerSecond: 2,
     retransmitsPerSecond: 0,
     runQueueWaitMsPerSecond: 2,
@@ -71,11 +77,11 @@ test('rates are per second of the monotonic clock, times per request', () => {
 
 test('no flush in the interval: its time is unknown, not zero', () => {
   const at = (atMs: number): Moment => moment(atMs, {diskFlushes: 10, diskFlushMs: 100});
-  expect(kernelOf(new Span(at(0), at(10_000), GAP_MS)).diskFlushMs).toBeNull();
+  expect(figuresIn(new Span(at(0), at(10_000), GAP_MS)).diskFlushMs).toBeNull();
 });
 
 test('levels need no former sample; rates do', () => {
-  const kernel = kernelOf(new Span(null, moment(0, {memoryTotalBytes: 1024, psiIoFullHundredths: 921, tcpRetransmits: 7}), GAP_MS));
+  const kernel = figuresIn(new Span(null, moment(0, {memoryTotalBytes: 1024, psiIoFullHundredths: 921, tcpRetransmits: 7}), GAP_MS));
   expect(kernel).toMatchObject({memoryTotalBytes: 1024, psiIoFull10: 9.21, retransmitsPerSecond: null, memoryAvailableBytes: null});
 });
 
@@ -86,7 +92,7 @@ test.each([
   ['time that ran backwards', 10, 5, 4n, 5n],
 ])('%s gives null', (_name, from, to, before, after) => {
   expect(
-    kernelOf(new Span(moment(from, {tcpRetransmits: before}), moment(to, {tcpRetransmits: after}), GAP_MS)).retransmitsPerSecond,
+    figuresIn(new Span(moment(from, {tcpRetransmits: before}), moment(to, {tcpRetransmits: after}), GAP_MS)).retransmitsPerSecond,
   ).toBeNull();
 });
 
@@ -106,7 +112,7 @@ test('whatever the counters: nothing negative, no share above one, nothing that 
   const values = fc.dictionary(fc.constantFrom(...names), fc.bigInt({min: 0n, max: 2n ** 63n - 1n}), {maxKeys: names.length});
   fc.assert(
     fc.property(values, values, fc.integer({min: -1000, max: 40_000}), (before, after, spanMs) => {
-      const kernel = kernelOf(new Span(moment(0, before), moment(spanMs, after), GAP_MS));
+      const kernel = figuresIn(new Span(moment(0, before), moment(spanMs, after), GAP_MS));
       for (const [name, value] of Object.entries(kernel)) {
         if (value === null) continue;
         expect(value, name).toBeGreaterThanOrEqual(0);

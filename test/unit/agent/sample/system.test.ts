@@ -32,7 +32,7 @@ function span(before: Record<string, number>, after: Record<string, number>): Sp
 test('a kernel that says nothing gives nothing: no figure is zero', () => {
   const none = span({}, {});
   expect([memoryOf(none), diskOf(none), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}]);
-  expect(networkOf(none, 100)).toEqual({watched: 0, troubles: {}});
+  expect(networkOf({host: none, tcp: none, limits: counters({conntrackMax: 100})})).toEqual({watched: 0, troubles: {}});
 });
 
 test('distance to throttling, rates, sums', () => {
@@ -77,13 +77,11 @@ test('journal and errors of ext4; a file system without errors has no time of on
 });
 
 test('counters of trouble: those that grew, out of how many were read', () => {
-  const network = networkOf(
-    span(
-      {tcpListenOverflows: 1, softnetDrops: 4, tcpPrunes: 9},
-      {tcpListenOverflows: 21, softnetDrops: 4, tcpPrunes: 3, conntrackEntries: 70},
-    ),
-    100,
-  );
+  const limits = counters({conntrackMax: 100});
+  const tcp = span({tcpListenOverflows: 1, tcpPrunes: 9}, {tcpListenOverflows: 21, tcpPrunes: 3});
+  const host = span({softnetDrops: 4}, {softnetDrops: 4, conntrackEntries: 70});
+  const network = networkOf({host, tcp, limits});
+  expect(networkOf({host, tcp: null, limits})).toMatchObject({watched: 1, troubles: {}});
   // The third went backwards: a reset is not known.
   expect(network).toEqual({watched: 2, troubles: {listenOverflows: 2}, conntrackEntries: 70, conntrackMax: 100});
 });

@@ -110,10 +110,12 @@ describe('guard', () => {
     ).toBe('I/O pressure too high for 15 s');
   });
 
-  test('reads what kernels say', () => {
-    const io = 'some avg10=1.20 avg60=0 avg300=0 total=5\nfull avg10=0.75 avg60=0.1 avg300=0 total=3\n';
-    const vmstat = 'nr_dirty 5\nallocstall_dma 1\nallocstall_normal 40\npgscan_direct 9\n';
-    expect(guardLookOf(io, '', vmstat, 7)).toEqual({atMs: 7, ioFull: 0.75, memoryFull: null, allocStalls: 41});
-    expect(guardLookOf('', 'garbage', 'garbage', 7)).toEqual({atMs: 7, ioFull: null, memoryFull: null, allocStalls: null});
+  test('takes what the kernel said; what it did not say is absent', () => {
+    const values = new Map([
+      ['psiIoFullHundredths', 75n],
+      ['allocStalls', 41n],
+    ]);
+    expect(guardLookOf(values, 7)).toEqual({atMs: 7, ioFull: 0.75, memoryFull: null, allocStalls: 41});
+    expect(guardLookOf(new Map(), 7)).toEqual({atMs: 7, ioFull: null, memoryFull: null, allocStalls: null});
   });
 });

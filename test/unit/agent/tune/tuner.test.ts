@@ -106,7 +106,7 @@ function report(): HostReport {
 async function live(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 10_000) {
     await clock.advance(10_000);
-    await tuner.observe(report());
+    await tuner.observe(report(), null);
   }
 }
 
