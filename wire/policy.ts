@@ -211,6 +211,13 @@ export const DEFAULT_POLICY: Policy = {
   budget: {outShareMax: 0.67, changedShareMax: 0.75, windowMs: 3_600_000},
 };
 
+/** With what a policy of an older release leaves open, so that a person sees it and can change it. */
+export function completed(policy: Policy): Policy {
+  const {windows, tune, relief, budget} = DEFAULT_POLICY;
+  const later = {...(windows && {windows}), ...(tune && {tune}), ...(relief && {relief}), ...(budget && {budget})};
+  return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}};
+}
+
 type LaterMode = 'tune' | 'drain' | 'queue-relief';
 /** What a policy of an older release leaves open. */
 export function modeOf({modes}: Policy, kind: keyof Policy['modes']): Mode {

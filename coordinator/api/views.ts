@@ -1,6 +1,7 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Instant} from '../../base/units.ts';
 import type {FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
+import {completed} from '../../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
 import type {TuneView} from '../../wire/tune.ts';
 import type {WaitingMove} from '../move/mover.ts';
@@ -145,7 +146,7 @@ export class Views implements Reads {
 
   policy(): {policy: Picture['policy']['value']; revision: number} {
     const {value, revision} = this.#deps.picture.policy;
-    return {policy: value, revision};
+    return {policy: completed(value), revision};
   }
 
   hurt(): {history: Hurt[]} {

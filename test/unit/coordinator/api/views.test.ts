@@ -1,7 +1,9 @@
 import Type from 'typebox';
 import {beforeEach, expect, test} from 'vitest';
+import {patchPolicy} from '../../../../cli/policy-patch.ts';
 import {HostView, MovesView, UsersView, VerdictsView} from '../../../../wire/api.ts';
 import {parse} from '../../../../wire/codec.ts';
+import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import {FakeFarm, retainedMove} from '../fake-farm.ts';
 
 let farm: FakeFarm;
@@ -68,4 +70,14 @@ test('metrics: one line a sample, labels escaped', async () => {
   expect(text).toContain('mailherd_moves{step="copying"} 0\n');
   for (const line of text.trim().split('\n'))
     expect(line).toMatch(/^(# (HELP|TYPE) mailherd_\w+ .+|mailherd_\w+(\{\w+="[^"]*"\})? -?[\d.e+-]+)$/);
+});
+
+test('a policy of an older release is shown with what it leaves open, and that can be changed by name', async () => {
+  const {relief: _, budget: __, ...older} = DEFAULT_POLICY;
+  const {drain: ___, 'queue-relief': ____, ...modes} = older.modes;
+  await farm.setPolicy({...older, modes: {...modes, evacuate: 'off'}});
+  const {policy} = farm.views.policy();
+  expect(policy).toEqual({...DEFAULT_POLICY, modes: {...DEFAULT_POLICY.modes, evacuate: 'off'}});
+  const changed = patchPolicy(policy, ['modes.queue-relief=on', 'relief.relays=["be2"]', 'budget.outShareMax=0.4']);
+  expect([changed.modes['queue-relief'], changed.relief?.relays, changed.budget?.outShareMax]).toEqual(['on', ['be2'], 0.4]);
 });

@@ -131,3 +131,12 @@ test('the view tells of every host, and what the policy waits for', async () => 
     waiting: [{knob: 'fs.file-max', kind: 'backend debian-12', code: 'CANARY_RUNS', host: null}],
   });
 });
+
+test('the budget of the farm holds for tuning too: nobody is tuned while too many hosts are out of service', async () => {
+  await farm.keeper.happen('be03', {type: 'cordoned', by: 'ada', reason: 'memory'});
+  const budget = {outShareMax: 1, changedShareMax: 0.5, windowMs: 3_600_000};
+  await look('on', {budget});
+  expect(commands()).toEqual([]);
+  await look('on', {budget: {...budget, changedShareMax: 0.7}});
+  expect(commands()).toHaveLength(1);
+});
