@@ -130,3 +130,21 @@ describe('rebalance and purge', () => {
     expect(farm.lines.filter(({action}) => action === 'purge')).toMatchObject([{subject: 'move-0001', result: 'failed'}]);
   });
 });
+
+test('a drain empties the host with moves that can wait, and asks for no reinstall', async () => {
+  await farm.rounds();
+  await farm.setPolicy({...DEFAULT_POLICY, modes: ON});
+  const drain: Decision = {kind: 'drain', host: 'be04', atMs: 1, because: 'KERNEL_ONLY', evidence: [], vetoes: [], mode: 'on'};
+  await farm.actor.act([drain]);
+  expect(stages().be04).toBe('draining');
+  expect(farm.picture.hosts.get('be04')?.value.reinstallAskedBy).toBeNull();
+  expect(farm.mover.enqueued.map(({kind, moves}) => [kind, moves.map(({source, isLow}) => [source, isLow])])).toEqual([
+    [
+      'evacuate',
+      [
+        ['be04', true],
+        ['be04', true],
+      ],
+    ],
+  ]);
+});
