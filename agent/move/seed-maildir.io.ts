@@ -9,9 +9,8 @@ import {must} from './doveadm-run.io.ts';
 import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
 import {type FolderNames, FolderSeed} from './seed-maildir.ts';
 import {tarMember} from './seed-tar.ts';
+import {parseTab} from './tab.ts';
 
-/** So many messages are left to dsync, which gives them a UID first. */
-const UNLISTED_MAX = 50;
 /**
  * Keywords (the small letters) are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
  * pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it would
@@ -62,30 +61,25 @@ export class MaildirParcel implements SeedParcel {
   }
 }
 
-/** The folders that can go, their messages with UIDs. */
+/** The folders that can go. */
 async function readFolders(user: string, inbox: string): Promise<FolderSeed[]> {
-  const {folders, unlisted} = await openFolders(inbox);
-  if (unlisted <= UNLISTED_MAX) return folders;
-  // Gives every message its UID and every folder its GUID.
-  await must(['mailbox', 'status', '-u', user, 'guid uidnext messages', '*']);
-  return (await openFolders(inbox)).folders;
-}
-
-/** @returns the folders that can go, and how many messages in any have no UID yet. */
-async function openFolders(inbox: string): Promise<{folders: FolderSeed[]; unlisted: number}> {
+  const nextUids = await readNextUids(user);
   const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
   const folders: FolderSeed[] = [];
-  let unlisted = 0;
   for (const directory of ['', ...below.map(({name}) => name)]) {
     const path = join(inbox, directory);
-    if (!existsSync(join(path, 'cur'))) continue;
     const list = join(path, 'dovecot-uidlist');
-    const folder = FolderSeed.of(directory, existsSync(list) ? await readFile(list, 'utf8') : '');
-    const names = await namesOf(path);
-    unlisted += folder === null ? names.cur.length + names.new.length : folder.unlisted(names);
+    if (!existsSync(join(path, 'cur')) || !existsSync(list)) continue;
+    const folder = FolderSeed.of(directory, await readFile(list, 'utf8'), nextUids);
     if (folder !== null) folders.push(folder);
   }
-  return {folders, unlisted};
+  return folders;
+}
+
+/** By folder GUID; asking for it gives every message its UID and every folder its GUID. */
+async function readNextUids(user: string): Promise<ReadonlyMap<string, number>> {
+  const rows = parseTab(await must(['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidnext messages', '*']));
+  return new Map(rows.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
 }
 
 async function namesOf(directory: string): Promise<FolderNames> {

@@ -52,8 +52,9 @@ function baseOf(name: string): string {
 
 /**
  * The seed of one folder: which of its files go, and what stands in the uidlist in the end. Only messages that have their UID go:
- * the target would give others a UID of its own. Files are renamed and removed meanwhile, so this is asked again until none is
- * missing.
+ * the target would give others a UID of its own. Of those only what Dovecot's index has too: a delivery writes the list first, seconds
+ * before it where the disk is slow to confirm, and to dsync, which goes by the index, the target would be ahead of the source.
+ * Files are renamed and removed meanwhile, so this is asked again until none is missing.
  */
 export class FolderSeed {
   readonly directory: string;
@@ -63,11 +64,14 @@ export class FolderSeed {
 
   /**
    * @param directory below the maildir: empty for the INBOX, `.Sent` for another (Maildir++).
-   * @param uidlist text of its dovecot-uidlist. @returns null when the folder is left to dsync.
+   * @param uidlist text of its dovecot-uidlist, read later than @param nextUids, of the index, by folder GUID.
+   * @returns null when the folder is left to dsync.
    */
-  static of(directory: string, uidlist: string): FolderSeed | null {
+  static of(directory: string, uidlist: string, nextUids: ReadonlyMap<string, number>): FolderSeed | null {
     const list = parseUidlist(uidlist);
-    return list === null ? null : new FolderSeed(directory, list);
+    const uidNext = list === null ? undefined : nextUids.get(list.guid);
+    if (list === null || uidNext === undefined) return null;
+    return new FolderSeed(directory, {...list, uidNext, entries: list.entries.filter(({uid}) => uid < uidNext)});
   }
 
   private constructor(directory: string, list: Uidlist) {
@@ -86,11 +90,6 @@ export class FolderSeed {
       }
     }
     return [...paths.values()];
-  }
-
-  /** Messages that have no UID yet. */
-  unlisted({cur, new: unseen}: FolderNames): number {
-    return [...cur, ...unseen].filter(name => !name.startsWith('.') && !this.#wanted.has(baseOf(name))).length;
   }
 
   /** Notes a file as sent, by its name without the directory. */

@@ -8,8 +8,8 @@ const LIST = `3 V1795522547 N9 G${GUID}
 5 :300.M2P1.h,S=5
 `;
 
-function seedOf(list = LIST, directory = '.Sent'): FolderSeed {
-  const seed = FolderSeed.of(directory, list);
+function seedOf(list = LIST, uidNext = 9, directory = '.Sent'): FolderSeed {
+  const seed = FolderSeed.of(directory, list, new Map([[GUID, uidNext]]));
   if (seed === null) throw new Error('this list must be understood');
   return seed;
 }
@@ -40,7 +40,7 @@ describe('a uidlist', () => {
     ['with a line of another kind', `${LIST}what is this\n`],
     ['that is empty', ''],
   ])('%s is left to dsync', (_what, text) => {
-    expect(FolderSeed.of('', text)).toBeNull();
+    expect(FolderSeed.of('', text, new Map([[GUID, 9]]))).toBeNull();
   });
 });
 
@@ -49,7 +49,19 @@ describe('the seed of a folder', () => {
     const seed = seedOf();
     const names = {cur: ['100.M0P1.h,S=10,W=11:2,', '100.M0P1.h,S=10,W=11:2,S', '999.unlisted:2,'], new: ['200.M1P1.h']};
     expect(seed.missing(names).sort()).toEqual(['.Sent/cur/100.M0P1.h,S=10,W=11:2,S', '.Sent/new/200.M1P1.h']);
-    expect(seed.unlisted(names)).toBe(1);
+  });
+
+  test('is not ahead of the index: what a delivery has listed there too late is left to dsync', () => {
+    const seed = seedOf(LIST, 5);
+    const names = {cur: ['100.M0P1.h,S=10,W=11:2,', '200.M1P1.h:2,'], new: ['300.M2P1.h,S=5']};
+    expect(seed.missing(names)).toEqual(['.Sent/cur/100.M0P1.h,S=10,W=11:2,', '.Sent/cur/200.M1P1.h:2,']);
+    for (const name of [...names.cur, ...names.new]) seed.sent(name);
+    expect(seed.uidlist()).toBe(`3 V1795522547 N5 G${GUID}\n1 :100.M0P1.h,S=10,W=11\n3 W20 S19 :200.M1P1.h\n`);
+    expect(seed.summary().messages).toBe(2);
+  });
+
+  test('of a folder that the index does not have is left to dsync', () => {
+    expect(FolderSeed.of('.Sent', LIST, new Map())).toBeNull();
   });
 
   test('asks again for what was renamed before it was sent, and lists only what was sent', () => {
