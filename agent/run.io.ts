@@ -22,6 +22,7 @@ import {measured} from './move/measured.ts';
 import {openMoveMemory} from './move/memory.io.ts';
 import {postfixQueue} from './move/queue.io.ts';
 import {queueRelief} from './move/relief.io.ts';
+import {MailPlaces} from './move/seed-place.io.ts';
 import {serveCommands} from './move/serve.io.ts';
 import {startProbes} from './probe/run.io.ts';
 import {natsChannel} from './report/channel.io.ts';
@@ -200,10 +201,11 @@ function serve(config: AgentConfig, {table, memory}: Served, known: Known, nc: N
   const {tuner, activity, mailLog} = known;
   void followRoutes(nc, table, log, signal);
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
-  const store = measured(doveadmStore({store: mail.store, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
+  const places = new MailPlaces(mail.store);
+  const store = measured(doveadmStore({store: mail.store, places, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
   const queue = postfixQueue(isProbeUser);
   const relief = role === 'backend' ? queueRelief({host, table, isProbe: isProbeUser, log}) : null;
-  const files = mailFiles({store: mail.store, seedPort: mail.seedPort, log, signal});
+  const files = mailFiles({places, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,
     ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune: tuner, relief},

@@ -79,8 +79,14 @@ export const COMMANDS = {
       again: Type.Boolean(),
     },
   ),
+  /**
+   * Source, before a pass that may be the last: mail for the user is put off from now on, for `spanMs` at most and until his route changes at the
+   * latest; answers when the deliveries that were under way are over, or have taken too long. A comfort, nothing relies on it: deliveries
+   * keep a mailbox locked for as long as the disk takes to confirm them.
+   */
+  calm: verb('calm', {...ofMove, spanMs: SpanMs}, {deliveries: Count, tookMs: SpanMs}),
   /** Source: the hold entry of `generation` is in force here, the user's sessions are ended and their processes gone. */
-  hold: verb('hold', {...ofMove, revision: Generation}, {sessionsEnded: Count, tookMs: SpanMs}),
+  hold: verb('hold', {...ofMove, revision: Generation}, {tookMs: SpanMs}),
   /** Either end, before the hold: read the texts of all messages ahead and remember their digests; only what is new is read again. */
   readTexts: verb('readTexts', ofMove, {messages: Count, tookMs: SpanMs}),
   /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. */

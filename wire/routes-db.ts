@@ -6,7 +6,10 @@
  * After a boot a host may find a disk whose routes are long past: it serves nobody until it is current, or until `fenced_until`,
  * because mail must flow without NATS too.
  *
- * A hold, and a relief of the queue, end inside the query (`held_until` against SQLite's own clock), so they end when agent, coordinator and NATS are dead.
+ * Beside it mail alone can be put off for a user (`deferrals`), while he works on.
+ *
+ * A hold, a deferral and a relief of the queue end inside the query (`held_until` against SQLite's own clock), so they end when agent,
+ * coordinator and NATS are dead.
  */
 export const ROUTES_DB_SCHEMA = `
 CREATE TABLE IF NOT EXISTS self (name TEXT NOT NULL, revision INTEGER NOT NULL DEFAULT 0, fenced_until REAL NOT NULL DEFAULT 0);
@@ -22,6 +25,8 @@ CREATE TABLE IF NOT EXISTS routes (
 -- At most one row: this host's queue is being relieved; next_hop takes what goes out of the farm, '' = it goes as ever.
 CREATE TABLE IF NOT EXISTS relief (next_hop TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL, by TEXT NOT NULL);
 CREATE VIEW IF NOT EXISTS relief_now AS SELECT next_hop FROM relief WHERE until > (julianday('now') - 2440587.5) * 86400.0;
+CREATE TABLE IF NOT EXISTS deferrals (user TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS deferred AS SELECT user FROM deferrals WHERE until > (julianday('now') - 2440587.5) * 86400.0;
 -- For a backend. mine = 1: this host may accept logins, mail and changes for the user. Everything else is the fence.
 CREATE VIEW IF NOT EXISTS backend AS
   SELECT r.user, h.address,

@@ -3,9 +3,8 @@ import {join} from 'node:path';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
 import {aclLines, metadataFile, offeredIn} from './features.ts';
-import {mailPlace} from './seed-place.io.ts';
+import type {MailPlaces} from './seed-place.io.ts';
 import {parseTab} from './tab.ts';
-import {output} from './tool.io.ts';
 
 const ACL_FILE = 'dovecot-acl';
 /** Directories of messages: large, and no folder is below them. */
@@ -21,22 +20,16 @@ interface Known {
   lists: Map<string, string[]>;
 }
 
-/** What doveadm, and with it dsync, keeps on this host. @throws MailherdError COMMAND_FAILED. */
-export async function offered(): Promise<Feature[]> {
-  return offeredIn(await output(['doveconf', '-n', '-f', 'protocol=doveadm']));
-}
-
 /**
  * Access control lists of folders. doveadm has a program start for each folder, so it is asked only while files with lists lie there,
  * and again only when these have changed: read ahead of a hold, nothing but a look at the directories is left for it.
  */
 export class AclReader {
-  readonly #store: string;
+  readonly #places: MailPlaces;
   readonly #known = new Map<string, Known>();
 
-  /** @param store nothing outside it is looked at but where Dovecot says the user's mail lies. */
-  constructor(store: string) {
-    this.#store = store;
+  constructor(places: MailPlaces) {
+    this.#places = places;
   }
 
   /** What doveadm needs to be told to see folders that are hidden from their own owner. @throws MailherdError COMMAND_FAILED. */
@@ -64,7 +57,7 @@ export class AclReader {
 
   /** What the mailbox uses that a host without it would lose. @throws MailherdError COMMAND_FAILED. */
   async needs(user: string): Promise<Feature[]> {
-    const doveconf = await output(['doveconf', '-n']);
+    const doveconf = await this.#places.settings();
     const {roots} = await this.#of(user);
     const isUsed: Readonly<Record<Feature, () => Promise<boolean>>> = {
       acl: async () => (await aclState(roots)) !== '',
@@ -86,12 +79,8 @@ export class AclReader {
   async #of(user: string): Promise<Known> {
     const before = this.#known.get(user);
     if (before !== undefined) return before;
-    const [{home, inbox}, control, offers] = await Promise.all([
-      mailPlace(user, this.#store),
-      must(['mailbox', 'path', '-u', user, '-t', 'control', 'INBOX']),
-      offered(),
-    ]);
-    const roots = [home, ...[inbox, control.trim()].map(path => path.replace(/\/mailboxes\/INBOX(?:\/dbox-Mails)?$/, ''))];
+    const [{home, inbox, control}, offers] = await Promise.all([this.#places.of(user), this.#places.offered()]);
+    const roots = [home, ...[inbox, control].map(path => path.replace(/\/mailboxes\/INBOX(?:\/dbox-Mails)?$/, ''))];
     const known: Known = {
       isLoaded: offers.includes('acl'),
       roots: roots.filter((root, index) => index === 0 || !`${root}/`.startsWith(`${home}/`)),

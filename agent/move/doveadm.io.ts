@@ -1,19 +1,22 @@
 import {existsSync} from 'node:fs';
 import {mkdtemp, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
-import {join, resolve} from 'node:path';
+import {join} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
-import type {Bytes, Millis} from '../../base/units.ts';
-import {AclReader, offered} from './acls.io.ts';
-import {doveadm, lastLines, must} from './doveadm-run.io.ts';
+import type {Bytes} from '../../base/units.ts';
+import {AclReader} from './acls.io.ts';
+import {doveadm, lastLines} from './doveadm-run.io.ts';
 import type {MailboxSize, MailStore} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
+import type {MailPlaces} from './seed-place.io.ts';
+import {deliveriesOver, endSessions} from './sessions.io.ts';
 import {parseTab} from './tab.ts';
 
 interface DoveadmOptions {
-  /** Directory of the mail store; nothing outside it is ever removed. */
+  /** Directory of the mail store. */
   store: string;
+  places: MailPlaces;
   /** Port of the doveadm service on the other backends. */
   doveadmPort: number;
   clock: Clock;
@@ -22,22 +25,15 @@ interface DoveadmOptions {
 /** Exit codes of dsync: 2 = changes came during the pass, run it again (doveadm-sync(1)). */
 const EXIT_AGAIN = 2;
 const SIZES_AT_ONCE = 500;
-const WHO_POLL_MS = 20;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
-export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailStore {
-  const home = async (user: string): Promise<string> => {
-    const path = resolve((await must(['user', '-f', 'home', '--', user])).trim());
-    if (!path.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home: path, reason: `outside ${store}`});
-    return path;
-  };
-
-  const acls = new AclReader(store);
+export function doveadmStore({store, places, doveadmPort, clock}: DoveadmOptions): MailStore {
+  const acls = new AclReader(places);
   const manifests = new ManifestReader(acls);
 
   return {
     async exists(user) {
-      const path = await home(user);
+      const {home: path} = await places.of(user);
       return existsSync(path) && (await readdir(path)).length > 0;
     },
 
@@ -47,7 +43,7 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
     },
 
     needs: user => acls.needs(user),
-    offers: offered,
+    offers: () => places.offered(),
 
     // The source keeps nothing new of a pass but its own index: on a host whose disk is slow to confirm, that is not worth waiting for.
     // What the target writes goes by the target's setting.
@@ -61,20 +57,15 @@ export function doveadmStore({store, doveadmPort, clock}: DoveadmOptions): MailS
       throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
     },
 
-    async endSessions(user, timeoutMs) {
-      const sessions = await sessionsOf(user);
-      if (sessions > 0) await doveadm(['kick', '--', user]);
-      await untilGone(user, timeoutMs, clock);
-      return sessions;
-    },
-
+    endSessions: (user, timeoutMs) => endSessions(user, timeoutMs, clock),
+    deliveriesOver: async (user, timeoutMs) => deliveriesOver((await places.of(user)).home, timeoutMs, clock),
     manifest: (user, wanted) => manifests.read(user, wanted),
     readTexts: user => manifests.readTexts(user),
     forgetTexts: user => manifests.forget(user),
 
     async remove(user) {
       manifests.forget(user);
-      const path = await home(user);
+      const {home: path} = await places.of(user);
       if (!existsSync(path)) return 0;
       return discard(path);
     },
@@ -125,21 +116,6 @@ async function readSizes(users: readonly string[]): Promise<MailboxSize[]> {
     await rm(folder, {recursive: true, force: true});
   }
   return sizes.filter(({bytes, messages}) => Number.isFinite(bytes) && Number.isFinite(messages));
-}
-
-async function sessionsOf(user: string): Promise<number> {
-  const rows = parseTab(await must(['-f', 'tab', 'who', '-1', '--', user]));
-  return rows.filter(row => row.username === user).length;
-}
-
-async function untilGone(user: string, timeoutMs: Millis, clock: Clock): Promise<void> {
-  const deadline = clock.monotonic() + timeoutMs;
-  for (;;) {
-    const sessions = await sessionsOf(user);
-    if (sessions === 0) return;
-    if (clock.monotonic() > deadline) throw new MailherdError('SESSIONS_LINGER', {user, sessions});
-    await clock.sleep(WHO_POLL_MS);
-  }
 }
 
 async function sizeOf(path: string): Promise<Bytes> {

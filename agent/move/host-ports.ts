@@ -55,6 +55,8 @@ export interface HostPorts {
     usersHere(): string[];
     revision(): number;
     reached(revision: number, timeoutMs: Millis): Promise<void>;
+    /** Mail for the user is put off here, for that long or until the next change of his route. */
+    defer(user: string, spanMs: Millis): void;
   };
   /** Survives a crash: every change is on disk before the promise resolves. */
   memory: {
@@ -124,8 +126,10 @@ export interface MailStore {
   backup(user: string, address: string, full: boolean): Promise<{again: boolean}>;
   /** After the flip: brings to `address` what came here late, keeps what changed there. @throws MailherdError COPY_FAILED. */
   carry(user: string, address: string): Promise<void>;
+  /** Waits until no delivery works in the user's mailbox. @returns how many still do so after `timeoutMs`. */
+  deliveriesOver(user: string, timeoutMs: Millis): Promise<number>;
   /** Ends the user's sessions in order and waits for their processes. @throws MailherdError SESSIONS_LINGER. */
-  endSessions(user: string, timeoutMs: Millis): Promise<number>;
+  endSessions(user: string, timeoutMs: Millis): Promise<void>;
   /** @throws MailherdError COMMAND_FAILED when something of it cannot be read. */
   manifest(user: string, wish: ManifestWish): Promise<Manifest>;
   /** Reads texts ahead for later manifests. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */

@@ -4,8 +4,8 @@ import {join} from 'node:path';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
+import type {Feature} from '../../wire/command.ts';
 import {SEED_GONE_MAX, type SeedFolder} from '../../wire/seed.ts';
-import {offered} from './acls.io.ts';
 import {must} from './doveadm-run.io.ts';
 import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
 import {type FileVersion, unsent} from './seed-dbox.ts';
@@ -47,21 +47,24 @@ export class DboxParcel implements SeedParcel {
   readonly #user: string;
   readonly #root: string;
   readonly #isMulti: boolean;
+  /** What shows doveadm folders that are hidden from their owner. */
+  readonly #hidden: readonly string[];
   readonly #made = new Set<string>();
   readonly #asked = new Map<string, FileVersion & {begunMs: number}>();
   readonly #sent = new Map<string, FileVersion & {begunMs: number}>();
 
   /** @returns null when it lies in more places than one. @throws MailherdError COMMAND_FAILED */
-  static async of(user: string, {inbox, root, format}: MailPlace): Promise<DboxParcel | null> {
+  static async of(user: string, {inbox, root, format}: MailPlace, offered: readonly Feature[]): Promise<DboxParcel | null> {
     const isHere = existsSync(join(inbox, 'dovecot.index.log')) && (format === 'sdbox' || existsSync(join(root, `${MAP}.log`)));
     const elsewhere = (await must(['mailbox', 'path', '-u', user, '-t', 'alt-mailbox', 'INBOX'])).trim();
-    return isHere && elsewhere === '' ? new DboxParcel(user, root, format === 'mdbox') : null;
+    return isHere && elsewhere === '' ? new DboxParcel(user, root, format === 'mdbox', offered.includes('acl')) : null;
   }
 
-  private constructor(user: string, root: string, isMulti: boolean) {
+  private constructor(user: string, root: string, isMulti: boolean, hasAcls: boolean) {
     this.#user = user;
     this.#root = root;
     this.#isMulti = isMulti;
+    this.#hidden = hasAcls ? ['-o', 'plugin/acl=', '-o', 'acl_driver='] : [];
   }
 
   sent(name: string): void {
@@ -186,8 +189,7 @@ export class DboxParcel implements SeedParcel {
 
   /** @returns null when folders have come or gone: the map has their messages too. */
   async #summary({directories, copies}: Indexes): Promise<SeedFolder[] | null> {
-    const hidden = (await offered()).includes('acl') ? ['-o', 'plugin/acl=', '-o', 'acl_driver='] : [];
-    const rows = parseTab(await must([...hidden, '-f', 'tab', 'mailbox', 'status', '-u', this.#user, 'guid uidvalidity', '*']));
+    const rows = parseTab(await must([...this.#hidden, '-f', 'tab', 'mailbox', 'status', '-u', this.#user, 'guid uidvalidity', '*']));
     if ([...(await this.#directories())].sort().join() !== [...directories].sort().join()) return null;
     const folders: SeedFolder[] = [];
     for (const copy of copies.filter(({path}) => path !== MAP)) {

@@ -1,8 +1,14 @@
 import {existsSync} from 'node:fs';
-import {resolve} from 'node:path';
+import {readdir, stat} from 'node:fs/promises';
+import {join, resolve} from 'node:path';
+import {setNewest} from '../../base/bounded.ts';
+import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
+import {MINUTE_MS, type Millis} from '../../base/units.ts';
+import type {Feature} from '../../wire/command.ts';
 import type {SeedFormat} from '../../wire/seed.ts';
 import {must} from './doveadm-run.io.ts';
+import {offeredIn} from './features.ts';
 import {DBOX_INBOX, formatOf, type MailDialect, readDialect, readDriver} from './seed-fit.ts';
 import {parseTab} from './tab.ts';
 import {output, type RunAs} from './tool.io.ts';
@@ -12,6 +18,8 @@ export interface MailPlace {
   home: string;
   /** Directory of the INBOX. */
   inbox: string;
+  /** Directory of what belongs to the INBOX and is no message. */
+  control: string;
   /** null: none that goes as files. */
   format: SeedFormat | null;
   /** What the files of a seed lie below. */
@@ -20,39 +28,91 @@ export interface MailPlace {
   dialect: MailDialect;
 }
 
+const CONFIGURATION = '/etc/dovecot';
+const REMEMBERED_MS: Millis = MINUTE_MS;
+const ANSWERS_MAX = 1_000;
+
 /**
- * Asks Dovecot; makes nothing.
- * @param store nothing outside it is touched. @throws MailherdError COMMAND_FAILED
+ * What Dovecot's tools say of its configuration and its users. Each answer costs a program or three, and a move needs the same ones again
+ * and again: they are remembered while the files of the configuration stay as they are, and no longer than a minute.
  */
-export async function mailPlace(user: string, store: string): Promise<MailPlace> {
-  const [fields, path, doveconf] = await Promise.all([
-    must(['-f', 'tab', 'user', user]),
-    must(['mailbox', 'path', '-u', user, 'INBOX']),
-    output(['doveconf', '-n']),
-  ]);
-  const inbox = resolve(path.trim());
-  const rows = parseTab(fields);
-  const field = (name: string): string => rows.find(row => row.field === name)?.value ?? '';
-  const driver = field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf);
-  const format = formatOf(inbox, driver);
-  const place = {
-    home: resolve(field('home')),
-    inbox,
-    format,
-    root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
-    owner: {uid: Number(field('uid')), gid: Number(field('gid'))},
-    dialect: dialectIn(doveconf),
-  };
-  const {home} = place;
-  if (!home.startsWith(`${resolve(store)}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${store}`});
-  return place;
+export class MailPlaces {
+  readonly #store: string;
+  readonly #answers = new Map<string, {atMs: Millis; answer: Promise<unknown>}>();
+  #state = '';
+
+  /** @param store directory of the mail store; nothing outside it is touched. */
+  constructor(store: string) {
+    this.#store = resolve(store);
+  }
+
+  /** Asks Dovecot; makes nothing. @throws MailherdError USER_UNSERVED, COMMAND_FAILED. */
+  of(user: string): Promise<MailPlace> {
+    return this.#remembered(`place ${user}`, () => this.#ask(user));
+  }
+
+  /** What doveadm, and with it dsync, keeps on this host. @throws MailherdError COMMAND_FAILED. */
+  async offered(): Promise<Feature[]> {
+    return offeredIn(await this.settings('doveadm'));
+  }
+
+  /** Output of `doveconf -n`. @param protocol what of it counts there alone; null: all of it. @throws MailherdError COMMAND_FAILED */
+  settings(protocol: string | null = null): Promise<string> {
+    const filter = protocol === null ? [] : ['-f', `protocol=${protocol}`];
+    return this.#remembered(`settings ${protocol}`, () => output(['doveconf', '-n', ...filter]));
+  }
+
+  async #ask(user: string): Promise<MailPlace> {
+    const [fields, path, control, doveconf] = await Promise.all([
+      must(['-f', 'tab', 'user', '--', user]),
+      must(['mailbox', 'path', '-u', user, 'INBOX']),
+      must(['mailbox', 'path', '-u', user, '-t', 'control', 'INBOX']),
+      this.settings(),
+    ]);
+    const dialect = readDialect(doveconf);
+    if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
+    const rows = parseTab(fields);
+    const field = (name: string): string => rows.find(row => row.field === name)?.value ?? '';
+    const home = resolve(field('home'));
+    if (!home.startsWith(`${this.#store}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${this.#store}`});
+    const inbox = resolve(path.trim());
+    const format = formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
+    return {
+      home,
+      inbox,
+      control: resolve(control.trim()),
+      format,
+      root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
+      owner: {uid: Number(field('uid')), gid: Number(field('gid'))},
+      dialect,
+    };
+  }
+
+  async #remembered<T>(question: string, ask: () => Promise<T>): Promise<T> {
+    const state = await configurationState(CONFIGURATION);
+    if (state !== this.#state) this.#answers.clear();
+    this.#state = state;
+    const nowMs = systemClock.monotonic();
+    const known = this.#answers.get(question);
+    if (known !== undefined && nowMs - known.atMs < REMEMBERED_MS) return known.answer as Promise<T>;
+    const answer = ask();
+    setNewest(this.#answers, question, {atMs: nowMs, answer}, ANSWERS_MAX);
+    answer.catch(() => this.#answers.delete(question));
+    return answer;
+  }
 }
 
-/** How this host's Dovecot writes message files. @throws MailherdError COMMAND_FAILED */
-function dialectIn(doveconf: string): MailDialect {
-  const dialect = readDialect(doveconf);
-  if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
-  return dialect;
+/** Which files there are and when they were written. */
+async function configurationState(directory: string): Promise<string> {
+  const entries = await readdir(directory, {recursive: true, withFileTypes: true}).catch(() => []);
+  const files = entries.filter(entry => !entry.isDirectory()).map(entry => join(entry.parentPath, entry.name));
+  const states = await Promise.all(
+    files.map(async file => {
+      const {size, mtimeMs, ctimeMs, ino} = await stat(file).catch(() => ({size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0}));
+      return `${file} ${size} ${mtimeMs} ${ctimeMs} ${ino}`;
+    }),
+  );
+  return states.sort().join('\n');
 }
 
 /** Everything that was written to the file systems of home and mailbox is on disk. @throws MailherdError COMMAND_FAILED */

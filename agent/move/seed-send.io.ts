@@ -7,15 +7,15 @@ import {SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {DboxParcel} from './seed-dbox.io.ts';
 import {SeedLine} from './seed-line.io.ts';
 import {MaildirParcel} from './seed-maildir.io.ts';
-import {mailPlace} from './seed-place.io.ts';
+import type {MailPlaces} from './seed-place.io.ts';
 
 const CONNECT_MS = 10 * SECOND_MS;
 /**
  * Sends a user's mailbox as files to the target's agent.
  * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
  */
-export async function sendSeed(store: string, user: string, offer: SeedOffer): Promise<SeedOutcome> {
-  const place = await mailPlace(user, store);
+export async function sendSeed(places: MailPlaces, user: string, offer: SeedOffer): Promise<SeedOutcome> {
+  const place = await places.of(user);
   const {format, dialect} = place;
   if (format === null) return {kind: 'unfit', reason: 'neither a maildir nor dbox'};
   const hello: SeedHello = {v: 1, secret: offer.secret, format, ...dialect};
@@ -23,7 +23,8 @@ export async function sendSeed(store: string, user: string, offer: SeedOffer): P
   try {
     const line = new SeedLine(socket);
     await line.say(`${JSON.stringify(hello)}\n`);
-    const parcel: SeedParcel | null = format === 'maildir' ? await MaildirParcel.of(user, place.root) : await DboxParcel.of(user, place);
+    const parcel: SeedParcel | null =
+      format === 'maildir' ? await MaildirParcel.of(user, place.root) : await DboxParcel.of(user, place, await places.offered());
     if (parcel === null) return {kind: 'unfit', reason: 'no folder that is understood'};
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
     if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};

@@ -5,7 +5,7 @@ import {COMMAND_SILENCE_MS, COMMANDS, Reply, type Request, type Verb} from '../.
 import type {Log} from '../../wire/log.ts';
 import {commandSubjects} from '../../wire/subjects.ts';
 import type {HostPorts} from './host-ports.ts';
-import {serve} from './serve.ts';
+import {serve, turnOf} from './serve.ts';
 
 interface ServeOptions {
   nc: NatsConnection;
@@ -35,8 +35,8 @@ export function serveCommands({nc, ports, log, signal}: ServeOptions): void {
     const verb = message.subject.split('.').at(-1) ?? '';
     try {
       const {name, request} = read(verb, message);
-      const key = 'user' in request ? request.user : `${name}`;
-      const result = await inTurn(key, () => serve(ports, name, request));
+      const turn = turnOf(ports, name, 'user' in request ? request.user : null);
+      const result = await inTurn(turn, () => serve(ports, name, request));
       reply({ok: true, answer: result});
       log.info({verb, user: 'user' in request ? request.user : undefined, tookMs: Math.round(performance.now() - begun)}, 'command done');
     } catch (error) {

@@ -10,6 +10,7 @@ type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise
 /** How long a host may lag behind a route that a command speaks of. */
 const ROUTE_WAIT_MS = 5 * SECOND_MS;
 const SESSIONS_END_MS = 10 * SECOND_MS;
+const DELIVERIES_END_MS = 10 * SECOND_MS;
 
 /**
  * Runs one command. Safe to repeat: whoever lost the answer sends the same command again.
@@ -21,6 +22,16 @@ export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: 
   if (token > highest) await ports.memory.rememberToken(token);
   const handler = HANDLERS[verb] as (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>;
   return handler(ports, request);
+}
+
+/** Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here can be read while it is copied. */
+export function turnOf(
+  {routes, host}: Pick<HostPorts, 'host'> & {routes: Pick<HostPorts['routes'], 'row'>},
+  verb: Verb,
+  user: string | null,
+): string {
+  if (user === null) return verb;
+  return verb === 'readTexts' && routes.row(user)?.host === host ? `${verb} ${user}` : user;
 }
 
 const HANDLERS: Handlers = {
@@ -73,14 +84,22 @@ const HANDLERS: Handlers = {
     return {tookMs: ports.clock.monotonic() - begun, again};
   },
 
+  async calm(ports, {user, spanMs}) {
+    requireHere(ports, user);
+    const begun = ports.clock.monotonic();
+    ports.routes.defer(user, spanMs);
+    const deliveries = await ports.store.deliveriesOver(user, DELIVERIES_END_MS);
+    return {deliveries, tookMs: ports.clock.monotonic() - begun};
+  },
+
   async hold(ports, {user, revision}) {
     await ports.routes.reached(revision, ROUTE_WAIT_MS);
     const begun = ports.clock.monotonic();
     requireHere(ports, user);
     requireHeld(ports, user);
-    const sessionsEnded = await ports.store.endSessions(user, SESSIONS_END_MS);
+    await ports.store.endSessions(user, SESSIONS_END_MS);
     requireHeld(ports, user);
-    return {sessionsEnded, tookMs: ports.clock.monotonic() - begun};
+    return {tookMs: ports.clock.monotonic() - begun};
   },
 
   async readTexts(ports, {user, moveId}) {

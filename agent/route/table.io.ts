@@ -66,6 +66,8 @@ export class SqliteRouteTable implements RouteTable {
   readonly #upsert: StatementSync;
   readonly #remove: StatementSync;
   readonly #advance: StatementSync;
+  readonly #defer: StatementSync;
+  readonly #undefer: StatementSync;
   #revision: number;
   #pending: RouteChange[] = [];
   #waiters: {revision: number; resolve: () => void}[] = [];
@@ -96,6 +98,10 @@ export class SqliteRouteTable implements RouteTable {
     );
     this.#remove = this.#db.prepare('DELETE FROM routes WHERE user = ?');
     this.#advance = this.#db.prepare('UPDATE self SET revision = ?');
+    this.#defer = this.#db.prepare(
+      'INSERT INTO deferrals (user, until) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET until = excluded.until',
+    );
+    this.#undefer = this.#db.prepare('DELETE FROM deferrals WHERE user = ? AND until <= ?');
   }
 
   pin(user: string): void {
@@ -106,6 +112,13 @@ export class SqliteRouteTable implements RouteTable {
   /** Serves nobody here until then; `current` ends it. */
   fence(untilMs: Instant): void {
     this.#db.prepare('UPDATE self SET fenced_until = ?').run(untilMs / SECOND_MS);
+  }
+
+  defer(user: string, spanMs: Millis): void {
+    const until = (Date.now() + spanMs) / SECOND_MS;
+    this.#defer.run(user, until);
+    // Also where the clock was set back meanwhile.
+    setTimeout(() => this.#closed || this.#undefer.run(user, until), spanMs).unref();
   }
 
   /** All that was stored before is in force. */
@@ -166,6 +179,7 @@ export class SqliteRouteTable implements RouteTable {
         const isHeld = row.heldUntil > 0;
         const holdPort = isHeld ? (this.#holding?.take(row.user) ?? null) : null;
         this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget, holdPort);
+        this.#undefer.run(row.user, Number.MAX_VALUE);
         if (isHeld && row.host === this.#host) this.#endHoldLater(change.entry);
         if (holdPort !== null) {
           this.#waitingUsers.add(row.user);

@@ -54,6 +54,24 @@ export function pass(
   return ports.command(source, 'copy', request, timeoutMs);
 }
 
+/** How long mail is put off for a pass and what comes between it and the hold. */
+const CALM_MS = 15 * SECOND_MS;
+
+/**
+ * Mail for the user waits from now on, and what was being delivered is stored; his sessions go on.
+ * @returns until when, in monotonic time, that is so; null when the source did not do it, which harms nothing.
+ */
+export async function calm(ports: MovePorts, record: MoveRecord): Promise<Millis | null> {
+  const untilMs = ports.clock.monotonic() + CALM_MS;
+  try {
+    await ports.command(record.source, 'calm', {...ofMove(ports, record), spanMs: CALM_MS}, COMMAND_MS);
+    return untilMs;
+  } catch (error) {
+    if (error instanceof MailherdError && error.code !== 'TOKEN_STALE') return null;
+    throw error;
+  }
+}
+
 /** The manifest of the mailbox as it lies on `host`. @throws MailherdError COMMAND_FAILED when something of it cannot be read. */
 export async function manifestAt(
   ports: MovePorts,

@@ -36,6 +36,10 @@ const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
  */
 const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS];
 
+/** A move of an evacuation that is backed out for one of these reasons may well succeed a little later. */
+const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
+const QUEUED_AGAIN_MAX = 2;
+
 /** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
 export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
@@ -44,6 +48,8 @@ export class MoveEngine implements Mover {
   /** Move id -> how many looks at its retained copy are done. */
   readonly #looks = new Map<string, number>();
   #waiting: WaitingMove[] = [];
+  /** Plan and user -> how often a move of an evacuation may still be queued again. */
+  readonly #again = new Map<string, {planned: PlannedMove; left: number}>();
   #removeLeftAtMs: Millis = 0;
 
   constructor(options: EngineOptions) {
@@ -134,6 +140,7 @@ export class MoveEngine implements Mover {
     for (const planned of plan.moves) {
       if (known.has(planned.user)) continue;
       this.#waiting.push({planned, planId: plan.id, because: 'QUEUED'});
+      if (plan.kind === 'evacuate') this.#again.set(`${plan.id} ${planned.user}`, {planned, left: QUEUED_AGAIN_MAX});
     }
     this.#pump();
   }
@@ -270,7 +277,18 @@ export class MoveEngine implements Mover {
       current = next;
     }
     this.#cancelled.delete(record.id);
+    this.#queueAgain(current);
     this.#pump();
+  }
+
+  /** Whom a sick host keeps need not wait until all others are moved and a new plan is made. */
+  #queueAgain({step, user, planId, refusal}: MoveRecord): void {
+    const key = `${planId} ${user}`;
+    const again = this.#again.get(key);
+    this.#again.delete(key);
+    if (step !== 'backedOut' || again === undefined || again.left === 0 || planId === null || !PASSING.has(refusal?.code ?? '')) return;
+    this.#again.set(key, {...again, left: again.left - 1});
+    this.#waiting.push({planned: again.planned, planId, because: 'QUEUED'});
   }
 
   async #takeOver(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {

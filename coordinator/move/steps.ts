@@ -7,6 +7,7 @@ import {effectiveRoute, type Route} from '../../wire/route.ts';
 import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount} from '../verify/compare.ts';
 import {
   COMMAND_MS,
+  calm,
   edgeSyncs,
   ignoreLateMail,
   type MoveContext,
@@ -96,8 +97,10 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
   const move = {id, source, target, token: ports.token()};
   const revision =
     route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
-  await ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
-  const {needs} = await ports.command(source, 'needs', ofMove(ports, record), COMMAND_MS);
+  const [{needs}] = await Promise.all([
+    ports.command(source, 'needs', ofMove(ports, record), COMMAND_MS),
+    ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS),
+  ]);
   const room = {source, bytes: record.bytes, needs, discard: [...leftOnTarget]};
   await ports.command(target, 'reserve', {...ofMove(ports, record), ...room}, COMMAND_MS);
   return {...record, step: 'seeding', routeRevision: revision};
@@ -120,15 +123,23 @@ async function seed({ports, limits}: MoveContext, record: MoveRecord): Promise<M
 }
 
 async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const {limits} = context;
-  const answer = await pass(context, record, false, COPY_MS);
+  const {limits, ports} = context;
+  // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
+  const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
+  const calmUntilMs = mayBeLast ? await calm(ports, record) : null;
+  // The source's texts are read meanwhile; what came since then is read in the hold.
+  const [answer] = await Promise.all([
+    pass(context, record, false, COPY_MS),
+    ports.command(record.source, 'readTexts', ofMove(ports, record), COPY_MS),
+  ]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
   if (!(passesMs.length > 1 && isShort) && passesMs.length < limits.passesMax) return {...record, passesMs};
   if (isShort || answer.tookMs <= limits.holdMs / 4) {
     const preparedMs = await prepareHold(context, record);
     // What was written meanwhile wants another pass.
-    const isAtOnce = preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
+    const isCalm = calmUntilMs !== null && ports.clock.monotonic() < calmUntilMs;
+    const isAtOnce = isCalm || preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
     return {...record, passesMs, step: isAtOnce ? 'holding' : 'copying'};
   }
   throw new MailherdError('COPY_FAILED', {
@@ -138,12 +149,11 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   });
 }
 
-/** The bulk goes to disk now, and texts are read, so that what is left for the hold is little. @returns how long it took. */
+/** The copy goes to disk now, and its texts are read, so that what is left for the hold is little. @returns how long it took. */
 async function prepareHold({ports}: MoveContext, record: MoveRecord): Promise<Millis> {
   const begun = ports.clock.monotonic();
   await Promise.all([
     persist(ports, record, record.target, PURGE_MS),
-    ports.command(record.source, 'readTexts', ofMove(ports, record), COPY_MS),
     ports.command(record.target, 'readTexts', ofMove(ports, record), COPY_MS),
   ]);
   return ports.clock.monotonic() - begun;

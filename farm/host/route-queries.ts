@@ -38,11 +38,12 @@ FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 
 /**
  * Userdb of a backend. `tempfail` is the fence once more, at the moment the mailbox is opened: mail for a held user is deferred,
- * never bounced. doveadm is let through: the moving copy is filled and read while the fence is up.
+ * never bounced; so is mail alone for one whose deliveries are put off. doveadm is let through: the moving copy is filled and read while the fence is up.
  */
 export function backendUserdb({user, protocol, home}: QueryWords): string {
   return `SELECT 5000 AS uid, 5000 AS gid, '${home}' AS home, \
-CASE WHEN '${protocol}' IN ('imap', 'lmtp', 'sieve') AND ifnull(mine, 0) = 0 THEN 'y' END AS tempfail \
+CASE WHEN '${protocol}' IN ('imap', 'lmtp', 'sieve') AND ifnull(mine, 0) = 0 \
+OR '${protocol}' = 'lmtp' AND EXISTS (SELECT 1 FROM deferred WHERE deferred.user = '${user}') THEN 'y' END AS tempfail \
 FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 }
 

@@ -60,7 +60,7 @@ async function offer(world: World, rng: Rng, user: string, guid: string): Promis
       name = row.host;
       continue;
     }
-    if (!host.isMine(user)) return false; // held: 451
+    if (!host.takesMail(user)) return false; // held, or mail is put off: 451
     // RCPT was accepted; the message is stored only after DATA, and the fence is not asked again in between.
     await world.time.sleep(rng.unit() < 0.1 ? rng.between(100, 4_000) : rng.between(1, 30));
     const mailbox = host.mailboxes.get(user);

@@ -1,6 +1,6 @@
 import {Passes} from '../../agent/move/admit.ts';
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
-import {serve} from '../../agent/move/serve.ts';
+import {serve, turnOf} from '../../agent/move/serve.ts';
 import {isHoldOver, type RouteRow, rowOf} from '../../agent/route/apply.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Rng} from '../../base/random.ts';
@@ -22,6 +22,7 @@ export class SimHost {
   readonly #rng: Rng;
   /** On disk: survives a crash. */
   readonly rows = new Map<string, RouteRow>();
+  readonly #deferredUntil = new Map<string, number>();
   appliedRevision = 0;
   #token = 0;
   readonly copies = new Map<string, Copy>();
@@ -60,6 +61,11 @@ export class SimHost {
     return row !== undefined && row.host === this.name && row.heldUntil <= this.wallSeconds();
   }
 
+  /** The same of mail, which can be put off alone. */
+  takesMail(user: string): boolean {
+    return this.isMine(user) && (this.#deferredUntil.get(user) ?? 0) <= this.#time.now;
+  }
+
   /** What the view `edge` says. */
   sendsTo(user: string): string | null {
     const row = this.rows.get(user);
@@ -69,6 +75,7 @@ export class SimHost {
 
   apply(entry: RouteEntry): void {
     if (entry.revision <= this.appliedRevision) return;
+    this.#deferredUntil.delete(entry.route.user);
     this.rows.set(entry.route.user, rowOf(entry.route, entry.storedAtMs, this.wallSeconds() * 1_000, this.name));
     this.#endHold(entry);
     this.appliedRevision = entry.revision;
@@ -135,7 +142,8 @@ export class SimHost {
   /** A command as it reaches the agent; one user's commands run in turn. Never answers when the agent dies meanwhile. */
   async command<V extends Verb>(verb: V, request: Request<V>): Promise<Answer<V>> {
     const life = this.#life;
-    const key = 'user' in request ? request.user : verb;
+    const row = (user: string): RouteRow | null => this.rows.get(user) ?? null;
+    const key = turnOf({host: this.name, routes: {row}}, verb, 'user' in request ? request.user : null);
     const before = this.#turns.get(key) ?? Promise.resolve();
     const work = (): Promise<Answer<V>> => (this.#life === life ? serve(this.#ports(life), verb, request) : new Promise(() => undefined));
     const mine = before.then(work, work);
@@ -168,6 +176,7 @@ export class SimHost {
         usersHere: () => [...this.rows.values()].filter(({host}) => host === this.name).map(({user}) => user),
         revision: () => this.appliedRevision,
         reached: (revision, timeoutMs) => this.#reached(revision, timeoutMs),
+        defer: (user, spanMs) => void this.#deferredUntil.set(user, this.#time.now + spanMs),
       },
       memory: {
         highestToken: () => this.#token,
@@ -238,11 +247,13 @@ export class SimHost {
         if (there === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'no mailbox there'});
         there.mergeFrom(mailbox, this.#world.expunged);
       },
+      deliveriesOver: async () => {
+        await this.#disk(life, this.#rng.between(10, 150));
+        return 0;
+      },
       endSessions: async user => {
-        const sessions = this.sessions.get(user) ?? 0;
         await this.#disk(life, this.#rng.between(10, 150));
         this.sessions.delete(user);
-        return sessions;
       },
       manifest: async user => {
         await this.#disk(life, this.#rng.between(10, 60));

@@ -57,7 +57,7 @@ async function keepMoving(world: World, rng: ReturnType<typeof seededRng>): Prom
       parent: null,
       generation,
       createdAtMs: 0,
-      kind: 'single',
+      kind: rng.pick(['single', 'evacuate'] as const),
       because: '',
       moves: [planned],
       unplaced: [],

@@ -56,6 +56,17 @@ test('the readers of the directory may read and write it, also when someone else
   }
 });
 
+test('mail is put off until the route changes', async () => {
+  const table = open('be1');
+  await put(table, 1, ROUTE);
+  table.defer(ROUTE.user, 60_000);
+  expect(ask('SELECT user FROM deferred')).toEqual({user: ROUTE.user});
+  await put(table, 2, {...ROUTE, user: 'ben@example.org'});
+  expect(ask('SELECT user FROM deferred')).toEqual({user: ROUTE.user});
+  await put(table, 3, {...ROUTE, generation: 2});
+  expect(ask('SELECT user FROM deferred')).toBeUndefined();
+});
+
 test('an edge keeps logins waiting from the hold until the target has taken over', async () => {
   const holding = {take: vi.fn(() => 40_001), release: vi.fn()};
   const table = open('edge1', holding);

@@ -78,6 +78,15 @@ describe('mail at a backend', () => {
   });
 });
 
+it('puts off mail alone where deliveries wait, no longer than they shall', () => {
+  const defer = db.prepare('INSERT INTO deferrals VALUES (?, ?)');
+  defer.run('mine@x', HELD);
+  defer.run('over@x', PAST);
+  expect(userdb('mine@x', 'lmtp')).toMatchObject({tempfail: 'y'});
+  for (const protocol of ['imap', 'sieve', 'doveadm']) expect(userdb('mine@x', protocol)).toMatchObject({tempfail: null});
+  expect(userdb('over@x', 'lmtp')).toMatchObject({tempfail: null});
+});
+
 it('lets doveadm in while the fence is up, since a copy is made then', () => {
   for (const user of ['mine@x', 'other@x', 'held@x']) expect(userdb(user, 'doveadm')).toMatchObject({tempfail: null, uid: 5000});
 });

@@ -1,0 +1,73 @@
+import {existsSync} from 'node:fs';
+import {readdir, readFile, readlink, realpath} from 'node:fs/promises';
+import type {Clock} from '../../base/clock.ts';
+import {MailherdError} from '../../base/errors.ts';
+import type {Millis} from '../../base/units.ts';
+import {doveadm, must} from './doveadm-run.io.ts';
+import {parseTab} from './tab.ts';
+
+/** Whether a process is gone is seen at once; only Dovecot can tell that it serves the user no longer, at the price of a program. */
+const POLL_MS = 5;
+const WHO_POLL_MS = 100;
+const DELIVERY_POLL_MS = 20;
+
+/**
+ * Ends the user's sessions in order and waits for their processes. The fence is up: no other session begins.
+ * @throws MailherdError SESSIONS_LINGER.
+ */
+export async function endSessions(user: string, timeoutMs: Millis, clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + timeoutMs;
+  await doveadm(['kick', '--', user]);
+  for (;;) {
+    const pids = await sessionsOf(user);
+    const lookMs = clock.monotonic() + WHO_POLL_MS;
+    while (pids.some(isAlive) && clock.monotonic() < lookMs) await clock.sleep(POLL_MS);
+    if (!pids.some(isAlive)) return;
+    if (clock.monotonic() > deadline) throw new MailherdError('SESSIONS_LINGER', {user, sessions: pids.length});
+  }
+}
+
+function isAlive(pid: string): boolean {
+  return existsSync(`/proc/${pid}`);
+}
+
+/** Process ids, one a session. */
+async function sessionsOf(user: string): Promise<string[]> {
+  const rows = parseTab(await must(['-f', 'tab', 'who', '-1', '--', user]));
+  return rows.filter(row => row.username === user).map(({pid = ''}) => pid);
+}
+
+/** Waits until no delivery works in the user's home. @returns how many still do so after `timeoutMs`. */
+export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clock): Promise<number> {
+  const deadline = clock.monotonic() + timeoutMs;
+  const directory = await realpath(home).catch(() => home);
+  for (;;) {
+    const deliveries = await deliveriesBelow(directory);
+    if (deliveries === 0 || clock.monotonic() > deadline) return deliveries;
+    await clock.sleep(DELIVERY_POLL_MS);
+  }
+}
+
+/** Programs of Dovecot that store mail. */
+const DELIVERERS: ReadonlySet<string> = new Set(['lmtp', 'dovecot-lda']);
+
+/**
+ * Deliveries that have a file below the directory open. Those that end meanwhile, or that this process may not look at, are left out;
+ * proc(5): comm has the program's name, fd/ a link for each open file.
+ */
+async function deliveriesBelow(directory: string): Promise<number> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
+  const found = await Promise.all(pids.map(async pid => (await isDeliverer(pid)) && (await hasOpen(pid, `${directory}/`))));
+  return found.filter(Boolean).length;
+}
+
+async function isDeliverer(pid: string): Promise<boolean> {
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+  return DELIVERERS.has(name.trim());
+}
+
+async function hasOpen(pid: string, prefix: string): Promise<boolean> {
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const files = await Promise.all(descriptors.map(fd => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  return files.some(file => file.startsWith(prefix));
+}

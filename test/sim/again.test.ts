@@ -1,0 +1,39 @@
+import {afterEach, expect, test} from 'vitest';
+import {MailherdError} from '../../base/errors.ts';
+import {STEPS} from '../../coordinator/move/steps.ts';
+import type {Plan} from '../../wire/record.ts';
+import {World} from './world.ts';
+
+const {run: hold} = STEPS.holding;
+
+afterEach(() => {
+  STEPS.holding.run = hold;
+});
+
+/** One move of a plan of that kind in a farm without trouble, whose sessions do not end the first `lingering` times. @returns how its moves ended. */
+async function moved(kind: Plan['kind'], lingering: number): Promise<string[]> {
+  const world = new World({seed: 1, backends: 2, users: 1, trouble: 0});
+  world.elect(false);
+  const [user = ''] = [...world.routes.keys()];
+  const source = world.owner(user);
+  const target = [...world.hosts.values()].find(({name, isEdge}) => !isEdge && name !== source)?.name ?? '';
+  let holds = 0;
+  STEPS.holding.run = async (context, record) => {
+    if (++holds <= lingering) throw new MailherdError('SESSIONS_LINGER', {user, sessions: 1});
+    return hold(context, record);
+  };
+  const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
+  const plan: Plan = {v: 1, id: 'plan-000001', parent: null, generation: 1, createdAtMs: 0, kind, because: '', moves, unplaced: []};
+  world.engine?.enqueue(plan);
+  await world.time.run(120_000, () => undefined);
+  return (world.engine?.records() ?? []).map(({step}) => step);
+}
+
+test('an evacuation tries again whom a passing reason kept, twice at most', async () => {
+  expect(await moved('evacuate', 2)).toEqual(['backedOut', 'backedOut', 'retained']);
+  expect(await moved('evacuate', 9)).toEqual(['backedOut', 'backedOut', 'backedOut']);
+});
+
+test('a move that a person asked for ends as it ended', async () => {
+  expect(await moved('single', 1)).toEqual(['backedOut']);
+});
