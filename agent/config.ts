@@ -94,6 +94,12 @@ export const AgentConfig = Type.Object(
     stateDir: Type.String({...Path, default: '/var/lib/mailherd/agent', description: 'spool, generation, positions'}),
     routesDb: Type.String({...Path, default: '/var/lib/mailherd/routes/routes.db'}),
     reportIntervalMs: Type.Integer({minimum: 1000, maximum: 600_000, default: 10 * SECOND_MS}),
+    cpuPercentMax: Type.Number({
+      minimum: 0.05,
+      maximum: 100,
+      default: 0.5,
+      description: 'of one core, over a minute; an agent that costs more lets its dearest sources rest',
+    }),
     spoolBytesMax: Type.Integer({minimum: MIB, maximum: 1024 * MIB, default: 32 * MIB, description: 'disk for reports while NATS is away'}),
     metricsPort: {
       ...orNull(Type.Integer({...Port})),

@@ -16,7 +16,7 @@ const MIB_KIB = 1024;
 const SETTLE_MS = 30_000;
 const FILL_TIMEOUT_MS = 600_000;
 /** What a farm shortens so that tests are quick; without them the agent has its defaults. */
-const SHORTENED = ['reportIntervalMs', 'probe.intervalMs', 'probe.timeoutMs'];
+const SHORTENED = ['reportIntervalMs', 'cpuPercentMax', 'probe.intervalMs', 'probe.timeoutMs'];
 
 export const benchmark: Benchmark = {
   summary:

@@ -1,6 +1,6 @@
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {SECOND_MS} from '../../base/units.ts';
+import {type Millis, SECOND_MS} from '../../base/units.ts';
 import type {HostReport, Relief} from '../../wire/report.ts';
 import type {Labels} from '../../wire/schema.ts';
 import type {AgentConfig} from '../config.ts';
@@ -10,9 +10,12 @@ import {HostSource} from '../sample/host.io.ts';
 import {MailSource} from '../sample/mail.io.ts';
 import type {MailLog} from '../sample/maillog.io.ts';
 import type {KernelSpans} from '../sample/span.ts';
+import {type Cost, CpuBudget} from './budget.ts';
 import {buildReport} from './build.ts';
 
 const MAIL_LOG_DEADLINE_MS = 500;
+/** What a report cannot do without: cheap, or lost when it is not taken. */
+const RESTLESS: ReadonlySet<string> = new Set(['store', 'host', 'tcp', 'listeners', 'limits', 'postconf', 'mailLog']);
 
 /** Sources that a host may have or lack; those that are null report null. */
 export interface Sources {
@@ -35,6 +38,8 @@ export class Reporter {
   readonly #mail: MailSource | null;
   /** The reading behind the newest report. */
   spans: KernelSpans | null = null;
+  readonly #budget: CpuBudget;
+  readonly #costBefore = new Map<string, number>();
   #sequence = 0;
   #beforeMs = systemClock.monotonic();
   #cpuBefore = process.cpuUsage();
@@ -48,14 +53,34 @@ export class Reporter {
     const spool = role === 'control' ? null : mail.spool;
     this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs});
     this.#mail = role === 'control' ? null : new MailSource(mail);
+    this.#budget = new CpuBudget(config.cpuPercentMax);
     const {mailLog} = sources;
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
   }
 
   /** What became of the calls of each source, by its name. */
   collectors(): ReadonlyMap<string, CollectorFigures> {
-    const all = [...this.#host.collectors, ...(this.#mail?.collectors ?? []), ...(this.#mailLog === null ? [] : [this.#mailLog])];
-    return new Map(all.map(({name, figures}) => [name, figures]));
+    return new Map(this.#all().map(({name, figures}) => [name, figures]));
+  }
+
+  #all(): Collector<unknown>[] {
+    return [...this.#host.collectors, ...(this.#mail?.collectors ?? []), ...(this.#mailLog === null ? [] : [this.#mailLog])];
+  }
+
+  /** Of those that may rest; what they took since `#costBefore`. */
+  #costs(): Cost[] {
+    const mayRest = this.#all().filter(({name}) => !RESTLESS.has(name));
+    return mayRest.map(({name, every, figures}) => ({name, every, ms: figures.totalMs - (this.#costBefore.get(name) ?? 0)}));
+  }
+
+  /** After each interval: who costs too much rests. */
+  #keepBudget(cpuMs: Millis, ms: Millis): void {
+    const changes = this.#budget.add(cpuMs, ms, () => this.#costs());
+    if (changes === null) return;
+    for (const collector of this.#all()) {
+      collector.every = changes.get(collector.name) ?? collector.every;
+      this.#costBefore.set(collector.name, collector.figures.totalMs);
+    }
   }
 
   /**
@@ -71,6 +96,9 @@ export class Reporter {
     const {failing: spoolFailing, ...spool} = sources.spool();
     const nowMs = systemClock.monotonic();
     const {user, system} = process.cpuUsage(this.#cpuBefore);
+    const cpuMs = (user + system) / 1000;
+    this.#keepBudget(cpuMs, nowMs - this.#beforeMs);
+    const overBudget = this.#budget.text(this.#costs());
     const report = buildReport({
       host: config.host,
       role: config.role,
@@ -87,11 +115,12 @@ export class Reporter {
       mailFigures: ofMail?.figures ?? null,
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
-      self: {version: this.#version, cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss(), ...spool},
+      self: {version: this.#version, cpuMs, rssBytes: process.memoryUsage.rss(), ...spool},
       failing: {
         ...figures.failing,
         ...ofMail?.failing,
         ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {}),
+        ...(overBudget === null ? {} : {cpuBudget: overBudget}),
         ...(spoolFailing === null ? {} : {spool: spoolFailing.slice(0, 200)}),
       },
     });

@@ -33,6 +33,7 @@ export class HostSource {
   readonly #kernel: KernelSource;
   readonly #store: Collector<Store>;
   readonly #queue: Collector<QueueWalk> | null;
+  #lastWalk: QueueWalk | null = null;
   #round = 0;
 
   constructor({store, spool, intervalMs, root = ''}: Places) {
@@ -41,6 +42,15 @@ export class HostSource {
     this.#store = new Collector('store', STORE_DEADLINE_MS, () => reader.read());
     const walker = spool === null ? null : new QueueWalker(spool);
     this.#queue = walker === null ? null : new Collector('queue', WALK_DEADLINE_MS, () => walker.walk('rotate', WALK_BUDGET_MS, OPENS_MAX));
+  }
+
+  /** While the walk rests, the last one stands for it; the messages that it opened are counted once. */
+  async #walk(note: <T>(name: string, collected: Collected<T> | null) => T | null): Promise<QueueWalk | null> {
+    const collected = (await this.#queue?.collect()) ?? null;
+    const last = this.#lastWalk;
+    if (this.#queue?.rests && last !== null) return {...last, domains: []};
+    this.#lastWalk = note('queue', collected);
+    return this.#lastWalk;
   }
 
   get collectors(): readonly Collector<unknown>[] {
@@ -61,7 +71,7 @@ export class HostSource {
     };
     const store = this.#store.collect().then(collected => note('store', collected));
     const kernel = await this.#kernel.sample(store, isWhole ? ALL_TURNS : turnsOf(this.#round++), failing);
-    const queue = note('queue', (await this.#queue?.collect()) ?? null);
+    const queue = await this.#walk(note);
     return {...kernel, store: await store, queue, failing};
   }
 }

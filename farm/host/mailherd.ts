@@ -24,6 +24,8 @@ export function agentFiles(layout: Layout, spec: HostSpec, identity: Identity): 
     stateDir: '/var/lib/mailherd/agent',
     routesDb: ROUTES_DB,
     reportIntervalMs: 5_000,
+    // Intervals that short cost more than an agent may.
+    cpuPercentMax: 100,
     labels: spec.labels,
     mail: {
       smtpPort: 25,
