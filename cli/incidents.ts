@@ -25,6 +25,8 @@ export interface Incident {
 }
 
 const TIMELINE_MAX = 200;
+/** The timeline tells of customers hurt again when there are so many times more. */
+const TOLD_RATIO = 1.25;
 const GOOD_STAGES = new Set(['active', 'retired']);
 const FIRST_EVIDENCE_MS = 30 * 60_000;
 
@@ -35,6 +37,10 @@ export class Incidents {
   /** Hosts of the open incident that are not well yet. */
   readonly #ill = new Set<string>();
   readonly #suspected = new Map<string, {atMs: number; verdict: Verdict}>();
+  /** Of the open incident, by time and words. */
+  #decisions: Map<string, {hosts: string[]; line: {what: string}}> | null = null;
+  /** Customers hurt as the timeline told last. */
+  #toldHurt = 0;
   #hurt: Hurt | null = null;
   #lastMs: number | null = null;
 
@@ -115,7 +121,21 @@ export class Incidents {
       open.cause ??= because;
       if (host !== null) this.#fell(open, host);
     }
-    this.#note(atMs, `decided: ${decisionWords(decision)}`);
+    this.#noteDecision(atMs, decision);
+  }
+
+  /** What is decided alike of many hosts at once is one line. */
+  #noteDecision(atMs: number, decision: Decision): void {
+    const key = `${atMs} ${decisionWords(decision, ['*'])}`;
+    const hosts = decision.host === null ? [] : [decision.host];
+    const known = this.#decisions?.get(key);
+    if (known === undefined) {
+      const line = this.#note(atMs, `decided: ${decisionWords(decision)}`);
+      if (line !== null) this.#decisions?.set(key, {hosts, line});
+      return;
+    }
+    known.hosts.push(...hosts);
+    known.line.what = `decided: ${decisionWords(decision, known.hosts)}`;
   }
 
   #fell(open: Incident, host: string): void {
@@ -127,9 +147,18 @@ export class Incidents {
     this.#hurt = hurt;
     const open = this.#open;
     if (open === null) return;
+    this.#noteHurt(hurt.atMs, hurt);
     if (open.peak === null || hurt.share > open.peak.share) open.peak = hurt;
     // A call for a person about no host in particular ends with the suffering.
     if (hurt.usersHurt === 0 && this.#ill.size === 0) this.#close(hurt.atMs);
+  }
+
+  /** When there are clearly more than were told last, and when there are none any more. */
+  #noteHurt(atMs: number, {usersHurt, users, share}: Hurt): void {
+    const isMore = usersHurt > this.#toldHurt * TOLD_RATIO;
+    if (!isMore && !(usersHurt === 0 && this.#toldHurt > 0)) return;
+    this.#toldHurt = usersHurt;
+    this.#note(atMs, usersHurt === 0 ? 'no customer is hurt any more' : `${usersHurt} of ${users} customers are hurt (${percent(share)})`);
   }
 
   #staged(atMs: number, host: string, {from, to, reason}: {from: string | null; to: string; reason: string}): void {
@@ -176,6 +205,9 @@ export class Incidents {
       timeline: [],
     };
     this.#open = opened;
+    this.#decisions = new Map();
+    this.#toldHurt = 0;
+    if (this.#hurt !== null) this.#noteHurt(atMs, this.#hurt);
     this.#lastMs = atMs;
     this.all.push(opened);
     return opened;
@@ -204,11 +236,13 @@ export class Incidents {
     if (open !== null) this.#lastMs = Math.max(this.#lastMs ?? 0, atMs);
   }
 
-  #note(atMs: number, what: string): void {
+  #note(atMs: number, what: string): {what: string} | null {
     const {timeline} = this.#open ?? {timeline: []};
-    if (timeline.length >= TIMELINE_MAX) return;
+    if (timeline.length >= TIMELINE_MAX) return null;
     const after = timeline.findLastIndex(line => line.atMs <= atMs);
-    timeline.splice(after + 1, 0, {atMs, what});
+    const line = {atMs, what};
+    timeline.splice(after + 1, 0, line);
+    return line;
   }
 }
 

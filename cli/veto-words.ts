@@ -1,10 +1,10 @@
-import {percent, size, span} from '../base/format.ts';
+import {instant, percent, size, span} from '../base/format.ts';
 import type {Decision, Veto} from '../wire/record.ts';
 
 /** A brake with its figures, for people, e.g. `DOES_NOT_FIT: needs 12 GB, free 8 GB, missing 4 GB`. */
 export function vetoWords({code, detail}: Veto): string {
   const figure = (name: string): number | null => (typeof detail[name] === 'number' ? detail[name] : null);
-  const words = wordsOf(code, figure) ?? Object.entries(detail).map(([name, value]) => `${name} ${plain(value)}`);
+  const words = wordsOf(code, figure) ?? Object.entries(detail).map(([name, value]) => `${name} ${plain(name, value)}`);
   return words.length === 0 ? code : `${code}: ${words.join(', ')}`;
 }
 
@@ -37,7 +37,8 @@ function wordsOf(code: string, figure: (name: string) => number | null): string[
   }
 }
 
-function plain(value: unknown): string {
+function plain(name: string, value: unknown): string {
+  if (typeof value === 'number' && /(^at|^until|At|Until)Ms$/.test(name)) return instant(value);
   return typeof value === 'string'
     ? value
     : Array.isArray(value) && value.every(each => typeof each === 'string')
@@ -45,8 +46,11 @@ function plain(value: unknown): string {
       : JSON.stringify(value);
 }
 
-/** e.g. `evacuate be4 (SICK_ALONE), mode approve, stopped by PAUSED: by ada` */
-export function decisionWords({kind, host, because, mode, vetoes}: Decision): string {
+/** e.g. `evacuate be4 (SICK_ALONE), mode approve, stopped by PAUSED: by ada`. @param hosts for which it was decided alike. */
+export function decisionWords(
+  {kind, host, because, mode, vetoes}: Decision,
+  hosts: readonly string[] = host === null ? [] : [host],
+): string {
   const held = vetoes.length > 0 ? `, stopped by ${vetoes.map(vetoWords).join('; ')}` : mode === 'on' ? '' : `, mode ${mode}`;
-  return `${kind} ${host ?? 'the farm'} (${because})${held}`;
+  return `${kind} ${hosts.length === 0 ? 'the farm' : hosts.join(', ')} (${because})${held}`;
 }

@@ -17,7 +17,12 @@ export function announce(before: FlowOutcome | null, after: FlowOutcome, emit: E
   }
   for (const cohort of cohorts.values()) emit('cohortCleared', null, {cohort});
   const {hurt} = after;
-  if (before?.hurt.usersHurt !== hurt.usersHurt || before.hurt.users !== hurt.users) emit('hurtChanged', null, hurt);
+  if (before === null || hurtKey(before.hurt) !== hurtKey(hurt)) emit('hurtChanged', null, hurt);
+}
+
+/** That the same customers are hurt by what has a name by now is news as well. */
+function hurtKey({usersHurt, users, byCause = {}}: FlowOutcome['hurt']): string {
+  return JSON.stringify([usersHurt, users, Object.entries(byCause).sort()]);
 }
 
 /** Decisions that were not there the round before, by what they are and what stops them. */

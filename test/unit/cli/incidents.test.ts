@@ -131,3 +131,32 @@ test('everything slow at once: a person was called, it ends when nobody is hurt 
   expect(all).toMatchObject([{cause: 'TOO_MANY_UNEXPLAINED', hosts: [], closedAtMs: T0 + 9 * MINUTE}]);
   expect(all[0]?.hurtMinutes).toBeCloseTo(480, 6);
 });
+
+test('what is decided alike of many hosts at once is one line; customers hurt are told when they become many more, and none', () => {
+  const wish = (host: string, vetoes: {code: string; detail: Record<string, unknown>}[] = []) => ({
+    decision: {kind: 'evacuate' as const, host, atMs: T0, because: 'SICK_COHORT os=new', evidence: [], vetoes, mode: 'on' as const},
+  });
+  const held = [{code: 'CAUSE_OPEN', detail: {untilMs: T0}}];
+  const {all} = folded([
+    hurt(0, 4),
+    turned(1, 'be4', 'sick'),
+    at(2, 'decided', 'be4', wish('be4')),
+    at(2, 'decided', 'be5', wish('be5')),
+    at(2, 'decided', 'be6', wish('be6', held)),
+    hurt(3, 5),
+    hurt(4, 20),
+    hurt(5, 0),
+    at(6, 'decided', 'be4', wish('be4')),
+  ]);
+  const lines = all[0]?.timeline.map(({what}) => what) ?? [];
+  expect(lines.filter(line => line.startsWith('decided'))).toEqual([
+    'decided: evacuate be4, be5 (SICK_COHORT os=new)',
+    'decided: evacuate be6 (SICK_COHORT os=new), stopped by CAUSE_OPEN: untilMs 2027-01-15 08:00:00Z',
+    'decided: evacuate be4 (SICK_COHORT os=new)',
+  ]);
+  expect(lines.filter(line => line.includes('customer'))).toEqual([
+    '4 of 100 customers are hurt (4.00 %)',
+    '20 of 100 customers are hurt (20.0 %)',
+    'no customer is hurt any more',
+  ]);
+});
