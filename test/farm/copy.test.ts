@@ -202,8 +202,8 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     return user;
   }
 
-  async function refusedAs(user: string, target: string): Promise<MoveRecord> {
-    await beginMove(user, target);
+  async function refusedAs(user: string, target: string, begins = true): Promise<MoveRecord> {
+    if (begins) await beginMove(user, target);
     const record = await ended(user);
     expect(record.step).toBe('backedOut');
     expect((await call(access, 'GET', `/v1/users/${encodeURIComponent(user)}`, UserView)).host).toBe(record.source);
@@ -293,6 +293,27 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     await beginMove(user, target);
     expect(await ended(user)).toMatchObject({step: 'retained', verified: {messages: MESSAGES}});
     expect(await everything(target, user)).toEqual(await everything(source, user));
+  });
+
+  it('who never had mail moves as an empty mailbox', async () => {
+    await beginMove(await added('nothing.m12a@farm.example', 'm12a'), 'm13b');
+    expect(await ended('nothing.m12a@farm.example')).toMatchObject({step: 'retained', refusal: null, verified: {messages: 0}});
+  });
+
+  it('a mailbox that does not fit is refused by the plan, or by the target, and stays', async () => {
+    const user = await filled('m13a', 10);
+    const before = await everything('m13a', user);
+    const filler = '/var/vmail/filler';
+    await inHost('m13b', 'sh', '-c', `fallocate -l $(($(stat -f -c '%a * %S' /var/vmail) - 1000000)) ${filler}`);
+    try {
+      // Whether the plan knows it yet is a matter of when the host last reported.
+      const reason = await beginMove(user, 'm13b').then(async () => (await refusedAs(user, 'm13b', false)).refusal?.code, String);
+      expect(reason).toMatch(/SPACE/);
+    } finally {
+      await inHost('m13b', 'rm', filler);
+    }
+    expect(await everything('m13a', user)).toEqual(before);
+    expect((await call(access, 'GET', `/v1/users/${encodeURIComponent(user)}`, UserView)).host).toBe('m13a');
   });
 
   it('nobody moves twice at once, nobody unknown, nobody to where he is', async () => {

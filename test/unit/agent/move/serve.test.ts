@@ -41,6 +41,35 @@ test('on a host without such a copy nobody looks: doveadm would make an empty ma
   }
 });
 
+test('a command of an earlier coordinator is refused before anything is looked at, a later one is remembered first', async () => {
+  const {ports, asked} = hostAt('be1', null);
+  const noted: number[] = [];
+  const at = (highest: number): HostPorts => {
+    const rememberToken = async (token: number): Promise<void> => void noted.push(token);
+    return {...ports, memory: {...ports.memory, highestToken: () => highest, rememberToken}} as HostPorts;
+  };
+  await expect(serve(at(7), 'manifest', {...REQUEST, token: 6})).rejects.toMatchObject({code: 'TOKEN_STALE'});
+  expect([asked, noted]).toEqual([[], []]);
+  await serve(at(7), 'manifest', {...REQUEST, token: 8});
+  expect([asked, noted]).toEqual([[USER], [8]]);
+});
+
+test('a mailbox that does not fit is refused before anything is noted', async () => {
+  const {ports} = hostAt('be2', null);
+  const noted: unknown[] = [];
+  const full = {
+    ...ports,
+    store: {...ports.store, exists: async () => false, freeBytes: async () => 1_000},
+    memory: {...ports.memory, putCopy: async (copy: unknown) => void noted.push(copy)},
+  } as unknown as HostPorts;
+  const room = {v: 1 as const, token: 1, user: USER, moveId: REQUEST.moveId, source: 'be2', needs: [], discard: []};
+  const refused = {code: 'SPACE_LACKING', detail: {bytes: 1_000, freeBytes: 1_000}};
+  await expect(serve(full, 'reserve', {...room, bytes: 1_000})).rejects.toMatchObject(refused);
+  expect(noted).toEqual([]);
+  await serve(full, 'reserve', {...room, bytes: 999});
+  expect(noted).toHaveLength(1);
+});
+
 describe('a mailbox that uses what a host lacks', () => {
   const ofMove = {v: 1, token: 1, user: USER, moveId: REQUEST.moveId} as const;
 
