@@ -73,6 +73,8 @@ export class SeedArchive {
         '--file=-',
         '--format=ustar',
         '--no-recursion',
+        // A message that was copied to another folder is one file of two names.
+        '--hard-dereference',
         '--blocking-factor=128',
         ...options,
         '--null',
