@@ -1,5 +1,6 @@
 import {execFileSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
+import {readdirSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {type QueueLevel, QueueWalker} from '../native/binding.ts';
 import {type Benchmark, median, rounded, wholeNumber} from './benchmark.ts';
 import {type PrivatePostfix, startPostfix} from './postfix.io.ts';
@@ -29,8 +30,11 @@ export const benchmark: Benchmark = {
       const rotate = await walkCpuMs(postfix.queue, 'rotate', count);
       const stat = await walkCpuMs(postfix.queue, 'stat', count);
       const postqueue = median(Array.from({length: POSTQUEUE_ROUNDS}, () => postqueueCpuMs(postfix, count)));
+      const listing = listingCpuMs(postfix.queue);
       return {
         count,
+        listingCpuMs: rounded(listing),
+        namesRatioMax: rounded(postqueue / listing),
         namesCpuMs: rounded(names),
         statCpuMs: rounded(stat),
         postqueueCpuMs: rounded(postqueue),
@@ -104,6 +108,22 @@ async function walkCpuMs(queue: string, level: QueueLevel, count: number): Promi
     costs.push((user + system) / 1000);
   }
   return median(costs);
+}
+
+const GETDENTS64: Partial<Record<NodeJS.Architecture, number>> = {x64: 217, arm64: 61};
+const LISTINGS = 20;
+const LIST = `use Fcntl; my ($call, $rounds, @folders) = @ARGV; my $buffer = "\\0" x 262144;
+for (1 .. $rounds) { for (@folders) { sysopen(my $folder, $_, O_RDONLY | O_DIRECTORY) or die "$_: $!"; 1 while syscall($call, fileno($folder), $buffer, length $buffer) > 0; } }
+my ($user, $system) = times; print $user + $system;`;
+
+/** CPU of the kernel's listing of the deferred directories and nothing else: no walk can be cheaper. NaN where the call's number is not known. */
+function listingCpuMs(queue: string): number {
+  const call = GETDENTS64[process.arch];
+  if (call === undefined) return Number.NaN;
+  const deferred = join(queue, 'deferred');
+  const folders = readdirSync(deferred, {withFileTypes: true}).filter(entry => entry.isDirectory());
+  const places = [deferred, ...folders.map(({name}) => join(deferred, name))];
+  return (1000 * Number(execFileSync('perl', ['-e', LIST, String(call), String(LISTINGS), ...places], {encoding: 'utf8'}))) / LISTINGS;
 }
 
 /** CPU of "postqueue -j" and of all of the instance's own processes meanwhile. */
