@@ -34,6 +34,7 @@ constexpr double kHomewards = 0.05;
 constexpr double kStepsPerMs = 5000;
 constexpr double kStepsPerPlace = 4000;
 constexpr double kLooksLeast = 500;
+constexpr double kBytesNear = 2e6;    // what the caches of a core hold anyway
 constexpr double kCyclesMost = 8;
 
 /// splitmix64 (Steele, Lea, Flood 2014): short, and any seed will do.
@@ -169,26 +170,60 @@ class Annealing {
     }
   }
 
+  /// A move to try; -1 where it has no second process or no target.
+  struct Draw {
+    int process;
+    int other;
+    int to;
+    double most;
+  };
   void Round(double heat) {
-    static const LogTable logs;
-    for (int i = 0; i < kRound; i++) {
-      const uint64_t draw = chance_.Next();
-      Step(static_cast<double>(draw >> 32) * 0x1.0p-32, heat * logs.value[draw % LogTable::kSize]);
+    if (state_.bytes() < kBytesNear) {
+      for (int i = 0; i < kRound; i++) Step(Next(heat));
+    } else {
+      RoundAhead(heat);
     }
     found_.steps += kRound;
   }
+  /// The same moves, their memory asked for before they are tried.
+  void RoundAhead(double heat) {
+    constexpr int kFar = 16, kNear = 8;
+    Draw draws[kFar];
+    for (int i = 0; i < kRound + kFar; i++) {
+      Draw& draw = draws[i % kFar];
+      if (i >= kFar) Step(draw);
+      if (i < kRound) {
+        draw = Next(heat);
+        state_.ExpectProcess(draw.process);
+        if (draw.other >= 0) state_.ExpectProcess(draw.other);
+      }
+      const Draw& near = draws[(i + kNear) % kFar];
+      if (i < kNear || i >= kRound + kNear) continue;
+      state_.ExpectMove(near.process, near.other >= 0 ? state_.At(near.other) : near.to);
+      if (near.other >= 0) state_.ExpectMove(near.other, near.to >= 0 ? near.to : state_.At(near.process));
+    }
+  }
   /// Metropolis: a dearer state is taken with probability exp(-change / heat); `most` is that turned round.
-  void Step(double kind, double most) {
-    const int process = chance_.Below(m_.processes);
+  Draw Next(double heat) {
+    static const LogTable logs;
+    const uint64_t draw = chance_.Next();
+    const double kind = static_cast<double>(draw >> 32) * 0x1.0p-32;
+    Draw next = {chance_.Below(m_.processes), -1, -1, heat * logs.value[draw % LogTable::kSize]};
+    if (kind < chains_ + kSwaps) next.other = chance_.Below(m_.processes);
     if (kind < chains_) {
-      const int other = chance_.Below(m_.processes);
-      state_.TryChain(process, other, (draw_ ^= 1) != 0 ? m_.home[other] : chance_.Below(m_.machines), most);
-    } else if (kind < chains_ + kSwaps) {
-      state_.TrySwap(process, chance_.Below(m_.processes), most);
-    } else if (kind < chains_ + kSwaps + kHomewards) {
-      state_.TryShift(process, m_.home[process], most);
+      next.to = (draw_ ^= 1) != 0 ? m_.home[next.other] : chance_.Below(m_.machines);
+    } else if (kind >= chains_ + kSwaps) {
+      next.to = kind < chains_ + kSwaps + kHomewards ? m_.home[next.process] : chance_.Below(m_.machines);
+    }
+    return next;
+  }
+  void Step(const Draw& draw) {
+    if (draw.other < 0) {
+      state_.TryShift(draw.process, draw.to, draw.most);
+    } else if (draw.to < 0) {
+      state_.TrySwap(draw.process, draw.other, draw.most);
     } else {
-      state_.TryShift(process, chance_.Below(m_.machines), most);
+      state_.TryChain(draw.process, draw.other, draw.to, draw.most);
     }
   }
   void Keep() {

@@ -85,6 +85,36 @@ Row PlanState::RowOf(int machine) const noexcept {
   return {start, start + blocks_, start + 2 * blocks_, start + 3 * blocks_};
 }
 
+double PlanState::bytes() const noexcept {
+  const double process = 20 + sizeof(Lanes) * static_cast<double>(blocks_);
+  const double machine = 4 * sizeof(Lanes) * static_cast<double>(blocks_) + (m_.machineMoveCost == nullptr ? 0 : 4.0 * m_.machines);
+  return m_.processes * process + m_.machines * machine;
+}
+
+void PlanState::ExpectProcess(int process) const noexcept {
+  const size_t p = Size(process);
+  __builtin_prefetch(&at_[p]);
+  __builtin_prefetch(m_.home + p);
+  __builtin_prefetch(m_.service + p);
+  __builtin_prefetch(m_.moveCost + p);
+  const Lanes* need = NeedOf(process);
+  for (int i = 0; i < blocks_; i += 2) __builtin_prefetch(need + i);
+}
+
+void PlanState::ExpectMove(int process, int to) const noexcept {
+  const int from = at_[Size(process)];
+  for (const int machine : {from, to}) {
+    const Lanes* row = rows_.At(Size(machine) * Size(blocks_) * 4);
+    for (int i = 0; i < 4 * blocks_; i += 2) __builtin_prefetch(row + i);
+    __builtin_prefetch(&loadCost_[Size(machine)]);
+    if (m_.balances > 0) __builtin_prefetch(m_.capacity + Size(machine) * Size(m_.resources));
+  }
+  if (m_.machineMoveCost == nullptr) return;
+  const int32_t* moves = m_.machineMoveCost + Size(m_.home[process]) * Size(m_.machines);
+  __builtin_prefetch(moves + from);
+  __builtin_prefetch(moves + to);
+}
+
 void PlanState::Reset(const int32_t* assignment) {
   std::copy(assignment, assignment + m_.processes, at_.begin());
   for (auto& list : on_) list.clear();

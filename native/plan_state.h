@@ -20,6 +20,9 @@ class PlanState {
   bool TrySwap(int first, int second, double most);
   /// first goes where second is, second goes to `to`.
   bool TryChain(int first, int second, int to, double most);
+  /// Asks for the memory of moves that will be tried soon: of a process; and then, of its way to a machine.
+  void ExpectProcess(int process) const noexcept;
+  void ExpectMove(int process, int to) const noexcept;
   /// Change in cost of a shift; kNoRoom when it is not allowed.
   double ShiftCost(int process, int to);
 
@@ -28,6 +31,8 @@ class PlanState {
   /// What machines have beyond their capacity, by resource.
   std::vector<double> Lacking() const;
 
+  /// What moves read, by order of magnitude.
+  double bytes() const noexcept;
   double cost() const noexcept { return cost_; }
   int At(int process) const noexcept { return at_[static_cast<size_t>(process)]; }
   const std::vector<int32_t>& assignment() const noexcept { return at_; }
