@@ -113,13 +113,19 @@ function countsOf(table: SqliteRouteTable): {revision: number; userCount: number
   return {revision: table.revision(), userCount: table.userCount(), relief: table.relief(systemClock.now())};
 }
 
-function openMailLog({stateDir, mail}: AgentConfig, activity: Activity, outbox: Outbox, log: Log, signal: AbortSignal): Promise<MailLog> {
+function openMailLog(
+  {role, stateDir, mail}: AgentConfig,
+  activity: Activity,
+  outbox: Outbox,
+  log: Log,
+  signal: AbortSignal,
+): Promise<MailLog> {
   const path = join(stateDir, 'maillog.json');
   return MailLog.open({
     path,
     files: mail.logFiles,
     isProbe: isProbeUser,
-    activity,
+    activity: role === 'backend' ? activity : null,
     onEvent: (type, data) => outbox.event(type, data),
     log,
     signal,

@@ -4,24 +4,26 @@ import type {Account, Plan} from '../wire/record.ts';
 
 /** A plan for a farm that is not, for people. */
 export function renderWhatIf(view: WhatIfView, isWhy: boolean): string {
-  const {fits, moves, pinned, account, overfull, roomBytesBefore, roomBytesAfter, fullest, closed} = view;
+  const {fits, moves, pinned, account, overfull, overloaded, roomBytesBefore, roomBytesAfter, fullest, closed} = view;
   const lines = [fits ? `It fits: ${moves} mailboxes, ${size(account.after.moved)}, would move.` : 'It does not fit.'];
   if (account.lack !== null) lines.push(...renderLack(account.lack, moves, account.after.moved));
   if (pinned > 0) lines.push(`${pinned} mailboxes are pinned: only a person moves them.`);
   for (const {host, lackBytes} of overfull) lines.push(`${host} would hold ${size(lackBytes)} more than its reserve allows.`);
+  for (const {host, lackLoad} of overloaded) lines.push(`${host} would have ${whole(lackLoad)} more load than it may have.`);
   lines.push(`Room on open hosts before ${size(roomBytesBefore)}, after ${size(roomBytesAfter)}.`);
-  lines.push(renderHeadroom(account));
+  lines.push(renderHeadroom(account), ...renderUnknown(account));
   const reasons = Object.entries(closed).map(([code, count]) => `${count} ${code}`);
   if (reasons.length > 0) lines.push(`Hosts that take nothing: ${reasons.join(', ')}.`);
   if (fullest.length > 0) {
-    const rows = fullest.map(({host, bytes, level, resource, roomBytes}) => [
+    const rows = fullest.map(({host, bytes, load, loadMax, level, resource, roomBytes}) => [
       host,
       size(bytes),
       size(Math.max(0, roomBytes)),
+      typeof loadMax === 'number' ? `${whole(load)} of ${whole(loadMax)}` : whole(load),
       level.toFixed(2),
       resource,
     ]);
-    lines.push('', 'Fullest hosts after (1.00 = perfectly even):', table(['HOST', 'BYTES#', 'ROOM#', 'LEVEL#', 'BY'], rows));
+    lines.push('', 'Fullest hosts after (1.00 = perfectly even):', table(['HOST', 'BYTES#', 'ROOM#', 'LOAD#', 'LEVEL#', 'BY'], rows));
   }
   lines.push(...renderSurvival(view));
   return [...lines, ...(isWhy ? ['', ...renderCosts(account), ...renderReasons(view)] : [])].join('\n');
@@ -34,7 +36,7 @@ export function renderStoredPlan({id, kind, because, generation, parent, moves, 
   lines.push(`${moves.length} mailboxes, ${size(bytes)}, move; ${unplaced.length} have no place.`);
   if (account !== undefined) {
     if (account.lack !== null) lines.push(...renderLack(account.lack, moves.length, account.after.moved));
-    lines.push(renderHeadroom(account), ...(isWhy ? renderCosts(account) : []));
+    lines.push(renderHeadroom(account), ...renderUnknown(account), ...(isWhy ? renderCosts(account) : []));
   }
   if (!isWhy) return lines.join('\n');
   const rows = moves.map(({user, source, target, bytes: own, choice}) => [
@@ -55,6 +57,7 @@ function renderLack(lack: NonNullable<Account['lack']>, moves: number, movedByte
     `${lack.mailboxes} mailboxes, ${size(lack.bytes)}, have no place; ${moves}, ${size(movedBytes)}, have.`,
     `Room on open hosts: ${size(lack.roomBytes)}; left over: ${size(lack.leftBytes)}, at most ${size(lack.largestRoomBytes)} on one.`,
     `The largest mailbox without a place has ${size(lack.largestBytes)}.`,
+    ...(lack.load === undefined ? [] : [`Their load: ${whole(lack.load)} deliveries a day.`]),
   ];
   if (lack.standardHosts !== null) lines.push(`${lack.standardHosts} more hosts of ${size(lack.standardBytes ?? 0)} would do.`);
   for (const {tier, resource, mailboxes, bytes, roomBytes, standardHosts} of lack.tiers) {
@@ -63,6 +66,15 @@ function renderLack(lack: NonNullable<Account['lack']>, moves: number, movedByte
     lines.push(`  ${tier} lacks ${resource}: ${mailboxes} mailboxes, ${size(bytes)}, with ${size(roomBytes)} of room${hosts}.`);
   }
   return lines;
+}
+
+/** A load is in deliveries a day. */
+function whole(load: number): string {
+  return String(Math.round(load));
+}
+
+function renderUnknown({loadUnknown = 0}: Account): string[] {
+  return loadUnknown === 0 ? [] : [`The load of ${loadUnknown} mailboxes is not known: each counts as an average one.`];
 }
 
 function renderHeadroom({headroom: {wanted, before, after}}: Account): string {
@@ -91,12 +103,12 @@ function renderSurvival({survival}: WhatIfView): string[] {
 }
 
 function renderReasons({why}: WhatIfView): string[] {
-  return why.flatMap(({user, source, bytes, target, code, level, others}) => [
+  return why.flatMap(({user, source, bytes, load, target, code, level, others}) => [
     '',
-    `${user}, ${size(bytes)}: ${source} to ${target}, which ends at ${level.toFixed(2)} (${code})`,
-    ...others.map(
-      other =>
-        `  not ${other.host}: ${other.code}, ${other.lackBytes > 0 ? `lacks ${size(other.lackBytes)}` : `would end at ${other.level.toFixed(2)}`}`,
-    ),
+    `${user}, ${size(bytes)}, load ${whole(load)}: ${source} to ${target}, which ends at ${level.toFixed(2)} (${code})`,
+    ...others.map(({host, code: why, level: ends, lackBytes, lackLoad}) => {
+      const lacks = lackBytes > 0 ? `lacks ${size(lackBytes)}` : `lacks ${whole(lackLoad)} of load`;
+      return `  not ${host}: ${why}, ${lackBytes + lackLoad > 0 ? lacks : `would end at ${ends.toFixed(2)}`}`;
+    }),
   ]);
 }

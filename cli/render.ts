@@ -86,12 +86,16 @@ export function renderUsers({users, next}: UsersView): string {
   return next === null ? text : `${text}\nMore: --after ${next}`;
 }
 
-export function renderUser({user, host, generation, moveId, held, bytes, messages}: UserView): string {
+export function renderUser({user, host, generation, moveId, held, bytes, messages, deliveriesPerDay, sessionsPerDay}: UserView): string {
   return facts([
     ['User', user],
     ['Host', host],
     ['Generation', String(generation)],
     ['Size', messages === null ? size(bytes) : `${size(bytes)}, ${messages} messages`],
+    [
+      'Load',
+      typeof deliveriesPerDay !== 'number' ? 'not known yet' : `${deliveriesPerDay} deliveries, ${sessionsPerDay ?? 0} logins a day`,
+    ],
     ['Move', moveId === null ? '-' : `${moveId}${held ? ', held' : ''}`],
   ]);
 }

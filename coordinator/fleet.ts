@@ -24,7 +24,7 @@ export interface FleetRoute {
   moveId: string | null;
 }
 
-/** A mailbox as its host measures it; how busy it is, is null while nobody knows. */
+/** A mailbox as its host measures it; how busy it is, is null or absent while nobody knows. */
 export interface MailboxFacts {
   bytes: number;
   messages: number;

@@ -91,10 +91,20 @@ export class Picture {
     return this.#users.get(host) ?? 0;
   }
 
-  /** Sizes as one host lists them; users that live elsewhere by now keep what is known of them. */
+  /**
+   * Sizes and loads as one host lists them; users that live elsewhere by now keep what is known of them. A host that has not watched a
+   * mailbox for long tells no load: what the host before told stands until then.
+   */
   applySizes(host: string, mailboxes: readonly (MailboxFacts & {user: string})[]): void {
-    for (const {user, ...facts} of mailboxes) {
-      if (this.fleet.routes.get(user)?.host === host) this.fleet.mailboxes.set(user, facts);
+    for (const {user, bytes, messages, deliveriesPerDay, sessionsPerDay} of mailboxes) {
+      if (this.fleet.routes.get(user)?.host !== host) continue;
+      const known = this.fleet.mailboxes.get(user);
+      this.fleet.mailboxes.set(user, {
+        bytes,
+        messages,
+        deliveriesPerDay: deliveriesPerDay ?? known?.deliveriesPerDay ?? null,
+        sessionsPerDay: sessionsPerDay ?? known?.sessionsPerDay ?? null,
+      });
     }
   }
 

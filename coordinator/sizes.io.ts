@@ -1,6 +1,7 @@
 import type {Clock} from '../base/clock.ts';
 import {toRefusal} from '../base/errors.ts';
 import {MINUTE_MS, type Millis, SECOND_MS} from '../base/units.ts';
+import type {Answer} from '../wire/command.ts';
 import type {Log} from '../wire/log.ts';
 import type {Commander} from './command.io.ts';
 import type {Picture} from './picture.ts';
@@ -64,8 +65,11 @@ export class Sizes {
     if (signal.aborted) return;
     this.#triedMs.set(host, clock.monotonic());
     try {
-      const {mailboxes} = await command(host, 'mailboxes', {v: 1, token}, timeoutMs);
-      picture.applySizes(host, mailboxes);
+      for (let after: string | null = ''; after !== null && !signal.aborted; ) {
+        const answer: Answer<'mailboxes'> = await command(host, 'mailboxes', {v: 1, token, after}, timeoutMs);
+        picture.applySizes(host, answer.mailboxes);
+        after = answer.next ?? null;
+      }
     } catch (error) {
       log.warn({host, refusal: toRefusal(error)}, 'sizes of mailboxes not known');
     }

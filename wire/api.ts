@@ -26,6 +26,9 @@ export const UserView = Type.Object({
   held: Type.Boolean(),
   bytes: orNull(ByteCount),
   messages: orNull(Count),
+  /** Stored by LMTP, and IMAP logins; null until a host has watched the mailbox for a day, absent from an older release. */
+  deliveriesPerDay: Type.Optional(orNull(Count)),
+  sessionsPerDay: Type.Optional(orNull(Count)),
 });
 export type UserView = Type.Static<typeof UserView>;
 
@@ -148,6 +151,8 @@ export const WhatIfView = Type.Object({
   account: Account,
   /** Hosts that hold more than their reserve allows, before anything comes. */
   overfull: Type.Array(Type.Object({host: Type.String(), lackBytes: Type.Number()})),
+  /** Hosts with more load than the policy allows, before anything comes. */
+  overloaded: Type.Array(Type.Object({host: Type.String(), lackLoad: Type.Number()})),
   roomBytesBefore: Type.Number(),
   roomBytesAfter: Type.Number(),
   /** The fullest first: the first is what binds. */
@@ -160,6 +165,8 @@ export const WhatIfView = Type.Object({
       user: UserName,
       source: Type.String(),
       bytes: Type.Number(),
+      /** In deliveries a day. */
+      load: Type.Number(),
       target: Type.String(),
       code: Type.Union([Type.Literal('ROOM_NOWHERE_ELSE'), Type.Literal('LOWEST_LEVEL'), Type.Literal('NEARLY_LOWEST')]),
       level: Type.Number(),
@@ -172,6 +179,7 @@ export const WhatIfView = Type.Object({
           ),
           level: Type.Number(),
           lackBytes: Type.Number(),
+          lackLoad: Type.Number(),
         }),
       ),
     }),

@@ -126,19 +126,28 @@ export const COMMANDS = {
       outgoing: Count,
     },
   ),
-  /** Backend: size of every mailbox routed here, and how busy it is. */
-  mailboxes: verb('mailboxes', base, {
-    mailboxes: Type.Array(
-      Type.Object({
-        user: UserName,
-        bytes: ByteCount,
-        messages: Count,
-        /** What it costs to serve, as the last days show; null before there was time to tell. */
-        deliveriesPerDay: Type.Optional(orNull(Count)),
-        sessionsPerDay: Type.Optional(orNull(Count)),
-      }),
-    ),
-  }),
+  /**
+   * Backend: size of the mailboxes routed here, and how busy they are. `after`: one page, of names behind that one ('' for the first); a
+   * message of NATS holds a few thousand mailboxes. Left out by a coordinator that does not know pages: all at once; an agent that
+   * knows none answers so too, and without `next`.
+   */
+  mailboxes: verb(
+    'mailboxes',
+    {...base, after: Type.Optional(Type.String({maxLength: 255}))},
+    {
+      mailboxes: Type.Array(
+        Type.Object({
+          user: UserName,
+          bytes: ByteCount,
+          messages: Count,
+          /** Stored by LMTP, and IMAP logins, as the last days show; null until this host has watched the mailbox for a day. */
+          deliveriesPerDay: Type.Optional(orNull(Count)),
+          sessionsPerDay: Type.Optional(orNull(Count)),
+        }),
+      ),
+      next: Type.Optional(orNull(UserName)),
+    },
+  ),
   /** Make the change of an advice that the host gives. `automatic`: it is the policy that speaks, not a person. */
   tune: verb('tune', {...base, adviceId: AdviceId, by: Type.String({maxLength: 120}), automatic: Type.Boolean()}, {}),
   /** Put a changed kernel value back. */

@@ -101,7 +101,12 @@ export const Policy = Type.Object({
   place: Type.Object({
     /** Share of a host's mail store that stays free after planning. */
     reserveShare: Share,
-    /** Rebalance when the fullest host has this many times the mean number of mailboxes. */
+    /**
+     * Most load of a host of strength 1, in deliveries a day (a login counts as half of one): no plan fills a host beyond. null, or absent
+     * in a policy of an older release: no limit. Without effect while no load of a mailbox is known.
+     */
+    loadMax: Type.Optional(orNull(Type.Number({exclusiveMinimum: 0, maximum: 1e12}))),
+    /** Rebalance when the busiest host has this many times the mean load, for its strength; mailboxes are counted while no load is known. */
     imbalanceMax: Type.Number({minimum: 1}),
     /** What hosts should hold beyond the need, 0.5 = half as much again; a plan that goes below it is dearer, and says so. */
     headroomShare: Type.Number({minimum: 0, maximum: 10}),
@@ -119,6 +124,7 @@ export const Policy = Type.Object({
     apart: Type.Array(Type.Object({domain, racks: Type.Integer({minimum: 2, maximum: 1000})}), {maxItems: 10_000}),
   }),
   move: Type.Object({
+    /** In the whole farm, and so at each edge: a user may come through any of them, and is held at all of them. */
     concurrentMax: Count,
     perSourceMax: Count,
     perTargetMax: Count,
@@ -185,6 +191,7 @@ export const DEFAULT_POLICY: Policy = {
   },
   place: {
     reserveShare: 0.15,
+    loadMax: null,
     imbalanceMax: 1.25,
     headroomShare: 0.5,
     strengths: {},

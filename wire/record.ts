@@ -201,7 +201,10 @@ export type PlannedMove = Type.Static<typeof PlannedMove>;
 export const Fill = Type.Object({
   host: Type.String(),
   bytes: Type.Number(),
+  /** In deliveries a day, `coordinator/plan/load.ts`. */
   load: Type.Number(),
+  /** Most that the policy allows the host; absent or null for no limit. */
+  loadMax: Type.Optional(orNull(Type.Number())),
   /** Against a perfectly even farm = 1; of space and load the one that stands higher. */
   level: Type.Number(),
   resource: Type.Union([Type.Literal('space'), Type.Literal('load')]),
@@ -215,9 +218,10 @@ export type Terms = Type.Static<typeof Terms>;
 
 /** What a farm lacks to take all that should move. */
 export const Lack = Type.Object({
-  /** Mailboxes without a place, and their bytes. */
+  /** Mailboxes without a place, their bytes and their load. */
   mailboxes: Count,
   bytes: Type.Number(),
+  load: Type.Optional(Type.Number()),
   /** Free on hosts that may take mailboxes, before the plan and after it. */
   roomBytes: Type.Number(),
   leftBytes: Type.Number(),
@@ -252,6 +256,8 @@ export const Account = Type.Object({
   /** The fullest host after it. */
   binding: orNull(Fill),
   lack: orNull(Lack),
+  /** Mailboxes of the farm whose load is not known: each counts as an average one. */
+  loadUnknown: Type.Optional(Count),
 });
 export type Account = Type.Static<typeof Account>;
 

@@ -1,7 +1,6 @@
 import {access, constants, readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import {systemClock} from '../../base/clock.io.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {packageVersion} from '../../base/version.io.ts';
 import {PressureWatch} from '../../native/kernel.ts';
@@ -12,7 +11,6 @@ import {type AgentConfig, isProbeUser} from '../config.ts';
 import {probesOf} from '../probe/run.io.ts';
 import type {ProbeKind, ProbeOutcome} from '../probe/tally.ts';
 import {sampleTwice} from '../report/reporter.io.ts';
-import {Activity} from '../sample/activity.ts';
 import {reasonOf} from '../sample/collect.io.ts';
 import {MailLog} from '../sample/maillog.io.ts';
 import {KERNEL_TRIGGERS} from '../sample/pressure.ts';
@@ -48,7 +46,7 @@ function followLog({stateDir, mail}: AgentConfig, signal: AbortSignal): Promise<
     path: join(stateDir, 'check', 'maillog.json'),
     files: mail.logFiles,
     isProbe: isProbeUser,
-    activity: new Activity(null, systemClock.now()),
+    activity: null,
     onEvent: () => undefined,
     log: SILENT,
     signal,

@@ -138,8 +138,8 @@ export interface MailStore {
   forgetTexts(user: string): void;
   /** Deletes everything of the user on this host. @returns bytes freed. */
   remove(user: string): Promise<Bytes>;
-  /** Of those whose size is known. */
-  sizes(users: readonly string[]): Promise<MailboxSize[]>;
+  /** Of those of `users` whose size is known. @param here everybody who lives here: what was known of others is forgotten. */
+  sizes(users: readonly string[], here: ReadonlySet<string>): Promise<MailboxSize[]>;
 }
 
 /** How large a mailbox is, and how busy: the latter is absent or null while nobody knows. */

@@ -13,12 +13,18 @@ interface Watched {
 
 /** A store that reads sizes again only where something has happened, and tells how busy each mailbox is. */
 export function measured(store: MailStore, {activity, online, clock}: Watched): MailStore {
-  const sizes = new MailboxSizes({read: users => store.sizes(users), lastActiveMs: user => activity.lastMs(user), online, clock});
+  const sizes = new MailboxSizes({
+    read: users => store.sizes(users, new Set(users)),
+    lastActiveMs: user => activity.lastMs(user),
+    online,
+    clock,
+  });
   return {
     ...store,
-    async sizes(users) {
+    async sizes(users, here) {
       const nowMs = clock.now();
-      return (await sizes.of(users)).map(size => {
+      activity.live(here, nowMs);
+      return (await sizes.of(users, here)).map(size => {
         const perDay = activity.perDay(size.user, nowMs);
         return {...size, deliveriesPerDay: perDay?.deliveries ?? null, sessionsPerDay: perDay?.sessions ?? null};
       });

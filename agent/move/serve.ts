@@ -11,6 +11,8 @@ type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise
 const ROUTE_WAIT_MS = 5 * SECOND_MS;
 const SESSIONS_END_MS = 10 * SECOND_MS;
 const DELIVERIES_END_MS = 10 * SECOND_MS;
+/** With the longest names 750 KB: a message of NATS has at most 1 MB. */
+const MAILBOXES_TOLD_MAX = 2_000;
 
 /**
  * Runs one command. Safe to repeat: whoever lost the answer sends the same command again.
@@ -184,8 +186,13 @@ const HANDLERS: Handlers = {
     return spanMs === 0 ? relief.end() : relief.begin({relay, spanMs, by});
   },
 
-  async mailboxes(ports) {
-    return {mailboxes: await ports.store.sizes(ports.routes.usersHere())};
+  async mailboxes(ports, {after}) {
+    const here = ports.routes.usersHere();
+    const isHere = new Set(here);
+    if (after === undefined) return {mailboxes: await ports.store.sizes(here, isHere), next: null};
+    const rest = here.sort().filter(user => user > after);
+    const page = rest.slice(0, MAILBOXES_TOLD_MAX);
+    return {mailboxes: await ports.store.sizes(page, isHere), next: rest.length > page.length ? (page.at(-1) ?? null) : null};
   },
 
   async tune(ports, {adviceId, by, automatic}) {

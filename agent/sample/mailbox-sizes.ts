@@ -25,29 +25,27 @@ interface SizesDeps {
 /** Sizes of mailboxes, read again only where something has happened since, and once a day. */
 export class MailboxSizes {
   readonly #deps: SizesDeps;
-  #known = new Map<string, Size & {readAtMs: Instant}>();
+  readonly #known = new Map<string, Size & {readAtMs: Instant}>();
 
   constructor(deps: SizesDeps) {
     this.#deps = deps;
   }
 
-  /** Of those of `users` whose size is known; others are forgotten. @throws what `read` throws. */
-  async of(users: readonly string[]): Promise<Size[]> {
+  /** Of those of `users` whose size is known. @param here who lives here: others are forgotten. @throws what `read` throws. */
+  async of(users: readonly string[], here: ReadonlySet<string>): Promise<Size[]> {
     const {read, clock} = this.#deps;
     const nowMs = clock.now();
     const online = this.#deps.online();
-    const known = new Map<string, Size & {readAtMs: Instant}>();
-    const stale: string[] = [];
-    for (const user of users) {
+    for (const user of this.#known.keys()) if (!here.has(user)) this.#known.delete(user);
+    const stale = users.filter(user => {
       const size = this.#known.get(user);
-      if (size === undefined || online === null || online.has(user) || this.#isStale(size, nowMs)) stale.push(user);
-      else known.set(user, size);
-    }
+      return size === undefined || online === null || online.has(user) || this.#isStale(size, nowMs);
+    });
     const fresh = stale.length === 0 ? [] : await read(stale);
-    for (const size of fresh) known.set(size.user, {...size, readAtMs: nowMs});
-    this.#known = known;
+    for (const user of stale) this.#known.delete(user);
+    for (const size of fresh) this.#known.set(size.user, {...size, readAtMs: nowMs});
     return users.flatMap(user => {
-      const size = known.get(user);
+      const size = this.#known.get(user);
       return size === undefined ? [] : [{user, bytes: size.bytes, messages: size.messages}];
     });
   }

@@ -8,6 +8,8 @@ const PROXIED =
 const ENDED = /^imap\(([^)]*)\)<\d+>(?:<([^>]*)>)?: (.*)$/;
 const REFUSED = /^imap-login: (?:Disconnected|Login aborted): .*?(internal (?:login )?failure)[^:]*: user=<([^>]*)>/i;
 const REJECTED = /^imap-login: (?:Disconnected|Login aborted): .*?auth failed[^:]*: user=<([^>]*)>/;
+/** By LMTP or dovecot-lda, filed by Sieve or not. */
+const STORED = /^(?:lmtp|lda)\(([^)]+)\)<\d+>(?:<[^>]*>)?: .*?(?:[Ss]tored mail into mailbox|saved mail to) /;
 /** Counters that follow the reason. */
 const STATISTICS = / in=\d+ out=\d+.*$/;
 
@@ -29,6 +31,8 @@ export function parseDovecotLine(message: string): MailEvent | null {
   if (proxied !== null) return parseProxied(proxied[1] ?? '', (proxied[2] ?? '').toLowerCase(), proxied[3] ?? '');
   const refused = REFUSED.exec(text);
   if (refused !== null) return {kind: 'refused', user: (refused[2] ?? '').toLowerCase(), reason: refused[1] ?? ''};
+  const stored = STORED.exec(text);
+  if (stored !== null) return {kind: 'stored', user: (stored[1] ?? '').toLowerCase()};
   const rejected = REJECTED.exec(text);
   if (rejected !== null) return {kind: 'rejected', user: (rejected[1] ?? '').toLowerCase()};
   return parseLimit(text);

@@ -34,8 +34,8 @@ interface MailLogOptions {
   files: readonly string[];
   /** What the probes do is neither load nor a user's experience. */
   isProbe: (user: string) => boolean;
-  /** Told of each delivery to a mailbox and each login. */
-  activity: Activity;
+  /** Told of what is stored in each mailbox and of each login, where mailboxes live. */
+  activity: Activity | null;
   onEvent: <T extends EventType>(type: T, data: EventData<T>) => void;
   log: Log;
   signal: AbortSignal;
@@ -59,6 +59,7 @@ export class MailLog {
   readonly #limits: Limits;
   readonly #journal: JournalReader | null;
   readonly #files: LogFileReader[];
+  #storesAreLogged = false;
 
   private constructor(options: MailLogOptions, position: Position | null) {
     this.#options = options;
@@ -146,13 +147,25 @@ export class MailLog {
     const event = parseMailLine(identifier, message);
     if (event === null || ('user' in event && this.#options.isProbe(event.user))) return;
     if (event.kind === 'limit') this.#complained(event, atMs);
+    this.#noteActivity(event, atMs);
     if (atMs < this.#startedAtMs) {
       this.#tally.replay(event);
       return;
     }
     this.#tally.add(event);
-    if (event.kind === 'login') this.#options.activity.add(event.user, 'sessions', systemClock.now());
-    if (isDelivery(event)) this.#options.activity.add(event.user, 'deliveries', systemClock.now());
+  }
+
+  /**
+   * What was logged while no agent ran counts as well. Dovecot's own line names the mailbox itself, no alias, and on the host where it
+   * lies, which a proxy's Postfix cannot know: what Postfix says counts only where Dovecot says nothing.
+   */
+  #noteActivity(event: MailEvent, atMs: Instant): void {
+    const {activity} = this.#options;
+    if (event.kind === 'stored') this.#storesAreLogged = true;
+    const isStore = event.kind === 'stored' || (isDelivery(event) && !this.#storesAreLogged);
+    if (activity === null || (event.kind !== 'login' && !isStore)) return;
+    const nowMs = systemClock.now();
+    activity.add(event.user, isStore ? 'deliveries' : 'sessions', atMs === 0 ? nowMs : Math.min(atMs, nowMs));
   }
 
   #complained({limit, service, max}: Extract<MailEvent, {kind: 'limit'}>, atMs: Instant): void {

@@ -44,6 +44,8 @@ export type MailEvent =
   /** The password was right, and yet the user got no session. */
   | {kind: 'refused'; user: string; reason: string}
   | {kind: 'rejected'; user: string}
+  /** Dovecot has written a message into a mailbox; one for each copy. */
+  | {kind: 'stored'; user: string}
   | {kind: 'limit'; limit: LimitKind; service: string; max: number | null}
   | {kind: 'screened'; outcome: string};
 

@@ -75,6 +75,7 @@ export class MailTally {
         count(this.#screened, event.outcome);
         return;
       case 'limit':
+      case 'stored':
         return;
       default:
         unreachable(event);

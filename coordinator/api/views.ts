@@ -104,7 +104,8 @@ export class Views implements Reads {
     const mailbox = fleet.mailboxes.get(user);
     const {host, generation, moveId} = route;
     const held = locks.get(user)?.held ?? false;
-    return {user, host, generation, moveId, held, bytes: mailbox?.bytes ?? null, messages: mailbox?.messages ?? null};
+    const {bytes = null, messages = null, deliveriesPerDay = null, sessionsPerDay = null} = mailbox ?? {};
+    return {user, host, generation, moveId, held, bytes, messages, deliveriesPerDay, sessionsPerDay};
   }
 
   verdicts(): VerdictsView {

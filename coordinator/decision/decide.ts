@@ -16,7 +16,7 @@ import {windowVetoes} from './window.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
 const RETRY_MS: Millis = 60_000;
-/** Hosts whose numbers of mailboxes differ by less cannot be made more even. */
+/** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
 const CAUSE_DWELLS = 10;
@@ -227,8 +227,18 @@ function rebalances(on: Situation): Decision[] {
   }
   if (verdicts.some(({host, kind}) => kind === 'sick' && (users.get(host) ?? 0) > 0)) return [];
   if (fleet.moves.some(({step, updatedAtMs}) => step === 'backedOut' && nowMs - updatedAtMs < RETRY_MS)) return [];
-  const counts = openTargets(placingOf(on)).map(host => users.get(host) ?? 0);
-  if (counts.length < 2) return [];
+  const placing = placingOf(on);
+  const hosts = openTargets(placing);
+  if (hosts.length < 2) return [];
+  const loads = hosts.map(host => placing.rooms.get(host)?.load ?? 0);
+  const usual =
+    loads.reduce((sum, load) => sum + load, 0) /
+    Math.max(
+      1,
+      hosts.reduce((sum, host) => sum + (users.get(host) ?? 0), 0),
+    );
+  // In mailboxes of average load, for each unit of strength.
+  const counts = hosts.map((host, at) => (usual > 0 ? (loads[at] ?? 0) / usual / placing.rules.strengthOf(placing.labelsOf(host)) : 0));
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
   const most = Math.max(...counts);
   const least = Math.min(...counts);
@@ -236,8 +246,9 @@ function rebalances(on: Situation): Decision[] {
   // Among many hosts an empty one hardly lowers the mean: the emptiest counts as the fullest does.
   const isUneven = most > imbalanceMax * mean || least * imbalanceMax < mean;
   if (!isUneven || most - least < DIFFERENCE_MIN) return [];
-  const note = `fullest of ${counts.length} hosts against their mean; the emptiest has ${least}`;
-  const evidence = [{sli: 'mailboxes', unit: 'mailboxes', value: most, baseline: mean, ratio: mean === 0 ? null : most / mean, note}];
+  const note = `busiest of ${counts.length} hosts against their mean, counted in mailboxes of average load; the idlest has ${tenth(least)}`;
+  const ratio = mean === 0 ? null : most / mean;
+  const evidence = [{sli: 'load', unit: 'mailboxes', value: tenth(most), baseline: tenth(mean), ratio, note}];
   return [{kind: 'rebalance', host: null, atMs: nowMs, because: 'IMBALANCE', evidence, vetoes: [...general, ...tooMany], mode}];
 }
 
@@ -258,4 +269,8 @@ function unloads(on: Situation): Decision[] {
       mode: policy.modes.rebalance,
     });
   });
+}
+
+function tenth(value: number): number {
+  return Math.round(value * 10) / 10;
 }

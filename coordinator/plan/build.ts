@@ -45,20 +45,21 @@ export function buildPlan(
   const moves: PlannedMove[] = [];
   const unplaced: Plan['unplaced'] = [...on.kept];
   const largest = largestRooms(on, assignment);
+  const leastLoaded = mostLoadLeft(on, assignment);
   users.forEach((user, index) => {
     const unit = unitOf[index] as number;
     const [from, to] = [movables.home[unit] as number, assignment[unit] as number];
     const [source, target, choice] = [hosts[from]?.name ?? '', hosts[to]?.name ?? '', choices[unit] ?? null];
     const bytes = placing.sizeOf(user);
     if (choice !== null) moves.push({user, source, target, bytes, why: because, choice});
-    else if (hosts[from]?.isOpen !== true) unplaced.push({user, source, bytes, code: whyNowhere(on, unit, largest)});
+    else if (hosts[from]?.isOpen !== true) unplaced.push({user, source, bytes, code: whyNowhere(on, unit, largest, leastLoaded)});
   });
   const {run, stuck} = inOrder(moves, on, outlook);
   // All have room at once: what no order allows would bring a domain too close on its way. It is planned again once the others moved.
   for (const {user, source, bytes} of stuck) {
     if (placing.leaving.has(source)) unplaced.push({user, source, bytes, code: 'APART'});
   }
-  const account = explained.account(outlook.policy.place.headroomShare, placing.rules.tierName);
+  const account = explained.account(outlook.policy.place.headroomShare, placing);
   const kind = KINDS[task.kind];
   const isLow = task.kind === 'evacuate' && task.isLow === true;
   const queued = isLow ? run.map(move => ({...move, isLow})) : run;
@@ -125,12 +126,34 @@ function largestRooms({hosts, movables}: PlanCase, assignment: Int32Array): Map<
   return largest;
 }
 
-/** Why nobody takes it: no host at all, none of its tier, none with room, or only ones that hold its old copy or would bring its domain too close. */
-function whyNowhere({hosts, movables, isForbidden}: PlanCase, unit: number, largest: ReadonlyMap<number, Bytes>): string {
+/** Load that the host that may take most of it may still take, of those that offer each bit. */
+function mostLoadLeft({hosts, movables}: PlanCase, assignment: Int32Array): Map<number, number> {
+  const left = hosts.map(({isOpen, loadMax, stayLoad}) => (isOpen ? (loadMax ?? Number.POSITIVE_INFINITY) - stayLoad : -1));
+  for (const unit of movables.home.keys()) {
+    const to = assignment[unit] as number;
+    left[to] = (left[to] as number) - (movables.load[unit] as number);
+  }
+  const most = new Map<number, number>();
+  for (const bit of new Set(movables.accepts)) {
+    for (const [at, {isOpen, offers}] of hosts.entries()) {
+      if (isOpen && ((offers ?? 1) & bit) !== 0) most.set(bit, Math.max(most.get(bit) ?? 0, left[at] as number));
+    }
+  }
+  return most;
+}
+
+/** Why nobody takes it: no host at all, none of its tier, none with room, none with load to spare, or only ones that hold its old copy or would bring its domain too close. */
+function whyNowhere(
+  {hosts, movables, isForbidden}: PlanCase,
+  unit: number,
+  largest: ReadonlyMap<number, Bytes>,
+  loadLeft: ReadonlyMap<number, number>,
+): string {
   if (!hosts.some(({isOpen}) => isOpen)) return 'NO_TARGET';
   const room = largest.get(movables.accepts?.[unit] ?? 1);
   if (room === undefined) return 'TIER';
   if (room < (movables.bytes[unit] as number)) return 'SPACE';
+  if ((loadLeft.get(movables.accepts?.[unit] ?? 1) ?? 0) < (movables.load[unit] as number)) return 'LOAD';
   return hosts.some((_, at) => isForbidden?.(unit, at) === true) ? 'RETAINED' : (movables.domain?.[unit] ?? -1) >= 0 ? 'APART' : 'SPACE';
 }
 

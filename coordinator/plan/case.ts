@@ -2,7 +2,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
 import type {MoveRecord, Plan} from '../../wire/record.ts';
 import {construct} from './construct.ts';
-import {type Aim, type FarmModel, LEAVE, LEVELS, modelOfFarm} from './farm.ts';
+import {type Aim, type FarmModel, LEAVE, LEVELS, MOVE_SHARE, modelOfFarm} from './farm.ts';
 import {type Outlook, openTargets, type Placing, placingOf} from './filter.ts';
 import {type FleetFarm, farmOf} from './fleet-farm.ts';
 import {overloadOf} from './overload.ts';
@@ -120,43 +120,38 @@ function levelling(placing: Placing, aim: Aim, takes: readonly string[] | null):
   const movable = [...byHost].flatMap(([host, users]) => {
     const [room, strength] = [placing.rooms.get(host), placing.rules.strengthOf(placing.labelsOf(host))];
     const over = (held: number, each: number): number => held - each * strength;
-    const [bytes, count] = [over(room?.bytes ?? 0, mean.bytes), over(room?.users ?? 0, mean.users)];
-    const back = users.filter(user => returning.has(user)).slice(0, Math.max(0, Math.ceil(count)));
-    const isLeft = new Set(back);
-    const others = users.filter(user => !isLeft.has(user));
-    const backBytes = back.reduce((sum, user) => sum + placing.sizeOf(user), 0);
-    return [...back, ...shed(others, placing.sizeOf, bytes - backBytes, count - back.length)];
+    const surplus = {bytes: over(room?.bytes ?? 0, mean.bytes), load: over(room?.load ?? 0, mean.load)};
+    const back = users.filter(user => returning.has(user));
+    return shed([...back, ...users.filter(user => !returning.has(user))], back.length, placing, surplus);
   });
   const farm = farmOf(movable, placing, fills);
   return closeCase(farm, placing, {...aim, unevenWeight: RELIEF_WEIGHT, fairShare, fillShare: 1 + FILL_SLACK}, []);
 }
 
 /**
- * Which mailboxes would leave a host that holds too much: as many as there are too many, of such sizes that their bytes are those too
- * many. Of a list by size these are neighbours: small ones when bytes are even already, large ones when only bytes are too many.
- * @param users the largest first.
+ * Which mailboxes would leave a host that holds too much: few, and such that what leaves is what is too much. First of those who come
+ * back; then large ones for the bytes that are too many, then, for the load, those that bring the most of it for what their move costs
+ * (the greedy choice of the fractional knapsack; Dantzig 1957).
+ * @param users those who come back first, else the largest first. @param back how many come back.
  */
-function shed(users: readonly string[], sizeOf: (user: string) => number, overBytes: number, overUsers: number): string[] {
-  const count = Math.min(users.length, Math.max(0, Math.ceil(overUsers)));
-  const sums = [0];
-  for (const user of users) sums.push((sums.at(-1) ?? 0) + sizeOf(user));
-  const within = (from: number): number => (sums[from + count] ?? 0) - (sums[from] ?? 0);
-  if (count === 0 || within(0) < overBytes) {
-    // Bytes are the larger surplus: few mailboxes, none larger than what is too much.
-    let left = overBytes;
-    return users.filter((user, at) => {
-      const [size, isTaken] = [sizeOf(user), at < count || sizeOf(user) <= left];
-      if (isTaken) left -= size;
-      return isTaken && (size > 0 || at < count);
-    });
-  }
-  let [low, high] = [0, users.length - count];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (within(middle) > overBytes) low = middle + 1;
-    else high = middle;
-  }
-  return users.slice(low, low + count);
+function shed(users: readonly string[], back: number, {sizeOf, loads}: Placing, {bytes, load}: Mean): string[] {
+  const left = {bytes, load};
+  const taken = new Set<string>();
+  const take = (user: string): void => {
+    taken.add(user);
+    left.bytes -= sizeOf(user);
+    left.load -= loads.of(user);
+  };
+  for (const user of users.slice(0, back)) if (left.load > 0 || left.bytes > 0) take(user);
+  // What is larger than what is too much would only be too much elsewhere.
+  for (const user of users) if (!taken.has(user) && sizeOf(user) > 0 && sizeOf(user) <= left.bytes) take(user);
+  if (left.load <= 0) return [...taken];
+  const mean = (of: (user: string) => number): number => users.reduce((sum, user) => sum + of(user), 0) / users.length;
+  const [each, usual] = [MOVE_SHARE * mean(sizeOf), mean(loads.of)];
+  const others = users.filter(user => !taken.has(user)).map(user => ({user, worth: loads.of(user) / (sizeOf(user) + each + 1)}));
+  others.sort((a, b) => b.worth - a.worth || (a.user < b.user ? -1 : 1));
+  for (const {user} of others) if (left.load > 0 && loads.of(user) <= left.load + usual) take(user);
+  return [...taken];
 }
 
 function closeCase(farm: FleetFarm, placing: Placing, aim: Aim, kept: Plan['unplaced']): PlanCase {
@@ -196,27 +191,27 @@ function withDomain(user: string, placing: Placing): ReadonlySet<string> | undef
   return holding.size === 0 ? undefined : holding;
 }
 
-/** Bytes and mailboxes for each unit of strength. */
+/** Bytes and load, of an even farm for each unit of strength. */
 interface Mean {
   bytes: number;
-  users: number;
+  load: number;
 }
 
 function meanOf({rooms, rules, labelsOf}: Placing, targets: readonly string[]): Mean {
-  const mean = {bytes: 0, users: 0};
+  const mean = {bytes: 0, load: 0};
   let strength = 0;
   for (const host of targets) {
     mean.bytes += rooms.get(host)?.bytes ?? 0;
-    mean.users += rooms.get(host)?.users ?? 0;
+    mean.load += rooms.get(host)?.load ?? 0;
     strength += rules.strengthOf(labelsOf(host));
   }
-  return strength === 0 ? mean : {bytes: mean.bytes / strength, users: mean.users / strength};
+  return strength === 0 ? mean : {bytes: mean.bytes / strength, load: mean.load / strength};
 }
 
 function levelOf(host: string, {rooms, rules, labelsOf}: Placing, mean: Mean): number {
   const [room, strength] = [rooms.get(host), rules.strengthOf(labelsOf(host))];
   const share = (value: number, of: number): number => (of > 0 ? value / strength / of : 0);
-  return Math.max(share(room?.bytes ?? 0, mean.bytes), share(room?.users ?? 0, mean.users));
+  return Math.max(share(room?.bytes ?? 0, mean.bytes), share(room?.load ?? 0, mean.load));
 }
 
 /** Hosts so far below the even level that others are relieved onto them first. */

@@ -30,7 +30,8 @@ export function checkPlan(
     if (plan.kind === 'evacuate' && sources.has(target)) breaches.push({rule: 'TARGET_IS_EMPTIED', detail: {target}});
   }
   breaches.push(...checkSpace(plan, fleet, policy));
-  if (plan.kind !== 'single') breaches.push(...checkWho(plan, fleet, policy), ...checkDomains(plan, fleet, policy));
+  if (plan.kind !== 'single')
+    breaches.push(...checkWho(plan, fleet, policy), ...checkDomains(plan, fleet, policy), ...checkLoad(plan, fleet, policy));
   if (plan.parent !== null && plan.generation < 1) {
     breaches.push({rule: 'GENERATION', detail: {generation: plan.generation, parent: plan.parent}});
   }
@@ -84,6 +85,35 @@ function checkSpace(plan: Plan, fleet: Fleet, policy: Policy): Breach[] {
     if (neededBytes > roomBytes) breaches.push({rule: 'SPACE', detail: {target, neededBytes, roomBytes}});
   }
   return breaches;
+}
+
+/** Rounding of many sums. */
+const LOAD_ERROR = 1e-6;
+
+/** No host ends with more load than the policy allows, or than it has. A login is half a delivery, and to be there is one a day. */
+function checkLoad(plan: Plan, fleet: Fleet, {place}: Policy): Breach[] {
+  const known = new Map<string, number>();
+  for (const [user, {deliveriesPerDay, sessionsPerDay}] of fleet.mailboxes) {
+    const load = 1 + (deliveriesPerDay ?? Number.NaN) + (sessionsPerDay ?? Number.NaN) / 2;
+    if (load >= 1 && load < Number.MAX_SAFE_INTEGER) known.set(user, load);
+  }
+  if (typeof place.loadMax !== 'number' || known.size === 0) return [];
+  const mean = [...known.values()].reduce((sum, load) => sum + load, 0) / known.size;
+  const moving = new Map([...fleet.moves.filter(({step}) => COMING.has(step)), ...fleet.waiting].map(({user, target}) => [user, target]));
+  const planned = new Map(plan.moves.map(({user, target}) => [user, target]));
+  const [before, after] = [new Map<string, number>(), new Map<string, number>()];
+  for (const [user, {host}] of fleet.routes) {
+    const [load, now] = [known.get(user) ?? mean, moving.get(user) ?? host];
+    const then = planned.get(user) ?? now;
+    before.set(now, (before.get(now) ?? 0) + load);
+    after.set(then, (after.get(then) ?? 0) + load);
+  }
+  return [...new Set(planned.values())].flatMap(target => {
+    const labels = Object.entries(labelsOf(target, fleet)).map(([key, value]) => `${key}=${value}`);
+    const strength = Object.entries(place.strengths).find(([label]) => labels.includes(label))?.[1] ?? 1;
+    const [load, loadMax] = [after.get(target) ?? 0, Math.max((place.loadMax ?? 0) * strength, before.get(target) ?? 0)];
+    return load > loadMax * (1 + LOAD_ERROR) ? [{rule: 'LOAD', detail: {target, load, loadMax}}] : [];
+  });
 }
 
 /** Users whom only a person moves, and tiers of hardware: read from the policy's words. */

@@ -9,7 +9,7 @@ export interface FarmHost {
   roomBytes: Bytes;
   /** What lives here and stays, with what is on its way here. */
   stayBytes: Bytes;
-  /** Load of what stays, and the most there may be; null where no limit is known. */
+  /** Load of what stays, and the most there may be, in the unit of the movables' load; null where there is no limit. */
   stayLoad: number;
   loadMax: number | null;
   /** May it take mailboxes? */
@@ -27,7 +27,7 @@ export interface Movables {
   /** Index of the host where each mailbox is now. */
   home: Int32Array;
   bytes: Float64Array;
-  /** What it costs a host to serve it; any unit that can be added up. */
+  /** What it costs a host to serve it; any unit that can be added up (of a fleet: deliveries a day, `load.ts`). */
   load: Float64Array;
   /** The bit that a host must offer; 1 unless said. */
   accepts?: Uint32Array;
@@ -41,7 +41,10 @@ export interface Aim {
   unevenWeight: number;
   /** Share of the even level above which a host counts as uneven. */
   fairShare: number;
-  /** Share of the even level above which nothing is filled, however much room there is; null where people have to leave. */
+  /**
+   * Share of the even level above which nothing is filled but by what is beyond 1, however much room there is; null where people have to
+   * leave.
+   */
   fillShare: number | null;
   /** What hosts should hold beyond the need. */
   headroomShare: number;
@@ -82,7 +85,7 @@ const SPACE_UNITS = 2 ** 36;
 /** Units of load of an average mailbox. */
 const LOAD_UNITS = 1000;
 /** A move costs its bytes and this share of an average mailbox: one large one rather than many small ones. */
-const MOVE_SHARE = 0.25;
+export const MOVE_SHARE = 0.25;
 
 /**
  * The policy of placing, as a model; nowhere else is it put into figures. What stays on the hosts is only there as room and load that
@@ -101,12 +104,12 @@ export function modelOfFarm(hosts: readonly FarmHost[], movables: Movables, aim:
   assertFarm(hosts, movables);
   const anchors = aim.domains.flatMap(({stays}, domain) => stays.map(host => ({domain, host})));
   const [machines, processes] = [hosts.length, movables.home.length + anchors.length];
-  const sizes = unitsOf(hosts, movables, processes);
-  const {need, unitBytes, perLoad, loadWeight, stayWeight} = sizes;
   const level = {
     bytes: waterLevel(hosts, total(movables.bytes), ({stayBytes}) => stayBytes),
     load: waterLevel(hosts, total(movables.load), ({stayLoad}) => stayLoad),
   };
+  const sizes = unitsOf(hosts, movables, processes, level);
+  const {need, unitBytes, perLoad, loadWeight, stayWeight} = sizes;
   const {capacity, safety, headroom} = roomsOf(hosts, movables, sizes, aim, level);
   const racks = new Map<string, number>();
   const model: PlanModel = {
@@ -160,11 +163,13 @@ interface Sizes {
   leaving: number;
 }
 
-function unitsOf(hosts: readonly FarmHost[], {home, bytes, load}: Movables, processes: number): Sizes {
+function unitsOf(hosts: readonly FarmHost[], {home, bytes, load}: Movables, processes: number, level: FarmModel['level']): Sizes {
   const need = new Float64Array(processes * RESOURCES);
   const moveCost = new Float64Array(processes);
   const sums = {bytes: total(bytes), load: total(load), units: 0, loadUnits: 0, most: 1, mostLoad: 0};
-  const unitBytes = 2 ** Math.max(0, Math.ceil(Math.log2(sums.bytes / SPACE_UNITS)));
+  // A share of the even level costs the same in both: whether those that move are large or busy changes nothing.
+  const loadBytes = level.load > 0 && level.bytes > 0 ? level.bytes / level.load : sums.load > 0 ? sums.bytes / sums.load : 0;
+  const unitBytes = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(sums.bytes, sums.load * loadBytes) / SPACE_UNITS)));
   const perLoad = sums.load > 0 ? (LOAD_UNITS * home.length) / sums.load : 0;
   for (let process = 0, at = 0; process < home.length; process++, at += RESOURCES) {
     const units = Math.max(1, Math.ceil((bytes[process] as number) / unitBytes));
@@ -184,7 +189,7 @@ function unitsOf(hosts: readonly FarmHost[], {home, bytes, load}: Movables, proc
     moveCost[process] = cost;
     if (!(hosts[home[process] as number] as FarmHost).isOpen) leaving += cost;
   }
-  const loadWeight = sums.loadUnits > 0 ? Math.max(1, Math.round(sums.units / sums.loadUnits)) : 0;
+  const loadWeight = sums.loadUnits > 0 ? Math.max(1, Math.round(loadBytes / unitBytes / perLoad)) : 0;
   const stayWeight = 4 * (sums.most + loadWeight * sums.mostLoad) + 2 * each;
   return {need, moveCost, unitBytes, perLoad, loadWeight, stayWeight, all: sums.units, leaving};
 }
@@ -214,8 +219,12 @@ function roomsOf(
     const fairLoad = Math.max(0, Math.ceil((fairShare * level.load * host.strength - host.stayLoad) * perLoad));
     const roomy = units((space * unitBytes + host.stayBytes) / (1 + headroomShare) - host.stayBytes);
     headroom += roomy;
-    const even = (level: number, stays: number, unit: number, held: number): number =>
-      fillShare === null ? NO_LIMIT : Math.max(held, Math.floor((fillShare * level * host.strength - stays) / unit));
+    // A host that stands high in the one resource may still take some of it for the sake of the other.
+    const even = (level: number, stays: number, unit: number, held: number): number => {
+      if (fillShare === null) return NO_LIMIT;
+      const share = level * host.strength;
+      return held + Math.max(0, Math.floor(Math.max(fillShare * share - stays - held * unit, (fillShare - 1) * share) / unit));
+    };
     capacity.set(
       [
         Math.min(space, even(level.bytes, host.stayBytes, unitBytes, val(here, at + DISK))),

@@ -3,6 +3,7 @@ import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, HostRecord, Verdict, VerdictKind} from '../../wire/record.ts';
 import {type Fleet, labelsOf} from '../fleet.ts';
 import {mailboxBytes, movingUsers, type Room, roomsOf} from './capacity.ts';
+import {type Loads, loadsOf} from './load.ts';
 import {type Rules, rulesOf} from './rules.ts';
 
 export type WhyNot =
@@ -31,6 +32,7 @@ export interface Placing {
   fleet: Fleet;
   rooms: Map<string, Room>;
   sizeOf: (user: string) => Bytes;
+  loads: Loads;
   kinds: ReadonlyMap<string, VerdictKind>;
   /** Hosts that share the label which explains sick hosts. */
   blamed: ReadonlySet<string>;
@@ -52,10 +54,12 @@ export function placingOf({fleet, verdicts, cohorts, policy}: Outlook, leaving: 
     const known = fleet.hosts.get(host);
     return known === undefined ? {} : labelsOf(known);
   };
+  const [sizeOf, loads] = [mailboxBytes(fleet), loadsOf(fleet)];
   return {
     fleet,
-    rooms: roomsOf(fleet, policy),
-    sizeOf: mailboxBytes(fleet),
+    rooms: roomsOf(fleet, policy, sizeOf, loads),
+    sizeOf,
+    loads,
     kinds: new Map(verdicts.map(({host, kind}) => [host, kind])),
     blamed: new Set(cohorts.filter(({explained}) => explained).flatMap(({members}) => members)),
     leaving: new Set(leaving),

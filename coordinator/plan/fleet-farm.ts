@@ -17,12 +17,12 @@ export interface FleetFarm {
 const NOWHERE = '';
 
 /**
- * The farm as placing sees it. Every mailbox counts as one load: a fleet knows sizes, not loads.
+ * The farm as placing sees it.
  * @param users whose mailboxes may move, the order of the arrays; who has no route yet needs a place too.
  * @param takes hosts that take mailboxes for this plan; all that may, unless said.
  */
 export function farmOf(users: readonly string[], placing: Placing, takes?: ReadonlySet<string>): FleetFarm {
-  const {fleet, rules, rooms} = placing;
+  const {fleet, rules, rooms, loads} = placing;
   const open = new Set(openTargets(placing));
   const homeOf = (user: string): string => fleet.routes.get(user)?.host ?? NOWHERE;
   const anchors = rules.apart.size === 0 ? new Map<string, Map<string, string>>() : anchorsOf(users, placing);
@@ -41,9 +41,10 @@ export function farmOf(users: readonly string[], placing: Placing, takes?: Reado
     const labels = placing.labelsOf(name);
     const rack = labels.rack;
     return {
-      ...{name, isOpen, loadMax: null, strength: rules.strengthOf(labels), roomBytes: Math.max(0, room?.freeBytes ?? 0)},
+      ...{name, isOpen, strength: rules.strengthOf(labels), roomBytes: Math.max(0, room?.freeBytes ?? 0)},
       stayBytes: isOpen ? Math.max(0, (room?.bytes ?? 0) - (bytes[index] as number)) : 0,
-      stayLoad: isOpen ? Math.max(0, (room?.users ?? 0) - (load[index] as number)) : 0,
+      stayLoad: isOpen ? Math.max(0, (room?.load ?? 0) - (load[index] as number)) : 0,
+      loadMax: loads.isKnown ? rules.loadMaxOf(labels) : null,
       offers: record === undefined || takes?.has(name) === false ? 0 : rules.offeredBy(labels),
       ...(rack !== undefined && {rack}),
     };
@@ -81,7 +82,7 @@ function anchorsOf(users: readonly string[], {fleet, rules, moving, rackOf}: Pla
 /** Users with no rule between them are units of their own; a domain that moves as one is a unit for each host. */
 function unitsOf(
   users: readonly string[],
-  {rules, sizeOf}: Placing,
+  {rules, sizeOf, loads}: Placing,
   at: ReadonlyMap<string, number>,
   domains: ReadonlyMap<string, number>,
   homeOf: (user: string) => string,
@@ -99,7 +100,7 @@ function unitsOf(
     units[unit] ??= {home: host, bytes: 0, load: 0, accepts: bit, domain: domains.size === 0 ? -1 : (domains.get(domainOf(user)) ?? -1)};
     const own = units[unit];
     own.bytes += sizeOf(user);
-    own.load++;
+    own.load += loads.of(user);
   });
   return {
     movables: {

@@ -46,14 +46,15 @@ export function lackOf(
   }
   if (tiers.size === 0) return null;
   const left: Left = {hosts, room, loads};
+  const lackLoads = [...tiers.values()].flatMap(without => without.loads);
   const all = [...tiers.values()].flatMap(({sizes}) => sizes);
   const standardBytes = standardHost(hosts);
   const largestBytes = most(all);
   return {
-    ...{mailboxes: all.length, bytes: sum(all), roomBytes, largestBytes, standardBytes},
+    ...{mailboxes: all.length, bytes: sum(all), load: sum(lackLoads), roomBytes, largestBytes, standardBytes},
     leftBytes: room.reduce((total, one) => total + Math.max(0, one), 0),
     largestRoomBytes: most(room),
-    standardHosts: hostsFor(all, standardBytes),
+    standardHosts: moreOf(hostsFor(all, standardBytes), hostsForLoad(lackLoads, hosts)),
     tiers: [...tiers.values()].sort((a, b) => a.bit - b.bit).map(without => tierOf(without, left, tierName)),
   };
 }
@@ -75,7 +76,11 @@ function tierOf({bit, sizes, loads}: Without, left: Left, tierName: (bit: number
   return {
     ...{tier: tierName(bit), resource, mailboxes: sizes.length, bytes: sum(sizes)},
     roomBytes: of.reduce((total, [at]) => total + Math.max(0, left.room[at] as number), 0),
-    standardHosts: resource === 'SPACE' ? hostsFor(sizes, standardHost(of.map(([, host]) => host))) : null,
+    standardHosts: hostsOfTier(
+      resource,
+      {sizes, loads},
+      of.map(([, host]) => host),
+    ),
   };
 }
 
@@ -86,8 +91,28 @@ export function standardHost(hosts: readonly FarmHost[]): Bytes | null {
   return sizes[Math.floor((sizes.length - 1) / 2)] ?? null;
 }
 
+function hostsOfTier(
+  resource: Lack['tiers'][number]['resource'],
+  {sizes, loads}: Pick<Without, 'sizes' | 'loads'>,
+  hosts: readonly FarmHost[],
+): number | null {
+  if (resource === 'SPACE') return hostsFor(sizes, standardHost(hosts));
+  return resource === 'LOAD' ? hostsForLoad(loads, hosts) : null;
+}
+
+/** By load alone: 0 where it has no limit. */
+function hostsForLoad(loads: readonly number[], hosts: readonly FarmHost[]): number | null {
+  const limits = hosts.flatMap(({isOpen, loadMax}) => (isOpen && loadMax !== null ? [loadMax] : [])).sort((a, b) => a - b);
+  const usual = limits[Math.floor((limits.length - 1) / 2)];
+  return usual === undefined ? 0 : hostsFor(loads, usual);
+}
+
+function moreOf(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? null : Math.max(a, b);
+}
+
 /** First fit, the largest first: never more than 11/9 of the least possible, plus one (Johnson 1973), where `BINS` are enough. */
-function hostsFor(sizes: readonly Bytes[], hostBytes: Bytes | null): number | null {
+function hostsFor(sizes: readonly number[], hostBytes: number | null): number | null {
   if (hostBytes === null || most(sizes) > hostBytes) return null;
   const rooms: Bytes[] = [];
   let count = 0;

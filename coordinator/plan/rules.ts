@@ -15,6 +15,8 @@ export interface Rules {
   /** Of a bit, for people. */
   tierName(bit: number): string;
   strengthOf(labels: HostRecord['labels']): number;
+  /** The most load for a host with these labels; null for no limit. */
+  loadMaxOf(labels: HostRecord['labels']): number | null;
   /** Domain whose mailboxes move as one; null for none. */
   togetherOf(user: string): string | null;
   /** Least number of racks by domain. */
@@ -30,6 +32,8 @@ export function rulesOf({place}: Policy): Rules {
     if (!tiers.has(lower(who))) tiers.set(lower(who), ANY << (at + 1));
   });
   const strengths = Object.entries(place.strengths);
+  const strengthOf = (labels: HostRecord['labels']): number => strengths.find(([label]) => has(labels, label))?.[1] ?? 1;
+  const loadMax = place.loadMax ?? null;
   return {
     isPinned: user => pinned.size > 0 && (pinned.has(user) || pinned.has(`@${domainOf(user)}`)),
     acceptedBy: user => {
@@ -42,10 +46,18 @@ export function rulesOf({place}: Policy): Rules {
     offeredBy: labels =>
       place.tiers.reduce((bits, tier, at) => (tier.labels.every(one => has(labels, one)) ? bits | (ANY << (at + 1)) : bits), ANY),
     tierName: bit => place.tiers[31 - Math.clz32(bit) - 1]?.labels.join(' ') ?? 'any',
-    strengthOf: labels => strengths.find(([label]) => has(labels, label))?.[1] ?? 1,
+    strengthOf,
+    loadMaxOf: labels => (loadMax === null ? null : loadMax * strengthOf(labels)),
     togetherOf: user => (together.size > 0 && together.has(domainOf(user)) ? domainOf(user) : null),
-    apart: new Map(place.apart.map(({domain, racks}) => [lower(domain), racks])),
+    apart: strictest(place.apart),
   };
+}
+
+/** A domain that is named twice keeps both words. */
+function strictest(apart: Policy['place']['apart']): Map<string, number> {
+  const racksOf = new Map<string, number>();
+  for (const {domain, racks} of apart) racksOf.set(lower(domain), Math.max(racks, racksOf.get(lower(domain)) ?? 0));
+  return racksOf;
 }
 
 /** What follows the last @; users are kept in lower case. */

@@ -44,14 +44,14 @@ export function survivalOf(by: string, hosts: readonly FarmHost[], {placing}: Pl
 function movablesOf(
   users: readonly string[],
   hosts: readonly FarmHost[],
-  {fleet, sizeOf, rules}: PlanCase['placing'],
+  {fleet, sizeOf, loads, rules}: PlanCase['placing'],
   growth: number,
 ): Movables {
   const at = new Map(hosts.map(({name}, index) => [name, index]));
   return {
     home: Int32Array.from(users, user => at.get(fleet.routes.get(user)?.host ?? '') ?? 0),
     bytes: Float64Array.from(users, user => Math.ceil(sizeOf(user) * growth)),
-    load: new Float64Array(users.length).fill(growth),
+    load: Float64Array.from(users, user => loads.of(user) * growth),
     accepts: Uint32Array.from(users, user => rules.acceptedBy(user)),
   };
 }

@@ -27,10 +27,13 @@ export function whatIf(wish: WhatIf, outlook: Outlook): WhatIfView {
   const problem = modelOfFarm(hosts, movables, {...LEAVE, headroomShare: policy.place.headroomShare, domains: on.domains});
   const assignment = construct(problem.model, LEVELS, {...(on.isForbidden !== undefined && {isForbidden: on.isForbidden})});
   const explained = new Explained(hosts, movables, problem, assignment);
-  const account = explained.account(policy.place.headroomShare, on.placing.rules.tierName);
+  const account = explained.account(policy.place.headroomShare, on.placing);
   const overfull = on.hosts.flatMap(({name, isOpen, stayBytes}) => {
     const room = (on.placing.rooms.get(name)?.freeBytes ?? 0) - stayBytes * (growth - 1);
     return isOpen && room < 0 ? [{host: name, lackBytes: -room}] : [];
+  });
+  const overloaded = hosts.flatMap(({name: host, isOpen, stayLoad, loadMax}) => {
+    return isOpen && loadMax !== null && stayLoad > loadMax ? [{host, lackLoad: stayLoad - loadMax}] : [];
   });
   const closed: Record<string, number> = {};
   for (const host of fleet.hosts.keys()) {
@@ -40,10 +43,10 @@ export function whatIf(wish: WhatIf, outlook: Outlook): WhatIfView {
   const roomBytes = hosts.reduce((sum, host) => sum + (host.isOpen ? host.roomBytes : 0), 0);
   const fills = explained.fills();
   return {
-    fits: account.lack === null && overfull.length === 0 && on.kept.length === 0,
+    fits: account.lack === null && overfull.length + overloaded.length + on.kept.length === 0,
     moves: on.users.filter((_, index) => assignment[on.unitOf[index] as number] !== movables.home[on.unitOf[index] as number]).length,
     pinned: on.kept.length,
-    ...{account, overfull, closed, roomBytesBefore: roomBytes},
+    ...{account, overfull, overloaded, closed, roomBytesBefore: roomBytes},
     roomBytesAfter: fills.reduce((sum, fill) => sum + Math.max(0, fill.roomBytes), 0),
     fullest: fills.slice(0, FULLEST),
     why: reasonsOf(on, movables, hosts, explained),
@@ -53,7 +56,7 @@ export function whatIf(wish: WhatIf, outlook: Outlook): WhatIfView {
 
 function reasonsOf(
   {users, unitOf}: PlanCase,
-  {home, bytes}: Movables,
+  {home, bytes, load}: Movables,
   hosts: readonly FarmHost[],
   explained: Explained,
 ): WhatIfView['why'] {
@@ -63,13 +66,14 @@ function reasonsOf(
     const source = hosts[home[unit] as number]?.name ?? '';
     if (choice === null) return [];
     const {code, level} = choice;
-    return [{user, source, bytes: bytes[unit] as number, target, code, level, others: explained.others(unit).slice(0, OTHERS)}];
+    const need = {bytes: bytes[unit] as number, load: load[unit] as number};
+    return [{user, source, ...need, target, code, level, others: explained.others(unit).slice(0, OTHERS)}];
   });
 }
 
 /** The farm with everybody grown and hosts added. */
 function otherFarm(on: PlanCase, growth: number, add: number): {hosts: FarmHost[]; movables: Movables} {
-  const hosts = [...on.hosts.map(host => grown(host, growth)), ...added(on.hosts, add)];
+  const hosts = [...on.hosts.map(host => grown(host, growth)), ...added(on, add)];
   const {bytes, load} = on.movables;
   return {hosts, movables: {...on.movables, bytes: bytes.map(one => Math.ceil(one * growth)), load: load.map(one => one * growth)}};
 }
@@ -94,12 +98,13 @@ function grown(host: FarmHost, growth: number): FarmHost {
   };
 }
 
-function added(hosts: readonly FarmHost[], count: number): FarmHost[] {
+function added({hosts, placing: {rules, loads}}: PlanCase, count: number): FarmHost[] {
   const roomBytes = standardHost(hosts);
   if (count > 0 && roomBytes === null) throw new MailherdError('INPUT_INVALID', {what: 'add', reason: 'no host shows what is usual'});
   const offers = hosts.reduce((bits, host) => bits | (host.isOpen ? (host.offers ?? 1) : 0), 0);
   return Array.from({length: count}, (_, at) => {
     const name = `new-${at + 1}`;
-    return {name, roomBytes: roomBytes ?? 0, stayBytes: 0, stayLoad: 0, loadMax: null, isOpen: true, strength: 1, offers, rack: name};
+    const loadMax = loads.isKnown ? rules.loadMaxOf({}) : null;
+    return {name, roomBytes: roomBytes ?? 0, stayBytes: 0, stayLoad: 0, loadMax, isOpen: true, strength: 1, offers, rack: name};
   });
 }

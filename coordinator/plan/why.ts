@@ -1,5 +1,6 @@
 import type {Account, Choice, Fill, Terms} from '../../wire/record.ts';
 import {DISK, type FarmHost, type FarmModel, HEADROOM, type Movables, RESOURCES, STAYED} from './farm.ts';
+import type {Placing} from './filter.ts';
 import {lackOf} from './lack.ts';
 import {val} from './model.ts';
 
@@ -10,6 +11,7 @@ export interface Other {
   /** Of the host, if it had been chosen. */
   level: number;
   lackBytes: number;
+  lackLoad: number;
 }
 
 /** A plan with what can be asked about it. The farm is looked at as it is after the plan. */
@@ -65,13 +67,14 @@ export class Explained {
   }
 
   /** What the plan costs and does. */
-  account(headroomWanted: number, tierName: (bit: number) => string): Account {
+  account(headroomWanted: number, {rules, loads}: Placing): Account {
     return {
       before: termsOf(this.#problem, this.#problem.model.home),
       after: termsOf(this.#problem, this.#assignment),
       headroom: {wanted: headroomWanted, before: this.#headroom(this.#before), after: this.#headroom(this.#after)},
       binding: this.fills()[0] ?? null,
-      lack: lackOf(this.#hosts, this.#movables, this.#assignment, tierName),
+      lack: lackOf(this.#hosts, this.#movables, this.#assignment, rules.tierName),
+      loadUnknown: loads.unknown,
     };
   }
 
@@ -92,10 +95,12 @@ export class Explained {
     const [size, work] = [val(bytes, process), val(load, process)];
     const level = this.#levelOf(at, size, work);
     const lackBytes = Math.max(0, size - this.#roomOf(at));
-    if (((offers ?? 1) & (accepts?.[process] ?? 1)) === 0) return {host, code: 'TIER', level, lackBytes};
-    if (lackBytes > 0) return {host, code: 'NO_ROOM', level, lackBytes};
-    if (loadMax !== null && val(this.#after.load, at) + work > loadMax) return {host, code: 'NO_LOAD', level, lackBytes};
-    return {host, code: level < this.#levelOf(val(this.#assignment, process)) ? 'EMPTIER' : 'FULLER', level, lackBytes};
+    const lackLoad = loadMax === null ? 0 : Math.max(0, val(this.#after.load, at) + work - loadMax);
+    const told = {host, level, lackBytes, lackLoad};
+    if (((offers ?? 1) & (accepts?.[process] ?? 1)) === 0) return {...told, code: 'TIER'};
+    if (lackBytes > 0) return {...told, code: 'NO_ROOM'};
+    if (lackLoad > 0) return {...told, code: 'NO_LOAD'};
+    return {...told, code: level < this.#levelOf(val(this.#assignment, process)) ? 'EMPTIER' : 'FULLER'};
   }
 
   /** What leaves a host fills it until the purge. */
@@ -104,10 +109,11 @@ export class Explained {
   }
 
   #fillOf(at: number): Fill {
-    const {name, strength} = this.#hosts[at] as FarmHost;
+    const {name, strength, loadMax} = this.#hosts[at] as FarmHost;
     const [bytes, load, {level}] = [val(this.#after.bytes, at), val(this.#after.load, at), this.#problem];
     const isSpace = against(bytes / strength, level.bytes) >= against(load / strength, level.load);
-    return {host: name, bytes, load, level: this.#levelOf(at), resource: isSpace ? 'space' : 'load', roomBytes: this.#roomOf(at)};
+    const resource = isSpace ? 'space' : 'load';
+    return {host: name, bytes, load, loadMax, level: this.#levelOf(at), resource, roomBytes: this.#roomOf(at)};
   }
 
   #levelOf(at: number, moreBytes = 0, moreLoad = 0): number {

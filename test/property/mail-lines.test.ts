@@ -16,6 +16,7 @@ const LINES: [identifier: string, message: string][] = [
   ['dovecot', 'imap-login: Logged in: user=<a@x>, method=PLAIN, rip=::1, lip=::1, mpid=1, session=<s1>'],
   ['dovecot', 'imap(a@x)<1><s1>: Disconnected: Connection closed (UID FETCH running for 0.001 secs, state=wait-output) in=36 out=33547'],
   ['dovecot', 'imap-login: proxy(a@x,10.0.0.1:143): Started proxying to <10.0.0.1> (0.017 secs): user=<a@x>, session=<s1>'],
+  ['dovecot', "lmtp(a@x)<1><s1>: sieve: msgid=<m@x>: stored mail into mailbox 'INBOX'"],
   ['dovecot', 'master: Warning: service(imap): process_limit (3) reached, client connections are being dropped'],
   ['dovecot', 'imap(a@x)<1><s1>: Warning: Inotify instance limit for user 5000 (UID vmail) exceeded, disabling'],
 ];

@@ -23,6 +23,7 @@ const aDomain = fc.constantFrom('d0.example', 'd1.example', 'D2.example');
 const aPolicy = fc.record({
   reserveShare: fc.constantFrom(0, 0.15),
   headroomShare: fc.constantFrom(0, 0.5),
+  loadMax: fc.constantFrom(null, 30, 150),
   strengths: fc.constantFrom<Record<string, number>>({}, {'hardware=new': 2}),
   tiers: fc.array(fc.record({who: aWho, labels: fc.constantFrom('hardware=new', 'rack=r0').map(label => [label])}), {maxLength: 2}),
   pinned: fc.array(aWho, {maxLength: 1}),
@@ -33,7 +34,10 @@ const aHost = fc.record({
   isWell: fc.nat({max: 5}).map(drawn => drawn > 0),
   hardware: fc.constantFrom('new', 'old'),
   freeGib: fc.nat({max: 90}),
-  mailboxes: fc.array(fc.record({mib: fc.nat({max: 9_000}), domain: fc.nat({max: 3})}), {maxLength: 10}),
+  mailboxes: fc.array(
+    fc.record({mib: fc.nat({max: 9_000}), domain: fc.nat({max: 3}), deliveries: fc.option(fc.nat({max: 60})), sessions: fc.nat({max: 60})}),
+    {maxLength: 10},
+  ),
 });
 const aFarm = fc.record({hosts: fc.array(aHost, {minLength: 1, maxLength: 7}), place: aPolicy, first: fc.nat({max: 6})});
 type Drawn = typeof aFarm extends fc.Arbitrary<infer T> ? T : never;
@@ -45,10 +49,10 @@ function build({hosts, place}: Drawn): Outlook {
     const record = recordOf(`be${at}`, {...OLD, hardware, rack: `r${at % 3}`});
     const mailStore = {totalBytes: 100 * GIB, freeBytes: freeGib * GIB, freeInodes: null};
     fleet.hosts.set(record.host, {...fleetHost(record), reports: [reportOf(record, 1, START_MS, {mailStore})]});
-    for (const {mib, domain} of mailboxes) {
+    for (const {mib, domain, deliveries, sessions} of mailboxes) {
       const user = `u${count++}@d${domain}.example`;
       fleet.routes.set(user, {host: record.host, generation: 1, moveId: null});
-      fleet.mailboxes.set(user, {bytes: mib * 2 ** 20, messages: 1});
+      fleet.mailboxes.set(user, {bytes: mib * 2 ** 20, messages: 1, deliveriesPerDay: deliveries, sessionsPerDay: sessions});
     }
     return {host: record.host, kind: isWell ? 'healthy' : 'sick', sinceMs: 0, because: '', evidence: []};
   });

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {seededRng} from '../../base/random.ts';
+import {type Rng, seededRng} from '../../base/random.ts';
 import {decide} from '../../coordinator/decision/decide.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../coordinator/fleet.ts';
 import {buildPlan} from '../../coordinator/plan/build.ts';
@@ -21,14 +21,16 @@ function build(seed: number): {fleet: Fleet; verdicts: Verdict[]} {
     const mailStore = {totalBytes: 4_000 * GIB, freeBytes: 3_000 * GIB, freeInodes: null};
     fleet.hosts.set(record.host, {...fleetHost(record), reports: [reportOf(record, 1, START_MS, {mailStore})]});
   }
-  for (let at = 0; at < 400; at++) addUser(fleet, `u${at}@example.org`, `be${rng.below(at < 100 ? 1 : HOSTS)}`, rng.below(4 * GIB));
+  for (let at = 0; at < 400; at++) addUser(fleet, `u${at}@example.org`, `be${rng.below(at < 100 ? 1 : HOSTS)}`, rng.below(4 * GIB), rng);
   const verdicts = [...fleet.hosts.keys()].map((host): Verdict => ({host, kind: 'healthy', sinceMs: 0, because: '', evidence: []}));
   return {fleet, verdicts};
 }
 
-function addUser(fleet: Fleet, user: string, host: string, bytes: number): void {
+/** Loads are heavy-tailed, and of every fifth nothing is known. */
+function addUser(fleet: Fleet, user: string, host: string, bytes: number, rng: Rng): void {
   fleet.routes.set(user, {host, generation: 1, moveId: null});
-  fleet.mailboxes.set(user, {bytes, messages: 1});
+  const deliveriesPerDay = rng.unit() < 0.2 ? null : 20 * Math.exp(3 * rng.unit());
+  fleet.mailboxes.set(user, {bytes, messages: 1, deliveriesPerDay, sessionsPerDay: 10 * Math.exp(2 * rng.unit())});
 }
 
 test.each([1, 2, 3, 4, 5])(`a drifting farm settles, and nobody is sent back and forth (MAILHERD_SEED=${SEED}, farm %i)`, index => {
@@ -48,8 +50,12 @@ test.each([1, 2, 3, 4, 5])(`a drifting farm settles, and nobody is sent back and
       if (round > 2) movedLate++;
     }
     for (const [user, size] of fleet.mailboxes)
-      fleet.mailboxes.set(user, {...size, bytes: Math.floor(size.bytes * rng.between(0.97, 1.04))});
-    addUser(fleet, `new${round}@example.org`, `be${rng.below(HOSTS)}`, rng.below(4 * GIB));
+      fleet.mailboxes.set(user, {
+        ...size,
+        bytes: Math.floor(size.bytes * rng.between(0.97, 1.04)),
+        deliveriesPerDay: typeof size.deliveriesPerDay === 'number' ? size.deliveriesPerDay * rng.between(0.9, 1.12) : null,
+      });
+    addUser(fleet, `new${round}@example.org`, `be${rng.below(HOSTS)}`, rng.below(4 * GIB), rng);
   }
   expect(left.size).toBeGreaterThan(0);
   expect(movedLate).toBeLessThan(ROUNDS);

@@ -104,7 +104,17 @@ describe('hosts', () => {
 });
 
 test('users by page', () => {
-  const user = {user: 'ada@example.org', host: 'be01', generation: 2, moveId: null, held: false, bytes: 1_500, messages: 3};
+  const user = {
+    user: 'ada@example.org',
+    host: 'be01',
+    generation: 2,
+    moveId: null,
+    held: false,
+    bytes: 1_500,
+    messages: 3,
+    deliveriesPerDay: null,
+    sessionsPerDay: null,
+  };
   expect(renderUsers({users: [user], next: 'ada@example.org'})).toBe(
     'USER             HOST    SIZE  MESSAGES  MOVE\nada@example.org  be01  1.5 kB         3\nMore: --after ada@example.org',
   );

@@ -1,6 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
 import {serve} from '../../../../agent/move/serve.ts';
+import type {Answer} from '../../../../wire/command.ts';
 
 const USER = 'ada@farm.example';
 const REQUEST = {v: 1, token: 1, user: USER, moveId: '00000000-0000-4000-8000-000000000001', folder: null, texts: false} as const;
@@ -91,4 +92,25 @@ describe('a mailbox that uses what a host lacks', () => {
     expect(await serve(hostWith('be1', ['acl']), 'needs', ofMove)).toEqual({needs: ['acl']});
     expect(await serve(hostWith('be2', ['acl']), 'reserve', room)).toEqual({freeBytes: 9});
   });
+});
+
+test('mailboxes are told in pages that a message holds, all at once to who knows no pages', async () => {
+  const names = Array.from({length: 4_500}, (_, at) => `u${at}@example.org`);
+  const here: number[] = [];
+  const sizes = async (users: readonly string[], all: ReadonlySet<string>) => {
+    here.push(all.size);
+    return users.map(user => ({user, bytes: 1, messages: 1}));
+  };
+  const memory = {highestToken: () => 1};
+  const ports = {memory, routes: {usersHere: () => [...names]}, store: {sizes}} as unknown as HostPorts;
+  const told: string[] = [];
+  let pages = 0;
+  for (let after: string | null = ''; after !== null; pages++) {
+    const answer: Answer<'mailboxes'> = await serve(ports, 'mailboxes', {v: 1, token: 1, after});
+    told.push(...answer.mailboxes.map(({user}) => user));
+    after = answer.next ?? null;
+  }
+  expect([pages, told]).toEqual([3, [...names].sort()]);
+  expect((await serve(ports, 'mailboxes', {v: 1, token: 1})).mailboxes).toHaveLength(4_500);
+  expect(new Set(here)).toEqual(new Set([4_500]));
 });

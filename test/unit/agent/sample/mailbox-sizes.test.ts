@@ -26,14 +26,16 @@ beforeEach(() => {
   });
 });
 
+const of = (users: string[]) => sizes.of(users, new Set(users));
+
 test('read once, then only where something has happened or goes on', async () => {
-  await sizes.of(['a', 'b', 'c', 'd']);
+  await of(['a', 'b', 'c', 'd']);
   nowMs += 10 * MINUTE_MS;
   active.set('b', nowMs - MINUTE_MS);
   active.set('d', nowMs - 20 * MINUTE_MS);
   online = new Set(['c']);
   bytes = 200;
-  expect(await sizes.of(['a', 'b', 'c', 'd'])).toEqual([
+  expect(await of(['a', 'b', 'c', 'd'])).toEqual([
     {user: 'a', bytes: 100, messages: 1},
     {user: 'b', bytes: 200, messages: 1},
     {user: 'c', bytes: 200, messages: 1},
@@ -47,27 +49,33 @@ test('read once, then only where something has happened or goes on', async () =>
 
 test('what happened right before the last look is looked at again', async () => {
   active.set('a', nowMs - 1_000);
-  await sizes.of(['a']);
+  await of(['a']);
   nowMs += MINUTE_MS;
-  await sizes.of(['a']);
+  await of(['a']);
   expect(asked).toHaveLength(2);
 });
 
 test('once a day anyway, and always while nobody watches', async () => {
-  await sizes.of(['a']);
+  await of(['a']);
   nowMs += 25 * 60 * MINUTE_MS;
-  await sizes.of(['a']);
+  await of(['a']);
   online = null;
-  await sizes.of(['a']);
+  await of(['a']);
   nowMs -= 1_000_000;
   online = new Set();
-  await sizes.of(['a']);
+  await of(['a']);
   expect(asked).toHaveLength(4);
 });
 
 test('a user of whom nothing is known is left out, and one who came and went is asked for again', async () => {
-  expect(await sizes.of(['unknown', 'a'])).toEqual([{user: 'a', bytes: 100, messages: 1}]);
-  await sizes.of(['b']);
-  await sizes.of(['a', 'b']);
+  expect(await of(['unknown', 'a'])).toEqual([{user: 'a', bytes: 100, messages: 1}]);
+  await of(['b']);
+  await of(['a', 'b']);
   expect(asked).toEqual([['unknown', 'a'], ['b'], ['a']]);
+});
+
+test('a page of those who live here makes nobody else forgotten', async () => {
+  const here = new Set(['a', 'b']);
+  for (const user of ['a', 'b', 'a', 'b']) await sizes.of([user], here);
+  expect(asked).toEqual([['a'], ['b']]);
 });

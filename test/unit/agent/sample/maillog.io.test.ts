@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {Activity} from '../../../../agent/sample/activity.ts';
 import {MailLog} from '../../../../agent/sample/maillog.io.ts';
+import {DAY_MS} from '../../../../base/units.ts';
 
 let folder: string;
 let stop: AbortController;
@@ -13,7 +14,7 @@ const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
 
 beforeEach(() => {
   onEvent.mockClear();
-  activity = new Activity(null, Date.now());
+  activity = new Activity();
   folder = mkdtempSync(join(tmpdir(), 'mailherd-journal-'));
   stop = new AbortController();
 });
@@ -72,6 +73,27 @@ test('sums up what the journal says, without probes, without lines it cannot use
   });
   await mailLog.save();
   expect(JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8'))).toEqual({cursor: 'c5', open: [['s1', 'b@x']]});
+});
+
+test('what Dovecot stores and who logs in makes a mailbox busy, also while no agent ran', async () => {
+  const stored = (user: string): string => `lmtp(${user})<7><x>: sieve: msgid=<m@x>: stored mail into mailbox 'INBOX'`;
+  activity.live(new Set(['a@x', 'alias@x', 'b@x', 'c@x']), Date.now() - 2 * DAY_MS);
+  const program = reader([
+    entry('c1', 'postfix/lmtp', delivery('a@x')),
+    entry('c2', 'dovecot', stored('a@x')),
+    entry('c3', 'postfix/lmtp', delivery('alias@x')),
+    entry('c4', 'dovecot', stored('b@x'), Date.now() - DAY_MS),
+    entry('c5', 'dovecot', login('b@x', 's1')),
+    entry('c6', 'dovecot', stored('probe@be.mailherd.invalid')),
+  ]);
+  await open(program);
+  await vi.waitFor(() => expect(activity.perDay('b@x', Date.now())).toMatchObject({sessions: expect.closeTo(0.625, 1)}));
+  const now = activity.perDay('b@x', Date.now());
+  expect((now?.deliveries ?? 0) / (now?.sessions ?? 1)).toBeCloseTo(2 ** (-1 / 3), 1);
+  // The first line of Postfix came before it was known that Dovecot tells.
+  expect(activity.perDay('a@x', Date.now())?.deliveries).toBeCloseTo(2 * (now?.sessions ?? 0), 1);
+  expect(activity.perDay('alias@x', Date.now())).toEqual({deliveries: 0, sessions: 0});
+  expect(activity.lastMs('probe@be.mailherd.invalid')).toBeNull();
 });
 
 test('a reader that dies is started again where it was', async () => {

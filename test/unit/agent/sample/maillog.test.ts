@@ -38,6 +38,8 @@ test.each([
   ['dovecot', ''],
   ['dovecot', 'lmtp(27641): Disconnect from 127.0.0.1: Logged out (state=READY)'],
   ['dovecot', 'imap(ada@example.org)<27638><6VUFSQJhYpd/AAAB>: Error: something'],
+  ['dovecot', 'lmtp(ada@example.org)<27641><k3>: sieve: msgid=<a@x>: forwarded to <b@x>'],
+  ['dovecot', 'lmtp(ada@example.org)<27641><k3>: Error: msgid=<a@x>: save failed to INBOX: Disk quota exceeded'],
 ])('no event: %s %s', (identifier, line) => {
   expect(parseMailLine(identifier, line)).toBeNull();
 });
@@ -57,6 +59,16 @@ test.each([
   ],
 ])('a login in the words of %s', (_version, line) => {
   expect(parseMailLine('dovecot', line)).toEqual({kind: 'login', user: 'ada@example.org', session: 'WgH+SAJhGpd/AAAB'});
+});
+
+test.each([
+  ['2.3 and 2.4, filed by Sieve', "lmtp(Ada@example.org)<27641><k3>: sieve: msgid=<a@x>: stored mail into mailbox 'INBOX'"],
+  ['with the action', "lmtp(ada@example.org)<27641><k3>: sieve: msgid=<a@x>: fileinto action: Stored mail into mailbox 'Lists'"],
+  ['without Sieve', 'lmtp(ada@example.org)<27641><k3>: msgid=<a@x>: saved mail to INBOX'],
+  ['into a file', 'lmtp(ada@example.org)<27641><k3>: Info: msgid=<a@x>: saved mail to INBOX'],
+  ['by dovecot-lda', 'lda(ada@example.org)<27641><k3>: msgid=<a@x>: saved mail to INBOX'],
+])('a message in a mailbox: %s', (_words, line) => {
+  expect(parseMailLine('dovecot', line)).toEqual({kind: 'stored', user: 'ada@example.org'});
 });
 
 test.each([
