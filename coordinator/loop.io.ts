@@ -123,7 +123,9 @@ export class Loop {
     const hosts = () => [...picture.hosts.values()].map(({value}) => value);
     const policy = () => picture.policy.value;
     const pace = () => this.#pace;
-    const mover = await startMover({command, routes: store.routes, moves: store.moves, hosts, policy, pace, token, stepped, log, signal});
+    const whereabouts = () => picture.whereabouts();
+    const {routes: routeBucket, moves} = store;
+    const mover = await startMover({command, routes: routeBucket, moves, hosts, policy, pace, whereabouts, token, stepped, log, signal});
     const keeper = new HostKeeper({picture, hosts: store.hosts, mover, command, token, signal, drivers, emit, audit, clock, log});
     const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);
     const sizes = new Sizes({picture, command, token, clock, log, signal, everyMs: config.sizesMs});

@@ -3,10 +3,12 @@ import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/record.ts';
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
-import {emptyFleet, type Fleet, fleetHost, type MailboxFacts, usersByHost} from './fleet.ts';
+import {emptyFleet, type Fleet, fleetHost, labelsOf, type MailboxFacts, usersByHost} from './fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
 import type {WaitingMove} from './move/mover.ts';
+import type {Whereabouts} from './move/order.ts';
+import {apartOf, domainOf} from './plan/rules.ts';
 
 const HURT_HISTORY_MAX = 10_000;
 /** An unchanged share of customers hurt is noted this often. */
@@ -38,6 +40,7 @@ export class Picture {
   readonly #wellSince = new Map<string, {generation: number; sinceMs: Instant}>();
   #memory: FlowMemory = emptyMemory();
   #names: string[] | null = null;
+  readonly #domains = new Map<string, readonly string[]>();
   #users: Map<string, number> | null = null;
 
   applyHost(entry: Stored<HostRecord>): void {
@@ -56,7 +59,7 @@ export class Picture {
 
   applyRoute({value, storedAtMs}: {value: Route; storedAtMs: Instant}): void {
     const {user, host, generation} = effectiveRoute(value, storedAtMs);
-    if (!this.fleet.routes.has(user)) this.#names = null;
+    if (!this.fleet.routes.has(user)) this.#usersChanged();
     this.#users = null;
     this.fleet.routes.set(user, {host, generation, moveId: value.move?.id ?? null});
     if (value.move === null) this.locks.delete(user);
@@ -67,8 +70,13 @@ export class Picture {
     this.fleet.routes.delete(user);
     this.fleet.mailboxes.delete(user);
     this.locks.delete(user);
-    this.#names = null;
+    this.#usersChanged();
     this.#users = null;
+  }
+
+  #usersChanged(): void {
+    this.#names = null;
+    this.#domains.clear();
   }
 
   applyPolicy({value, revision}: {value: Policy; revision: number}): void {
@@ -83,6 +91,24 @@ export class Picture {
   userNames(): readonly string[] {
     this.#names ??= [...this.fleet.routes.keys()].sort();
     return this.#names;
+  }
+
+  /** For the order of moves. Users of a domain are looked for once, and again when some came or went. */
+  whereabouts(): Whereabouts {
+    const {fleet} = this;
+    return {
+      apart: apartOf(this.policy.value.place),
+      usersOf: domain => {
+        const known = this.#domains.get(domain) ?? [...fleet.routes.keys()].filter(user => domainOf(user) === domain);
+        this.#domains.set(domain, known);
+        return known;
+      },
+      hostOf: user => fleet.routes.get(user)?.host ?? null,
+      rackOf: name => {
+        const host = fleet.hosts.get(name);
+        return (host === undefined ? undefined : labelsOf(host).rack) ?? `host ${name}`;
+      },
+    };
   }
 
   /** How many users live on a host. */

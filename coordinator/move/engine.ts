@@ -9,6 +9,7 @@ import {isQuieting, mayBegin, retainedAtMs} from './budget.ts';
 import {carryLate, discardLeft} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
+import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
 import {STEPS, takeOver} from './steps.ts';
 
@@ -17,6 +18,7 @@ interface EngineOptions {
   policy: () => Policy;
   /** What each host bears at present. */
   pace: () => Pace;
+  whereabouts: () => Whereabouts;
   newId: () => string;
   log: Log;
   /** Ends everything at once: the lease is gone. A successor goes on from the stored records. */
@@ -208,20 +210,30 @@ export class MoveEngine implements Mover {
   }
 
   #pump(): void {
-    const {policy, pace, ports, signal} = this.#options;
-    if (signal.aborted) return;
-    const {move, paused} = policy();
+    const {whereabouts, ports, log, signal} = this.#options;
+    if (signal.aborted || this.#waiting.length === 0) return;
+    const order = new DomainOrder(whereabouts(), this.records(), ports.clock.now());
     const left: WaitingMove[] = [];
     const isUrgent = this.#waiting.some(({planned}) => planned.isLow !== true);
     for (const waiting of this.#waiting) {
-      const isLater = isUrgent && waiting.planned.isLow === true;
-      const because = isLater
-        ? 'LOWER_PRIORITY'
-        : mayBegin(waiting.planned, this.records(), move, pace(), paused !== null, ports.clock.now());
-      if (because === null) this.#begin(waiting.planned, waiting.planId);
-      else left.push({...waiting, because});
+      const {planned, planId} = waiting;
+      const because = isUrgent && planned.isLow === true ? 'LOWER_PRIORITY' : this.#whyNot(planned, order);
+      if (because !== null) {
+        left.push({...waiting, because});
+        continue;
+      }
+      order.begun(planned);
+      this.#begin(planned, planId);
     }
-    this.#waiting = left;
+    const stuck = order.stuck(left);
+    for (const {planned, planId} of stuck) log.warn({user: planned.user, planId}, 'no order of moves keeps this domain apart; dropped');
+    this.#waiting = left.filter(waiting => !stuck.has(waiting));
+  }
+
+  #whyNot(planned: PlannedMove, order: DomainOrder): string | null {
+    const {policy, pace, ports} = this.#options;
+    const {move, paused} = policy();
+    return mayBegin(planned, this.records(), move, pace(), paused !== null, ports.clock.now()) ?? order.why(planned);
   }
 
   #begin(planned: PlannedMove, planId: string): void {

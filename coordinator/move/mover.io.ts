@@ -11,6 +11,7 @@ import {userKey} from '../../wire/subjects.ts';
 import type {Commander} from '../command.io.ts';
 import {MoveEngine} from './engine.ts';
 import type {MovePorts} from './move-ports.ts';
+import type {Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
 
 interface MoverOptions {
@@ -21,6 +22,7 @@ interface MoverOptions {
   hosts: () => readonly HostRecord[];
   policy: () => Policy;
   pace: () => Pace;
+  whereabouts: () => Whereabouts;
   token: number;
   /** Told of every step, for events. */
   stepped: (record: MoveRecord, tookMs: Millis) => void;
@@ -34,14 +36,14 @@ interface MoverOptions {
  * @throws MailherdError NATS_DOWN when the store does not answer.
  */
 export async function startMover(options: MoverOptions): Promise<MoveEngine> {
-  const {moves, policy, pace, log, signal} = options;
+  const {moves, policy, pace, whereabouts, log, signal} = options;
   const revisions = new Map<string, number>();
   const found: MoveRecord[] = [];
   for (const entry of await moves.entries()) {
     revisions.set(entry.value.id, entry.revision);
     found.push(entry.value);
   }
-  const engine = new MoveEngine({ports: natsPorts(options, revisions), policy, pace, newId: randomUUID, log, signal, found});
+  const engine = new MoveEngine({ports: natsPorts(options, revisions), policy, pace, whereabouts, newId: randomUUID, log, signal, found});
   void engine.run();
   return engine;
 }

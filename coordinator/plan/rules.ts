@@ -49,12 +49,12 @@ export function rulesOf({place}: Policy): Rules {
     strengthOf,
     loadMaxOf: labels => (loadMax === null ? null : loadMax * strengthOf(labels)),
     togetherOf: user => (together.size > 0 && together.has(domainOf(user)) ? domainOf(user) : null),
-    apart: strictest(place.apart),
+    apart: apartOf(place),
   };
 }
 
-/** A domain that is named twice keeps both words. */
-function strictest(apart: Policy['place']['apart']): Map<string, number> {
+/** Least number of racks by domain; of a domain that is named twice, both words hold. */
+export function apartOf({apart}: Policy['place']): Map<string, number> {
   const racksOf = new Map<string, number>();
   for (const {domain, racks} of apart) racksOf.set(lower(domain), Math.max(racks, racksOf.get(lower(domain)) ?? 0));
   return racksOf;

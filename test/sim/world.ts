@@ -107,6 +107,7 @@ export class World {
       ports: this.#ports(token),
       policy: () => POLICY,
       pace: () => ({}),
+      whereabouts: () => ({apart: new Map(), usersOf: () => [], hostOf: () => null, rackOf: host => host}),
       newId: () => `move-${String(++this.#ids).padStart(6, '0')}`,
       log: QUIET,
       signal: stop.signal,
