@@ -71,8 +71,9 @@ function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, ev
   return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: leanOf(verdict, marks), evidence};
 }
 
-/** A host that gets worse is no control, even before it is called sick. */
+/** A host that gets worse is no control, even before it is called sick; one that is no worse than its peers is, whatever all of them feel. */
 function leanOf({kind, because}: Verdict, marks: HostMarks): Subject['lean'] {
   if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
-  return Object.values(marks).some(({score}) => score >= UNSURE_SCORE) ? 'unsure' : undefined;
+  if (Object.values(marks).some(({score}) => score >= UNSURE_SCORE)) return 'unsure';
+  return kind === 'suspect' && because === 'PEERS_AS_BAD' ? 'good' : undefined;
 }

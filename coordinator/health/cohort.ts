@@ -34,8 +34,8 @@ export interface Subject {
   labels: Labels;
   /** `sick` also for a host that was sick when it was taken out of service. */
   kind: VerdictKind;
-  /** Proved worse though not (yet) sick: counts as bad; nearly so: proves nothing. */
-  lean?: 'bad' | 'unsure' | undefined;
+  /** Proved worse though not (yet) sick: counts as bad; nearly so: proves nothing; feels what its peers feel as well: counts as good. */
+  lean?: 'bad' | 'unsure' | 'good' | undefined;
   /** Worst first. */
   evidence: readonly Evidence[];
 }
@@ -60,7 +60,7 @@ interface Found {
 /**
  * What do the sick hosts share, held against hosts without it: one label or two or three together, the simplest that suffices. Each sick
  * host is named by one cohort at most: the best explanation takes its hosts, the rest is looked at again.
- * @param subjects hosts of one role; those neither bad nor healthy are members but prove nothing.
+ * @param subjects hosts of one role; those neither bad nor well are members but prove nothing.
  */
 export function findCohorts(
   subjects: readonly Subject[],
@@ -93,9 +93,9 @@ export function findCohorts(
 }
 
 function cellOf(subject: Subject): Cell {
-  const {kind, lean, labels} = subject;
-  const isBad = kind === 'sick' || lean === 'bad';
-  return {labels, bad: isBad ? 1 : 0, good: !isBad && kind === 'healthy' && lean !== 'unsure' ? 1 : 0};
+  const {lean, labels} = subject;
+  const isBad = isSick(subject) || lean === 'bad';
+  return {labels, bad: isBad ? 1 : 0, good: !isBad && isHealthy(subject) && lean !== 'unsure' ? 1 : 0};
 }
 
 function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: CohortMemory): Found[] {
@@ -229,8 +229,8 @@ function isSick({kind}: Subject): boolean {
   return kind === 'sick';
 }
 
-function isHealthy({kind}: Subject): boolean {
-  return kind === 'healthy';
+function isHealthy({kind, lean}: Subject): boolean {
+  return kind === 'healthy' || (kind === 'suspect' && lean === 'good');
 }
 
 function byPreference(a: string, b: string): number {

@@ -1,11 +1,13 @@
 import type {Rng} from '../../../base/random.ts';
 import type {HostReport} from '../../../wire/report.ts';
 import {atSeverity, type Effect, NOTHING, type Shape} from './effect.ts';
-import type {SimHost} from './hosts.ts';
+import {normal, type SimHost} from './hosts.ts';
 
 /** Something that looks like sick hosts and is none. */
 export interface Innocent {
   name: string;
+  /** Only on farms of so few hosts; null or absent: on any. */
+  hosts?: {min: number; max: number};
   draw: (rng: Rng, hosts: readonly SimHost[]) => InnocentDraw;
 }
 
@@ -33,6 +35,12 @@ const one = (rng: Rng, hosts: readonly SimHost[]): string => rng.pick(hosts).hos
 const sent = (report: HostReport, delayMs = 0): {reports: HostReport[]; delayMs: number} => ({reports: [report], delayMs});
 const lost = {reports: [], delayMs: 0};
 const names = (hosts: readonly SimHost[]): string[] => hosts.map(({host}) => host);
+/** The same thing happens to all, but hosts differ in how much they feel it. */
+const unlike = (r: Rng, hosts: readonly SimHost[]): InnocentDraw => {
+  const full = {delivery: r.between(6, 40), probeDelivery: r.between(4, 20), kernel: {diskFlushMs: 300, psiIoFull10: 30}};
+  const strength = new Map(hosts.map(({host}) => [host, Math.max(0.5, 1 + 0.15 * normal(r))]));
+  return {effect: ({host}) => atSeverity(full, strength.get(host) ?? 1)};
+};
 
 export const INNOCENTS: readonly Innocent[] = [
   {name: 'nothing at all', draw: () => ({})},
@@ -40,6 +48,8 @@ export const INNOCENTS: readonly Innocent[] = [
     name: 'an upstream resolver makes everything slow',
     draw: (r, hosts) => ({effect: all({delivery: r.between(10, 40), queueAge: 200}), suffering: names(hosts)}),
   },
+  {name: 'everything gets slow, hosts differ in how much', draw: unlike},
+  {name: 'everything gets slow on a small farm, hosts differ in how much', hosts: {min: 4, max: 8}, draw: unlike},
   {name: 'every login is slow: one directory for all', draw: (_r, hosts) => ({effect: all({login: 50}), suffering: names(hosts)})},
   {name: 'Monday morning', draw: r => ({effect: all({load: r.between(2, 3)}, since => Math.min(1, since / (20 * MINUTE)))})},
   {
@@ -212,7 +222,8 @@ export const INNOCENTS: readonly Innocent[] = [
     name: 'one host is told by another name',
     draw: (r, hosts) => {
       const liar = one(r, hosts);
-      const other = one(r, hosts);
+      const others = hosts.filter(({host}) => host !== liar);
+      const other = one(r, others);
       return {
         mangle: (report, _since, {host}) =>
           sent(host === liar ? {...report, host: other, slis: {...report.slis, deliveryMsP95: 90_000, probeFailureShare: 1}} : report),

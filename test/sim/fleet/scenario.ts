@@ -3,7 +3,7 @@ import type {Labels} from '../../../wire/schema.ts';
 import {atSeverity, combined, type Effect, NOTHING, type Shape} from './effect.ts';
 import {FAULTS, type FaultKind} from './faults.ts';
 import type {SimHost} from './hosts.ts';
-import {INNOCENTS, type InnocentDraw} from './innocents.ts';
+import {INNOCENTS, type Innocent, type InnocentDraw} from './innocents.ts';
 import {World} from './world.ts';
 
 /** One thing that is wrong: where, how, and what names it. */
@@ -42,14 +42,16 @@ export const FAULT_NAMES = FAULTS.map(({name}) => name);
 export const INNOCENT_NAMES = INNOCENTS.map(({name}) => name);
 
 /** In working hours, when there is load enough that a fault is felt. */
-function begin(rng: Rng): {world: World; startMs: number; onsetMs: number} {
-  const world = new World(rng, Math.round(20 * Math.exp(rng.between(0, 1.6))));
+function begin(rng: Rng, few: Innocent['hosts']): {world: World; startMs: number; onsetMs: number} {
+  const many = Math.round(20 * Math.exp(rng.between(0, 1.6)));
+  const world = new World(rng, few === undefined ? many : few.min + rng.below(few.max - few.min + 1));
   const startMs = EPOCH_MS + rng.below(7) * DAY + Math.round(rng.between(7, 17) * 60) * MINUTE;
   return {world, startMs, onsetMs: startMs + Math.round(rng.between(15, 30)) * MINUTE};
 }
 
-export function drawFault(seed: number, rng: Rng, kind: FaultKind): Scenario {
-  const {world, startMs, onsetMs} = begin(rng.fork(`farm ${seed} ${kind.name}`));
+/** @param few a farm of so few hosts instead of one of 20 to 99. */
+export function drawFault(seed: number, rng: Rng, kind: FaultKind, few?: Innocent['hosts']): Scenario {
+  const {world, startMs, onsetMs} = begin(rng.fork(`farm ${seed} ${kind.name}`), few);
   const r = rng.fork(`fault ${seed} ${kind.name}`);
   const scope = r.pick(SCOPES);
   const places = placesOf(r, world.hosts, scope);
@@ -62,8 +64,8 @@ export function drawFault(seed: number, rng: Rng, kind: FaultKind): Scenario {
 }
 
 export function drawInnocent(seed: number, rng: Rng, name: string): Scenario {
-  const {world, startMs, onsetMs} = begin(rng.fork(`farm ${seed} ${name}`));
   const innocent = INNOCENTS.find(candidate => candidate.name === name);
+  const {world, startMs, onsetMs} = begin(rng.fork(`farm ${seed} ${name}`), innocent?.hosts);
   const draw = innocent?.draw(rng.fork(`innocent ${seed} ${name}`), world.hosts) ?? {};
   return {name, world, startMs, onsetMs, endMs: onsetMs + 40 * MINUTE, faults: [], innocent: draw};
 }

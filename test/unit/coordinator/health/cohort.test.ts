@@ -33,6 +33,20 @@ test('60 of 160 hosts sick, all of the newest release: explained, however many',
   expect(cohorts[0]?.controls).toHaveLength(100);
 });
 
+test('hosts that feel no more than their peers do are controls: the combination is named, not the label that sick and others share', () => {
+  const others = (from: number, labels: Labels): Subject[] =>
+    many(9, from, 'suspect', labels).map((host): Subject => ({...host, lean: 'good'}));
+  const farm = [
+    ...many(7, 0, 'sick', {firmware: 'f1', disk: 'd0'}),
+    ...others(7, {firmware: 'f1', disk: 'd1'}),
+    ...others(16, {firmware: 'f0', disk: 'd0'}),
+    ...many(9, 25, 'healthy', {firmware: 'f0', disk: 'd1'}),
+  ];
+  const [cohort] = findCohorts(farm, NO_COHORTS, judge, 0).cohorts;
+  expect(cohort).toMatchObject({labels: {disk: 'd0', firmware: 'f1'}, explained: true});
+  expect(cohort?.controls).toHaveLength(27);
+});
+
 test('a rack is named when the rack is what they share, though their release is the same as of all', () => {
   const {cohorts} = findCohorts(
     [...many(3, 0, 'sick', {os: 'x', rack: 'r7'}), ...many(9, 3, 'healthy', {os: 'x', rack: 'r1'})],
