@@ -1,5 +1,5 @@
 import type {Evidence, Veto} from '../../wire/record.ts';
-import type {FleetHost, MailboxFacts} from '../fleet.ts';
+import type {FleetHost} from '../fleet.ts';
 import {median} from '../health/sli.ts';
 import {type Outlook, openTargets, placingOf} from './filter.ts';
 
@@ -19,7 +19,7 @@ export interface Overload {
 
 /**
  * What relieves a host that has too much to do: the fewest mailboxes whose work is what it has beyond the middle of those that may take
- * some. Work is deliveries and sessions a day; mailboxes of which it is not known count as the mean of the others.
+ * some.
  */
 export function overloadOf(host: string, outlook: Outlook): Overload {
   const {fleet} = outlook;
@@ -31,42 +31,26 @@ export function overloadOf(host: string, outlook: Outlook): Overload {
   const evidence = own === null ? [] : [{sli: 'deliveriesPerSecond', unit: '/s', value: own, baseline: usual, ratio, note}];
   if (loads.length === 0) return {users: [], evidence, vetoes: [{code: 'NO_HEALTHY_TARGET', detail: {hosts: [host]}}]};
   const isMovable = (user: string): boolean => !placing.moving.has(user) && !placing.rules.isPinned(user);
-  const names = [...fleet.routes].flatMap(([user, route]) => (route.host === host && isMovable(user) ? [user] : []));
-  const work = workOf(names, fleet.mailboxes);
-  const total = work.reduce((sum, each) => sum + each.work, 0);
+  const mailboxes = [...fleet.routes].flatMap(([user, route]) => {
+    return route.host === host && isMovable(user) ? [{user, load: placing.loads.of(user)}] : [];
+  });
+  mailboxes.sort((a, b) => b.load - a.load || (a.user < b.user ? -1 : 1));
+  const total = mailboxes.reduce((sum, {load}) => sum + load, 0);
   const overShare = ratio === null || ratio <= 1 ? 0 : 1 - 1 / ratio;
   const users: string[] = [];
   let shed = 0;
-  for (const {user, work: own} of work) {
+  for (const {user, load} of mailboxes) {
     if (users.length === SHED_MAX || shed >= overShare * total * (1 - ROUNDING)) break;
     users.push(user);
-    shed += own;
+    shed += load;
   }
-  const [first] = work;
-  const isOne = first !== undefined && work.length > 1 && total > 0 && first.work / total >= ONE_SHARE;
-  if (isOne)
-    return {
-      users,
-      evidence,
-      vetoes: [{code: 'ONE_MAILBOX', detail: {user: first.user, share: Number((first.work / total).toPrecision(3))}}],
-    };
-  return {users, evidence, vetoes: []};
+  const [first] = mailboxes;
+  const share = first === undefined || mailboxes.length === 1 ? 0 : first.load / total;
+  const vetoes = share < ONE_SHARE ? [] : [{code: 'ONE_MAILBOX', detail: {user: first?.user, share: Number(share.toPrecision(3))}}];
+  return {users, evidence, vetoes};
 }
 
 function loadOf(host: FleetHost | undefined): number | null {
   const told = host?.reports.flatMap(({load}) => load.deliveriesPerSecond ?? []) ?? [];
   return median(told);
-}
-
-/** The busiest first. */
-function workOf(users: readonly string[], mailboxes: ReadonlyMap<string, MailboxFacts>): {user: string; work: number}[] {
-  const known = users.map(user => ({user, work: ofDay(mailboxes.get(user))}));
-  const told = known.flatMap(({work}) => work ?? []);
-  const mean = told.length === 0 ? 1 : told.reduce((sum, work) => sum + work, 0) / told.length;
-  return known.map(({user, work}) => ({user, work: work ?? mean})).sort((a, b) => b.work - a.work || (a.user < b.user ? -1 : 1));
-}
-
-function ofDay(facts: MailboxFacts | undefined): number | null {
-  const {deliveriesPerDay: deliveries = null, sessionsPerDay: sessions = null} = facts ?? {};
-  return deliveries === null && sessions === null ? null : (deliveries ?? 0) + (sessions ?? 0);
 }

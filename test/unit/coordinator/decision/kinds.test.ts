@@ -90,7 +90,7 @@ describe('an overloaded host', () => {
       {host: 'be1', because: 'OVERLOADED', vetoes: [], evidence: [{sli: 'deliveriesPerSecond', value: 6, baseline: 2, ratio: 3}]},
     ]);
     const plan = buildPlan({kind: 'unload', host: 'be1'}, outlook(farm), IDS, 'OVERLOADED');
-    // Two thirds of 390 deliveries a day are three mailboxes of a hundred.
+    // Two thirds of a load of 402 are three mailboxes of 101.
     expect(plan.moves.map(({user}) => user).sort()).toEqual(['u000@be1.example', 'u001@be1.example', 'u002@be1.example']);
     expect([plan.kind, plan.unplaced]).toEqual(['rebalance', []]);
     expect(checkPlan(plan, farm.fleet, busy(farm), [], POLICY)).toEqual([]);
@@ -100,7 +100,7 @@ describe('an overloaded host', () => {
     const farm = busyFarm();
     told(farm, index => (index === 4 ? 1_000 : 10));
     expect(decided(farm, busy(farm), 'rebalance')[0]?.vetoes).toEqual([
-      {code: 'ONE_MAILBOX', detail: {user: 'u004@be1.example', share: 0.901}},
+      {code: 'ONE_MAILBOX', detail: {user: 'u004@be1.example', share: 0.892}},
     ]);
   });
 
