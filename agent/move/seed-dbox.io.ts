@@ -53,11 +53,19 @@ export class DboxParcel implements SeedParcel {
   readonly #asked = new Map<string, FileVersion & {begunMs: number}>();
   readonly #sent = new Map<string, FileVersion & {begunMs: number}>();
 
-  /** @returns null when it lies in more places than one. @throws MailherdError COMMAND_FAILED */
+  /**
+   * @returns null when it lies in more places than one, or when its logs may tell of attributes (Sieve scripts, METADATA), which are no files
+   * of it: by such a log dsync takes them for there already, and leaves them out. @throws MailherdError COMMAND_FAILED
+   */
   static async of(user: string, {inbox, root, format}: MailPlace, offered: readonly Feature[]): Promise<DboxParcel | null> {
     const isHere = existsSync(join(inbox, 'dovecot.index.log')) && (format === 'sdbox' || existsSync(join(root, `${MAP}.log`)));
-    const elsewhere = (await must(['mailbox', 'path', '-u', user, '-t', 'alt-mailbox', 'INBOX'])).trim();
-    return isHere && elsewhere === '' ? new DboxParcel(user, root, format === 'mdbox', offered.includes('acl')) : null;
+    if (!isHere || offered.includes('metadata')) return null;
+    const [elsewhere, scripts] = await Promise.all([
+      must(['mailbox', 'path', '-u', user, '-t', 'alt-mailbox', 'INBOX']),
+      must(['-f', 'tab', 'sieve', 'list', '-u', user]),
+    ]);
+    if (elsewhere.trim() !== '' || parseTab(scripts).length > 0) return null;
+    return new DboxParcel(user, root, format === 'mdbox', offered.includes('acl'));
   }
 
   private constructor(user: string, root: string, isMulti: boolean, hasAcls: boolean) {

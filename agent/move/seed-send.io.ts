@@ -25,7 +25,7 @@ export async function sendSeed(places: MailPlaces, user: string, offer: SeedOffe
     await line.say(`${JSON.stringify(hello)}\n`);
     const parcel: SeedParcel | null =
       format === 'maildir' ? await MaildirParcel.of(user, place.root) : await DboxParcel.of(user, place, await places.offered());
-    if (parcel === null) return {kind: 'unfit', reason: 'no folder that is understood'};
+    if (parcel === null) return {kind: 'unfit', reason: 'its folders alone, as far as they are understood, are not all of it'};
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
     if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};
     if (refusal !== null) throw fromRefusal(refusal);

@@ -1,5 +1,5 @@
 import {MailherdError} from '../../base/errors.ts';
-import {SECOND_MS} from '../../base/units.ts';
+import {type Bytes, MIB, SECOND_MS} from '../../base/units.ts';
 import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
 import {admit} from './admit.ts';
 import type {HostPorts} from './host-ports.ts';
@@ -11,6 +11,8 @@ type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise
 const ROUTE_WAIT_MS = 5 * SECOND_MS;
 const SESSIONS_END_MS = 10 * SECOND_MS;
 const DELIVERIES_END_MS = 10 * SECOND_MS;
+/** What must be free beside a mailbox that comes: its indexes, mail that arrives meanwhile, and everybody else's. */
+const BESIDE_BYTES: Bytes = 64 * MIB;
 /** With the longest names 750 KB: a message of NATS has at most 1 MB. */
 const MAILBOXES_TOLD_MAX = 2_000;
 
@@ -57,7 +59,9 @@ const HANDLERS: Handlers = {
     }
     if (copy === null && (await ports.store.exists(user))) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
     const freeBytes = await ports.store.freeBytes();
-    if (bytes >= freeBytes) throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, freeBytes});
+    if (bytes + BESIDE_BYTES > freeBytes) {
+      throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, besideBytes: BESIDE_BYTES, freeBytes});
+    }
     if (copy?.moveId !== moveId) await ports.memory.putCopy({user, moveId, kind: 'arriving'});
     return {freeBytes};
   },

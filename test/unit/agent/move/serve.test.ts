@@ -1,6 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
 import {serve} from '../../../../agent/move/serve.ts';
+import {MIB} from '../../../../base/units.ts';
 import type {Answer} from '../../../../wire/command.ts';
 
 const USER = 'ada@farm.example';
@@ -60,14 +61,14 @@ test('a mailbox that does not fit is refused before anything is noted', async ()
   const noted: unknown[] = [];
   const full = {
     ...ports,
-    store: {...ports.store, exists: async () => false, freeBytes: async () => 1_000},
+    store: {...ports.store, exists: async () => false, freeBytes: async () => 64 * MIB + 1_000},
     memory: {...ports.memory, putCopy: async (copy: unknown) => void noted.push(copy)},
   } as unknown as HostPorts;
   const room = {v: 1 as const, token: 1, user: USER, moveId: REQUEST.moveId, source: 'be2', needs: [], discard: []};
-  const refused = {code: 'SPACE_LACKING', detail: {bytes: 1_000, freeBytes: 1_000}};
-  await expect(serve(full, 'reserve', {...room, bytes: 1_000})).rejects.toMatchObject(refused);
+  const refused = {code: 'SPACE_LACKING', detail: {bytes: 1_001, besideBytes: 64 * MIB, freeBytes: 64 * MIB + 1_000}};
+  await expect(serve(full, 'reserve', {...room, bytes: 1_001})).rejects.toMatchObject(refused);
   expect(noted).toEqual([]);
-  await serve(full, 'reserve', {...room, bytes: 999});
+  await serve(full, 'reserve', {...room, bytes: 1_000});
   expect(noted).toHaveLength(1);
 });
 
@@ -79,7 +80,13 @@ describe('a mailbox that uses what a host lacks', () => {
     return {
       ...ports,
       host: 'be1',
-      store: {...ports.store, needs: async () => ['acl'], offers: async () => offers, exists: async () => false, freeBytes: async () => 9},
+      store: {
+        ...ports.store,
+        needs: async () => ['acl'],
+        offers: async () => offers,
+        exists: async () => false,
+        freeBytes: async () => 1e9,
+      },
       memory: {...ports.memory, putCopy: async () => undefined},
     } as unknown as HostPorts;
   }
@@ -90,7 +97,7 @@ describe('a mailbox that uses what a host lacks', () => {
     const room = {...ofMove, source: 'be2', bytes: 1, needs: ['acl' as const], discard: []};
     await expect(serve(hostWith('be2', ['crypt']), 'reserve', room)).rejects.toMatchObject(refused);
     expect(await serve(hostWith('be1', ['acl']), 'needs', ofMove)).toEqual({needs: ['acl']});
-    expect(await serve(hostWith('be2', ['acl']), 'reserve', room)).toEqual({freeBytes: 9});
+    expect(await serve(hostWith('be2', ['acl']), 'reserve', room)).toEqual({freeBytes: 1e9});
   });
 });
 
