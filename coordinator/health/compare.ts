@@ -33,6 +33,7 @@ const LOG_ARL = Math.log(1e9);
 const PEERS_Z_MIN = 4.5;
 /** Share of a difference that a host must have got worse by itself. */
 const RISE_SHARE = 2 / 3;
+const COMMON_MIN = Math.log(2);
 const OVERLOAD = Math.log(2);
 const USUAL_LOAD = Math.log(1.5);
 
@@ -119,7 +120,7 @@ function step(
   const least = Math.log(ratioMin);
   const drift = Math.max(0.5, least / (2 * width));
   const limit = LOG_ARL / (2 * drift);
-  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp(deviation / width, 0, Z_MAX) - drift));
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
   const relative = difference - farm.center;
@@ -127,13 +128,13 @@ function step(
   const meanRate = Math.max(MEAN_RATE, 1 / recentCount);
   const mean = towards(known.mean, relative, meanRate);
   const error = Math.sqrt(farm.spread ** 2 + scatter ** 2 * Math.max(meanRate / 2, 1 / recentCount));
-  const isFar = Math.min(mean, recent) >= least;
-  const isLately = isFar && recentCount >= RECENT_MIN && mean / error >= PEERS_Z_MIN;
-  const always = lasting(known) - farm.center;
+  const {lately, change, isRisen} = changeOf(known, rest, farm, recent + farm.center, least);
+  const isFar = Math.min(mean, recent) - farm.shock >= least;
+  const isLately = isFar && recentCount >= RECENT_MIN && (mean - farm.shock) / error >= PEERS_Z_MIN;
+  const always = lasting(known) - farm.center - farm.shock;
   const alwaysError = Math.sqrt(farm.spread ** 2 + scatter ** 2 / Math.max(1, known.count));
   const isAlways = known.count >= LASTING_MIN && always >= least && always / alwaysError >= PEERS_Z_MIN && mean >= least / 2;
   const byPeers = !load.isBeyond && (isLately || isAlways);
-  const {lately, change, isRisen} = changeOf(known, rest, recent + farm.center, least);
   const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
@@ -143,7 +144,7 @@ function step(
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
     ratio: Math.exp(recent),
-    score: Math.max(mean / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
+    score: Math.max((mean - farm.shock) / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
     proof,
     isBehindMiddle: byPast || (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN,
     isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
@@ -170,13 +171,16 @@ function isBornWorse({count}: HostFigure, likeLevel: Farm['likeLevel'], index: n
 function changeOf(
   known: HostFigure,
   rest: number,
+  {common}: Farm,
   differenceNow: number,
   least: number,
 ): {lately: number; change: number; isRisen: boolean} {
   const rate = Math.max(RECENT_RATE, 1 / (known.recentCount + 1));
   const lately = towards(known.recentCount === 0 ? rest : known.lately, rest, rate);
   const change = differenceNow - lasting(known);
-  return {lately, change, isRisen: lately - known.usual >= Math.max(least / 2, RISE_SHARE * change)};
+  // What all of them rose by counts once it is more than a busy day makes.
+  const rise = lately - known.usual - (common >= COMMON_MIN ? common : 0);
+  return {lately, change, isRisen: rise >= Math.max(least / 2, RISE_SHARE * change)};
 }
 
 /** What looked like a change for the worse and passed by itself is the host's own way: the next time it is less of a surprise. */

@@ -12,6 +12,8 @@ const LEVEL_QUANTILE = 0.25;
 const CORRELATION_MAX = 0.9;
 /** So many deviations of one host are no chance in the better quarter of all. */
 const JUMP = 2;
+/** All got worse at once when even the better quarter is so much worse than it was. */
+const SHOCK_MIN = Math.log(2);
 
 /** One round of one figure on all hosts; arrays by reading. */
 export interface Farm {
@@ -30,6 +32,13 @@ export interface Farm {
   spread: number;
   /** Of one reading of a usual host. */
   noise: number;
+  /** How much worse all have got against their own past, told by those that tell the level. */
+  common: number;
+  /**
+   * How much worse all have got at once, 0 below twice: what reaches everybody reaches some more than others, so that so much of a
+   * difference tells nothing of a host.
+   */
+  shock: number;
   /** How much wider than independent readings the mean of autocorrelated ones scatters. */
   widening: number;
   loadMax: number[];
@@ -61,6 +70,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
     if (!isNew || load === null || isBurdened) return [];
     return [{x: x[index] ?? 0, y: y[index] ?? 0, weight: bisquare(((deviations[index] ?? 0) - level) / (5 * width))}];
   });
+  const common = commonOf(rest, known, width);
   const correlation = Math.max(0, Math.min(CORRELATION_MAX, memory.product / memory.square));
   return {
     x: logs.map(load => load ?? middleLoad),
@@ -73,6 +83,9 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
     slope: learn(memory.slope, points),
     spread,
     noise,
+    common,
+    // All twice as slow is a busy day; from there on it soon counts in full.
+    shock: Math.max(0, Math.min(common, 2 * (common - SHOCK_MIN))),
     widening: Math.sqrt((1 + correlation) / (1 - correlation)),
     loadMax: highestOthers(logs, loads),
     loadChange: quantile(sortedOf(logs.map((load, index) => (load === null ? null : load - (known[index]?.load ?? load)))), 0.5) ?? 0,
@@ -96,6 +109,19 @@ function likeLevelOf(index: number, readings: readonly Reading[], rest: readonly
     [first, second] = value < first ? [value, first] : [first, value];
   }
   return Number.isFinite(second) ? second : null;
+}
+
+/**
+ * The rise of the better quarter against their own past. Where that got better the middle tells, for the others still have the day in
+ * common: the more the clearer it is. Never a fall, since nobody is worse for what others gained.
+ */
+function commonOf(rest: readonly number[], known: readonly (HostFigure | undefined)[], width: number): number {
+  const rises = sortedOf(
+    known.map((figure, index) => (figure === undefined || isYoung(figure) ? null : (rest[index] ?? 0) - figure.usual)),
+  );
+  const better = rises[Math.floor(LEVEL_QUANTILE * (rises.length - 1))] ?? 0;
+  const clear = Math.max(0, Math.min(1, -better / width));
+  return Math.max(0, better, clear * (quantile(rises, 0.5) ?? 0));
 }
 
 function isYoung(figure: HostFigure | undefined): boolean {

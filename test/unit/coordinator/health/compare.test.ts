@@ -70,6 +70,25 @@ test('what all hosts feel at once is nobody in particular', () => {
   expect(proved(played({rounds: 130, factor: (_host, round) => (round >= 100 ? 20 : 1)}))).toEqual([]);
 });
 
+test('what all hosts feel at once, each in its own measure, is nobody in particular; on a farm of five as on one of twenty', () => {
+  const measure = [8, 12, 20, 14, 6];
+  const all = (host: number, round: number): number => (round >= 100 ? (measure[host % 5] ?? 1) : 1);
+  for (const count of [5, 20]) {
+    const rounds = played({count, rounds: 200, factor: all});
+    expect({count, proofs: rounds.flat().filter(({proof}) => proof !== null).length}).toEqual({count, proofs: 0});
+  }
+  const beside = played({count: 5, rounds: 130, factor: (host, round) => (host === 3 && round >= 100 ? 14 : 1)});
+  expect(proved(beside)).toEqual([[3, 'past']]);
+  const more = played({count: 5, rounds: 130, factor: (host, round) => (round >= 100 ? (host === 3 ? 400 : 4) : 1)});
+  expect(proved(more)).toEqual([[3, 'past']]);
+});
+
+test('a third gets faster while the day makes all a little slower: nobody got worse', () => {
+  const day = (round: number): number => Math.exp(0.3 * Math.min(1, Math.max(0, (round - 100) / 60)));
+  const rounds = played({rounds: 300, factor: (host, round) => day(round) * (host < 7 && round >= 100 ? 1 / 3 : 1)});
+  expect(rounds.flat().filter(({proof}) => proof !== null)).toEqual([]);
+});
+
 test('seven of ten fall sick: they are found, the others are not', () => {
   const rounds = played({rounds: 130, factor: (host, round) => (host < 14 && round >= 100 ? 20 : 1)});
   expect(proved(rounds).map(([host]) => host)).toEqual(Array.from({length: 14}, (_, index) => index));
