@@ -97,9 +97,11 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
   const move = {id, source, target, token: ports.token()};
   const revision =
     route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
+  // Either may not have heard of a user who is new.
+  const synced = (host: string): Promise<unknown> => ports.command(host, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
   const [{needs}] = await Promise.all([
-    ports.command(source, 'needs', ofMove(ports, record), COMMAND_MS),
-    ports.command(target, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS),
+    synced(source).then(() => ports.command(source, 'needs', ofMove(ports, record), COMMAND_MS)),
+    synced(target),
   ]);
   const room = {source, bytes: record.bytes, needs, discard: [...leftOnTarget]};
   await ports.command(target, 'reserve', {...ofMove(ports, record), ...room}, COMMAND_MS);
