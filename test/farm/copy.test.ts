@@ -76,13 +76,20 @@ async function ended(user: string): Promise<MoveRecord> {
 
 /** Every message with its whole text, a line each. */
 async function everything(host: string, user: string): Promise<string[]> {
-  const text = await inHost(host, 'doveadm', '-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid date.received flags text', 'ALL');
-  return parseTab(text)
-    .map(({flags = '', ...row}) => {
-      const kept = flags.split(' ').filter(flag => flag !== '' && flag !== '\\Recent');
-      return [...Object.values(row), ...kept.sort()].join(' ');
-    })
-    .sort();
+  const rows = parseTab(await inHost(host, 'doveadm', '-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid date.received flags', 'ALL'));
+  const described = rows.map(({flags = '', ...row}) => {
+    const kept = flags.split(' ').filter(flag => flag !== '' && flag !== '\\Recent');
+    return [...Object.values(row), ...kept.sort()].join(' ');
+  });
+  // Long texts in columns: doveadm puts a blank in where a buffer of its own ends, now here, now there.
+  const texts = await inHost(host, 'doveadm', '-f', 'pager', 'fetch', '-u', user, 'mailbox uid text', 'ALL');
+  return [
+    ...described,
+    ...texts
+      .replaceAll('\r', '')
+      .split('\f')
+      .map(text => text.trim()),
+  ].sort();
 }
 
 /** Logged by the target's agent. */
