@@ -8,7 +8,6 @@ const run = promisify(execFile);
 export interface QueuedMessage {
   queue_name: string;
   queue_id: string;
-  sender: string;
   recipients: {address: string}[];
 }
 

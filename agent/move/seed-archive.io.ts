@@ -103,7 +103,8 @@ export class SeedArchive {
   }
 }
 
-function ifGone(error: NodeJS.ErrnoException): null {
+/** For a file that may be removed meanwhile. @throws whatever else is wrong with it. */
+export function ifGone(error: NodeJS.ErrnoException): null {
   if (error.code === 'ENOENT') return null;
   throw error;
 }

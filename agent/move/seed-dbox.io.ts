@@ -7,7 +7,7 @@ import {SECOND_MS} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
 import {SEED_GONE_MAX, type SeedFolder} from '../../wire/seed.ts';
 import {must} from './doveadm-run.io.ts';
-import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
+import {ifGone, type SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {type FileVersion, unsent} from './seed-dbox.ts';
 import {uidsIn} from './seed-index.ts';
 import type {MailPlace} from './seed-place.io.ts';
@@ -121,13 +121,10 @@ export class DboxParcel implements SeedParcel {
 
   /** @returns null when it is gone. */
   async #version(path: string): Promise<FileVersion | null> {
-    try {
-      const {ino, size, mtimeMs, ctimeMs} = await stat(join(this.#root, path));
-      return {version: [ino, size, mtimeMs, ctimeMs].join(' '), bytes: size, mtimeMs};
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-      throw error;
-    }
+    const found = await stat(join(this.#root, path)).catch(ifGone);
+    if (found === null) return null;
+    const {ino, size, mtimeMs, ctimeMs} = found;
+    return {version: [ino, size, mtimeMs, ctimeMs].join(' '), bytes: size, mtimeMs};
   }
 
   #ask(messages: ReadonlyMap<string, FileVersion>): void {
@@ -180,10 +177,7 @@ export class DboxParcel implements SeedParcel {
   }
 
   async #read(path: string): Promise<Uint8Array | null> {
-    return readFile(join(this.#root, path)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
+    return readFile(join(this.#root, path)).catch(ifGone);
   }
 
   /** Sends what these indexes name and has not gone yet. @returns what has, and they do not name; null when some of it is gone by now. */
