@@ -64,3 +64,9 @@ export function usersByHost(fleet: Fleet): Map<string, number> {
 export function labelsOf(host: FleetHost): HostRecord['labels'] {
   return host.reports.at(-1)?.labels ?? host.record.labels;
 }
+
+/** The rack a host stands in; one that tells none stands in a rack of its own. */
+export function rackOf({hosts}: Pick<Fleet, 'hosts'>, name: string): string {
+  const host = hosts.get(name);
+  return (host === undefined ? undefined : labelsOf(host).rack) ?? `host ${name}`;
+}

@@ -3,7 +3,7 @@ import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/record.ts';
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
-import {emptyFleet, type Fleet, fleetHost, labelsOf, type MailboxFacts, usersByHost} from './fleet.ts';
+import {emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, usersByHost} from './fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
 import type {WaitingMove} from './move/mover.ts';
@@ -104,10 +104,7 @@ export class Picture {
         return known;
       },
       hostOf: user => fleet.routes.get(user)?.host ?? null,
-      rackOf: name => {
-        const host = fleet.hosts.get(name);
-        return (host === undefined ? undefined : labelsOf(host).rack) ?? `host ${name}`;
-      },
+      rackOf: name => rackOf(fleet, name),
     };
   }
 

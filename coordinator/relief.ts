@@ -10,6 +10,7 @@ import type {Audit} from './audit.io.ts';
 import type {Commander} from './command.io.ts';
 import {relayFor} from './decision/relief.ts';
 import type {Emit} from './events.io.ts';
+import {waitingIn} from './health/sli.ts';
 import {MAILHERD} from './host/life.ts';
 import type {Picture} from './picture.ts';
 
@@ -124,5 +125,5 @@ function reliefAt({fleet}: Picture, host: string): Relief | null {
 
 function queuedAt({fleet}: Picture, host: string): number | null {
   const queue = fleet.hosts.get(host)?.reports.at(-1)?.queue ?? null;
-  return queue === null ? null : queue.incoming + queue.active + queue.deferred;
+  return queue === null ? null : waitingIn(queue);
 }

@@ -3,6 +3,7 @@ import type {Decision, Evidence, Veto} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
 import type {FleetHost} from '../fleet.ts';
 import {SUBSIDED} from '../health/judge.ts';
+import {waitingIn} from '../health/sli.ts';
 import {decision, LEAVING, notOfHosts, type Situation} from './situation.ts';
 
 /** Fewer waiting messages on a host in service are no queue. */
@@ -54,7 +55,7 @@ function stuckQueue({record, reports}: FleetHost, on: Situation): {because: stri
   if (report?.queue == null || verdict === undefined || verdict.kind === 'silent') return null;
   const {queueAgeMsP95, queueAgeMsMax} = report.slis;
   const {floors} = on.policy.judge;
-  const waiting = report.queue.incoming + report.queue.active + report.queue.deferred;
+  const waiting = waitingIn(report.queue);
   const isSick = verdict.kind === 'sick' && !SUBSIDED.has(verdict.because);
   if (LEAVING.has(record.stage) && (on.users.get(record.host) ?? 0) === 0) {
     const isLeft = waiting > 0 && (queueAgeMsMax ?? 0) >= floors.queueAgeMsP95;

@@ -199,7 +199,12 @@ function deliveriesOf({load, intervalMs}: HostReport): number | null {
 /** The agent gives no age where nothing waits; a queue that was walked to its end and is (almost) empty makes nobody wait. */
 function queueAgeOf({slis, queue}: HostReport): number | null {
   if (queue === null || !queue.complete) return slis.queueAgeMsP95;
-  return queue.incoming + queue.active + queue.deferred < WAITING_MIN ? 0 : slis.queueAgeMsP95;
+  return waitingIn(queue) < WAITING_MIN ? 0 : slis.queueAgeMsP95;
+}
+
+/** Messages that wait for Postfix to deliver them; those that a person put on hold do not. */
+export function waitingIn({incoming, active, deferred}: NonNullable<HostReport['queue']>): number {
+  return incoming + active + deferred;
 }
 
 function meanOf(pick: Pick): SliRow['over'] {

@@ -1,3 +1,4 @@
+import {count} from '../../base/counts.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
 import {domainOf} from '../plan/rules.ts';
@@ -53,7 +54,7 @@ export class DomainOrder {
     const racks = new Map<string, number>();
     for (const other of usersOf(domain)) {
       const host = this.#arrived.get(other)?.host ?? this.#where.hostOf(other);
-      if (host !== null) racks.set(rackOf(host), (racks.get(rackOf(host)) ?? 0) + 1);
+      if (host !== null) count(racks, rackOf(host));
     }
     const isCloser = from !== to && racks.get(from) === 1 && racks.has(to);
     return isCloser && racks.size <= least ? 'APART' : null;

@@ -1,7 +1,7 @@
 import type {Bytes} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, HostRecord, Verdict, VerdictKind} from '../../wire/record.ts';
-import {type Fleet, labelsOf} from '../fleet.ts';
+import {type Fleet, labelsOf, rackOf} from '../fleet.ts';
 import {mailboxBytes, movingUsers, type Room, roomsOf} from './capacity.ts';
 import {type Loads, loadsOf} from './load.ts';
 import {type Rules, rulesOf} from './rules.ts';
@@ -67,7 +67,7 @@ export function placingOf({fleet, verdicts, cohorts, policy}: Outlook, leaving: 
     moving: movingUsers(fleet),
     rules: rulesOf(policy),
     labelsOf: labels,
-    rackOf: host => labels(host).rack ?? `host ${host}`,
+    rackOf: host => rackOf(fleet, host),
   };
 }
 
