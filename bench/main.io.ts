@@ -19,9 +19,9 @@ async function load(name: string): Promise<Benchmark> {
   return module.benchmark;
 }
 
-async function help(): Promise<string> {
+async function help(shown: readonly string[]): Promise<string> {
   const lines = ['usage: npm run bench -- NAME [--json] [options]', ''];
-  for (const name of names) {
+  for (const name of shown) {
     const {summary, options} = await load(name);
     lines.push(`${name.padEnd(8)} ${summary}`);
     for (const [option, {default: fallback, help: text}] of Object.entries(options)) {
@@ -34,12 +34,16 @@ async function help(): Promise<string> {
 async function main(args: string[]): Promise<number> {
   const [name = '--help', ...rest] = args;
   if (name === '--help' || name === '-h') {
-    process.stdout.write(await help());
+    process.stdout.write(await help(names));
     return 0;
   }
   if (!names.includes(name)) {
     process.stderr.write(`no benchmark named ${name}; there are: ${names.join(', ')}\n`);
     return 2;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(await help([name]));
+    return 0;
   }
   const benchmark = await load(name);
   const known = Object.fromEntries(

@@ -180,5 +180,7 @@ function bySize({processes, resources, need}: PlanModel): Int32Array {
     keys[process] = Math.floor(-most * 2 ** 31) * 2 ** 22 + process;
   }
   keys.sort();
-  return Int32Array.from(keys, key => key - Math.floor(key / 2 ** 22) * 2 ** 22);
+  const order = new Int32Array(processes);
+  for (let at = 0; at < processes; at++) order[at] = val(keys, at) - Math.floor(val(keys, at) / 2 ** 22) * 2 ** 22;
+  return order;
 }

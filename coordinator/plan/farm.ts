@@ -203,7 +203,8 @@ function roomsOf(
 ): {capacity: Float64Array; safety: Float64Array; headroom: number} {
   const [capacity, safety] = [new Float64Array(hosts.length * RESOURCES), new Float64Array(hosts.length * RESOURCES)];
   const here = new Float64Array(hosts.length * RESOURCES);
-  for (const [process, host] of home.entries()) {
+  for (let process = 0; process < home.length; process++) {
+    const host = val(home, process);
     for (let r = 0; r < RESOURCES; r++) here[host * RESOURCES + r] = val(here, host * RESOURCES + r) + val(need, process * RESOURCES + r);
   }
   let headroom = 0;
@@ -248,9 +249,11 @@ function assertFarm(hosts: readonly FarmHost[], {home, bytes, load}: Movables): 
   }
   for (const [what, values] of Object.entries({bytes, load})) {
     if (values.length !== home.length) refuse({what, value: values.length, expected: home.length});
-    for (const [at, value] of values.entries()) if (!(value >= 0 && value < Number.MAX_SAFE_INTEGER)) refuse({what, at, value});
+    const odd = values.findIndex(value => !(value >= 0 && value < Number.MAX_SAFE_INTEGER));
+    if (odd >= 0) refuse({what, at: odd, value: values[odd]});
   }
-  for (const [at, host] of home.entries()) if (!(host >= 0 && host < hosts.length)) refuse({what: 'home', at, value: host});
+  const odd = home.findIndex(host => !(host >= 0 && host < hosts.length));
+  if (odd >= 0) refuse({what: 'home', at: odd, value: home[odd]});
 }
 
 function refuse(detail: Record<string, unknown>): never {
