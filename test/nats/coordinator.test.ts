@@ -92,13 +92,17 @@ describe('the life of a farm, with a real nats-server', () => {
     expect((await hostView('be01')).verdict?.kind).toBe('healthy');
   });
 
-  test('a dry run changes nothing', async () => {
+  test('a dry run changes nothing, and goes by what the host says of its mailboxes then', async () => {
     const before = (await hostView('be02')).record;
+    const facts = {bytes: 5e9, messages: 900, deliveriesPerDay: 40.5, sessionsPerDay: 12};
+    Object.assign(hosts.get('be02') as FakeHost, {mailboxes: ['u1@example.org', 'u6@example.org'].map(user => ({user, ...facts}))});
     const answer = await call<PlanView>('POST', '/v1/hosts/be02/evacuate', {dryRun: true});
     expect(answer.status).toBe(202);
     expect(answer.json.plan.moves.map(({user}) => user).sort()).toEqual(
       (await call<{users: {user: string}[]}>('GET', '/v1/users?host=be02')).json.users.map(({user}) => user),
     );
+    expect(answer.json.plan.moves.find(({user}) => user === 'u6@example.org')).toMatchObject({bytes: facts.bytes});
+    expect((await call('GET', '/v1/users/u6@example.org')).json).toMatchObject(facts);
     expect((await hostView('be02')).record).toEqual(before);
     expect((await call<MovesView>('GET', '/v1/moves')).json).toMatchObject({total: 0, waiting: []});
     expect((await call('GET', `/v1/plans/${answer.json.plan.id}`)).status).toBe(404);
@@ -194,17 +198,9 @@ describe('the life of a farm, with a real nats-server', () => {
   });
 
   test('the event stream tells the whole story from its beginning', async () => {
-    const reader = new AbortController();
-    const response = await fetch(`${coordinator.base}/v1/events?since=0`, {
-      headers: {authorization: `Bearer ${coordinator.token}`},
-      signal: reader.signal,
-    });
-    let text = '';
-    for await (const chunk of response.body ?? []) {
-      text += new TextDecoder().decode(chunk as Uint8Array);
-      if (text.includes('"from":"reinstalling"') && text.match(/"to":"probation"/g)?.length === 7) break;
-    }
-    reader.abort();
+    const text = await coordinator.eventsUntil(
+      told => told.includes('"from":"reinstalling"') && told.match(/"to":"probation"/g)?.length === 7,
+    );
     const types = new Set([...text.matchAll(/^event: (\w+)$/gm)].map(match => match[1]));
     for (const type of [
       'leaderElected',

@@ -105,16 +105,6 @@ test('a person ends it, and it is not begun anew while the policy does not let i
 });
 
 test('subscribers hear that it began and ended', async () => {
-  const reader = new AbortController();
-  const response = await fetch(`${coordinator.base}/v1/events?since=0`, {
-    headers: {authorization: `Bearer ${coordinator.token}`},
-    signal: reader.signal,
-  });
-  let text = '';
-  for await (const chunk of response.body ?? []) {
-    text += new TextDecoder().decode(chunk as Uint8Array);
-    if (text.includes('"isOn":false')) break;
-  }
-  reader.abort();
+  const text = await coordinator.eventsUntil(told => told.includes('"isOn":false'));
   expect(text).toContain('"isOn":true');
 });

@@ -15,6 +15,8 @@ export class FakeHost {
   isSick = false;
   /** What it was asked to do for its queue, as its reports tell. */
   relief: HostReport['relief'] = null;
+  /** Of its mailboxes; told one by one, each a page of its own. */
+  mailboxes: {user: string; bytes: number; messages: number; deliveriesPerDay: number; sessionsPerDay: number}[] = [];
   readonly commands: {verb: string; request: Record<string, unknown>}[] = [];
   readonly #nc: NatsConnection;
   readonly #timer: NodeJS.Timeout;
@@ -92,6 +94,11 @@ export class FakeHost {
     this.relief = span === 0 ? null : {relay: relay as string | null, sinceMs: nowMs, untilMs: nowMs + span, by: String(by)};
   }
 
+  #page(after: string): object {
+    const [first, ...more] = this.mailboxes.filter(({user}) => user > after);
+    return {mailboxes: first === undefined ? [] : [first], next: more.length === 0 ? null : first?.user};
+  }
+
   #answer(verb: string, request: Record<string, unknown>): object {
     if (verb === 'relieve') this.#relieve(request);
     const manifest = {folders: [{...FOLDER, digest: `of ${request.user}`}], subscriptions: [], sieve: [], lines: null};
@@ -111,7 +118,7 @@ export class FakeHost {
       sync: {revision: Number(request.revision ?? 0)},
       retry: {requeued: 0},
       relieve: {queued: this.queued, elsewhere: 1, outgoing: 2},
-      mailboxes: {mailboxes: []},
+      mailboxes: this.#page(String(request.after ?? '')),
       wipeCheck: {users: 0, queued: this.queued, copies: []},
     };
     return answers[verb] ?? {};

@@ -12,16 +12,6 @@ async function farm(of: TestCoordinator): Promise<FarmView> {
   return (await of.call<FarmView>('GET', '/v1/farm')).json;
 }
 
-/** Resolves once the event stream has one of that type. */
-async function told(of: TestCoordinator, type: string): Promise<void> {
-  const response = await fetch(`${of.base}/v1/events?since=0`, {headers: {authorization: `Bearer ${of.token}`}});
-  let text = '';
-  for await (const chunk of response.body ?? []) {
-    text += new TextDecoder().decode(chunk as Uint8Array);
-    if (text.includes(`event: ${type}\n`)) return;
-  }
-}
-
 beforeAll(async () => {
   server = await TestServer.start(['be01']);
   first = await TestCoordinator.start(server, 'ctl1');
@@ -44,7 +34,7 @@ test('a follower knows what the leader knows, and sends writers to it', async ()
 });
 
 test('how many customers were hurt is known to a coordinator that starts later', async () => {
-  await told(first, 'hurtChanged');
+  await first.eventsUntil(text => text.includes('event: hurtChanged\n'));
   const startMs = Date.now();
   const third = await TestCoordinator.start(server, 'ctl3');
   await vi.waitFor(async () => {

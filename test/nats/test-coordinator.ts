@@ -63,6 +63,17 @@ export class TestCoordinator {
     return {status: response.status, json: (await response.json()) as T};
   }
 
+  /** @returns the stream of events from its beginning, once it is as wanted. */
+  async eventsUntil(isEnough: (text: string) => boolean): Promise<string> {
+    const response = await fetch(`${this.base}/v1/events?since=0`, {headers: {authorization: `Bearer ${this.token}`}});
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += new TextDecoder().decode(chunk as Uint8Array);
+      if (isEnough(text)) break;
+    }
+    return text;
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
