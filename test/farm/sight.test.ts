@@ -63,6 +63,11 @@ const STUCK = `name=$(perl -e 'my @d = ("0".."9", grep { !/[aeiou]/i } ("B".."Z"
   for (1 .. 6) { $n = $d[$s % 52] . $n; $s = int($s / 52) } print $n')0000zB
 install -m 600 -o postfix /dev/null "/var/spool/postfix/incoming/$name"`;
 
+/** The agent is told on its return that it has watched every mailbox for two days. */
+const AGED = `systemctl stop mailherd-agent
+perl -pi -e 's/,(\\d+)\\]/sprintf(",%d]", $1 - 172_800_000)/ge' /var/lib/mailherd/agent/activity.json
+systemctl start mailherd-agent`;
+
 /** Makes mail and mail programs do everything that shows, on one host. */
 async function stir(host: string): Promise<void> {
   const [first] = users(layout).filter(user => user.host === host);
@@ -186,6 +191,13 @@ describe.concurrent.each(BACKENDS)('%s', host => {
     const access = await apiAccess(FARM);
     await eventually(20_000, async () => (await call(access, 'GET', `/v1/users/${first?.user}`, UserView)).bytes === bytes);
     expect(await call(access, 'GET', `/v1/users/${first?.user}`, UserView)).toMatchObject({messages, bytes});
+
+    // How busy a mailbox is, is told of those watched for a day: let it be two.
+    await shell(host, AGED);
+    await eventually(60_000, async () => (await call(access, 'GET', `/v1/users/${first?.user}`, UserView)).sessionsPerDay !== null);
+    const {deliveriesPerDay, sessionsPerDay} = await call(access, 'GET', `/v1/users/${first?.user}`, UserView);
+    expect(deliveriesPerDay).toBeGreaterThan(0);
+    expect(sessionsPerDay).toBeGreaterThan(0.5);
 
     await startFault(paths, layout, 'few-processes', host, String(PROCESSES));
     for (let at = 0; at < PROCESSES + 2; at++) void open(host, 25);
