@@ -239,6 +239,11 @@ function moveCommands(): Command[] {
       .action(async (id: string, options: Common) =>
         show(options, await post(`/v1/moves/${part(id)}/cancel`, {}), () => `${id} backs out.`),
       ),
+    new Command('reverse')
+      .argument('<move...>')
+      .description('bring mailboxes back to the hosts they left, with what came since, by the ids of their moves')
+      .addHelpText('after', example('mailherd reverse move-4f2a', "mailherd reverse $(mailherd moves --json | jq -r '.moves[].id')"))
+      .action(async (moves: string[], options: Common) => show(options, await post<PlanView>('/v1/reverse', {moves}), renderPlan)),
     new Command('purge')
       .argument('<move...>')
       .description('remove retained source copies, by the ids of their moves')

@@ -5,7 +5,7 @@ import type {Plan} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
-import {buildPlan, type NamedMove, placeNew} from './plan/build.ts';
+import {buildPlan, type NamedMoves, placeNew} from './plan/build.ts';
 import {caseOf, type PlanTask} from './plan/case.ts';
 import {checkPlan} from './plan/check.ts';
 import type {Outlook} from './plan/filter.ts';
@@ -14,7 +14,7 @@ import {searchTargets} from './plan/search-targets.ts';
 import {whatIf} from './plan/what-if.ts';
 import type {PlanLine, PlanPlace} from './plan-line.ts';
 
-export type PlanWish = Exclude<PlanTask, {kind: 'new'}> | NamedMove;
+export type PlanWish = Exclude<PlanTask, {kind: 'new'}> | NamedMoves;
 
 /** A plan that was built and checked, and nothing more: nothing is stored and nothing moves until `carryOut`. */
 export interface Draft {

@@ -121,9 +121,9 @@ export const Rebalance = Type.Object(
 export type Rebalance = Type.Static<typeof Rebalance>;
 export const Reasoned = Type.Object({reason: Type.Optional(Type.String({maxLength: 500}))}, {additionalProperties: false});
 export type Reasoned = Type.Static<typeof Reasoned>;
-/** Purge by explicit id; an empty list is an error. */
-export const Purge = Type.Object({moves: Type.Array(Type.String(), {minItems: 1})}, {additionalProperties: false});
-export type Purge = Type.Static<typeof Purge>;
+/** Moves by explicit id; an empty list is an error. */
+export const MoveIds = Type.Object({moves: Type.Array(Type.String(), {minItems: 1})}, {additionalProperties: false});
+export type MoveIds = Type.Static<typeof MoveIds>;
 export const PlanView = Type.Object({plan: Plan, dryRun: Type.Boolean()});
 export type PlanView = Type.Static<typeof PlanView>;
 /** A farm that is not: hosts emptied, hosts gone, hosts added, everybody grown. */

@@ -108,7 +108,7 @@ export class Operator implements Writes {
     const {planner} = this.#deps;
     this.#assertNotPaused();
     const name = user.toLowerCase();
-    const wish = target === undefined ? ({kind: 'single', user: name} as const) : ({kind: 'named', user: name, target} as const);
+    const wish = target === undefined ? ({kind: 'single', user: name} as const) : ({kind: 'named', moves: [{user: name, target}]} as const);
     const draft = await planner.draft(wish, `asked by ${by}`);
     assertFits(draft.plan);
     await planner.carryOut(draft);
@@ -129,6 +129,25 @@ export class Operator implements Writes {
 
   cancelMove(_by: string, moveId: string): Promise<void> {
     return this.#deps.mover.cancel(moveId);
+  }
+
+  /** What came since the flip goes along: it is a move like any other, after a purge of what the host still has. */
+  async reverse(by: string, moveIds: readonly string[]): Promise<PlanView> {
+    const {planner, mover, picture} = this.#deps;
+    this.#assertNotPaused();
+    const records = new Map(mover.records().map(record => [record.id, record]));
+    const moves = [...new Set(moveIds)].map(moveId => {
+      const record = records.get(moveId);
+      if (record === undefined) throw new MailherdError('MOVE_UNKNOWN', {moveId});
+      const {user, source, target, step} = record;
+      const host = picture.fleet.routes.get(user)?.host ?? null;
+      if (step !== 'retained' || host !== target) throw new MailherdError('MOVE_STATE', {moveId, step, target, host, wish: 'reverse'});
+      return {user, target: source};
+    });
+    const draft = await planner.draft({kind: 'named', moves}, `reversed by ${by}`);
+    assertFits(draft.plan);
+    await planner.carryOut(draft);
+    return {plan: draft.plan, dryRun: false};
   }
 
   async purge(_by: string, moveIds: readonly string[]): Promise<void> {

@@ -57,6 +57,7 @@ export interface Writes {
   /** Changes nothing. */
   whatIf(by: string, wish: WhatIf): Promise<WhatIfView>;
   cancelMove(by: string, moveId: string): Promise<void>;
+  reverse(by: string, moveIds: readonly string[]): Promise<PlanView>;
   purge(by: string, moveIds: readonly string[]): Promise<void>;
   cordon(by: string, host: string, reason: string): Promise<HostRecord>;
   uncordon(by: string, host: string): Promise<HostRecord>;

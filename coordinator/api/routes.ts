@@ -4,13 +4,13 @@ import {
   FarmView,
   HostView,
   HurtView,
+  MoveIds,
   MovesView,
   NewHost,
   NewMove,
   NewUser,
   PlanView,
   PolicyView,
-  Purge,
   Reasoned,
   Rebalance,
   Reinstall,
@@ -138,7 +138,14 @@ const WRITES: readonly ApiRoute[] = [
       return done;
     },
   ),
-  write('POST', '/v1/purge', 'Remove retained source copies, by explicit id', {body: Purge, answer: Done}, async ({ports, by, body}) => {
+  write(
+    'POST',
+    '/v1/reverse',
+    'Bring mailboxes back to the hosts they left, with what came since, while the copies there are retained',
+    {body: MoveIds, answer: PlanView, status: 202},
+    ({ports, by, body}) => ports.writes().reverse(by, body.moves),
+  ),
+  write('POST', '/v1/purge', 'Remove retained source copies, by explicit id', {body: MoveIds, answer: Done}, async ({ports, by, body}) => {
     await ports.writes().purge(by, body.moves);
     return done;
   }),

@@ -3,7 +3,7 @@ import type {Bytes, Instant} from '../../base/units.ts';
 import type {Plan, PlannedMove, Verdict} from '../../wire/record.ts';
 import {apartRule} from './apart.ts';
 import {caseOf, type PlanCase, type PlanTask, settle} from './case.ts';
-import {type Outlook, placingOf, whyNotHere} from './filter.ts';
+import {type Outlook, placingOf, whyNoTarget} from './filter.ts';
 import {wavesOf} from './waves.ts';
 import {Explained} from './why.ts';
 
@@ -16,11 +16,13 @@ export interface PlanIds {
   nowMs: Instant;
 }
 
-/** One mailbox to a host that a person named: what the policy says of who lives where does not bind him. */
-export interface NamedMove {
+/**
+ * Mailboxes to hosts that a person named: what the policy says of who lives where does not bind him, and what an earlier move has left
+ * there is purged first.
+ */
+export interface NamedMoves {
   kind: 'named';
-  user: string;
-  target: string;
+  moves: readonly {user: string; target: string}[];
 }
 
 /**
@@ -30,7 +32,7 @@ export interface NamedMove {
  * @throws MailherdError HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS.
  */
 export function buildPlan(
-  task: PlanTask | NamedMove,
+  task: PlanTask | NamedMoves,
   outlook: Outlook,
   ids: PlanIds,
   because: string,
@@ -82,16 +84,24 @@ export function placeNew(user: string, outlook: Outlook): string | null {
   return host?.isOpen === true ? host.name : null;
 }
 
-function planNamed({user, target}: NamedMove, outlook: Outlook, ids: PlanIds, because: string): Plan {
+function planNamed({moves: named}: NamedMoves, outlook: Outlook, ids: PlanIds, because: string): Plan {
   const {fleet} = outlook;
-  const route = fleet.routes.get(user);
-  if (route === undefined) throw new MailherdError('USER_UNKNOWN', {user});
-  if (!fleet.hosts.has(target)) throw new MailherdError('HOST_UNKNOWN', {host: target});
   const placing = placingOf(outlook);
-  if (route.moveId !== null || placing.moving.has(user)) throw new MailherdError('MOVE_IN_PROGRESS', {user});
-  const [head, bytes, why] = [header('single', ids, because), placing.sizeOf(user), whyNotHere(user, target, placing)];
-  if (why !== null) return {...head, moves: [], unplaced: [{user, source: route.host, bytes, code: why}]};
-  return {...head, moves: [{user, source: route.host, target, bytes, why: because}], unplaced: []};
+  const moves: PlannedMove[] = [];
+  const unplaced: Plan['unplaced'] = [];
+  for (const {user, target} of named) {
+    const route = fleet.routes.get(user);
+    if (route === undefined) throw new MailherdError('USER_UNKNOWN', {user});
+    if (!fleet.hosts.has(target)) throw new MailherdError('HOST_UNKNOWN', {host: target});
+    if (route.moveId !== null || placing.moving.has(user)) throw new MailherdError('MOVE_IN_PROGRESS', {user});
+    const [{host: source}, bytes, room] = [route, placing.sizeOf(user), placing.rooms.get(target)];
+    const free = room?.freeBytes ?? 0;
+    const why = source === target ? 'SELF' : (whyNoTarget(target, placing) ?? (free < bytes ? 'SPACE' : null));
+    if (why !== null) unplaced.push({user, source, bytes, code: why});
+    else moves.push({user, source, target, bytes, why: because});
+    if (why === null && room !== undefined) room.freeBytes = free - bytes;
+  }
+  return {...header('single', ids, because), moves, unplaced};
 }
 
 /** Emptying a sick host relieves users, emptying a well one only prepares something. */

@@ -54,9 +54,15 @@ function checkUsers(plan: Plan, fleet: Fleet): Breach[] {
   }
   for (const {user, source, target} of plan.moves) {
     if (source === target) breaches.push({rule: 'TO_ITSELF', detail: {user, target}});
-    if (left.has(JSON.stringify([user, target]))) breaches.push({rule: 'COPY_RETAINED', detail: {user, target}});
+    // A host that a person named is emptied of the old copy first, in the move itself.
+    if (!isNamed(plan) && left.has(JSON.stringify([user, target]))) breaches.push({rule: 'COPY_RETAINED', detail: {user, target}});
   }
   return breaches;
+}
+
+/** Whose targets a person chose: nothing was weighed. */
+function isNamed({kind, moves}: Plan): boolean {
+  return kind === 'single' && moves.every(({choice}) => choice === undefined);
 }
 
 function targetRule(target: string, fleet: Fleet, verdicts: readonly Verdict[], cohorts: readonly CohortVerdict[]): string | null {

@@ -6,18 +6,7 @@ import {mailboxBytes, movingUsers, type Room, roomsOf} from './capacity.ts';
 import {type Loads, loadsOf} from './load.ts';
 import {type Rules, rulesOf} from './rules.ts';
 
-export type WhyNot =
-  | 'SELF'
-  | 'HOST_UNKNOWN'
-  | 'ROLE'
-  | 'STAGE'
-  | 'CORDONED'
-  | 'SILENT'
-  | 'SICK'
-  | 'SUSPECT'
-  | 'SICK_COHORT'
-  | 'RETAINED'
-  | 'SPACE';
+export type WhyNot = 'SELF' | 'HOST_UNKNOWN' | 'ROLE' | 'STAGE' | 'CORDONED' | 'SILENT' | 'SICK' | 'SUSPECT' | 'SICK_COHORT' | 'SPACE';
 
 /** The farm as it is judged and ruled: what every plan is made from. */
 export interface Outlook {
@@ -92,15 +81,6 @@ export function whyNoTarget(host: string, placing: Placing): WhyNot | null {
       if (placing.blamed.has(host)) return 'SICK_COHORT';
       return (placing.rooms.get(host)?.freeBytes ?? 0) <= 0 ? 'SPACE' : null;
   }
-}
-
-/** Why this mailbox cannot go to this host, or null when it can. */
-export function whyNotHere(user: string, host: string, placing: Placing): WhyNot | null {
-  if (placing.fleet.routes.get(user)?.host === host) return 'SELF';
-  const why = whyNoTarget(host, placing);
-  if (why !== null) return why;
-  if (placing.retained.has(`${host} ${user}`)) return 'RETAINED';
-  return (placing.rooms.get(host)?.freeBytes ?? 0) < placing.sizeOf(user) ? 'SPACE' : null;
 }
 
 /** Hosts that take mailboxes at present, by name. */

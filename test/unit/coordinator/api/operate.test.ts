@@ -1,6 +1,7 @@
 import {beforeEach, describe, expect, test} from 'vitest';
 import {CURRENT_PLAN_KEY} from '../../../../coordinator/keys.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
+import type {MoveRecord} from '../../../../wire/record.ts';
 import {FakeFarm} from '../fake-farm.ts';
 
 let farm: FakeFarm;
@@ -37,6 +38,33 @@ async function refused(work: Promise<unknown>, code: string, detail: object = {}
   await expect(work).rejects.toMatchObject({code, detail});
   expect(world()).toEqual(before);
 }
+
+describe('reverse', () => {
+  const record = (id: string, user: string, source: string, target: string, step: MoveRecord['step']): MoveRecord =>
+    ({id, user: `${user}@example.org`, source, target, step, timeline: []}) as unknown as MoveRecord;
+
+  test('back to the host that was left, as one plan', async () => {
+    farm.mover.moves = [record('m1', 'ada', 'be02', 'be01', 'retained'), record('m2', 'bob', 'be03', 'be01', 'retained')];
+    const {plan} = await farm.operator.reverse('ada', ['m1', 'm2', 'm1']);
+    expect(plan.moves.map(({user, source, target}) => [user, source, target])).toEqual([
+      ['ada@example.org', 'be01', 'be02'],
+      ['bob@example.org', 'be01', 'be03'],
+    ]);
+    expect(farm.mover.enqueued).toEqual([plan]);
+  });
+
+  test('not of a move that is unknown, under way, purged, or followed by another', async () => {
+    farm.mover.moves = [
+      record('m1', 'ada', 'be02', 'be01', 'copying'),
+      record('m2', 'bob', 'be03', 'be01', 'purged'),
+      record('m3', 'eve', 'be01', 'be03', 'retained'),
+    ];
+    await refused(farm.operator.reverse('ada', ['m9']), 'MOVE_UNKNOWN', {moveId: 'm9'});
+    await refused(farm.operator.reverse('ada', ['m1']), 'MOVE_STATE', {step: 'copying'});
+    await refused(farm.operator.reverse('ada', ['m2']), 'MOVE_STATE', {step: 'purged'});
+    await refused(farm.operator.reverse('ada', ['m3']), 'MOVE_STATE', {target: 'be03', host: 'be02'});
+  });
+});
 
 describe('evacuate', () => {
   test('stages the host, stores an immutable plan, and hands it to the mover', async () => {

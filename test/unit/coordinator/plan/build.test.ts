@@ -2,7 +2,7 @@ import {expect, test} from 'vitest';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
 import {buildPlan, placeNew} from '../../../../coordinator/plan/build.ts';
 import {checkPlan} from '../../../../coordinator/plan/check.ts';
-import {placingOf, whyNotHere} from '../../../../coordinator/plan/filter.ts';
+import {placingOf, whyNoTarget} from '../../../../coordinator/plan/filter.ts';
 import type {Plan} from '../../../../wire/record.ts';
 import {type Farm, fiveHosts, GIB, IDLE, moveOf, NEW, OLD, recordOf, SICK} from '../fleet-builder.ts';
 
@@ -68,10 +68,10 @@ test('why not that host', () => {
   farm.pass(200);
   const outcome = farm.pass(100, {be4: SICK, be5: SICK, be7: null});
   farm.fleet.moves = [moveOf('u000@be1.example', 'be3', 'be1', 'retained')];
-  const why = (host: string, user = 'u000@be1.example'): string | null =>
-    whyNotHere(user, host, placingOf({fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy}));
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  const why = (host: string): string | null => whyNoTarget(host, placingOf(outlook));
   expect([why('be1'), why('be2'), why('be4'), why('be6'), why('be7'), why('be8'), why('edge1'), why('nobody')]).toEqual([
-    'SELF',
+    null,
     'CORDONED',
     'SICK',
     'SICK_COHORT',
@@ -80,10 +80,25 @@ test('why not that host', () => {
     'ROLE',
     'HOST_UNKNOWN',
   ]);
-  expect(why('be3')).toBe('RETAINED');
-  expect(why('be3', 'u001@be1.example')).toBeNull();
-  farm.fleet.mailboxes.set('u001@be1.example', {bytes: 66 * GIB, messages: 1});
-  expect(why('be3', 'u001@be1.example')).toBe('SPACE');
+  const named = (...users: string[]): Plan =>
+    buildPlan({kind: 'named', moves: users.map(user => ({user, target: 'be3'}))}, outlook, IDS, 'test');
+  // Two that fit one by one, and not both.
+  for (const user of ['u001@be1.example', 'u002@be1.example']) farm.fleet.mailboxes.set(user, {bytes: 40 * GIB, messages: 1});
+  expect(named('u001@be1.example', 'u002@be1.example')).toMatchObject({moves: [{user: 'u001@be1.example'}], unplaced: [{code: 'SPACE'}]});
+});
+
+test('a copy that was left behind: not where the planner chooses, and where a person names it', () => {
+  const farm = fiveHosts();
+  const outcome = farm.pass(200);
+  const user = 'u000@be1.example';
+  farm.fleet.moves = ['be2', 'be3', 'be4'].map(host => moveOf(user, host, 'be1', 'retained'));
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  const chosen = buildPlan({kind: 'single', user}, outlook, IDS, 'test');
+  expect(chosen.moves).toMatchObject([{target: 'be5'}]);
+  expect(breaches({...chosen, moves: chosen.moves.map(move => ({...move, target: 'be3'}))}, farm, outcome)).toEqual(['COPY_RETAINED']);
+  const back = buildPlan({kind: 'named', moves: [{user, target: 'be3'}]}, outlook, IDS, 'test');
+  expect(back).toMatchObject({moves: [{user, source: 'be1', target: 'be3'}], unplaced: []});
+  expect(breaches(back, farm, outcome)).toEqual([]);
 });
 
 test('rebalance fills a new host, moves no more than needed, and is then done', () => {
@@ -104,7 +119,7 @@ test('one mailbox: where it fits best, where it is told to, or why not', () => {
   const {verdicts, cohorts} = farm.pass(200, {be6: IDLE});
   const outlook = {fleet: farm.fleet, verdicts, cohorts, policy: farm.policy};
   const single = (user: string, target: string | null): Plan =>
-    buildPlan(target === null ? {kind: 'single', user} : {kind: 'named', user, target}, outlook, IDS, 'test');
+    buildPlan(target === null ? {kind: 'single', user} : {kind: 'named', moves: [{user, target}]}, outlook, IDS, 'test');
   expect(single('u000@be1.example', null).moves).toMatchObject([{target: 'be6'}]);
   expect(single('u000@be1.example', 'be3').moves).toMatchObject([{source: 'be1', target: 'be3'}]);
   expect(single('u000@be1.example', 'be1')).toMatchObject({moves: [], unplaced: [{code: 'SELF'}]});
@@ -137,6 +152,4 @@ test('the linter sees every broken rule by itself', () => {
   expect(rules({...good, bytes: 66 * GIB})).toEqual(['SPACE']);
   farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be2', 'copying')];
   expect(rules(good)).toEqual(['USER_MOVING']);
-  farm.fleet.moves = [moveOf('u000@be1.example', 'be2', 'be1', 'retained')];
-  expect(rules(good)).toEqual(['COPY_RETAINED']);
 });

@@ -45,7 +45,7 @@ test('who is pinned stays, and keeps a host from being empty; a person may move 
   expect([moves.length, unplaced.length]).toEqual([9, 11]);
   expect(new Set(unplaced.map(({code}) => code))).toEqual(new Set(['PINNED']));
   expect(whatIf({evacuate: ['be1']}, outlook())).toMatchObject({fits: false, pinned: 1});
-  expect(plan({kind: 'named', user: 'u000@be1.example', target: 'be3'}, outlook()).moves).toHaveLength(1);
+  expect(plan({kind: 'named', moves: [{user: 'u000@be1.example', target: 'be3'}]}, outlook()).moves).toHaveLength(1);
 });
 
 test('tiers, a domain in one place, a domain in two racks', () => {
