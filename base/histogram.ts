@@ -23,6 +23,33 @@ export function bucketFrom(bucket: number): number {
   return 2 ** (Math.floor(bucket / PER_OCTAVE) + 1) * (1 + (bucket % PER_OCTAVE) / PER_OCTAVE);
 }
 
+/**
+ * A percentile of what was counted by octaves, whatever part of its octave a count stands in: a value lies in its octave where its rank
+ * says, evenly by ratio, so that the figure does not jump by an octave's width.
+ * @param rows as of `Histogram.pack`, added up. @param shareOf the percentile 0..1 that so many values are good for.
+ * @returns null of nothing.
+ */
+export function octavePercentile(rows: readonly (readonly number[])[], shareOf: (count: number) => number): number | null {
+  const counts = new Float64Array(OCTAVE_MAX + 1);
+  let all = 0;
+  for (const row of rows) {
+    let bucket = 0;
+    for (let at = 0; at + 1 < row.length; at += 2) {
+      bucket += row[at] ?? 0;
+      const octave = Math.min(bucket < PER_OCTAVE ? bucket >> 1 : Math.floor(bucket / PER_OCTAVE) + 1, OCTAVE_MAX);
+      counts[octave] = (counts[octave] ?? 0) + (row[at + 1] ?? 0);
+      all += row[at + 1] ?? 0;
+    }
+  }
+  const rank = shareOf(all) * all;
+  let below = 0;
+  for (const [octave, times] of counts.entries()) {
+    if (times > 0 && below + times >= rank) return 2 ** (octave + (rank - below) / times);
+    below += times;
+  }
+  return null;
+}
+
 /** Counts of values by size, of bounded length whatever is added; those of several hosts or intervals can be added up. */
 export class Histogram {
   readonly #counts = new Map<number, number>();

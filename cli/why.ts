@@ -3,7 +3,8 @@ import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
 import {decisionWords} from './veto-words.ts';
 
-const EVIDENCE_MAX = 3;
+/** What is felt, and as much of what goes along with it. */
+const EVIDENCE_MAX = 2;
 
 /**
  * Why a host or a cohort is judged as it is, in about ten lines. @param name a host, or labels as `os=debian-13`.
@@ -25,7 +26,7 @@ function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
     ['Verdict', `${kind} (${because}) for ${span(look.nowMs - sinceMs)}`],
     ['Customers hurt', String(hurt)],
     ...decided(host, view),
-    ...evidence.slice(0, EVIDENCE_MAX).map(seen => ['Seen', told(seen)] as const),
+    ...evidenceLines(evidence),
     ...(cohort === undefined ? [['Shared', 'nothing with other sick hosts'] as const] : whyCohort(cohort, view, look).slice(0, 5)),
   ]);
 }
@@ -55,8 +56,14 @@ function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (re
     ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
     ['Controls', controls.slice(0, 8).join(', ') + (controls.length > 8 ? ` and ${controls.length - 8} more` : '')],
     ['Customers hurt', `${users}${hurt === null || hurt.users === 0 ? '' : ` (${percent(users / hurt.users)})`}`],
-    ...cohort.evidence.slice(0, EVIDENCE_MAX).map(seen => ['Seen', told(seen)] as const),
+    ...evidenceLines(cohort.evidence),
   ];
+}
+
+function evidenceLines(evidence: readonly Evidence[]): (readonly [string, string])[] {
+  const felt = evidence.filter(({explains}) => explains !== true).slice(0, EVIDENCE_MAX);
+  const along = evidence.filter(({explains}) => explains === true).slice(0, EVIDENCE_MAX);
+  return [...felt.map(seen => ['Seen', told(seen)] as const), ...along.map(seen => ['Along', told(seen)] as const)];
 }
 
 function told({sli, value, unit, baseline, ratio, note}: Evidence): string {

@@ -8,6 +8,7 @@ import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
 import type {Emit} from './events.io.ts';
 import {labelsOf} from './fleet.ts';
+import {verdictOf} from './health/judge.ts';
 import {type HostHappening, keepMs, MAILHERD} from './host/life.ts';
 import {releaseFor} from './host/release.ts';
 import {retainedAtMs} from './move/budget.ts';
@@ -134,7 +135,7 @@ export class Actor {
     const record = hosts.get(host)?.value;
     if (record === undefined || record.reinstallAskedBy !== null || record.stage === 'reinstalling' || record.stage === 'failed')
       return true;
-    return outcome?.verdicts.find(verdict => verdict.host === host)?.kind === 'silent';
+    return verdictOf(host, outcome?.verdicts)?.kind === 'silent';
   }
 
   /** One action; its failure is written down, not thrown, and the same action rests for a while. */

@@ -5,6 +5,7 @@ import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
 import {emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, usersByHost} from './fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
+import {verdictOf} from './health/judge.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
 import type {WaitingMove} from './move/mover.ts';
 import type {Whereabouts} from './move/order.ts';
@@ -184,7 +185,7 @@ export class Picture {
     const locked = [...this.locks.values()].filter(isOf).length;
     return {
       report: report === undefined ? null : {generation: report.generation, labels: report.labels},
-      verdict: this.outcome?.verdicts.find(verdict => verdict.host === host)?.kind ?? null,
+      verdict: verdictOf(host, this.outcome?.verdicts)?.kind ?? null,
       wellSinceMs: this.#wellSince.get(host)?.sinceMs ?? null,
       users: this.isComplete ? this.usersOn(host) : null,
       moves: this.isComplete ? running + locked : null,

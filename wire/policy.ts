@@ -94,6 +94,9 @@ export const Policy = Type.Object({
       probeLoginMs: SpanMs,
       probeFailureShare: Share,
       imapDroppedShare: Share,
+      /** Absent in a policy of an older release: as in DEFAULT_POLICY. */
+      lmtpMsP95: Type.Optional(SpanMs),
+      loginMsP95: Type.Optional(SpanMs),
     }),
     /** Fisher p below which a label explains the sick hosts. */
     chanceMax: Share,
@@ -186,6 +189,8 @@ export const DEFAULT_POLICY: Policy = {
       probeLoginMs: 2_000,
       probeFailureShare: 0.25,
       imapDroppedShare: 0.05,
+      lmtpMsP95: 5_000,
+      loginMsP95: 2_000,
     },
     chanceMax: 0.2,
   },
@@ -222,13 +227,18 @@ export const DEFAULT_POLICY: Policy = {
 export function completed(policy: Policy): Policy {
   const {windows, tune, relief, budget} = DEFAULT_POLICY;
   const later = {...(windows && {windows}), ...(tune && {tune}), ...(relief && {relief}), ...(budget && {budget})};
-  return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}};
+  const judge = {...policy.judge, floors: {...DEFAULT_POLICY.judge.floors, ...policy.judge.floors}};
+  return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}, judge};
 }
 
 type LaterMode = 'tune' | 'drain' | 'queue-relief';
 /** What a policy of an older release leaves open. */
 export function modeOf({modes}: Policy, kind: keyof Policy['modes']): Mode {
   return modes[kind] ?? (DEFAULT_POLICY.modes[kind as LaterMode] as Mode);
+}
+
+export function floorOf({floors}: Policy['judge'], sli: keyof Policy['judge']['floors']): number {
+  return floors[sli] ?? (DEFAULT_POLICY.judge.floors[sli] as number);
 }
 
 export function reliefPolicyOf({relief}: Policy): ReliefPolicy {

@@ -88,6 +88,8 @@ export const Evidence = Type.Object({
   /** value / baseline, or null where there is no baseline. */
   ratio: orNull(Type.Number()),
   note: Type.String(),
+  /** Nobody feels it: it goes along with what is felt, and no verdict is made of it. */
+  explains: Type.Optional(Type.Literal(true)),
 });
 export type Evidence = Type.Static<typeof Evidence>;
 

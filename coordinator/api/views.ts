@@ -4,6 +4,7 @@ import type {FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} f
 import {completed} from '../../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
 import type {TuneView} from '../../wire/tune.ts';
+import {verdictOf} from '../health/judge.ts';
 import type {WaitingMove} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
 import {tuneView} from '../tune/hosts.ts';
@@ -64,7 +65,7 @@ export class Views implements Reads {
     const running = moves().records.filter(move => !isSettled(move));
     return {
       record: hideToken(entry.value),
-      verdict: picture.outcome?.verdicts.find(verdict => verdict.host === host) ?? null,
+      verdict: verdictOf(host, picture.outcome?.verdicts) ?? null,
       users: picture.usersOn(host),
       bytes,
       movesIn: running.filter(({target}) => target === host).length,

@@ -2,7 +2,7 @@ import {modeOf, reliefPolicyOf} from '../../wire/policy.ts';
 import type {Decision, Evidence, Veto} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
 import type {FleetHost} from '../fleet.ts';
-import {SUBSIDED} from '../health/judge.ts';
+import {SUBSIDED, verdictOf} from '../health/judge.ts';
 import {waitingIn} from '../health/sli.ts';
 import {decision, LEAVING, notOfHosts, type Situation} from './situation.ts';
 
@@ -38,7 +38,7 @@ export function relayFor(host: string, {fleet, verdicts, policy}: Pick<Situation
   const relay = reliefPolicyOf(policy).relays.find(name => {
     const record = fleet.hosts.get(name)?.record;
     if (record === undefined || name === host || record.stage !== 'active' || record.cordon !== null) return false;
-    const kind = verdicts.find(verdict => verdict.host === name)?.kind;
+    const kind = verdictOf(name, verdicts)?.kind;
     return kind === 'healthy' || kind === 'unknown';
   });
   return relay === undefined ? null : `[${fleet.hosts.get(relay)?.record.address}]:${SMTP_PORT}`;
@@ -51,7 +51,7 @@ function relayLacking({record}: FleetHost, on: Situation): Veto[] {
 
 function stuckQueue({record, reports}: FleetHost, on: Situation): {because: string; evidence: Evidence[]} | null {
   const report = reports.at(-1);
-  const verdict = on.verdicts.find(({host}) => host === record.host);
+  const verdict = verdictOf(record.host, on.verdicts);
   if (report?.queue == null || verdict === undefined || verdict.kind === 'silent') return null;
   const {queueAgeMsP95, queueAgeMsMax} = report.slis;
   const {floors} = on.policy.judge;

@@ -1,4 +1,4 @@
-import {count} from '../../base/counts.ts';
+import {count, countsOf, mostFirst} from '../../base/counts.ts';
 import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
@@ -192,8 +192,24 @@ function verdictOf({best, controls, subjects}: Judged, alternatives: Candidate[]
     chance: fisherChance(best.bad, best.good, controlsSick, controls.length - controlsSick),
     explained,
     sinceMs,
-    evidence: sick.flatMap(({host, evidence: [first]}) => (first === undefined ? [] : [{...first, note: `${host}: ${first.note}`}])),
+    evidence: [
+      ...sick.flatMap(({host, evidence: [first]}) => (first === undefined ? [] : [{...first, note: `${host}: ${first.note}`}])),
+      ...alongOf(sick),
+    ],
   };
+}
+
+/** What explains most of them, with the middle of their figures; that of the most hosts first. */
+function alongOf(sick: readonly Subject[]): Evidence[] {
+  const along = sick.flatMap(({evidence}) => evidence.filter(({explains}) => explains));
+  return mostFirst(countsOf(along.map(({sli}) => sli)), hosts => hosts).flatMap(([figure, hosts]) => {
+    const own = along.filter(({sli}) => sli === figure);
+    const [first] = own;
+    const value = median(own.map(each => each.value));
+    if (first === undefined || value === null || hosts < MEMBERS_SICK_SHARE_MIN * sick.length) return [];
+    const ratio = median(own.flatMap(each => each.ratio ?? []));
+    return [{...first, value, ratio, note: `on ${hosts} of ${sick.length}`}];
+  });
 }
 
 /**

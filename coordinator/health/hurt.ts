@@ -1,5 +1,5 @@
 import type {Instant} from '../../base/units.ts';
-import type {Policy} from '../../wire/policy.ts';
+import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Hurt, Verdict} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, usersByHost} from '../fleet.ts';
@@ -15,7 +15,7 @@ export function hurtOf(fleet: Fleet, slis: readonly HostSlis[], judge: Policy['j
   let usersHurt = 0;
   for (const own of slis) {
     if (own.role !== 'backend' || (own.state !== 'measured' && own.state !== 'IDLE')) continue;
-    if (!SLI_TABLE.some(({sli}) => (own.values[sli] ?? 0) > judge.floors[sli])) continue;
+    if (!SLI_TABLE.some(({sli}) => (own.values[sli] ?? 0) > floorOf(judge, sli))) continue;
     const live = routed.get(own.host) ?? 0;
     const active = own.activeUsers ?? 0;
     const hurt = active === 0 ? live : Math.min(live, active);

@@ -1,10 +1,11 @@
 import {unreachable} from '../../base/assert.ts';
 import type {Instant} from '../../base/units.ts';
-import type {Policy} from '../../wire/policy.ts';
+import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Evidence, Verdict, VerdictKind} from '../../wire/record.ts';
 import type {Mark} from './figure.ts';
+import {KERNEL_TABLE} from './kernel.ts';
 import type {HostMarks, KernelUsual} from './marks.ts';
-import {type HostSlis, KERNEL_TABLE, SLI_TABLE, type SliName} from './sli.ts';
+import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
 
 /** What the judge must remember of a host from one round to the next. */
 export interface JudgeMemory {
@@ -191,7 +192,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
   for (const {sli, unit} of SLI_TABLE) {
     const value = own.values[sli];
     if (value === null) continue;
-    const floor = judge.floors[sli];
+    const floor = floorOf(judge, sli);
     const mark = marks[sli];
     const isFelt = value > floor;
     const isProved = mark !== undefined && mark.proof !== null;
@@ -207,7 +208,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
     found.hasPeers ||= isFelt && mark !== undefined && mark.peers > 0;
     found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
   }
-  found.evidence.sort((a, b) => worth(b) - worth(a));
+  found.evidence.sort((a, b) => worth(b) * weightOf(b) - worth(a) * weightOf(a));
   if (found.evidence.length > 0) found.evidence.push(...explain(own, usual));
   return found;
 }
@@ -234,7 +235,7 @@ function explain(own: HostSlis, usual: KernelUsual): Evidence[] {
     if (value === undefined || value < floor) continue;
     const baseline = usual[figure] ?? null;
     if (baseline === null || value < EXPLAINS_RATIO_MIN * baseline) continue;
-    explaining.push({sli: figure, unit, value, baseline, ratio: ratioOf(value, baseline), note: 'kernel figure, explains only'});
+    explaining.push({sli: figure, unit, value, baseline, ratio: ratioOf(value, baseline), note: 'goes along with it', explains: true});
   }
   return explaining.sort((a, b) => worth(b) - worth(a)).slice(0, EXPLAINS_MAX);
 }
@@ -243,7 +244,16 @@ function ratioOf(value: number, baseline: number | null): number | null {
   return baseline === null || baseline === 0 ? null : value / baseline;
 }
 
+function weightOf({sli}: Evidence): number {
+  return SLI_TABLE.find(row => row.sli === sli)?.weight ?? 1;
+}
+
 /** Against peers that show nothing at all, any ratio is beaten. */
 function worth({baseline, ratio}: Evidence): number {
   return ratio ?? (baseline === 0 ? Number.MAX_VALUE : 0);
+}
+
+/** What is said of one host; undefined where nothing is (yet). */
+export function verdictOf(host: string, verdicts: readonly Verdict[] | undefined): Verdict | undefined {
+  return verdicts?.find(verdict => verdict.host === host);
 }

@@ -1,8 +1,9 @@
 import type {Instant} from '../../base/units.ts';
-import type {Policy} from '../../wire/policy.ts';
+import {floorOf, type Policy} from '../../wire/policy.ts';
 import {compare, forget} from './compare.ts';
 import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from './figure.ts';
-import {type HostSlis, KERNEL_TABLE, SLI_TABLE, type SliName} from './sli.ts';
+import {KERNEL_TABLE} from './kernel.ts';
+import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
 import {quantile} from './statistics.ts';
 
 /** What the comparison of figures remembers: by role and SLI, and the newest report of each host that was looked at. */
@@ -35,7 +36,7 @@ export function markAll(
       const known = gone.reduce(forget, figures[`${role}/${sli}`] ?? NO_FIGURE);
       const readings = own.flatMap(host => readingOf(host, sli, memory));
       if (readings.length === 0) continue;
-      const compared = compare(readings, known, {scale: scaleShare * judge.floors[sli], ratioMin: judge.ratioMax}, nowMs);
+      const compared = compare(readings, known, {scale: scaleShare * floorOf(judge, sli), ratioMin: judge.ratioMax}, nowMs);
       figures[`${role}/${sli}`] = compared.memory;
       for (const {host} of own) {
         // A figure that one report lacks is judged as it was.

@@ -1,9 +1,11 @@
+import {octavePercentile} from '../../base/histogram.ts';
 import {DAY_MS, type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostStage} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
 import {type FleetHost, labelsOf} from '../fleet.ts';
 import {SKEW_MS_MAX} from '../report/fold.ts';
+import {KERNEL_TABLE, type KernelFigures, type KernelName, kernelFiguresOf} from './kernel.ts';
 
 export type SliName = keyof Policy['judge']['floors'];
 
@@ -12,6 +14,8 @@ type Pick = (report: HostReport) => number | null;
 interface SliRow {
   sli: SliName;
   unit: 'ms' | 'share';
+  /** How much it tells: users' own mail and sessions 1, what only the probe's own user feels less. The weightiest evidence stands first. */
+  weight: number;
   /** Share of the floor below which differences are noise. */
   scaleShare: number;
   /** The figure of one report, or null when it was not measured. */
@@ -27,6 +31,9 @@ const WAITING_MIN = 5;
 /** So many sessions are added to those of an interval. */
 const SESSIONS_MIN = 20;
 const REPORTS_MIN = 3;
+/** So many deliveries or logins must be slow: one alone is that user's own. */
+const SLOW_MIN = 3;
+const US_PER_MS = 1000;
 
 /** Longer times are no measurement, whatever a report says. */
 const MS_MAX = 30 * DAY_MS;
@@ -39,32 +46,14 @@ const failureShare: Pick = ({slis}) => slis.probeFailureShare;
 
 /** What a user feels, worse = greater. The floor of each stands in the policy under the same name. */
 export const SLI_TABLE: readonly SliRow[] = [
-  {sli: 'deliveryMsP95', unit: 'ms', scaleShare: 0.005, at: deliveryMs, over: medianOf(deliveryMs, deliveriesOf)},
-  {sli: 'queueAgeMsP95', unit: 'ms', scaleShare: 0.02, at: queueMs, over: medianOf(queueMs)},
-  {sli: 'probeDeliveryMs', unit: 'ms', scaleShare: 0.005, at: probeDeliveryMs, over: medianOf(probeDeliveryMs)},
-  {sli: 'probeLoginMs', unit: 'ms', scaleShare: 0.005, at: probeLoginMs, over: medianOf(probeLoginMs)},
-  {sli: 'probeFailureShare', unit: 'share', scaleShare: 0.4, at: failureShare, over: meanOf(failureShare)},
-  {sli: 'imapDroppedShare', unit: 'share', scaleShare: 0.1, at: droppedAt, over: droppedShare},
-];
-
-type KernelName = keyof HostReport['kernel'];
-/** Figures that explain, with the value below which they explain nothing. */
-export const KERNEL_TABLE: readonly {figure: KernelName; unit: string; floor: number}[] = [
-  {figure: 'diskFlushMs', unit: 'ms', floor: 10},
-  {figure: 'diskWriteMs', unit: 'ms', floor: 10},
-  {figure: 'diskReadMs', unit: 'ms', floor: 10},
-  {figure: 'diskBusyShare', unit: 'share', floor: 0.5},
-  {figure: 'psiIoSome10', unit: '%', floor: 10},
-  {figure: 'psiIoFull10', unit: '%', floor: 5},
-  {figure: 'psiCpuSome10', unit: '%', floor: 10},
-  {figure: 'psiMemorySome10', unit: '%', floor: 5},
-  {figure: 'cpuBusyShare', unit: 'share', floor: 0.5},
-  {figure: 'cpuIowaitShare', unit: 'share', floor: 0.1},
-  {figure: 'cpuStealShare', unit: 'share', floor: 0.05},
-  {figure: 'runQueueWaitMsPerSecond', unit: 'ms/s', floor: 100},
-  {figure: 'directReclaimPerSecond', unit: '/s', floor: 10},
-  {figure: 'retransmitsPerSecond', unit: '/s', floor: 5},
-  {figure: 'listenDropsPerSecond', unit: '/s', floor: 0.1},
+  {sli: 'deliveryMsP95', unit: 'ms', weight: 1, scaleShare: 0.005, at: deliveryMs, over: medianOf(deliveryMs, deliveriesOf)},
+  {sli: 'queueAgeMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: queueMs, over: medianOf(queueMs)},
+  {sli: 'probeDeliveryMs', unit: 'ms', weight: 0.5, scaleShare: 0.005, at: probeDeliveryMs, over: medianOf(probeDeliveryMs)},
+  {sli: 'probeLoginMs', unit: 'ms', weight: 0.5, scaleShare: 0.005, at: probeLoginMs, over: medianOf(probeLoginMs)},
+  {sli: 'probeFailureShare', unit: 'share', weight: 0.5, scaleShare: 0.4, at: failureShare, over: meanOf(failureShare)},
+  {sli: 'imapDroppedShare', unit: 'share', weight: 1, scaleShare: 0.1, at: droppedAt, over: droppedShare},
+  {sli: 'lmtpMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('lmtp')([report]), over: latencyOver('lmtp')},
+  {sli: 'loginMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('login')([report]), over: latencyOver('login')},
 ];
 
 /** `measured` has values to judge; the others are never healthy. */
@@ -81,7 +70,7 @@ export interface HostSlis {
   latest: Record<SliName, number | null>;
   reportKey: string;
   /** The newest report's kernel figures, and their medians over the window: looked at only where something is to be explained. */
-  latestKernel: HostReport['kernel'] | null;
+  latestKernel: KernelFigures | null;
   kernel: () => Partial<Record<KernelName, number>>;
   /**
    * Deliveries a second, the measure of equal load; null when not known. Logins are not in it: users who are thrown out log in again,
@@ -120,7 +109,7 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     values,
     latest,
     reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
-    latestKernel: newest?.kernel ?? null,
+    latestKernel: newest === undefined ? null : kernelFiguresOf(newest),
     kernel: () => kernelOver(reports),
     loadPerSecond,
     activeUsers: counts.length === 0 ? null : Math.max(...counts),
@@ -131,8 +120,9 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
 
 function kernelOver(reports: readonly HostReport[]): Partial<Record<KernelName, number>> {
   const kernel: Partial<Record<KernelName, number>> = {};
+  const shown = reports.map(kernelFiguresOf);
   for (const {figure} of KERNEL_TABLE) {
-    const value = medianOf(report => report.kernel[figure])(reports);
+    const value = median(shown.flatMap(own => own[figure] ?? []));
     if (value !== null) kernel[figure] = value;
   }
   return kernel;
@@ -172,7 +162,7 @@ function isStale(receivedAtMs: Instant, sampledAtMs: Instant, silentMs: Millis, 
 }
 
 function plausible(ms: number | null): number | null {
-  return ms === null || ms > MS_MAX ? null : ms;
+  return ms !== null && ms <= MS_MAX ? ms : null;
 }
 
 function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
@@ -200,6 +190,16 @@ function deliveriesOf({load, intervalMs}: HostReport): number | null {
 function queueAgeOf({slis, queue}: HostReport): number | null {
   if (queue === null || !queue.complete) return slis.queueAgeMsP95;
   return waitingIn(queue) < WAITING_MIN ? 0 : slis.queueAgeMsP95;
+}
+
+/** What Dovecot counted of one kind of work, all intervals together: at least three are that slow, of few the middle counts. */
+function latencyOver(kind: 'lmtp' | 'login'): SliRow['over'] {
+  const shareOf = (count: number): number => Math.max(0.5, Math.min(0.95, 1 - SLOW_MIN / count));
+  return reports => {
+    const rows = reports.flatMap(({mailFigures}) => (mailFigures?.latencies ?? []).flatMap(({of, us}) => (of === kind ? [us] : [])));
+    const us = octavePercentile(rows, shareOf);
+    return plausible(us === null ? null : us / US_PER_MS);
+  };
 }
 
 /** Messages that wait for Postfix to deliver them; those that a person put on hold do not. */

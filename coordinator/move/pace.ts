@@ -1,6 +1,6 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import {SECOND_MS} from '../../base/units.ts';
-import type {Policy} from '../../wire/policy.ts';
+import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Verdict} from '../../wire/record.ts';
 import {type HostSlis, SLI_TABLE} from '../health/sli.ts';
 
@@ -37,14 +37,14 @@ export function adjustPace(
         const before = pace[own.host] ?? {limit: max, changedAtMs: 0};
         if (kinds.get(own.host) === 'sick') return [own.host, {limit: 0, changedAtMs: nowMs}];
         if (nowMs - before.changedAtMs < STEP_MS) return [own.host, before];
-        const limit = isStrained(own, judge.floors) ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);
+        const limit = isStrained(own, judge) ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);
         return [own.host, limit === before.limit ? before : {limit, changedAtMs: nowMs}];
       }),
   );
 }
 
-function isStrained({values, kernel}: HostSlis, floors: Policy['judge']['floors']): boolean {
-  if (SLI_TABLE.some(({sli}) => (values[sli] ?? 0) > floors[sli] * STRAIN_SHARE)) return true;
+function isStrained({values, kernel}: HostSlis, judge: Policy['judge']): boolean {
+  if (SLI_TABLE.some(({sli}) => (values[sli] ?? 0) > floorOf(judge, sli) * STRAIN_SHARE)) return true;
   const {diskBusyShare = 0, psiIoFull10 = 0} = kernel();
   return diskBusyShare > BUSY_MAX || psiIoFull10 > STALLED_MAX;
 }

@@ -1,6 +1,7 @@
 import type {Policy} from '../../wire/policy.ts';
 import {type CohortVerdict, MOVE_STEPS, type Plan, type Verdict} from '../../wire/record.ts';
 import type {Fleet} from '../fleet.ts';
+import {verdictOf} from '../health/judge.ts';
 
 /** A rule that a plan breaks. */
 export interface Breach {
@@ -71,7 +72,7 @@ function targetRule(target: string, fleet: Fleet, verdicts: readonly Verdict[], 
   if (host.record.role !== 'backend') return 'TARGET_NO_BACKEND';
   if (host.record.stage !== 'active') return 'TARGET_NOT_ACTIVE';
   if (host.record.cordon !== null) return 'TARGET_CORDONED';
-  const kind = verdicts.find(verdict => verdict.host === target)?.kind;
+  const kind = verdictOf(target, verdicts)?.kind;
   if (kind !== 'healthy' && kind !== 'unknown') return 'TARGET_NOT_WELL';
   return cohorts.some(({explained, members}) => explained && members.includes(target)) ? 'TARGET_IN_SICK_COHORT' : null;
 }

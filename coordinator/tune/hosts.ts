@@ -1,6 +1,7 @@
 import {DEFAULT_POLICY, type Policy, type TunePolicy} from '../../wire/policy.ts';
 import type {HostTuning, TuneView} from '../../wire/tune.ts';
 import {labelsOf} from '../fleet.ts';
+import {verdictOf} from '../health/judge.ts';
 import type {Picture} from '../picture.ts';
 import {rollout, type TunedHost} from './rollout.ts';
 
@@ -15,7 +16,7 @@ export function tunedHosts(picture: Picture): TunedHost[] {
     const tune = host.reports.at(-1)?.tune;
     if (tune === undefined) return [];
     const {record} = host;
-    const {kind, sinceMs} = picture.outcome?.verdicts.find(verdict => verdict.host === record.host) ?? {};
+    const {kind, sinceMs} = verdictOf(record.host, picture.outcome?.verdicts) ?? {};
     const verdict = kind === undefined || sinceMs === undefined ? null : {kind, sinceMs};
     return [{host: record.host, role: record.role, os: labelsOf(host).os ?? '', isActive: record.stage === 'active', verdict, tune}];
   });

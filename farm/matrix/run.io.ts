@@ -32,6 +32,8 @@ const NOTHING_HURTS: Policy['judge']['floors'] = {
   probeLoginMs: HOUR_MS,
   probeFailureShare: 1,
   imapDroppedShare: 1,
+  lmtpMsP95: HOUR_MS,
+  loginMsP95: HOUR_MS,
 };
 
 /** Nothing is done by itself but what a move does; copies may be purged as soon as that is safe at all. */

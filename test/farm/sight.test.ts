@@ -1,5 +1,6 @@
 import {connect, type Socket} from 'node:net';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {octavePercentile} from '../../base/histogram.ts';
 import {call} from '../../farm/api.io.ts';
 import {apiAccess, enrolAll} from '../../farm/enrol.io.ts';
 import {down, type Farm, up} from '../../farm/farm.io.ts';
@@ -113,6 +114,10 @@ const latencyOf =
   (name: string): Seen =>
   report =>
     figures(report)?.latencies?.some(({of, us}) => of === name && us.length > 0) === true;
+const slowestLoginMs = (all: readonly HostReport[]): number => {
+  const rows = all.flatMap(report => figures(report)?.latencies?.flatMap(({of, us}) => (of === 'login' ? [us] : [])) ?? []);
+  return (octavePercentile(rows, () => 1) ?? 0) / 1000;
+};
 const endedBy =
   (...hows: string[]): Seen =>
   report =>
@@ -180,6 +185,8 @@ describe.concurrent.each(BACKENDS)('%s', host => {
     expect(await watch(host, {counting: report => (figures(report)?.latencies ?? null) !== null}, 30_000)).toEqual([]);
     await stir(host);
     expect(await watch(host, SHOWN, 30_000)).toEqual([]);
+    // Wrong passwords wait for two seconds; they are no logins.
+    expect(slowestLoginMs(reports.get(host) ?? [])).toBeLessThan(1_500);
 
     // The coordinator asks for sizes: by what Dovecot's own indexes say.
     const [first] = users(layout).filter(user => user.host === host);

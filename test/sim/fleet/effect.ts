@@ -7,16 +7,33 @@ export interface Effect {
   queueAge: number;
   probeDelivery: number;
   login: number;
+  /** Deliveries to mailboxes by LMTP, and password checks of users, as Dovecot counts them. */
+  lmtp: number;
+  auth: number;
   /** Added to the share of probes that fail. */
   probeFailure: number;
   /** Share of the open sessions dropped in a report's interval. */
   drop: number;
   /** Factor on the host's load. */
   load: number;
+  /** Added to the share of its processes that the busiest mail service has. */
+  processes: number;
   kernel: Partial<Record<keyof Kernel, number>>;
 }
 
-export const NOTHING: Effect = {delivery: 1, queueAge: 1, probeDelivery: 1, login: 1, probeFailure: 0, drop: 0, load: 1, kernel: {}};
+export const NOTHING: Effect = {
+  delivery: 1,
+  queueAge: 1,
+  probeDelivery: 1,
+  login: 1,
+  lmtp: 1,
+  auth: 1,
+  probeFailure: 0,
+  drop: 0,
+  load: 1,
+  processes: 0,
+  kernel: {},
+};
 
 /** How a fault comes and goes: severity 0..1 at `sinceMs` after its onset. `load` is the host's share of its mean load. */
 export type Shape = (sinceMs: number, load: number) => number;
@@ -58,9 +75,12 @@ export function atSeverity(full: Partial<Effect>, severity: number): Effect {
     queueAge: factor(full.queueAge ?? full.delivery),
     probeDelivery: factor(full.probeDelivery),
     login: factor(full.login),
+    lmtp: factor(full.lmtp ?? full.delivery),
+    auth: factor(full.auth ?? full.login),
     probeFailure: (full.probeFailure ?? 0) * severity,
     drop: (full.drop ?? 0) * severity,
     load: factor(full.load),
+    processes: (full.processes ?? 0) * severity,
     kernel: Object.fromEntries(Object.entries(full.kernel ?? {}).map(([figure, value]) => [figure, value * severity])),
   };
 }
@@ -74,9 +94,12 @@ export function combined(a: Effect, b: Effect): Effect {
     queueAge: a.queueAge * b.queueAge,
     probeDelivery: a.probeDelivery * b.probeDelivery,
     login: a.login * b.login,
+    lmtp: a.lmtp * b.lmtp,
+    auth: a.auth * b.auth,
     probeFailure: a.probeFailure + b.probeFailure,
     drop: a.drop + b.drop,
     load: a.load * b.load,
+    processes: a.processes + b.processes,
     kernel: {...a.kernel, ...b.kernel},
   };
 }

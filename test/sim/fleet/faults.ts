@@ -25,7 +25,12 @@ export const FAULTS: readonly FaultKind[] = [
     r => gradual(r.between(5, 15)),
     r => ({delivery: r.between(10, 60), probeDelivery: 8, kernel: {diskFlushMs: 500}}),
   ),
-  kind('disk reads slow', now, r => ({login: r.between(15, 60), delivery: r.between(2, 6), kernel: {diskReadMs: 80, cpuIowaitShare: 0.4}})),
+  kind('disk reads slow', now, r => ({
+    login: r.between(15, 60),
+    auth: 1,
+    delivery: r.between(2, 6),
+    kernel: {diskReadMs: 80, cpuIowaitShare: 0.4},
+  })),
   kind(
     'disk stalls now and then',
     r => intermittent(r, 0.6, 2),
@@ -97,14 +102,15 @@ export const FAULTS: readonly FaultKind[] = [
   kind(
     'too few delivery processes',
     () => underLoad(0.3),
-    r => ({queueAge: r.between(200, 900), delivery: r.between(8, 30)}),
+    r => ({queueAge: r.between(200, 900), delivery: r.between(8, 30), lmtp: 1, processes: 0.8}),
   ),
   kind(
     'queue grows',
     r => gradual(r.between(5, 20)),
-    r => ({queueAge: r.between(300, 3000), delivery: r.between(10, 60)}),
+    r => ({queueAge: r.between(300, 3000), delivery: r.between(10, 60), lmtp: 1}),
   ),
-  kind('resolver slow', now, r => ({delivery: r.between(8, 25), queueAge: r.between(150, 400), probeDelivery: 5})),
+  kind('resolver slow', now, r => ({delivery: r.between(8, 25), queueAge: r.between(150, 400), probeDelivery: 5, lmtp: 1})),
+  kind("the users' password database slow, not the probe's", now, r => ({auth: r.between(150, 600)})),
   kind('everything a little worse', now, r => ({delivery: r.between(1.8, 3), login: r.between(1.8, 3), probeDelivery: 2})),
   kind('delivery a third worse', now, r => ({delivery: r.between(1.35, 1.7)})),
   kind('login half as slow again', now, r => ({login: r.between(1.4, 1.8)})),

@@ -27,9 +27,9 @@ export function figuresOf(faults: readonly Score[], innocents: readonly Score[],
   const all = [...faults, ...innocents, ...quiet];
   const falseHosts = sum(faults, ({falseHosts: hosts}) => hosts.length);
   const found = sum(faults, score => score.found.length);
-  const causes = sum(faults, score => score.causes);
-  const causesFound = sum(faults, score => score.causesFound);
-  const wrong = sum(faults, ({wrongCauses}) => wrongCauses.length);
+  const causes = sum(all, score => score.causes);
+  const causesFound = sum(all, score => score.causesFound);
+  const wrong = sum(all, ({wrongCauses}) => wrongCauses.length);
   const quietHostMonths = sum(quiet, ({hostMonths}) => hostMonths);
   const falseQuiet = sum(quiet, ({falseHosts: hosts}) => hosts.length);
   return {

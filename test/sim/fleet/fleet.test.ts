@@ -1,11 +1,13 @@
 import {expect, test} from 'vitest';
+import {octavePercentile} from '../../../base/histogram.ts';
 import {seededRng} from '../../../base/random.ts';
 import {DEFAULT_POLICY} from '../../../wire/policy.ts';
-import {NOTHING} from './effect.ts';
+import {atSeverity, NOTHING} from './effect.ts';
 import {FAULTS} from './faults.ts';
 import {INNOCENTS} from './innocents.ts';
 import {drawFault, drawInnocent, effectOn, membersOf} from './scenario.ts';
 import {score} from './score.ts';
+import {countsLatencies, World} from './world.ts';
 
 const fault = (seed: number, name: string): ReturnType<typeof drawFault> => {
   const kind = FAULTS.find(candidate => candidate.name === name);
@@ -45,4 +47,22 @@ test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
     const {falseHosts, evacuatedFalsely} = score(drawInnocent(seed, seededRng(seed), 'nothing at all'), DEFAULT_POLICY);
     expect({seed, falseHosts, evacuatedFalsely}).toEqual({seed, falseHosts: [], evacuatedFalsely: []});
   }
+});
+
+test('a fault shows in what Dovecot counts, where it counts; a queue that grows does not (seed 5)', () => {
+  const p95 = (of: string, effect: typeof NOTHING): number | null => {
+    const world = new World(seededRng(5), 20);
+    const reports = world.hosts.filter(countsLatencies).map(host => world.report(host, 10 * 3_600_000, effect));
+    const rows = reports.flatMap(({mailFigures}) => (mailFigures?.latencies ?? []).flatMap(row => (row.of === of ? [row.us] : [])));
+    return octavePercentile(rows, () => 0.95);
+  };
+  const effectOf = (name: string): typeof NOTHING => atSeverity(FAULTS.find(kind => kind.name === name)?.draw(seededRng(5)).full ?? {}, 1);
+  const rise = (of: string, name: string): number => (p95(of, effectOf(name)) ?? 0) / (p95(of, NOTHING) ?? 0);
+  expect(rise('login', "the users' password database slow, not the probe's")).toBeGreaterThan(100);
+  expect(rise('lmtp', "the users' password database slow, not the probe's")).toBeCloseTo(1, 5);
+  expect(rise('lmtp', 'LMTP slow')).toBeGreaterThan(5);
+  expect(rise('lmtp', 'queue grows')).toBeCloseTo(1, 5);
+  const world = new World(seededRng(5), 20);
+  const blind = world.hosts.filter(host => !countsLatencies(host));
+  expect(blind.map(host => world.report(host, 0, NOTHING).mailFigures?.latencies)).toEqual([null, null]);
 });

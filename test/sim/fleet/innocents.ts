@@ -1,5 +1,7 @@
 import type {Rng} from '../../../base/random.ts';
+import type {CohortVerdict} from '../../../wire/record.ts';
 import type {HostReport} from '../../../wire/report.ts';
+import type {Labels} from '../../../wire/schema.ts';
 import {atSeverity, type Effect, NOTHING, type Shape} from './effect.ts';
 import {normal, type SimHost} from './hosts.ts';
 
@@ -20,6 +22,8 @@ export interface InnocentDraw {
   isFromStart?: boolean;
   /** Users do suffer on these, but it is not the hosts: whatever they are called, nobody may be moved. */
   suffering?: readonly string[];
+  /** What does it, though no host is to blame: a verdict that says so of these labels is right. */
+  cause?: {labels: Labels; notHosts: CohortVerdict['notHosts']};
 }
 
 const MINUTE = 60_000;
@@ -46,7 +50,7 @@ export const INNOCENTS: readonly Innocent[] = [
   {name: 'nothing at all', draw: () => ({})},
   {
     name: 'an upstream resolver makes everything slow',
-    draw: (r, hosts) => ({effect: all({delivery: r.between(10, 40), queueAge: 200}), suffering: names(hosts)}),
+    draw: (r, hosts) => ({effect: all({delivery: r.between(10, 40), lmtp: 1, queueAge: 200}), suffering: names(hosts)}),
   },
   {name: 'everything gets slow, hosts differ in how much', draw: unlike},
   {name: 'everything gets slow on a small farm, hosts differ in how much', hosts: {min: 4, max: 8}, draw: unlike},
@@ -104,9 +108,13 @@ export const INNOCENTS: readonly Innocent[] = [
   {
     name: 'the network of one rack loses packets',
     draw: (r, hosts) => {
-      const rack = r.pick(hosts).labels.rack;
+      const rack = r.pick(hosts).labels.rack ?? '';
       const chosen = names(hosts.filter(({labels}) => labels.rack === rack));
-      return {effect: on(chosen, {login: 40, delivery: 8, probeFailure: 0.3, kernel: {retransmitsPerSecond: 120}}), suffering: chosen};
+      return {
+        effect: on(chosen, {login: 40, delivery: 8, probeFailure: 0.3, kernel: {retransmitsPerSecond: 120}}),
+        suffering: chosen,
+        cause: {labels: {rack}, notHosts: 'network'},
+      };
     },
   },
   {

@@ -3,7 +3,7 @@ import type {CohortVerdict} from '../../../wire/record.ts';
 import {NOTHING} from './effect.ts';
 import {play} from './play.ts';
 import {effectOn, type Fault, membersOf, type Scenario} from './scenario.ts';
-import {INTERVAL_MS} from './world.ts';
+import {countsLatencies, INTERVAL_MS} from './world.ts';
 
 /** What came of one scenario. */
 export interface Score {
@@ -29,6 +29,8 @@ export interface Score {
 /** Harm must last so long before it has to be seen. */
 const HARM_MS_MIN = 180_000;
 const MILD_RATIO_MIN = 1.3;
+/** Of a latency's 95th percentile to its middle, see World. */
+const LATENCY_P95 = Math.exp(0.6 * 1.645);
 const MONTH_MS = 30 * 86_400_000;
 
 interface Truth {
@@ -36,6 +38,8 @@ interface Truth {
   harmFromMs: Map<string, number>;
   mildFromMs: Map<string, number>;
 }
+
+type There = Pick<Fault, 'hosts' | 'labels'> & {notHosts?: CohortVerdict['notHosts']};
 
 /** Plays a scenario and holds what was said against what was done. */
 export function score(scenario: Scenario, policy: Policy): Score {
@@ -45,7 +49,8 @@ export function score(scenario: Scenario, policy: Policy): Score {
   const sickAtMs = new Map<string, number>();
   const suspected = new Set<string>();
   const evacuated = new Set<string>();
-  const named = new Map<Fault, number>();
+  const there = thereOf(scenario);
+  const named = new Map<There, number>();
   const wrong = new Set<string>();
   play(scenario, policy, (outcome, atMs) => {
     for (const {host, kind, because} of outcome.verdicts) {
@@ -56,15 +61,17 @@ export function score(scenario: Scenario, policy: Policy): Score {
       if (kind === 'evacuate' && host !== null && vetoes.length === 0) evacuated.add(host);
     }
     for (const cohort of outcome.cohorts.filter(({explained}) => explained)) {
-      const fault = scenario.faults.find(candidate => isNamed(candidate, cohort, scenario));
-      if (fault !== undefined) named.set(fault, named.get(fault) ?? atMs);
+      const cause = there.find(candidate => isNamed(candidate, cohort, scenario));
+      if (cause !== undefined) named.set(cause, named.get(cause) ?? atMs);
       else if (!isJustTheHost(cohort, scenario)) wrong.add(describe(cohort));
     }
     return true;
   });
   const harmed = [...harmFromMs.keys()];
   const found = harmed.filter(host => sickAtMs.has(host));
-  const causes = scenario.faults.filter(({hosts, labels}) => labels !== null && hosts.filter(host => harmFromMs.has(host)).length >= 2);
+  const causes = there.filter(({hosts, labels, notHosts}) => {
+    return labels !== null && (notHosts !== undefined || hosts.filter(host => harmFromMs.has(host)).length >= 2);
+  });
   const secondsSince = (atMs: number | undefined, host: string): number => Math.max(0, ((atMs ?? 0) - (harmFromMs.get(host) ?? 0)) / 1000);
   return {
     name: scenario.name,
@@ -88,9 +95,15 @@ export function score(scenario: Scenario, policy: Policy): Score {
   };
 }
 
+/** What is to be named: faults of hosts, and what is none of theirs. */
+function thereOf({faults, innocent}: Scenario): There[] {
+  const cause = innocent?.cause;
+  return cause === undefined ? [...faults] : [...faults, {hosts: innocent?.suffering ?? [], ...cause}];
+}
+
 /** Named by labels that set apart the very hosts of the fault, or called one of those that cannot be told apart. */
-function isNamed({labels, hosts}: Fault, cohort: CohortVerdict, {world}: Scenario): boolean {
-  if (labels === null) return false;
+function isNamed({labels, hosts, notHosts}: There, cohort: CohortVerdict, {world}: Scenario): boolean {
+  if (labels === null || (notHosts !== undefined && cohort.notHosts !== notHosts)) return false;
   const own = new Set(hosts);
   return [cohort.labels, ...(cohort.alternatives ?? [])].some(candidate => {
     const members = membersOf(world.hosts, candidate);
@@ -119,12 +132,15 @@ function truthOf(scenario: Scenario, {judge: {floors}}: Policy): Truth {
     for (let atMs = onsetMs; atMs < endMs; atMs += INTERVAL_MS) {
       const effect = effectOn(scenario, host, atMs);
       if (effect === NOTHING) continue;
-      const {deliveryMs, loginMs, probeDeliveryMs} = world.expected(host, atMs, effect);
+      const {deliveryMs, loginMs, probeDeliveryMs, lmtpMs, authMs} = world.expected(host, atMs, effect);
+      const latencyP95 = countsLatencies(host) ? LATENCY_P95 : 0;
       const isTime = [
         [deliveryMs, floors.deliveryMsP95, effect.delivery],
         [loginMs, floors.probeLoginMs, effect.login],
         [probeDeliveryMs, floors.probeDeliveryMs, effect.probeDelivery],
         [200 * effect.queueAge, floors.queueAgeMsP95, effect.queueAge],
+        [latencyP95 * lmtpMs, floors.lmtpMsP95, effect.lmtp],
+        [latencyP95 * authMs, floors.loginMsP95, effect.auth],
       ].some(([value = 0, floor = 0, ratio = 1]) => value > floor && ratio >= MILD_RATIO_MIN);
       // Sessions end and begin in the minute over which their drops are counted.
       const isShare = effect.probeFailure > floors.probeFailureShare || effect.drop * 6 > floors.imapDroppedShare;

@@ -1,3 +1,4 @@
+import {Histogram} from '../../../base/histogram.ts';
 import type {Rng} from '../../../base/random.ts';
 import type {HostReport} from '../../../wire/report.ts';
 import type {Effect} from './effect.ts';
@@ -5,6 +6,9 @@ import {dailyLoad, drawHosts, normal, type SimHost} from './hosts.ts';
 
 export const INTERVAL_MS = 10_000;
 const GIB = 2 ** 30;
+/** Deviation of the logarithm of one latency, and how many are drawn for all of an interval. */
+const LATENCY_SCATTER = 0.6;
+const LATENCY_DRAWS = 20;
 const FIGURES = ['delivery', 'probeDelivery', 'login'] as const;
 
 /** How this farm's figures behave though nothing is wrong. */
@@ -14,6 +18,9 @@ interface Climate {
   loginMs: number;
   /** Exponent of load in the times. */
   slope: number;
+  /** Of one delivery by LMTP and of one password check, in the middle; they scatter by a factor of e^0.6. */
+  lmtpMs: number;
+  authMs: number;
   noise: number;
   /** Share of an interval's noise that the next one keeps. */
   memory: number;
@@ -33,11 +40,14 @@ export class World {
   readonly hosts: readonly SimHost[];
   readonly climate: Climate;
   readonly #rng: Rng;
+  /** A stream of its own, so that other figures are drawn as ever. */
+  readonly #latencies: Rng;
   readonly #state = new Map<string, Momentary>();
   #sequence = 0;
 
   constructor(rng: Rng, count: number) {
     this.#rng = rng.fork('world');
+    this.#latencies = rng.fork('latencies');
     this.hosts = drawHosts(rng.fork('hosts'), count);
     const r = rng.fork('climate');
     this.climate = {
@@ -45,6 +55,8 @@ export class World {
       probeDeliveryMs: r.between(150, 700),
       loginMs: r.between(40, 250),
       slope: r.between(0.1, 0.5),
+      lmtpMs: this.#latencies.between(20, 120),
+      authMs: this.#latencies.between(2, 20),
       noise: r.between(0.08, 0.2),
       memory: r.between(0.2, 0.7),
       missing: r.between(0, 0.05),
@@ -65,14 +77,20 @@ export class World {
     return dailyLoad(atMs);
   }
 
-  /** What a user of the host waits for a delivery, without chance; null effect: a healthy host. */
-  expected(host: SimHost, atMs: number, effect: Effect): {deliveryMs: number; loginMs: number; probeDeliveryMs: number} {
-    const {deliveryMs, loginMs, probeDeliveryMs, slope} = this.climate;
+  /** What a user of the host waits for a delivery, without chance; NOTHING: a healthy host. Latencies in the middle. */
+  expected(
+    host: SimHost,
+    atMs: number,
+    effect: Effect,
+  ): Record<'deliveryMs' | 'loginMs' | 'probeDeliveryMs' | 'lmtpMs' | 'authMs', number> {
+    const {deliveryMs, loginMs, probeDeliveryMs, slope, lmtpMs, authMs} = this.climate;
     const busy = Math.exp(host.offset) * (dailyLoad(atMs) * effect.load) ** slope;
     return {
       deliveryMs: deliveryMs * busy * effect.delivery,
       loginMs: loginMs * busy ** 0.5 * effect.login,
       probeDeliveryMs: probeDeliveryMs * busy ** 0.5 * effect.probeDelivery,
+      lmtpMs: lmtpMs * busy * effect.lmtp,
+      authMs: authMs * busy ** 0.5 * effect.auth,
     };
   }
 
@@ -128,6 +146,7 @@ export class World {
       },
       kernel: this.#kernel(effect, dailyLoad(atMs) * effect.load),
       queue: {maildrop: 0, incoming: 0, active: waiting, deferred: Math.round(waiting / 2), hold: 0, complete: true},
+      mailFigures: this.#mailFigures(host, atMs, effect, deliveries, ended),
       mailStore: {totalBytes: 4000 * GIB, freeBytes: 2500 * GIB, freeInodes: null},
       routeRevision: null,
       agent: {version: '0', cpuMs: 1, rssBytes: 1, spooled: 0, dropped: 0, failing: {}},
@@ -140,6 +159,33 @@ export class World {
     const {lost, late, doubled} = this.climate;
     if (r.unit() < lost) return {copies: 0, delayMs: 0};
     return {copies: r.unit() < doubled ? 2 : 1, delayMs: r.unit() < late ? r.between(1_000, 15_000) : r.between(0, 800)};
+  }
+
+  #mailFigures(host: SimHost, atMs: number, effect: Effect, deliveries: number, logins: number): NonNullable<HostReport['mailFigures']> {
+    const {lmtpMs, authMs} = this.expected(host, atMs, effect);
+    const kinds = [
+      {of: 'lmtp', ms: lmtpMs, count: deliveries},
+      {of: 'login', ms: authMs, count: logins},
+    ];
+    const busiest = [{service: 'smtp', processes: Math.round(100 * Math.min(1, 0.2 + effect.processes)), max: 100, dropping: false}];
+    return {
+      queue: null,
+      log: null,
+      postfix: {processes: 100, stressed: 0, busiest, ageMs: 0},
+      dovecot: null,
+      probes: null,
+      latencies: countsLatencies(host) ? kinds.map(({of, ms, count}) => ({of, us: this.#latenciesOf(ms, count)})) : null,
+    };
+  }
+
+  #latenciesOf(ms: number, count: number): number[] {
+    const histogram = new Histogram();
+    const draws = Math.min(LATENCY_DRAWS, count);
+    for (let draw = 0; draw < draws; draw++) {
+      const times = Math.floor((count + draw) / draws);
+      histogram.add(1000 * ms * Math.exp(LATENCY_SCATTER * normal(this.#latencies)), times);
+    }
+    return histogram.pack();
   }
 
   #kernel(effect: Effect, load: number): HostReport['kernel'] {
@@ -169,6 +215,11 @@ export class World {
       ...effect.kernel,
     };
   }
+}
+
+/** On one host of ten Dovecot counts nothing. */
+export function countsLatencies({host}: SimHost): boolean {
+  return Number(host.slice(1)) % 10 !== 7;
 }
 
 /** Knuth's for small means, the normal approximation for large ones. */

@@ -5,9 +5,10 @@ import type {VerdictsView} from '../../../wire/api.ts';
 const T0 = 1_800_000_000_000;
 const LOOK = {colour: false, nowMs: T0 + 90_000};
 const SEEN = {sli: 'deliveryMsP95', unit: 'ms', value: 60_123.4, baseline: 500, ratio: 120.2, note: 'floor 5000 ms; 4 peers'};
+const ALONG = {sli: 'diskFlushMs', unit: 'ms', value: 412, baseline: 4, ratio: 103, note: 'goes along with it', explains: true as const};
 const VIEW: VerdictsView = {
   verdicts: [
-    {host: 'be4', kind: 'sick', sinceMs: T0, because: 'SLI_WORSE_THAN_PEERS', evidence: [SEEN]},
+    {host: 'be4', kind: 'sick', sinceMs: T0, because: 'SLI_WORSE_THAN_PEERS', evidence: [SEEN, SEEN, SEEN, ALONG]},
     {host: 'be1', kind: 'healthy', sinceMs: T0, because: 'WITHIN_BOUNDS', evidence: []},
   ],
   cohorts: [
@@ -26,7 +27,7 @@ const VIEW: VerdictsView = {
       chance: 0.1,
       explained: true,
       sinceMs: T0,
-      evidence: [SEEN],
+      evidence: [SEEN, SEEN, SEEN, {...ALONG, note: 'on 2 of 2'}],
     },
   ],
   hurt: {atMs: T0, users: 60, usersHurt: 24, share: 0.4, byHost: {be4: 12, be5: 12}},
@@ -37,6 +38,7 @@ test('a sick host: its evidence and what it shares, in about ten lines', () => {
   const text = renderWhy('be4', VIEW, LOOK) ?? '';
   expect(text).toMatch(/Verdict +sick \(SLI_WORSE_THAN_PEERS\) for 1 m 30 s/);
   expect(text).toMatch(/Seen +deliveryMsP95 60100 ms against 500, x120\.2 \(floor 5000 ms; 4 peers\)/);
+  expect(text).toMatch(/Along +diskFlushMs 412 ms against 4, x103\.0 \(goes along with it\)/);
   expect(text).toContain('os=debian-13: explains its sick hosts');
   expect(text.split('\n').length).toBeLessThanOrEqual(12);
 });
@@ -47,6 +49,7 @@ test('a cohort: effect with interval, controls, what it cannot be told from and 
   expect(text).toContain('x120.2 (100.0 to 140.0); cannot be told from hardware=gen11');
   expect(text).toContain('change os on be4, be5 first');
   expect(text).toContain('24 (40.0 %)');
+  expect(text).toMatch(/Along +diskFlushMs 412 ms against 4, x103\.0 \(on 2 of 2\)/);
   expect(text.split('\n').length).toBeLessThanOrEqual(12);
 });
 

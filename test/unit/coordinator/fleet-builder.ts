@@ -1,3 +1,4 @@
+import {Histogram} from '../../../base/histogram.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../../coordinator/fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from '../../../coordinator/flow.ts';
 import {newHost} from '../../../coordinator/host/life.ts';
@@ -77,6 +78,16 @@ const KERNEL_WELL: HostReport['kernel'] = {
   retransmitsPerSecond: 0,
   listenDropsPerSecond: 0,
 };
+
+/** What Dovecot counts: so many deliveries and logins in an interval, all of so many milliseconds. */
+export function countedBy(latencies: Record<string, {ms: number; count: number}>): NonNullable<HostReport['mailFigures']> {
+  const rows = Object.entries(latencies).map(([of, {ms, count}]) => {
+    const histogram = new Histogram();
+    histogram.add(ms * 1000, count);
+    return {of, us: histogram.pack()};
+  });
+  return {queue: null, log: null, postfix: null, dovecot: null, probes: null, latencies: rows};
+}
 
 export const SICK: ReportChange = {slis: {deliveryMsP95: 90_000, queueAgeMsP95: 120_000}, kernel: {diskFlushMs: 400}};
 export const IDLE: ReportChange = {

@@ -20,6 +20,8 @@ test('a Dovecot that began anew lacks the metrics; adding one is one line', () =
     expect(addRequest(metric).length).toBeLessThan(1024);
     expect(addRequest(metric)).not.toContain('\n');
   }
+  // A wrong password is answered late on purpose.
+  for (const {name, filter} of METRICS) expect(filter.includes('NOT error=*')).toBe(name === 'mailherd_login');
 });
 
 test('the first dump is where counting begins; then differences, by command', () => {
