@@ -3,7 +3,7 @@ import {MailherdError, toRefusal} from '../base/errors.ts';
 import {MINUTE_MS} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {Policy} from '../wire/policy.ts';
-import type {Decision, MoveRecord} from '../wire/record.ts';
+import type {Decision, MoveRecord, PlannedMove} from '../wire/record.ts';
 import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
 import type {Emit} from './events.io.ts';
@@ -50,6 +50,7 @@ export class Actor {
       if (host !== null)
         await this.#attempt('cordon', host, () => this.#deps.happen(host, {type: 'cordoned', by: MAILHERD, reason: because}));
     }
+    await this.#aimAnew();
     const leaving = due.filter(({kind}) => kind === 'evacuate');
     if (leaving.length > 0) await this.#attempt('evacuate', null, () => this.#evacuate(leaving));
     const resting = due.filter(({kind}) => kind === 'drain');
@@ -80,7 +81,8 @@ export class Actor {
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
     const {picture, planner, mover, happen} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
-    for (const host of hosts) if (picture.hosts.get(host)?.value.stage !== 'draining') mover.dropWaiting(host);
+    const begun = new Set(hosts.filter(host => picture.hosts.get(host)?.value.stage !== 'draining'));
+    mover.dropWaiting(({source, target}) => begun.has(source) || begun.has(target));
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
     if (draft.plan.moves.length === 0) {
@@ -95,6 +97,28 @@ export class Actor {
       await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks});
     }
     await planner.carryOut(draft);
+  }
+
+  /**
+   * Moves off a host that wait for a target which takes none any more are planned anew. What was begun goes on: the modes are not asked
+   * again.
+   */
+  async #aimAnew(): Promise<void> {
+    const {picture, planner, mover} = this.#deps;
+    if (picture.policy.value.paused !== null) return;
+    const ill = new Set(picture.outcome?.verdicts.filter(({kind}) => kind === 'sick' || kind === 'silent').map(({host}) => host));
+    const isLost = (host: string): boolean => ill.has(host) || picture.hosts.get(host)?.value.cordon !== null;
+    const isDue = ({source, target}: PlannedMove): boolean => picture.hosts.get(source)?.value.stage === 'draining' && isLost(target);
+    const lost = mover.waiting().flatMap(({planned}) => (isDue(planned) ? [planned] : []));
+    const isElsewhere = [...picture.hosts.values()].some(({value: {host, stage}}) => stage === 'active' && !isLost(host));
+    // When nobody takes any, as when everybody is silent, they wait on.
+    if (lost.length === 0 || !isElsewhere) return;
+    await this.#attempt('aim anew', null, async () => {
+      const hosts = [...new Set(lost.map(({source}) => source))];
+      mover.dropWaiting(isDue);
+      const draft = await planner.draft({kind: 'evacuate', hosts, isLow: lost.every(({isLow}) => isLow === true)}, 'TARGET_LOST');
+      if (draft.plan.moves.length > 0) await planner.carryOut(draft);
+    });
   }
 
   /** @param host that has too much to do; null: whoever is fullest. */

@@ -140,9 +140,11 @@ export class HostKeeper {
       }
       case 'markWiped':
         return;
-      case 'dropWaiting':
-        log.info({host, dropped: mover.dropWaiting(host)}, 'waiting moves dropped');
+      case 'dropWaiting': {
+        const dropped = mover.dropWaiting(({source, target}) => source === host || target === host);
+        log.info({host, dropped}, 'waiting moves dropped');
         return;
+      }
       case 'page': {
         log.error({host, because: effect.because}, 'a person is needed');
         const decision = {kind: 'page', host, atMs: clock.now(), because: effect.because, evidence: [], vetoes: [], mode: 'on'} as const;

@@ -193,9 +193,9 @@ export class MoveEngine implements Mover {
     }
   }
 
-  dropWaiting(host: string): number {
+  dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number {
     const before = this.#waiting.length;
-    this.#waiting = this.#waiting.filter(({planned}) => planned.source !== host && planned.target !== host);
+    this.#waiting = this.#waiting.filter(({planned}) => !isUnwanted(planned));
     return before - this.#waiting.length;
   }
 

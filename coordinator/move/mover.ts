@@ -26,6 +26,6 @@ export interface Mover {
   prove(host: string): Promise<string[]>;
   /** The host was wiped with the copies it retained: its retained moves become purged. Repeatable. */
   markWiped(host: string): Promise<void>;
-  /** Drops what waits from or to this host. @returns how many. */
-  dropWaiting(host: string): number;
+  /** Drops what waits and is unwanted. @returns how many. */
+  dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number;
 }

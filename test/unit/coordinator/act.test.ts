@@ -131,6 +131,40 @@ describe('rebalance and purge', () => {
   });
 });
 
+describe('targets that are lost', () => {
+  const targets = (): string[] => farm.mover.queue.map(({planned}) => planned.target).sort();
+
+  beforeEach(async () => {
+    await farm.rounds();
+    await farm.setPolicy({...DEFAULT_POLICY, modes: {...ON, evacuate: 'approve'}});
+    await farm.operator.evacuate('ada', 'be04', {});
+    const [first] = farm.mover.queue;
+    if (first === undefined) throw new Error('nothing was queued');
+    farm.mover.queue = [{...first, planned: {...first.planned, target: 'be01'}}];
+  });
+
+  test('what waits for one is planned anew, whatever the modes say', async () => {
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    await farm.actor.act([]);
+    expect(targets()).toHaveLength(2);
+    expect(targets()).not.toContain('be01');
+    expect(farm.mover.enqueued.at(-1)).toMatchObject({kind: 'evacuate', because: 'TARGET_LOST'});
+    await farm.actor.act([]);
+    expect(farm.mover.enqueued).toHaveLength(2);
+  });
+
+  test('while no other host takes any they wait on', async () => {
+    for (const host of ['be01', 'be02', 'be03', 'be05']) await farm.keeper.happen(host, {type: 'cordoned', by: 'ada', reason: 'network'});
+    await farm.actor.act([]);
+    expect(targets()).toEqual(['be01']);
+  });
+
+  test('a host that is well is left alone', async () => {
+    await farm.actor.act([]);
+    expect(targets()).toEqual(['be01']);
+  });
+});
+
 test('a drain empties the host with moves that can wait, and asks for no reinstall', async () => {
   await farm.rounds();
   await farm.setPolicy({...DEFAULT_POLICY, modes: ON});

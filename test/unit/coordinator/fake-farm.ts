@@ -18,7 +18,7 @@ import {Intake} from '../../../coordinator/report/intake.ts';
 import {TuneKeeper} from '../../../coordinator/tune/keeper.ts';
 import type {EventType} from '../../../wire/event.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../wire/policy.ts';
-import type {CurrentPlan, HostRecord, MoveRecord, Plan} from '../../../wire/record.ts';
+import type {CurrentPlan, HostRecord, MoveRecord, Plan, PlannedMove} from '../../../wire/record.ts';
 import {type HostReport, HostReport as HostReportSchema} from '../../../wire/report.ts';
 import type {Route} from '../../../wire/route.ts';
 import {userKey} from '../../../wire/subjects.ts';
@@ -56,9 +56,9 @@ export class FakeMover implements Mover {
   async markWiped(host: string): Promise<void> {
     this.wiped.push(host);
   }
-  dropWaiting(host: string): number {
+  dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number {
     const before = this.queue.length;
-    this.queue = this.queue.filter(({planned}) => planned.source !== host && planned.target !== host);
+    this.queue = this.queue.filter(({planned}) => !isUnwanted(planned));
     return before - this.queue.length;
   }
 }
