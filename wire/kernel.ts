@@ -27,8 +27,13 @@ export const Kernel = Type.Object({
 });
 export type Kernel = Type.Static<typeof Kernel>;
 
+/** Two counts, each with a name for those who want to tell them apart. */
+function pair(first: string, second: string): Type.TTuple<[Type.TNumber, Type.TNumber]> {
+  return Type.Tuple([Type.Number({minimum: 0, title: first}), Type.Number({minimum: 0, title: second})]);
+}
+
 /** Connections that wait to be accepted, and how many may. */
-const Waiting = Type.Tuple([Count, Count]);
+const Waiting = pair('depth', 'limit');
 const some = Type.Optional;
 
 /** Waiting tasks as PSI sees them: the ten second average in percent, 0..100. */
@@ -122,9 +127,9 @@ const ServiceGroup = Type.Object({
 /** Open files and inotify; of many processes only some are looked at. */
 const Files = Type.Object({
   /** Of each mail service: its processes, and open files and limit of the one nearest to its limit. */
-  services: Type.Record(Type.String(), Type.Object({processes: Count, fullest: Type.Tuple([Count, Count])})),
+  services: Type.Record(Type.String(), Type.Object({processes: Count, fullest: pair('open', 'max')})),
   /** Instances and watches of each user id, scaled up from the processes that were looked at, and what a user may have. */
-  inotify: Type.Record(Type.String(), Type.Tuple([Count, Count])),
+  inotify: Type.Record(Type.String(), pair('instances', 'watches')),
   inotifyInstancesMax: some(Count),
   inotifyWatchesMax: some(Count),
   /** Share of the services' processes that was looked into. */

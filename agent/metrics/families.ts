@@ -1,17 +1,20 @@
 import type Type from 'typebox';
+import {Histogram} from '../../base/histogram.ts';
 import type {Instant} from '../../base/units.ts';
+import {HistogramUs} from '../../wire/mail-figures.ts';
 import {HostReport} from '../../wire/report.ts';
 import type {CollectorFigures} from '../sample/collect.io.ts';
 import type {Family, Sample} from './openmetrics.ts';
 
 type Labels = Sample['labels'];
+type Add = (name: string, unit: string, help: string, value: number, labels: Labels) => void;
 
 /** How a name's unit is said in OpenMetrics, and what a value is multiplied with. */
 const UNITS: readonly [RegExp, string, number][] = [
   [/MsPerSecond$/, 'seconds_per_second', 1e-3],
   [/PerSecond$/, 'per_second', 1],
   [/Ms(P\d+|Max)?$/, 'seconds', 1e-3],
-  [/Us(P\d+|Max)?$/, 'seconds', 1e-6],
+  [/[Uu]s(P\d+|Max)?$/, 'seconds', 1e-6],
   [/Bytes(Max)?$/, 'bytes', 1],
   [/(?:Share|Ratio)(Max)?$/, 'ratio', 1],
   [/^psi\w*10$/, 'percent', 1],
@@ -19,10 +22,16 @@ const UNITS: readonly [RegExp, string, number][] = [
 /** Groups of a report that are figures of the host; the rest is said by others of these families. */
 const GROUPS = ['slis', 'load', 'kernel', 'system', 'queue', 'mailStore', 'mailFigures', 'agent'] as const;
 
-/** Everything of the newest report that is a number or a yes or no, under names made of the report's own; absent figures are absent. */
+/** What is told of a histogram. */
+const RANKS = {P50: 0.5, P95: 0.95, P99: 0.99} as const;
+
+/**
+ * Everything of the newest report that is a number or a yes or no, under names made of the report's own; absent figures are absent. Of a
+ * histogram how many values it has and the middle, 95th and 99th percentile: its buckets would be a series each.
+ */
 export function familiesOf(report: HostReport, collectors: ReadonlyMap<string, CollectorFigures>, nowMs: Instant): Family[] {
   const families = new Map<string, Family & {samples: Sample[]}>();
-  const add = (name: string, unit: string, help: string, value: number, labels: Labels): void => {
+  const add: Add = (name, unit, help, value, labels) => {
     const family = families.get(name) ?? {name, type: 'gauge' as const, unit, help, samples: []};
     families.set(name, family);
     const isThere = family.samples.some(sample => JSON.stringify(sample.labels) === JSON.stringify(labels));
@@ -44,13 +53,7 @@ export function familiesOf(report: HostReport, collectors: ReadonlyMap<string, C
   ];
 }
 
-function walk(
-  schema: Type.TSchema | undefined,
-  value: unknown,
-  path: readonly string[],
-  labels: Labels,
-  add: (name: string, unit: string, help: string, value: number, labels: Labels) => void,
-): void {
+function walk(schema: Type.TSchema | undefined, value: unknown, path: readonly string[], labels: Labels, add: Add): void {
   const shape = chosen(schema, value);
   if (typeof value === 'number' || typeof value === 'boolean') {
     const last = path.at(-1) ?? '';
@@ -69,11 +72,7 @@ function walk(
   }
   if (value === null || typeof value !== 'object') return;
   if (Array.isArray(value)) {
-    for (const item of value) {
-      if (item === null || typeof item !== 'object' || Array.isArray(item)) continue;
-      const own = Object.entries(item).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-      walk(shape?.items, item, path, {...labels, ...Object.fromEntries(own)}, add);
-    }
+    walkArray(shape, value, path, labels, add);
     return;
   }
   const named = shape?.properties;
@@ -84,12 +83,40 @@ function walk(
   }
 }
 
+/** Rows of a table, the two figures of a pair, or a histogram. */
+function walkArray(shape: Shape | undefined, values: readonly unknown[], path: readonly string[], labels: Labels, add: Add): void {
+  const items = shape?.items;
+  if (shape === HistogramUs) {
+    walkHistogram(values as number[], path, labels, add);
+    return;
+  }
+  if (Array.isArray(items)) {
+    for (const [at, item] of items.entries()) walk(item, values[at], [...path, item.title ?? String(at)], labels, add);
+    return;
+  }
+  for (const value of values) {
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) continue;
+    const own = Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+    walk(items, value, path, {...labels, ...Object.fromEntries(own)}, add);
+  }
+}
+
+function walkHistogram(packed: readonly number[], path: readonly string[], labels: Labels, add: Add): void {
+  const histogram = new Histogram();
+  histogram.merge(packed);
+  const name = path.at(-1) === 'us' ? path.slice(0, -1) : path;
+  walk(undefined, histogram.count, [...name, 'count'], labels, add);
+  for (const [rank, share] of Object.entries(RANKS)) walk(undefined, histogram.percentile(share), [...name, `us${rank}`], labels, add);
+}
+
 interface Shape extends Type.TSchema {
+  title?: string;
   description?: string;
   anyOf?: Shape[];
   properties?: Record<string, Shape>;
   patternProperties?: Record<string, Shape>;
-  items?: Shape;
+  /** Of a pair one for each. */
+  items?: Shape | Shape[];
 }
 
 /** Of a value that may be null: how it looks when it is not. */

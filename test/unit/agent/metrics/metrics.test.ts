@@ -2,6 +2,7 @@ import {expect, test, vi} from 'vitest';
 import {familiesOf} from '../../../../agent/metrics/families.ts';
 import {openMetricsOf} from '../../../../agent/metrics/openmetrics.ts';
 import {serveMetrics} from '../../../../agent/metrics/serve.io.ts';
+import {Histogram} from '../../../../base/histogram.ts';
 import type {HostReport} from '../../../../wire/report.ts';
 
 const FIGURES = {gave: 3, failed: 1, missed: 2, totalMs: 30, lastMs: 12};
@@ -76,6 +77,48 @@ test('what a report holds, under names with units', () => {
   });
   // Not measured is absent, never zero.
   expect([...samples.keys()].filter(name => /queue_age|mail_store/.test(name))).toEqual([]);
+});
+
+test('accept queues, open files, and histograms', () => {
+  const quick = new Histogram();
+  quick.add(2_000, 98);
+  quick.add(8_000_000, 2);
+  const none: number[] = [];
+  const row = {transport: 'lmtp', destination: 'other', sent: 3, deferred: 0, bounced: 0, other: 0, dsn: {'4.4.1': 2}};
+  const samples = strictlyRead(
+    text({
+      ...REPORT,
+      system: {
+        listeners: {tcp: {25: [7, 100], 143: [0, 511]}, unixWatched: 30, unixWaiting: {'private/smtp': [2, 100]}},
+        files: {services: {dovecot: {processes: 9, fullest: [90, 1024]}}, inotify: {1001: [3, 40]}, lookedShare: 1},
+      },
+      mailFigures: {
+        log: {deliveries: [{...row, delays: {before: none, queued: none, connecting: none, sending: quick.pack()}}]},
+        latencies: [{of: 'imap SELECT', us: quick.pack()}],
+      },
+    } as unknown as HostReport),
+  );
+  const sending = 'mailherd_mail_figures_log_deliveries_delays_sending';
+  const way = '{transport="lmtp",destination="other"}';
+  expect(Object.fromEntries(samples)).toMatchObject({
+    'mailherd_system_listeners_tcp_depth{name="25"}': 7,
+    'mailherd_system_listeners_tcp_limit{name="25"}': 100,
+    'mailherd_system_listeners_tcp_depth{name="143"}': 0,
+    'mailherd_system_listeners_unix_waiting_depth{name="private/smtp"}': 2,
+    'mailherd_system_files_services_fullest_open{name="dovecot"}': 90,
+    'mailherd_system_files_services_fullest_max{name="dovecot"}': 1024,
+    'mailherd_system_files_inotify_watches{name="1001"}': 40,
+    [`mailherd_mail_figures_log_deliveries_sent${way}`]: 3,
+    [`${sending}_count${way}`]: 100,
+    'mailherd_mail_figures_latencies_count{of="imap SELECT"}': 100,
+  });
+  const told = (name: string): number => samples.get(name) ?? Number.NaN;
+  expect(told(`${sending}_p95_seconds${way}`)).toBeCloseTo(0.002, 3);
+  expect(told(`${sending}_p99_seconds${way}`)).toBeGreaterThan(7);
+  expect(told('mailherd_mail_figures_latencies_p50_seconds{of="imap SELECT"}')).toBeCloseTo(0.002, 3);
+  // Nothing happened there: counted, and no time is made up.
+  expect(told(`mailherd_mail_figures_log_deliveries_delays_queued_count${way}`)).toBe(0);
+  expect(samples.has(`mailherd_mail_figures_log_deliveries_delays_queued_p50_seconds${way}`)).toBe(false);
 });
 
 test('labels of any name and value', () => {
