@@ -4,6 +4,7 @@ import {MailherdError} from '../base/errors.ts';
 import {look} from '../base/terminal.io.ts';
 import {SECOND_MS} from '../base/units.ts';
 import type {
+  Evacuate,
   HostView,
   HurtView,
   MovesView,
@@ -18,6 +19,7 @@ import type {
 import type {FarmEvent} from '../wire/event.ts';
 import type {HostRecord, Plan} from '../wire/record.ts';
 import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
+import {emptiable, isLabel} from './emptiable.ts';
 import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
 import {patchPolicy} from './policy-patch.ts';
 import {
@@ -115,13 +117,13 @@ function hostCommands(): Command[] {
   const reason = '--reason <text>';
   return [
     new Command('evacuate')
-      .argument('<host>')
-      .description('move every mailbox off a host')
+      .argument('<host|label=value...>')
+      .description('move every mailbox off hosts, all by one plan')
       .option('--dry-run', 'show the plan and change nothing')
       .option(reason, 'for the audit log')
-      .addHelpText('after', example('mailherd evacuate be07 --dry-run', 'mailherd evacuate be07 --reason "disk is failing"'))
-      .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
-        show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, wish), renderPlan);
+      .addHelpText('after', example('mailherd evacuate os=debian-13 --dry-run', 'mailherd evacuate be07 be08 --reason "disks are failing"'))
+      .action(async (wished: string[], {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
+        show({...(json && {json})}, await evacuate(wished, wish), renderPlan);
       }),
     ...leaveCommands(),
     planCommand(),
@@ -164,13 +166,13 @@ function leaveCommands(): Command[] {
   const reason = '--reason <text>';
   return [
     new Command('drain')
-      .argument('<host>')
-      .description('empty a host that works, for maintenance: no new mailbox, and moves when nothing else moves')
+      .argument('<host|label=value...>')
+      .description('empty hosts that work, for maintenance: no new mailbox, and moves when nothing else moves')
       .option('--dry-run', 'show the plan and change nothing')
       .option(reason, 'for the audit log')
       .addHelpText('after', example('mailherd drain be07 --reason "new memory on Friday"'))
-      .action(async (host: string, {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
-        show({...(json && {json})}, await post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, {...wish, gently: true}), renderPlan);
+      .action(async (wished: string[], {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
+        show({...(json && {json})}, await evacuate(wished, {...wish, gently: true}), renderPlan);
       }),
     new Command('relieve')
       .argument('<host>')
@@ -184,6 +186,11 @@ function leaveCommands(): Command[] {
         );
       }),
   ];
+}
+
+async function evacuate(wished: readonly string[], wish: Evacuate): Promise<PlanView> {
+  const [host = '', ...also] = wished.some(isLabel) ? emptiable(wished, await get<HostView[]>('/v1/hosts')) : wished;
+  return post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, {...wish, ...(also.length > 0 && {also})});
 }
 
 function planCommand(): Command {
@@ -226,8 +233,8 @@ function moveCommands(): Command[] {
       .action(watchMoves),
     new Command('move')
       .argument('<user>')
-      .option('--to <host>', 'target; chosen for you unless told')
-      .description('move one mailbox')
+      .option('--to <host>', 'target; chosen for you unless told; where the old copy is still kept, that is purged first')
+      .description('move one mailbox, or bring it back')
       .addHelpText('after', example('mailherd move ada@example.org', 'mailherd move ada@example.org --to be02'))
       .action(async (user: string, {to, ...options}: Common & {to?: string}) => {
         show(options, await post<PlanView>('/v1/moves', {user, ...(to !== undefined && {target: to})}), renderPlan);

@@ -93,11 +93,13 @@ export class Planner {
 }
 
 /** What a plan lacks, for the one who asked for it. @throws MailherdError DOES_NOT_FIT when a mailbox has no place. */
-export function assertFits({unplaced}: Plan): void {
+export function assertFits({unplaced, account}: Plan): void {
   if (unplaced.length === 0) return;
   const codes: Record<string, number> = {};
   for (const {code} of unplaced) codes[code] = (codes[code] ?? 0) + 1;
   const missingBytes = unplaced.reduce((sum, {bytes}) => sum + bytes, 0);
   const examples = unplaced.slice(0, 5).map(({user, bytes, code}) => ({user, bytes, code}));
-  throw new MailherdError('DOES_NOT_FIT', {unplaced: unplaced.length, missingBytes, codes, examples});
+  const {roomBytes: freeBytes, largestRoomBytes, standardBytes, standardHosts, tiers} = account?.lack ?? {};
+  const wouldDo = {freeBytes, largestRoomBytes, standardBytes, standardHosts, tiers};
+  throw new MailherdError('DOES_NOT_FIT', {unplaced: unplaced.length, missingBytes, codes, examples, ...(account?.lack && wouldDo)});
 }

@@ -89,6 +89,7 @@ export type NewMove = Type.Static<typeof NewMove>;
 export const Evacuate = Type.Object(
   {
     dryRun: Type.Optional(Type.Boolean()),
+    also: Type.Optional(Type.Array(HostName, {maxItems: 10_000, description: 'hosts that are emptied by the same plan'})),
     gently: Type.Optional(Type.Boolean({description: 'for maintenance: after everything else that moves, one mailbox at a time'})),
     reason: Type.Optional(Type.String({maxLength: 500})),
   },

@@ -86,16 +86,17 @@ export class Operator implements Writes {
     }
   }
 
-  async evacuate(by: string, host: string, {dryRun = false, gently = false, reason}: Evacuate): Promise<PlanView> {
+  async evacuate(by: string, host: string, {also = [], dryRun = false, gently = false, reason}: Evacuate): Promise<PlanView> {
+    const hosts = [...new Set([host, ...also])];
     const {planner, happen, picture, clock} = this.#deps;
     const evacuated = {type: 'evacuated', by, reason: reason ?? `asked by ${by}`, release: null, asksReinstall: false} as const;
     // The refusal of a stage comes before the work of a plan, and in a dry run too.
-    live(this.#record(host), evacuated, picture.policy.value, clock.now());
+    for (const each of hosts) live(this.#record(each), evacuated, picture.policy.value, clock.now());
     if (!dryRun) this.#assertNotPaused();
-    const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: gently}, evacuated.reason);
+    const draft = await planner.draft({kind: 'evacuate', hosts, isLow: gently}, evacuated.reason);
     if (dryRun) return {plan: draft.plan, dryRun};
     assertFits(draft.plan);
-    await happen(host, evacuated);
+    for (const each of hosts) await happen(each, evacuated);
     await planner.carryOut(draft);
     return {plan: draft.plan, dryRun};
   }

@@ -53,17 +53,12 @@ function checkUsers(plan: Plan, fleet: Fleet): Breach[] {
     if (host !== source) breaches.push({rule: 'NOT_AT_SOURCE', detail: {user, source, host}});
     if (busy.has(user)) breaches.push({rule: 'USER_MOVING', detail: {user, step: busy.get(user)}});
   }
-  for (const {user, source, target} of plan.moves) {
+  for (const {user, source, target, choice} of plan.moves) {
     if (source === target) breaches.push({rule: 'TO_ITSELF', detail: {user, target}});
-    // A host that a person named is emptied of the old copy first, in the move itself.
-    if (!isNamed(plan) && left.has(JSON.stringify([user, target]))) breaches.push({rule: 'COPY_RETAINED', detail: {user, target}});
+    // A person may have a mailbox brought back: the old copy is purged first.
+    if (choice !== undefined && left.has(JSON.stringify([user, target]))) breaches.push({rule: 'COPY_RETAINED', detail: {user, target}});
   }
   return breaches;
-}
-
-/** Whose targets a person chose: nothing was weighed. */
-function isNamed({kind, moves}: Plan): boolean {
-  return kind === 'single' && moves.every(({choice}) => choice === undefined);
 }
 
 function targetRule(target: string, fleet: Fleet, verdicts: readonly Verdict[], cohorts: readonly CohortVerdict[]): string | null {

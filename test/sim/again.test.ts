@@ -10,24 +10,50 @@ afterEach(() => {
   STEPS.holding.run = hold;
 });
 
-/** One move of a plan of that kind in a farm without trouble, whose sessions do not end the first `lingering` times. @returns how its moves ended. */
-async function moved(kind: Plan['kind'], lingering: number): Promise<string[]> {
+interface Pair {
+  world: World;
+  user: string;
+  source: string;
+  target: string;
+}
+
+/** One user and two backends in a farm without trouble. */
+function pair(): Pair {
   const world = new World({seed: 1, backends: 2, users: 1, trouble: 0});
   world.elect(false);
   const [user = ''] = [...world.routes.keys()];
   const source = world.owner(user);
   const target = [...world.hosts.values()].find(({name, isEdge}) => !isEdge && name !== source)?.name ?? '';
+  return {world, user, source, target};
+}
+
+function planOf(kind: Plan['kind'], user: string, source: string, target: string): Plan {
+  const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
+  return {v: 1, id: 'plan-000001', parent: null, generation: 1, createdAtMs: 0, kind, because: '', moves, unplaced: []};
+}
+
+/** One move of a plan of that kind in a farm without trouble, whose sessions do not end the first `lingering` times. @returns how its moves ended. */
+async function moved(kind: Plan['kind'], lingering: number): Promise<string[]> {
+  const {world, user, source, target} = pair();
   let holds = 0;
   STEPS.holding.run = async (context, record) => {
     if (++holds <= lingering) throw new MailherdError('SESSIONS_LINGER', {user, sessions: 1});
     return hold(context, record);
   };
-  const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
-  const plan: Plan = {v: 1, id: 'plan-000001', parent: null, generation: 1, createdAtMs: 0, kind, because: '', moves, unplaced: []};
-  world.engine?.enqueue(plan);
+  world.engine?.enqueue(planOf(kind, user, source, target));
   await world.time.run(120_000, () => undefined);
   return (world.engine?.records() ?? []).map(({step}) => step);
 }
+
+test('back to the host that keeps the old copy: it is purged, and the mailbox comes back', async () => {
+  const {world, user, source, target} = pair();
+  world.engine?.enqueue(planOf('single', user, source, target));
+  await world.time.run(60_000, () => undefined);
+  expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([target, ['retained']]);
+  world.engine?.enqueue(planOf('single', user, target, source));
+  await world.time.run(300_000, () => undefined);
+  expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([source, ['purged', 'retained']]);
+});
 
 test('an evacuation tries again whom a passing reason kept, twice at most', async () => {
   expect(await moved('evacuate', 2)).toEqual(['backedOut', 'backedOut', 'retained']);

@@ -97,9 +97,27 @@ describe('evacuate', () => {
 
   test('what does not fit is refused with what is missing; nothing moves, nothing is cordoned', async () => {
     await farm.addUser('big@example.org', 'be01', 8e9);
-    await refused(farm.operator.evacuate('ada', 'be01', {}), 'DOES_NOT_FIT', {unplaced: 1, missingBytes: 8e9, codes: {SPACE: 1}});
+    await refused(farm.operator.evacuate('ada', 'be01', {}), 'DOES_NOT_FIT', {
+      unplaced: 1,
+      missingBytes: 8e9,
+      codes: {SPACE: 1},
+      tiers: [{tier: 'any', resource: 'SPACE', mailboxes: 1}],
+    });
     const dry = await farm.operator.evacuate('ada', 'be01', {dryRun: true});
     expect(dry.plan.unplaced).toMatchObject([{user: 'big@example.org', code: 'SPACE'}]);
+  });
+
+  test('several hosts are emptied by one plan, or none of them', async () => {
+    const {plan} = await farm.operator.evacuate('ada', 'be01', {also: ['be02', 'be01']});
+    expect(plan.moves.map(({user, target}) => `${user} ${target}`).sort()).toEqual([
+      'ada@example.org be03',
+      'bob@example.org be03',
+      'eve@example.org be03',
+    ]);
+    expect(farm.mover.enqueued).toEqual([plan]);
+    for (const host of ['be01', 'be02']) expect(farm.picture.hosts.get(host)?.value.stage).toBe('draining');
+    await farm.addHost('be04', {labels: {os: 'debian-12'}});
+    await refused(farm.operator.evacuate('ada', 'be04', {also: ['be77']}), 'HOST_UNKNOWN');
   });
 
   test('unknown and impossible hosts', async () => {

@@ -127,6 +127,9 @@ test('one mailbox: where it fits best, where it is told to, or why not', () => {
   expect(() => single('u000@be1.example', 'be99')).toThrow('HOST_UNKNOWN');
   farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be2', 'copying')];
   expect(() => single('u000@be1.example', null)).toThrow('MOVE_IN_PROGRESS');
+  farm.fleet.moves = [moveOf('u000@be1.example', 'be6', 'be1', 'retained')];
+  expect(single('u000@be1.example', null).moves.map(({target}) => target)).not.toContain('be6');
+  expect(single('u000@be1.example', 'be6').moves).toMatchObject([{source: 'be1', target: 'be6'}]);
   expect(placeNew('new@x.example', outlook)).toBe('be6');
 });
 
@@ -152,4 +155,9 @@ test('the linter sees every broken rule by itself', () => {
   expect(rules({...good, bytes: 66 * GIB})).toEqual(['SPACE']);
   farm.fleet.moves = [moveOf('u000@be1.example', 'be1', 'be2', 'copying')];
   expect(rules(good)).toEqual(['USER_MOVING']);
+  farm.fleet.moves = [moveOf('u000@be1.example', 'be2', 'be1', 'retained')];
+  const choice = {code: 'LOWEST_LEVEL', level: 1, next: null} as const;
+  expect(rules({...good, choice})).toEqual(['COPY_RETAINED']);
+  // Named by a person: brought back.
+  expect(rules(good)).toEqual([]);
 });
