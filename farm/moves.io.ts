@@ -20,6 +20,18 @@ export async function cancelMove(access: ApiAccess, id: string): Promise<void> {
   await call(access, 'POST', `/v1/moves/${id}/cancel`, Done, {reason: 'to see it go back'});
 }
 
+/** Has a mailbox brought back once the quiet time of that move is over. @returns the id of the move back. @throws MailherdError API_FAILED, MOVE_UNKNOWN. */
+export async function reverseMove(access: ApiAccess, id: string): Promise<string> {
+  const {plan} = await call(access, 'POST', '/v1/reverse', PlanView, {moves: [id]});
+  const user = plan.moves[0]?.user ?? '';
+  const endMs = systemClock.monotonic() + PURGE_MS;
+  while ((await newestOf(access, user)) === id) {
+    if (systemClock.monotonic() > endMs) throw new MailherdError('MOVE_UNKNOWN', {user, reversed: id});
+    await systemClock.sleep(LOOK_MS);
+  }
+  return newestOf(access, user);
+}
+
 /** Purges as soon as the quiet time is over. @throws MailherdError API_FAILED with the last refusal. */
 export async function purgeInTime(access: ApiAccess, id: string): Promise<void> {
   const endMs = systemClock.monotonic() + PURGE_MS;

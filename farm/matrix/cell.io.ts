@@ -6,7 +6,7 @@ import type {ApiAccess} from '../api.io.ts';
 import type {Farm} from '../farm.io.ts';
 import {findHost} from '../layout.ts';
 import {readLedger} from '../mail/ledger.io.ts';
-import {cancelMove, ended, newestOf, purgeInTime, purgeMove, standingOf, startMove} from '../moves.io.ts';
+import {cancelMove, ended, newestOf, purgeInTime, purgeMove, reverseMove, standingOf, startMove} from '../moves.io.ts';
 import {longestAwayMs} from './away.ts';
 import {type Cell, cellName} from './cells.ts';
 import {complaintsOf, copiesOf, judgeUser, queuesLeft, servedByOne, untilNone} from './check.io.ts';
@@ -29,7 +29,8 @@ export interface CellOptions {
 
 const WARM_UP_MS = 1_500;
 const AFTERWARDS_MS = 2_000;
-const SERVED_MS = 30_000;
+/** A login that began where the route was old is tried there for 30 s by the edge's Dovecot. */
+const SERVED_MS = 60_000;
 const QUEUES_MS = 90_000;
 const JUDGE_MS = 30_000;
 /** A flip is three short questions to NATS: nothing is waited for there. */
@@ -46,6 +47,19 @@ export function runPlainMove(options: CellOptions, course: Course): Promise<Cell
   return underTraffic(options, `plain/${course.source}-${course.target}`, course, async () => {
     const atMs = systemClock.now();
     const id = await startMove(access, course.user.user, course.target);
+    return {atMs, record: await ended(access, id, endsWithinMs), isMissed: false, offAtMs: null};
+  });
+}
+
+/** There, and back again while the first host still has its copy. */
+export function runReversal(options: CellOptions, {user, source, target}: Course): Promise<CellResult> {
+  const {access, endsWithinMs} = options;
+  const back: Course = {user, source: target, target: source};
+  return underTraffic(options, `reversed/${source}-${target}`, back, async () => {
+    const there = await startMove(access, user.user, target);
+    await ended(access, there, endsWithinMs);
+    const atMs = systemClock.now();
+    const id = await reverseMove(access, there);
     return {atMs, record: await ended(access, id, endsWithinMs), isMissed: false, offAtMs: null};
   });
 }

@@ -2,7 +2,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {down, type Farm} from '../../farm/farm.io.ts';
 import {makeLayout} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
-import {type CellOptions, runPlainMove} from '../../farm/matrix/cell.io.ts';
+import {type CellOptions, runPlainMove, runReversal} from '../../farm/matrix/cell.io.ts';
 import {selectCells} from '../../farm/matrix/cells.ts';
 import {coursesOf, type Pair} from '../../farm/matrix/course.io.ts';
 import {prepareMatrix, runMatrix} from '../../farm/matrix/run.io.ts';
@@ -47,6 +47,14 @@ describe('a move under mail', () => {
     expect(result.accepted).toBeGreaterThan(3);
     expect(result.appended + result.flagged).toBeGreaterThan(0);
   });
+});
+
+it('a move is reversed: what came since goes along, and one copy is left', async () => {
+  const [course] = await coursesOf(options, '12->13');
+  if (course === undefined) throw new Error('nobody to move');
+  const result = await runReversal(options, course);
+  expect(result).toMatchObject({...KEPT, pair: '13->12', outcome: 'forward', refusal: null});
+  expect(result.accepted).toBeGreaterThan(3);
 });
 
 it('a keyword that is taken away while the mailbox is copied does not come back with a later move', async () => {
