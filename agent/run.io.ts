@@ -208,7 +208,10 @@ function serve(config: AgentConfig, {table, memory}: Served, known: Known, nc: N
   void followRoutes(nc, table, log, signal);
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
   const places = new MailPlaces(mail.store);
-  const store = measured(doveadmStore({store: mail.store, places, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
+  const store = measured(
+    doveadmStore({store: mail.store, runDir: mail.dovecotRun, places, doveadmPort: mail.doveadmPort, clock: systemClock}),
+    watched,
+  );
   const queue = postfixQueue(isProbeUser);
   const relief = role === 'backend' ? queueRelief({host, table, isProbe: isProbeUser, log}) : null;
   const files = mailFiles({places, seedPort: mail.seedPort, log, signal});

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
 import {aclLines, metadataFile, offeredIn} from './features.ts';
+import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 import {parseTab} from './tab.ts';
 
@@ -65,7 +66,7 @@ export class AclReader {
       metadata: async () => {
         const path = metadataFile(doveconf, user, roots[0] ?? '');
         // In a store that others share nobody can tell.
-        return path === null || ((await stat(path).catch(ifGone(null)))?.size ?? 0) > 0;
+        return path === null || ((await stat(path).catch(ifGone))?.size ?? 0) > 0;
       },
     };
     const used = await Promise.all(offeredIn(doveconf).map(async feature => ((await isUsed[feature]()) ? [feature] : [])));
@@ -109,20 +110,12 @@ async function aclFiles(directory: string): Promise<string[]> {
 }
 
 async function entriesOf(directory: string): Promise<Awaited<ReturnType<typeof list>>> {
-  return list(directory).catch(ifGone([]));
+  return (await list(directory).catch(ifGone)) ?? [];
 }
 
 const list = (directory: string) => readdir(directory, {withFileTypes: true});
 
 async function stateOf(path: string): Promise<string[]> {
-  const found = await stat(path).catch(ifGone(null));
+  const found = await stat(path).catch(ifGone);
   return found === null || found.size === 0 ? [] : [`${path} ${found.size} ${found.mtimeMs} ${found.ino}`];
-}
-
-/** Folders come and go while they are looked at. */
-function ifGone<T>(instead: T): (error: NodeJS.ErrnoException) => T {
-  return error => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return instead;
-    throw error;
-  };
 }

@@ -7,8 +7,10 @@ import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
 import {AclReader} from './acls.io.ts';
 import {doveadm, lastLines} from './doveadm-run.io.ts';
-import type {MailboxSize, MailStore} from './host-ports.ts';
+import {DoveadmServer} from './doveadm-server.io.ts';
+import type {MailboxSize} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
+import type {PlainStore} from './measured.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 import {deliveriesOver, endSessions} from './sessions.io.ts';
 import {parseTab} from './tab.ts';
@@ -16,6 +18,8 @@ import {parseTab} from './tab.ts';
 interface DoveadmOptions {
   /** Directory of the mail store. */
   store: string;
+  /** base_dir of Dovecot. */
+  runDir: string;
   places: MailPlaces;
   /** Port of the doveadm service on the other backends. */
   doveadmPort: number;
@@ -27,9 +31,10 @@ const EXIT_AGAIN = 2;
 const SIZES_AT_ONCE = 500;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
-export function doveadmStore({store, places, doveadmPort, clock}: DoveadmOptions): MailStore {
+export function doveadmStore({store, runDir, places, doveadmPort, clock}: DoveadmOptions): PlainStore {
   const acls = new AclReader(places);
-  const manifests = new ManifestReader(acls);
+  const server = new DoveadmServer(join(runDir, 'doveadm-server'));
+  const manifests = new ManifestReader(acls, server);
 
   return {
     async exists(user) {
@@ -57,8 +62,12 @@ export function doveadmStore({store, places, doveadmPort, clock}: DoveadmOptions
       throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
     },
 
-    endSessions: (user, timeoutMs) => endSessions(user, timeoutMs, clock),
-    deliveriesOver: async (user, timeoutMs) => deliveriesOver((await places.of(user)).home, timeoutMs, clock),
+    endSessions: (user, timeoutMs) => endSessions(server, user, timeoutMs, clock),
+    async deliveriesOver(user, timeoutMs) {
+      const left = await deliveriesOver((await places.of(user)).home, timeoutMs, clock);
+      await server.prepare('host', 1);
+      return left;
+    },
     manifest: (user, wanted) => manifests.read(user, wanted),
     readTexts: user => manifests.readTexts(user),
     forgetTexts: user => manifests.forget(user),

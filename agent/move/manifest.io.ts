@@ -6,13 +6,18 @@ import type {Manifest} from '../../wire/manifest.ts';
 import type {AclReader} from './acls.io.ts';
 import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
 import {folderManifest, linesByFolder} from './manifest.ts';
-import {parseTab} from './tab.ts';
 import {start} from './tool.io.ts';
 
 /** Of so many users' messages the digests are remembered at once; of others they are read again. */
 const USERS_MAX = 64;
+/** Columns, in the order in which doveadm tells them, whatever was asked for first. */
+const STATUS = ['mailbox', 'messages', 'uidnext', 'uidvalidity', 'highestmodseq', 'vsize', 'guid'] as const;
+const MESSAGE = ['mailbox', 'uid', 'guid', 'size.virtual', 'date.received', 'flags'] as const;
+/** Commands of a manifest that run side by side. */
+const AT_ONCE = 4;
 
 /**
  * Manifests by way of Dovecot's fetch, which shares nothing with dsync but the store itself. Digests of texts are remembered: they are
@@ -21,9 +26,11 @@ const USERS_MAX = 64;
 export class ManifestReader {
   readonly #known = new Map<string, BodyDigests>();
   readonly #acls: AclReader;
+  readonly #server: DoveadmServer;
 
-  constructor(acls: AclReader) {
+  constructor(acls: AclReader, server: DoveadmServer) {
     this.#acls = acls;
+    this.#server = server;
   }
 
   /** @throws MailherdError COMMAND_FAILED when a folder or a message cannot be read. */
@@ -32,13 +39,13 @@ export class ManifestReader {
     if (!texts) this.#acls.forget(user);
     const all = await this.#acls.unrestricted(user);
     const [status, messages, subscribed, sieve] = await Promise.all([
-      must([...all, '-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity uidnext highestmodseq messages vsize', '*']),
-      must([...all, '-f', 'tab', 'fetch', '-u', user, 'mailbox uid guid size.virtual date.received flags', 'ALL']),
-      must([...all, 'mailbox', 'list', '-u', user, '-s']),
-      readSieve(user),
+      this.#server.rows(user, ['mailbox status', STATUS.slice(1).join(' '), '*'], STATUS, all),
+      this.#server.rows(user, ['fetch', MESSAGE.join(' '), 'ALL'], MESSAGE, all),
+      this.#subscribed(user, all),
+      readSieve(this.#server, user),
     ]);
-    const lines = linesByFolder(parseTab(messages));
-    const rows = parseTab(status).map(row => ({row, own: lines.get(row.mailbox ?? '') ?? []}));
+    const lines = linesByFolder(messages);
+    const rows = status.map(row => ({row, own: lines.get(row.mailbox ?? '') ?? []}));
     const odd = rows.find(({row, own}) => own.length !== Number(row.messages));
     if (odd !== undefined) {
       const reason = `${odd.row.messages} messages by status, ${odd.own.length} fetched`;
@@ -61,7 +68,7 @@ export class ManifestReader {
           ) ?? null,
         acl: acls.get(row.mailbox ?? '') ?? [],
       })),
-      subscriptions: subscribed.split('\n').filter(name => name !== ''),
+      subscriptions: subscribed,
       sieve,
       lines: folder === null ? null : (detailed?.own ?? []).map(({uid, line}) => `${line} ${textOf(detailed?.row.guid ?? '', uid)}`.trim()),
     };
@@ -71,23 +78,30 @@ export class ManifestReader {
   async readTexts(user: string): Promise<number> {
     const all = await this.#acls.unrestricted(user);
     const [folders, messages] = await Promise.all([
-      must([...all, '-f', 'tab', 'mailbox', 'status', '-u', user, 'messages', '*']),
-      must([...all, '-f', 'tab', 'fetch', '-u', user, 'mailbox-guid uid', 'ALL']),
+      this.#server.rows(user, ['mailbox status', 'messages', '*'], ['mailbox', 'messages'], all),
+      this.#server.rows(user, ['fetch', 'mailbox-guid uid', 'ALL'], ['mailbox-guid', 'uid'], all),
     ]);
     await this.#acls.read(
       user,
-      parseTab(folders).map(({mailbox = ''}) => mailbox),
+      folders.map(({mailbox = ''}) => mailbox),
     );
     const uids = new Map<string, number[]>();
-    for (const {'mailbox-guid': guid = '', uid} of parseTab(messages)) addTo(uids, guid, Number(uid));
+    for (const {'mailbox-guid': guid = '', uid} of messages) addTo(uids, guid, Number(uid));
     for (const own of uids.values()) own.sort((a, b) => a - b);
     await this.#readUnknown(user, uids);
+    await this.#server.prepare('user', AT_ONCE);
     return [...uids.values()].reduce((sum, own) => sum + own.length, 0);
   }
 
   forget(user: string): void {
     this.#acls.forget(user);
     this.#known.delete(user);
+  }
+
+  async #subscribed(user: string, options: readonly string[]): Promise<string[]> {
+    const names = options.length === 0 ? await this.#server.values(user, ['mailbox list', '-s']) : null;
+    // Without `-f tab`, which leaves a tab in a name as it is.
+    return names ?? (await must([...options, 'mailbox', 'list', '-u', user, '-s'])).split('\n').filter(name => name !== '');
   }
 
   async #readUnknown(user: string, uids: ReadonlyMap<string, readonly number[]>): Promise<BodyDigests> {
@@ -124,14 +138,15 @@ function failureOf(work: () => void): unknown {
   }
 }
 
-async function readSieve(user: string): Promise<Manifest['sieve']> {
-  const scripts = parseTab(await must(['-f', 'tab', 'sieve', 'list', '-u', user]));
+async function readSieve(server: DoveadmServer, user: string): Promise<Manifest['sieve']> {
+  const scripts = await server.rows(user, ['sieve list'], ['script', 'active']);
   return Promise.all(
-    scripts.map(async ({script = '', active}) => ({
-      name: script,
-      digest: sha256(await must(['sieve', 'get', '-u', user, script])),
-      active: active === 'ACTIVE',
-    })),
+    scripts.map(async ({script = '', active}) => {
+      const [text] = (await server.values(user, ['sieve get', script])) ?? [];
+      // The program heads it with the column's name.
+      const told = text === undefined ? await must(['sieve', 'get', '-u', user, script]) : `sieve script:\n${text}`;
+      return {name: script, digest: sha256(told), active: active === 'ACTIVE'};
+    }),
   );
 }
 

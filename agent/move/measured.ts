@@ -1,7 +1,7 @@
 import type {Clock} from '../../base/clock.ts';
 import type {Activity} from '../sample/activity.ts';
 import {MailboxSizes} from '../sample/mailbox-sizes.ts';
-import type {MailStore} from './host-ports.ts';
+import type {MailboxSize, MailStore} from './host-ports.ts';
 
 /** What is known of users from the mail log. */
 interface Watched {
@@ -11,10 +11,13 @@ interface Watched {
   clock: Clock;
 }
 
+/** A store that reads the sizes of whomever it is asked for. */
+export type PlainStore = Omit<MailStore, 'sizes'> & {sizes(users: readonly string[]): Promise<MailboxSize[]>};
+
 /** A store that reads sizes again only where something has happened, and tells how busy each mailbox is. */
-export function measured(store: MailStore, {activity, online, clock}: Watched): MailStore {
+export function measured(store: PlainStore, {activity, online, clock}: Watched): MailStore {
   const sizes = new MailboxSizes({
-    read: users => store.sizes(users, new Set(users)),
+    read: users => store.sizes(users),
     lastActiveMs: user => activity.lastMs(user),
     online,
     clock,

@@ -103,9 +103,9 @@ export class SeedArchive {
   }
 }
 
-/** For a file that may be removed meanwhile. @throws whatever else is wrong with it. */
+/** For a file that may be removed meanwhile, with its directory or by itself. @throws whatever else is wrong with it. */
 export function ifGone(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
   throw error;
 }
 

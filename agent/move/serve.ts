@@ -28,14 +28,15 @@ export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: 
   return handler(ports, request);
 }
 
-/** Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here can be read while it is copied. */
+/** Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here is read while it is copied. */
 export function turnOf(
   {routes, host}: Pick<HostPorts, 'host'> & {routes: Pick<HostPorts['routes'], 'row'>},
   verb: Verb,
   user: string | null,
 ): string {
   if (user === null) return verb;
-  return verb === 'readTexts' && routes.row(user)?.host === host ? `${verb} ${user}` : user;
+  const isReading = verb === 'readTexts' || verb === 'manifest';
+  return isReading && routes.row(user)?.host === host ? `reading ${user}` : user;
 }
 
 const HANDLERS: Handlers = {

@@ -4,6 +4,7 @@ import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {doveadm, must} from './doveadm-run.io.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import {parseTab} from './tab.ts';
 
 /** Whether a process is gone is seen at once; only Dovecot can tell that it serves the user no longer, at the price of a program. */
@@ -15,11 +16,12 @@ const DELIVERY_POLL_MS = 20;
  * Ends the user's sessions in order and waits for their processes. The fence is up: no other session begins.
  * @throws MailherdError SESSIONS_LINGER.
  */
-export async function endSessions(user: string, timeoutMs: Millis, clock: Clock): Promise<void> {
+export async function endSessions(server: DoveadmServer, user: string, timeoutMs: Millis, clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
-  await doveadm(['kick', '--', user]);
+  if ((await sessionsOf(server, user)).length === 0) return;
+  if ((await server.values(null, ['kick', '--', user])) === null) await doveadm(['kick', '--', user]);
   for (;;) {
-    const pids = await sessionsOf(user);
+    const pids = await sessionsOf(server, user);
     const lookMs = clock.monotonic() + WHO_POLL_MS;
     while (pids.some(isAlive) && clock.monotonic() < lookMs) await clock.sleep(POLL_MS);
     if (!pids.some(isAlive)) return;
@@ -32,18 +34,27 @@ function isAlive(pid: string): boolean {
 }
 
 /** Process ids, one a session. */
-async function sessionsOf(user: string): Promise<string[]> {
+async function sessionsOf(server: DoveadmServer, user: string): Promise<string[]> {
+  const values = await server.values(null, ['who', '-1', '--', user]);
+  // Name, service, process, and more with every release.
+  const pids = values?.flatMap((value, at) => (value === user ? [values[at + 2] ?? ''] : []));
+  if (values !== null && pids !== undefined && (pids.length > 0 || values.length === 0) && pids.every(pid => /^\d+$/.test(pid)))
+    return pids;
   const rows = parseTab(await must(['-f', 'tab', 'who', '-1', '--', user]));
   return rows.filter(row => row.username === user).map(({pid = ''}) => pid);
 }
 
-/** Waits until no delivery works in the user's home. @returns how many still do so after `timeoutMs`. */
+/**
+ * Waits until no delivery works in the user's home. No other one begins meanwhile: mail for him is put off.
+ * @returns how many still do so after `timeoutMs`.
+ */
 export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clock): Promise<number> {
   const deadline = clock.monotonic() + timeoutMs;
-  const directory = await realpath(home).catch(() => home);
+  const prefix = `${await realpath(home).catch(() => home)}/`;
+  const pids = await deliverers();
   for (;;) {
-    const deliveries = await deliveriesBelow(directory);
-    if (deliveries === 0 || clock.monotonic() > deadline) return deliveries;
+    const deliveries = await filtered(pids, pid => hasOpen(pid, prefix));
+    if (deliveries.length === 0 || clock.monotonic() > deadline) return deliveries.length;
     await clock.sleep(DELIVERY_POLL_MS);
   }
 }
@@ -52,13 +63,17 @@ export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clo
 const DELIVERERS: ReadonlySet<string> = new Set(['lmtp', 'dovecot-lda']);
 
 /**
- * Deliveries that have a file below the directory open. Those that end meanwhile, or that this process may not look at, are left out;
- * proc(5): comm has the program's name, fd/ a link for each open file.
+ * Their processes; proc(5): comm has the program's name, fd/ a link for each open file. Those that end meanwhile, or that this process may
+ * not look at, are left out.
  */
-async function deliveriesBelow(directory: string): Promise<number> {
+async function deliverers(): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map(async pid => (await isDeliverer(pid)) && (await hasOpen(pid, `${directory}/`))));
-  return found.filter(Boolean).length;
+  return filtered(pids, isDeliverer);
+}
+
+async function filtered(pids: readonly string[], is: (pid: string) => Promise<boolean>): Promise<string[]> {
+  const kept = await Promise.all(pids.map(is));
+  return pids.filter((_, at) => kept[at]);
 }
 
 async function isDeliverer(pid: string): Promise<boolean> {

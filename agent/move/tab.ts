@@ -14,8 +14,15 @@ export function parseTab(text: string): Record<string, string>[] {
 
 const ESCAPE = '\u0001';
 const ESCAPED: Record<string, string> = {'0': '\0', '1': ESCAPE, t: '\t', r: '\r', n: '\n'};
+const LETTERS: ReadonlyMap<string, string> = new Map(Object.entries(ESCAPED).map(([letter, char]) => [char, letter]));
 
-function unescapeTab(value: string): string {
+/** One value of it. */
+export function unescapeTab(value: string): string {
   const [plain = '', ...escaped] = value.split(ESCAPE);
   return plain + escaped.map(part => (ESCAPED[part.charAt(0)] ?? ESCAPE + part.charAt(0)) + part.slice(1)).join('');
+}
+
+/** A value as it may stand between tabs. */
+export function escapeTab(value: string): string {
+  return Array.from(value, char => (LETTERS.has(char) ? ESCAPE + LETTERS.get(char) : char)).join('');
 }

@@ -13,6 +13,8 @@ export interface MoveContext {
   heldSince: Millis | null;
   /** Passes begun by this run. */
   passes: number;
+  /** The source's manifest, read while it was held. */
+  source: Manifest | null;
   /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */
   leftOnTarget: readonly string[];
 }

@@ -42,6 +42,9 @@ const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE
 const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
 const QUEUED_AGAIN_MAX = 2;
 
+/** How often it may still be queued again. */
+type QueuedMove = WaitingMove & {againLeft: number};
+
 /** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
 export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
@@ -49,9 +52,9 @@ export class MoveEngine implements Mover {
   readonly #cancelled = new Map<string, string>();
   /** Move id -> how many looks at its retained copy are done. */
   readonly #looks = new Map<string, number>();
-  #waiting: WaitingMove[] = [];
-  /** Plan and user -> how often a move of an evacuation may still be queued again. */
-  readonly #again = new Map<string, {planned: PlannedMove; left: number}>();
+  #waiting: QueuedMove[] = [];
+  /** Move id -> what is queued again should it be backed out. */
+  readonly #again = new Map<string, QueuedMove>();
   #removeLeftAtMs: Millis = 0;
 
   constructor(options: EngineOptions) {
@@ -141,8 +144,7 @@ export class MoveEngine implements Mover {
     const known = new Set(this.#waiting.map(({planned}) => planned.user));
     for (const planned of plan.moves) {
       if (known.has(planned.user)) continue;
-      this.#waiting.push({planned, planId: plan.id, because: 'QUEUED'});
-      if (plan.kind === 'evacuate') this.#again.set(`${plan.id} ${planned.user}`, {planned, left: QUEUED_AGAIN_MAX});
+      this.#waiting.push({planned, planId: plan.id, because: 'QUEUED', againLeft: plan.kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
     }
     this.#pump();
   }
@@ -213,17 +215,17 @@ export class MoveEngine implements Mover {
     const {whereabouts, ports, log, signal} = this.#options;
     if (signal.aborted || this.#waiting.length === 0) return;
     const order = new DomainOrder(whereabouts(), this.records(), ports.clock.now());
-    const left: WaitingMove[] = [];
+    const left: QueuedMove[] = [];
     const isUrgent = this.#waiting.some(({planned}) => planned.isLow !== true);
     for (const waiting of this.#waiting) {
-      const {planned, planId} = waiting;
+      const {planned} = waiting;
       const because = isUrgent && planned.isLow === true ? 'LOWER_PRIORITY' : this.#whyNot(planned, order);
       if (because !== null) {
         left.push({...waiting, because});
         continue;
       }
       order.begun(planned);
-      this.#begin(planned, planId);
+      this.#begin(waiting);
     }
     const stuck = order.stuck(left);
     for (const {planned, planId} of stuck) log.warn({user: planned.user, planId}, 'no order of moves keeps this domain apart; dropped');
@@ -236,7 +238,8 @@ export class MoveEngine implements Mover {
     return mayBegin(planned, this.records(), move, pace(), paused !== null, ports.clock.now()) ?? order.why(planned);
   }
 
-  #begin(planned: PlannedMove, planId: string): void {
+  #begin(queued: QueuedMove): void {
+    const {planned, planId} = queued;
     const now = this.#options.ports.clock.now();
     const record: MoveRecord = {
       v: 1,
@@ -261,6 +264,7 @@ export class MoveEngine implements Mover {
       timeline: [{step: 'reserving', atMs: now}],
     };
     this.#records.set(record.id, record);
+    this.#again.set(record.id, queued);
     this.#launch(record, true);
   }
 
@@ -277,7 +281,8 @@ export class MoveEngine implements Mover {
       await ports.storeMove(record);
       await this.#purgeOnTarget(record);
     }
-    const context: MoveContext = {ports, limits: policy().move, heldSince: null, passes: 0, leftOnTarget: this.#leftOn(record)};
+    const leftOnTarget = this.#leftOn(record);
+    const context: MoveContext = {ports, limits: policy().move, heldSince: null, passes: 0, source: null, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {
       const begun = ports.clock.monotonic();
@@ -294,13 +299,11 @@ export class MoveEngine implements Mover {
   }
 
   /** Whom a sick host keeps need not wait until all others are moved and a new plan is made. */
-  #queueAgain({step, user, planId, refusal}: MoveRecord): void {
-    const key = `${planId} ${user}`;
-    const again = this.#again.get(key);
-    this.#again.delete(key);
-    if (step !== 'backedOut' || again === undefined || again.left === 0 || planId === null || !PASSING.has(refusal?.code ?? '')) return;
-    this.#again.set(key, {...again, left: again.left - 1});
-    this.#waiting.push({planned: again.planned, planId, because: 'QUEUED'});
+  #queueAgain({id, step, refusal}: MoveRecord): void {
+    const queued = this.#again.get(id);
+    this.#again.delete(id);
+    if (step !== 'backedOut' || queued === undefined || queued.againLeft === 0 || !PASSING.has(refusal?.code ?? '')) return;
+    this.#waiting.push({...queued, because: 'QUEUED', againLeft: queued.againLeft - 1});
   }
 
   async #takeOver(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {

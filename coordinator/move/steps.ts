@@ -22,7 +22,7 @@ import {
   timeLeft,
 } from './asks.ts';
 import {carryLate, discardLeft} from './leftover.ts';
-import type {StoredRoute} from './move-ports.ts';
+import type {MovePorts, StoredRoute} from './move-ports.ts';
 
 /**
  * before: any trouble means another try or back to the source. held: any trouble means back to the source at once.
@@ -129,10 +129,11 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
   const calmUntilMs = mayBeLast ? await calm(ports, record) : null;
-  // The source's texts are read meanwhile; what came since then is read in the hold.
+  // Texts are read meanwhile, at the target those of what is there already: before anything came Dovecot would make a mailbox by looking.
   const [answer] = await Promise.all([
     pass(context, record, false, COPY_MS),
-    ports.command(record.source, 'readTexts', ofMove(ports, record), COPY_MS),
+    readTexts(ports, record, record.source),
+    record.passesMs.length > 0 ? readTexts(ports, record, record.target).catch(ignoreUnread) : null,
   ]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
@@ -151,13 +152,21 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   });
 }
 
-/** The copy goes to disk now, and its texts are read, so that what is left for the hold is little. @returns how long it took. */
+/** Reads the texts of messages ahead; what comes later is read later. */
+async function readTexts(ports: MovePorts, record: MoveRecord, host: string): Promise<void> {
+  await ports.command(host, 'readTexts', ofMove(ports, record), COPY_MS);
+}
+
+/** Messages come and go while they are read ahead; who must read them all does so later. @throws what ends a move. */
+function ignoreUnread(error: unknown): void {
+  if (error instanceof MailherdError && error.code !== 'TOKEN_STALE') return;
+  throw error;
+}
+
+/** The copy goes to disk now, and the rest of its texts is read, so that what is left for the hold is little. @returns how long it took. */
 async function prepareHold({ports}: MoveContext, record: MoveRecord): Promise<Millis> {
   const begun = ports.clock.monotonic();
-  await Promise.all([
-    persist(ports, record, record.target, PURGE_MS),
-    ports.command(record.target, 'readTexts', ofMove(ports, record), COPY_MS),
-  ]);
+  await Promise.all([persist(ports, record, record.target, PURGE_MS), readTexts(ports, record, record.target)]);
   return ports.clock.monotonic() - begun;
 }
 
@@ -178,14 +187,21 @@ async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecor
 }
 
 async function finalize(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  await finalPasses(context, record);
+  context.source = await finalPasses(context, record);
   return {...record, step: 'verifying'};
 }
 
-async function finalPasses(context: MoveContext, record: MoveRecord): Promise<void> {
+/**
+ * @returns the source's manifest. Nothing of it changes while the mailbox is held, so it is read while the pass runs; what was stored late
+ * all the same is then a difference to the target.
+ */
+async function finalPasses(context: MoveContext, record: MoveRecord): Promise<Manifest> {
   for (let passes = 1; ; passes++) {
-    const answer = await pass(context, record, true, timeLeft(context));
-    if (!answer.again) return;
+    const [answer, source] = await Promise.all([
+      pass(context, record, true, timeLeft(context)),
+      manifestAt(context.ports, record, record.source, {texts: true, timeoutMs: timeLeft(context)}),
+    ]);
+    if (!answer.again) return source;
     if (passes === FINAL_PASSES_MAX) throw new MailherdError('COPY_FAILED', {reason: 'the mailbox changes although it is held', passes});
   }
 }
@@ -193,10 +209,9 @@ async function finalPasses(context: MoveContext, record: MoveRecord): Promise<vo
 async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {ports} = context;
   for (let attempt = 1; ; attempt++) {
-    const [source, target] = await Promise.all([
-      manifestAt(ports, record, record.source, {texts: true, timeoutMs: timeLeft(context)}),
-      durableManifest(context, record),
-    ]);
+    const target = await durableManifest(context, record);
+    const {source} = context;
+    assert(source !== null, 'verifying follows a last pass of the same run');
     const differences = compareManifests(source, target);
     if (differences.length === 0) {
       const digest = ports.digest(canonicalManifest(source));
@@ -206,7 +221,7 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
       const listed = [...differences, ...(await differingMessages(context, record, differences))];
       throw new MailherdError('MANIFEST_DIFFERS', {differences: listed.slice(0, DIFFERENCES_MAX), count: listed.length});
     }
-    await finalPasses(context, record);
+    context.source = await finalPasses(context, record);
   }
 }
 

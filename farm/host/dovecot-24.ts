@@ -72,6 +72,8 @@ service lmtp {
   }
 }
 service doveadm {
+  # A pass of a move finds its process there instead of waiting for its start
+  process_min_avail = 1
   inet_listener tcp {
     port = 24245
   }

@@ -37,8 +37,10 @@ const MUTANTS: Record<string, () => void> = {
     }
   },
   'texts are not compared': () => {
-    const {run} = STEPS.verifying;
-    STEPS.verifying.run = (context, record) => run(blind(context), record);
+    for (const name of ['finalizing', 'verifying'] as const) {
+      const {run} = STEPS[name];
+      STEPS[name].run = (context, record) => run(blind(context), record);
+    }
   },
   'back out without clearing the route': () => {
     STEPS.backingOut.run = async (_context, record) => ({...record, step: 'backedOut'});
