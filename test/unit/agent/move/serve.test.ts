@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
-import {serve} from '../../../../agent/move/serve.ts';
+import {serve, turnOf} from '../../../../agent/move/serve.ts';
 import {MIB} from '../../../../base/units.ts';
 import type {Answer} from '../../../../wire/command.ts';
 
@@ -41,6 +41,14 @@ test('on a host without such a copy nobody looks: doveadm would make an empty ma
     await expect(serve(ports, 'manifest', REQUEST)).rejects.toMatchObject({code});
     expect(asked).toEqual([]);
   }
+});
+
+test('where the user lives his mailbox is read while it is copied, elsewhere only after what came before', () => {
+  const [here, elsewhere] = [hostAt('be1', null).ports, hostAt('be2', null).ports];
+  expect(turnOf(here, 'manifest', USER)).toBe(turnOf(here, 'readTexts', USER));
+  expect(turnOf(here, 'manifest', USER)).not.toBe(turnOf(here, 'copy', USER));
+  for (const verb of ['manifest', 'readTexts', 'discard'] as const)
+    expect(turnOf(elsewhere, verb, USER)).toBe(turnOf(elsewhere, 'copy', USER));
 });
 
 test('a command of an earlier coordinator is refused before anything is looked at, a later one is remembered first', async () => {

@@ -1,0 +1,38 @@
+import {expect, test} from 'vitest';
+import type {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
+import {endSessions} from '../../../../agent/move/sessions.io.ts';
+import {systemClock} from '../../../../base/clock.io.ts';
+
+const USER = 'ada@farm.example';
+/** No process of Linux has that number: pid_max is at most 2^22. */
+const GONE = '4194305';
+
+/** A doveadm server that tells these lists of sessions, one after the other, the last one for ever. */
+function serverOf(...told: string[][]): {server: DoveadmServer; asked: string[]} {
+  const asked: string[] = [];
+  const values = async (_user: null, [command = '']: readonly string[]): Promise<string[]> => {
+    asked.push(command);
+    return command === 'kick' ? ['1'] : ((told.length > 1 ? told.shift() : told[0]) ?? []);
+  };
+  return {server: {values} as unknown as DoveadmServer, asked};
+}
+
+test('who has no session is not sent away', async () => {
+  const {server, asked} = serverOf([]);
+  await endSessions(server, USER, 1_000, systemClock);
+  expect(asked).toEqual(['who']);
+});
+
+test('all that are there after the kick are waited for, those that came since too', async () => {
+  const {server, asked} = serverOf(
+    [USER, 'imap', GONE, '10.0.0.1'],
+    [USER, 'imap', GONE, '10.0.0.1', '', USER, 'imap', GONE, '10.0.0.1', ''],
+  );
+  await endSessions(server, USER, 1_000, systemClock);
+  expect(asked).toEqual(['who', 'kick', 'who']);
+});
+
+test('a session that does not end is told, not ended', async () => {
+  const {server} = serverOf([USER, 'imap', `${process.pid}`, '10.0.0.1']);
+  await expect(endSessions(server, USER, 0, systemClock)).rejects.toMatchObject({code: 'SESSIONS_LINGER', detail: {sessions: 1}});
+});
