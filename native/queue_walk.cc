@@ -182,11 +182,8 @@ void QueueWalk::Pass::Entry(int directory, const dirent64& entry, int depth, uin
 void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id) {
   const bool isShort = id.form == QueueId::Form::shortForm;
   int64_t arrivalUs = isShort ? kUnknown : id.arrivalUs;
-  auto known = walk_.arrivals_.end();
-  if (isShort && aged()) {
-    known = walk_.arrivals_.find(id.shortKey);
-    if (known != walk_.arrivals_.end()) arrivalUs = known->second.us;
-  }
+  Arrivals::Slot* known = isShort && aged() ? walk_.arrivals_.Find(id.shortKey) : nullptr;
+  if (known != nullptr) arrivalUs = static_cast<int64_t>(known->us);
   const size_t slice = asks() ? QueueRotation::SliceOf(isShort ? id.shortKey : static_cast<uint64_t>(id.arrivalUs)) : 0;
   const bool isAsked = asks() && walk_.rotations_[queue_].Wants(slice) && (level_ == QueueLevel::stat || askedHere_ < kAskedPerWalkMax);
   const bool isAged = level_ != QueueLevel::names && aged() && arrivalUs == kUnknown;
@@ -194,8 +191,8 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
   counts_[queue_]++;
   if (!aged()) return;
   if (isShort && arrivalUs != kUnknown) {
-    if (known != walk_.arrivals_.end()) known->second.walk = walk_.walk_;
-    else walk_.arrivals_.emplace(id.shortKey, Arrival{arrivalUs, walk_.walk_});
+    if (known != nullptr) Arrivals::Mark(*known, walk_.walk_);
+    else walk_.arrivals_.Add(id.shortKey, arrivalUs, walk_.walk_);
   }
   const int64_t ageUs = wallUs_ - arrivalUs;
   if (arrivalUs == kUnknown || ageUs < -kAheadUsMax) {
@@ -297,7 +294,7 @@ QueueValues QueueWalk::Pass::Values() {
 
 Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t opensMax) noexcept {
   entries_.resize(kEntryBytes);
-  if (arrivals_.size() > kArrivalsMax) arrivals_.clear();
+  if (arrivals_.size() > kArrivalsMax) arrivals_.Clear();
   walk_++;
   Pass pass(*this, level, budgetMs, opensMax);
   const UniqueFd spool(::open(spool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -307,7 +304,7 @@ Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t o
   }
   counted_ = pass.counts();
   // A walk that ended early has not seen everything, so what it has not seen may still be there.
-  if (pass.complete()) std::erase_if(arrivals_, [this](const auto& entry) { return entry.second.walk != walk_; });
+  if (pass.complete()) arrivals_.KeepSeenBy(walk_);
   return pass.Values();
 }
 

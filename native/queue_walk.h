@@ -3,9 +3,9 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "arrivals.h"
 #include "queue_rotation.h"
 #include "result.h"
 
@@ -51,15 +51,11 @@ class QueueWalk {
   Result<QueueValues> Run(QueueLevel level, double budgetMs, uint32_t opensMax) noexcept;
 
  private:
-  struct Arrival {
-    int64_t us;
-    uint32_t walk;  // the last one that saw it
-  };
   class Pass;
 
   std::string spool_;
   std::vector<char> entries_;
-  std::unordered_map<uint64_t, Arrival> arrivals_;
+  Arrivals arrivals_;
   std::array<QueueRotation, 5> rotations_;
   std::array<int64_t, 5> counted_{};  // by the last walk
   uint32_t walk_ = 0;

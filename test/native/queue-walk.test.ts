@@ -3,6 +3,7 @@ import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:f
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
+import {seededRng} from '../../base/random.ts';
 import {QueueWalker} from '../../native/binding.ts';
 
 const QUEUES = ['maildrop', 'incoming', 'active', 'deferred', 'hold'];
@@ -86,6 +87,30 @@ test('short ids: the birth of the file is the arrival, asked once', async () => 
   message('active/4F2A1C0124');
   expect(await walker.walk('ages', 1000)).toMatchObject({aged: 2, statCalls: 1});
 });
+
+test('thousands of short ids that come and go: each is asked once, none is taken for another', async () => {
+  const rng = seededRng(11);
+  const walker = new QueueWalker(spool);
+  const here = new Set<string>();
+  for (let round = 0; round < 5; round++) {
+    // A queue that grows, shrinks to nearly nothing and grows again.
+    const share = [0, 0.3, 0.97, 0.5, 0.2][round] ?? 0;
+    for (const name of here) {
+      if (rng.unit() >= share) continue;
+      rmSync(join(spool, 'deferred', name));
+      here.delete(name);
+    }
+    const before = here.size;
+    for (let at = 0; at < 800; at++) {
+      const name = `${rng.below(0x10_0000).toString(16).padStart(5, '0')}${(0x10_0000 + at).toString(16)}`.toUpperCase();
+      if (here.has(name)) continue;
+      here.add(name);
+      message(`deferred/${name}`);
+    }
+    const walk = await walker.walk('ages', 60_000);
+    expect(walk).toMatchObject({deferred: here.size, aged: here.size, unaged: 0, statCalls: here.size - before});
+  }
+}, 60_000);
 
 test('with stat: bytes of all queues', async () => {
   message(`hold/${longId(1000, 'B')}`, 'a'.repeat(100));
