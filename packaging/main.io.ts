@@ -3,7 +3,7 @@ import {createHash} from 'node:crypto';
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {packageVersion} from '../base/version.io.ts';
-import {type Build, checkStage, SHIPPED, stageBinaries, stageCode, stageDebian, stageModules} from './stage.io.ts';
+import {type Build, checkStage, SHIPPED, stageAgent, stageBinaries, stageCode, stageDebian, stageModules} from './stage.io.ts';
 
 const ARCHES: Readonly<Record<string, string>> = {x64: 'amd64', arm64: 'arm64'};
 
@@ -12,7 +12,7 @@ const ARCHES: Readonly<Record<string, string>> = {x64: 'amd64', arm64: 'arm64'};
  * `--unchecked` builds in spite of type errors, `--force` builds anyway.
  * @returns its path.
  */
-function main(args: readonly string[]): string {
+async function main(args: readonly string[]): Promise<string> {
   const root = dirname(import.meta.dirname);
   const arch = ARCHES[process.arch];
   if (arch === undefined) throw new Error(`no package for ${process.arch}: ${Object.keys(ARCHES).join(', ')} only`);
@@ -32,12 +32,15 @@ function main(args: readonly string[]): string {
   const temporary = `${stage}.deb`;
   const build: Build = {root, stage, version, arch, nodeArch: process.arch, isStrict};
   try {
-    timed('compile', () => stageCode(build));
-    timed('modules', () => stageModules(build));
-    timed('binaries', () => stageBinaries(build));
-    timed('check', () => checkStage(build));
-    timed('control', () => stageDebian(build));
-    timed('package', () => execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z3', '--build', stage, temporary], {stdio: 'pipe'}));
+    await timed('compile', () => stageCode(build));
+    await timed('modules', () => stageModules(build));
+    await timed('agent', () => stageAgent(build));
+    await timed('binaries', () => stageBinaries(build));
+    await timed('check', () => checkStage(build));
+    await timed('control', () => stageDebian(build));
+    await timed('package', () =>
+      execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z3', '--build', stage, temporary], {stdio: 'pipe'}),
+    );
     rmSync(stamp, {force: true});
     renameSync(temporary, deb);
     writeFileSync(stamp, digest);
@@ -67,9 +70,9 @@ function digestOf(root: string, nodeArch: string, isStrict: boolean): string {
   return hash.digest('hex');
 }
 
-function timed(step: string, work: () => unknown): void {
+async function timed(step: string, work: () => unknown): Promise<void> {
   const startMs = performance.now();
-  const result = work();
+  const result = await work();
   const count = typeof result === 'number' ? ` (${result})` : '';
   say(`${step}${count}: ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
 }
@@ -78,4 +81,4 @@ function say(line: string): void {
   process.stderr.write(`package: ${line}\n`);
 }
 
-process.stdout.write(`${main(process.argv.slice(2))}\n`);
+process.stdout.write(`${await main(process.argv.slice(2))}\n`);

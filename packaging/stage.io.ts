@@ -1,6 +1,7 @@
 import {execFileSync} from 'node:child_process';
 import {chmodSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
+import {bundleAgent} from './bundle.io.ts';
 import {copyModules} from './modules.io.ts';
 import {compareVersions, newestSymbol} from './symbols.io.ts';
 
@@ -47,6 +48,11 @@ export function stageCode({root, stage, isStrict}: Build): void {
   writeFileSync(join(target, 'package.json'), `${JSON.stringify({name, version, type, private: true}, null, 2)}\n`);
 }
 
+/** After code and modules. @returns how many files the agent is. */
+export function stageAgent({stage}: Build): Promise<number> {
+  return bundleAgent(join(stage, LIB));
+}
+
 /** Production modules. @returns how many. */
 export function stageModules({root, stage}: Build): number {
   return copyModules(root, join(stage, LIB));
@@ -88,7 +94,7 @@ export function stageBinaries({root, stage, nodeArch}: Build): void {
  */
 export function checkStage({stage, isStrict}: Build): void {
   const target = join(stage, LIB);
-  const parts = ['native/binding.js', 'agent/main.io.js', 'agent/probe/backend.io.js', 'coordinator/main.io.js'].filter(
+  const parts = ['native/binding.js', 'agent/main.io.js', 'agent/backend.io.js', 'coordinator/main.io.js'].filter(
     part => isStrict || existsSync(join(target, part)),
   );
   const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).queueFields();`;

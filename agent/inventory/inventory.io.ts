@@ -9,7 +9,8 @@ import type {Labels} from '../../wire/schema.ts';
 import {type Facts, labelsOf, versionOf} from './labels.ts';
 
 // As CommonJS: see agent/probe/libraries.io.ts.
-const {bios, cpu, mem, system} = createRequire(import.meta.url)('systeminformation') as typeof import('systeminformation');
+const require = createRequire(import.meta.url);
+const {bios, cpu, mem, system} = require('systeminformation') as typeof import('systeminformation');
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 10 * SECOND_MS;
 
