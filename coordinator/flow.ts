@@ -12,6 +12,8 @@ import {isUnderWay} from './move/budget.ts';
 
 /** Marks from which on a healthy host may be on its way to be sick. */
 const UNSURE_SCORE = 3;
+/** Whoever feels something is a control only well below that: what comes slowly is felt before it is proved. */
+const LIKE_PEERS_SCORE = 1.5;
 
 /** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
 export interface FlowMemory {
@@ -74,6 +76,7 @@ function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, ev
 /** A host that gets worse is no control, even before it is called sick; one that is no worse than its peers is, whatever all of them feel. */
 function leanOf({kind, because}: Verdict, marks: HostMarks): Subject['lean'] {
   if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
-  if (Object.values(marks).some(({score}) => score >= UNSURE_SCORE)) return 'unsure';
-  return kind === 'suspect' && because === 'PEERS_AS_BAD' ? 'good' : undefined;
+  const score = Math.max(...Object.values(marks).map(mark => mark.score));
+  if (score >= UNSURE_SCORE) return 'unsure';
+  return kind === 'suspect' && because === 'PEERS_AS_BAD' && score < LIKE_PEERS_SCORE ? 'good' : undefined;
 }

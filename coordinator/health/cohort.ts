@@ -83,7 +83,7 @@ export function findCohorts(
     // Those whom another cause explains are no evidence against this one.
     const own = new Set(best.members);
     const controls = subjects.filter((subject, index) => !own.has(index) && (isHealthy(subject) || (isSick(subject) && !taken.has(index))));
-    const judged = {best, controls, subjects, searched, cells};
+    const judged = {best, controls, others: othersOf(best, taken, subjects, cells), subjects, searched, cells};
     const isProved = proves(judged, judge) && (isSettled || nowMs - sinceMs >= judge.sickDwellMs);
     const explained = isProved || (known?.explained === true && stillExplains(judged));
     seen[id] = {sinceMs, explained};
@@ -128,18 +128,40 @@ function chosen(searched: Search, memory: CohortMemory): Omit<Found, 'search'> |
 interface Judged {
   best: Candidate;
   controls: readonly Subject[];
+  others: Others;
   subjects: readonly Subject[];
   searched: Search;
   cells: readonly Cell[];
 }
 
-function proves({best, controls, subjects, searched, cells}: Judged, judge: Policy['judge']): boolean {
-  const sickControls = controls.filter(isSick).length;
-  const areControlsWell = controls.length > sickControls && sickControls <= CONTROLS_SICK_SHARE_MAX * controls.length;
-  const isMost = best.bad >= MEMBERS_SICK_SHARE_MIN * (best.bad + best.good);
-  const isOdd = sickControls === 0 && controls.length >= CONTROLS_FOR_ONE && isOddOneOut(best, subjects);
-  if (!areControlsWell || !isMost || !(best.bad > 1 || isOdd)) return false;
-  const chance = fisherChance(best.bad, best.good, sickControls, controls.length - sickControls);
+/** Hosts without the labels by what they say, counted as those with them are; `open`: on their way to be sick, it may be. */
+interface Others {
+  bad: number;
+  good: number;
+  open: number;
+}
+
+function othersOf({members}: Candidate, taken: ReadonlySet<number>, subjects: readonly Subject[], cells: readonly Cell[]): Others {
+  const own = new Set(members);
+  const others: Others = {bad: 0, good: 0, open: 0};
+  for (const [index, {bad, good}] of cells.entries()) {
+    if (own.has(index)) continue;
+    others.good += good;
+    if (taken.has(index)) continue;
+    others.bad += bad;
+    if (bad + good === 0 && ['healthy', 'suspect'].includes(subjects[index]?.kind ?? '')) others.open++;
+  }
+  return others;
+}
+
+function proves({best, others, subjects, searched, cells}: Judged, judge: Policy['judge']): boolean {
+  const {bad, good, open} = others;
+  const areControlsWell = good > 0 && bad + open <= CONTROLS_SICK_SHARE_MAX * (bad + open + good);
+  // As if one member more were well: of three, one that is well is one too many.
+  const isMost = best.bad >= MEMBERS_SICK_SHARE_MIN * (best.bad + best.good + 1);
+  const isOdd = bad === 0 && good >= CONTROLS_FOR_ONE && isOddOneOut(best, subjects);
+  if (!areControlsWell || !(best.bad > 1 ? isMost : isOdd)) return false;
+  const chance = fisherChance(best.bad, best.good, bad, good);
   const [key = '', second] = Object.keys(best.labels);
   if (second !== undefined) return chance * Math.max(1, searched.combinations) <= SHARES.combination * judge.chanceMax;
   const isSoft = SOFTWARE.includes(key);

@@ -128,7 +128,7 @@ function step(
   const meanRate = Math.max(MEAN_RATE, 1 / recentCount);
   const mean = towards(known.mean, relative, meanRate);
   const error = Math.sqrt(farm.spread ** 2 + scatter ** 2 * Math.max(meanRate / 2, 1 / recentCount));
-  const {lately, change, isRisen} = changeOf(known, rest, farm, recent + farm.center, least);
+  const {lately, change, isRisen, isLeftBehind} = changeOf(known, rest, farm, recent + farm.center, least);
   const isFar = Math.min(mean, recent) - farm.shock >= least;
   const isLately = isFar && recentCount >= RECENT_MIN && (mean - farm.shock) / error >= PEERS_Z_MIN;
   const always = lasting(known) - farm.center - farm.shock;
@@ -146,7 +146,7 @@ function step(
     ratio: Math.exp(recent),
     score: Math.max((mean - farm.shock) / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
     proof,
-    isBehindMiddle: byPast || (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN,
+    isBehindMiddle: byPast || (!isLeftBehind && (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN),
     isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
     sinceMs: byPast ? sumSinceMs : wasProved ? (known.mark?.sinceMs ?? nowMs) : nowMs,
@@ -174,13 +174,14 @@ function changeOf(
   {common}: Farm,
   differenceNow: number,
   least: number,
-): {lately: number; change: number; isRisen: boolean} {
+): {lately: number; change: number; isRisen: boolean; isLeftBehind: boolean} {
   const rate = Math.max(RECENT_RATE, 1 / (known.recentCount + 1));
   const lately = towards(known.recentCount === 0 ? rest : known.lately, rest, rate);
   const change = differenceNow - lasting(known);
   // What all of them rose by counts once it is more than a busy day makes.
   const rise = lately - known.usual - (common >= COMMON_MIN ? common : 0);
-  return {lately, change, isRisen: rise >= Math.max(least / 2, RISE_SHARE * change)};
+  const isLeftBehind = known.count >= PAST_MIN && change >= least && rise < (1 - RISE_SHARE) * change;
+  return {lately, change, isRisen: rise >= Math.max(least / 2, RISE_SHARE * change), isLeftBehind};
 }
 
 /** What looked like a change for the worse and passed by itself is the host's own way: the next time it is less of a surprise. */

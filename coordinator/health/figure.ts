@@ -77,7 +77,7 @@ export interface Mark {
   /** Deviations from the other hosts, and the cumulative sum's share of what proves. */
   score: number;
   proof: 'past' | 'peers' | null;
-  /** Changed for the worse, or worse than the middle of all hosts, not only than the better quarter. */
+  /** Changed for the worse, or worse than the middle of all hosts, not only than the better quarter, and not left behind by faster ones. */
   isBehindMiddle: boolean;
   /** Worse than it was, or from its birth worse than others of the same hardware: neither its hardware nor that others got better. */
   isOwnDoing: boolean;

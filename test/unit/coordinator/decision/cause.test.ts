@@ -53,6 +53,16 @@ test('while hosts still fall sick, what they share is awaited before they are mo
   expect(vetoesOf(farm.pass(60, sick([0, 5])), 'be0')).toEqual([]);
 });
 
+test('who feels it more than others do is no control, though it is not proved', () => {
+  const controls = (factor: number): string[] | undefined => {
+    const late = (index: number): ReportChange => ({slis: {deliveryMsP95: 4_900 * (index === 0 ? 10 : index > 8 ? factor : 1)}});
+    const weather = Object.fromEntries(Array.from({length: 12}, (_, index) => [`be${index}`, late(index)]));
+    return newRacks().pass(400, weather).cohorts[0]?.controls;
+  };
+  expect(controls(1.4)).not.toContain('be9');
+  expect(controls(1.05)).toContain('be9');
+});
+
 test('labels that cannot be told apart: two hosts at a time are reinstalled', () => {
   const farm = confounded();
   farm.pass(200, sick([8, 9, 10, 11]));
@@ -99,4 +109,23 @@ test('most hosts are slower than the newest few: that is the new hardware, unles
   };
   for (const factor of [2, 10]) expect(slower(factor, 8).verdicts.some(({kind}) => kind === 'sick')).toBe(false);
   expect(slower(10, 9).verdicts.filter(({kind}) => kind === 'sick')).toHaveLength(9);
+});
+
+test('when most hosts get faster, those left behind are neither sick nor suspect; one that gets slower by itself is', () => {
+  const left = (factor: number): string[] => {
+    const rng = seededRng(5);
+    const farm = newRacks();
+    const round = (fast: number, slow: number): FlowOutcome => {
+      const change = (index: number): ReportChange => ({
+        slis: {deliveryMsP95: 5_200 * (index < 7 ? fast : index === 9 ? slow : 1) * rng.between(0.9, 1.1)},
+      });
+      return farm.pass(10, Object.fromEntries(Array.from({length: 12}, (_, index) => [`be${index}`, change(index)])));
+    };
+    for (let quiet = 0; quiet < 100; quiet++) round(1, 1);
+    const outcomes = Array.from({length: 100}, () => round(1 / 3, factor));
+    const slow = outcomes.flatMap(({verdicts}) => verdicts.filter(({kind, because}) => kind === 'sick' || because === 'WORSE_NOT_FELT'));
+    return [...new Set(slow.map(({host}) => host))];
+  };
+  expect(left(1)).toEqual([]);
+  expect(left(4)).toEqual(['be9']);
 });

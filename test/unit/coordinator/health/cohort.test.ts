@@ -47,6 +47,31 @@ test('hosts that feel no more than their peers do are controls: the combination 
   expect(cohort?.controls).toHaveLength(27);
 });
 
+test('who may be on the way to be sick, or leans to it, stands against a label that he does not have', () => {
+  const explained = (others: Subject[]): boolean | undefined =>
+    findCohorts([...many(4, 0, 'sick', {kernel: 'k1'}), ...others, ...many(14, 50, 'healthy', {kernel: 'k3'})], NO_COHORTS, judge, 0)
+      .cohorts[0]?.explained;
+  const leaning = (lean: Subject['lean']): Subject[] => many(6, 10, 'suspect', {kernel: 'k2'}).map(host => ({...host, lean}));
+  expect(explained(leaning('unsure'))).toBe(false);
+  expect(explained(leaning('bad'))).toBe(false);
+  expect(explained(leaning('good'))).toBe(true);
+  expect(explained(leaning('unsure').slice(0, 3))).toBe(true);
+  // What cannot be judged says nothing.
+  expect(explained(many(6, 10, 'silent', {kernel: 'k2'}))).toBe(true);
+});
+
+test('of three hosts one that is well is one too many', () => {
+  const explained = (well: number): boolean | undefined =>
+    findCohorts(
+      [...many(2, 0, 'sick', {image: 'a'}), ...many(well, 5, 'healthy', {image: 'a'}), ...many(40, 10, 'healthy', {image: 'b'})],
+      NO_COHORTS,
+      judge,
+      0,
+    ).cohorts[0]?.explained;
+  expect(explained(0)).toBe(true);
+  expect(explained(1)).toBe(false);
+});
+
 test('a rack is named when the rack is what they share, though their release is the same as of all', () => {
   const {cohorts} = findCohorts(
     [...many(3, 0, 'sick', {os: 'x', rack: 'r7'}), ...many(9, 3, 'healthy', {os: 'x', rack: 'r1'})],

@@ -62,11 +62,12 @@ test('why not that host', () => {
     .add(recordOf('edge1', OLD, {role: 'edge'}))
     .add(recordOf('be6', NEW))
     .add(recordOf('be7', OLD))
-    .add(recordOf('be8', OLD));
+    .add(recordOf('be8', OLD))
+    .add(recordOf('be9', NEW));
   farm.change('be2', {cordon: {by: 'ada', reason: 'x', atMs: 0}});
   farm.change('be8', {stage: 'probation'});
   farm.pass(200);
-  const outcome = farm.pass(100, {be4: SICK, be5: SICK, be7: null});
+  const outcome = farm.pass(100, {be4: SICK, be5: SICK, be9: SICK, be7: null});
   farm.fleet.moves = [moveOf('u000@be1.example', 'be3', 'be1', 'retained')];
   const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
   const why = (host: string): string | null => whyNoTarget(host, placingOf(outlook));
