@@ -147,7 +147,7 @@ export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all
     span(move.pauseMs),
     move.refusal === null ? '' : move.refusal.code,
   ]);
-  const waits = waiting.map(({user, source, target, bytes, because}) => [
+  const waits = waiting.map(({user, source, target, bytes, because, etaMs: ownMs}) => [
     '',
     user,
     source,
@@ -156,10 +156,11 @@ export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all
     'waiting',
     '',
     '',
-    because,
+    ownMs === undefined || ownMs === null ? because : `${because}, through in about ${span(ownMs)}`,
   ]);
   const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
-  const summary = `${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
+  const bar = total === 0 ? '' : `[${'#'.repeat(Math.floor((done / total) * BAR_CHARS)).padEnd(BAR_CHARS, '.')}] `;
+  const summary = `${bar}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
   if (rows.length + waits.length === 0) return summary;
   return `${table(['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'], [...rows, ...waits])}\n${summary}`;
 }

@@ -83,7 +83,7 @@ export class Loop {
     const leading = this.#present();
     const {records, waiting} = this.moves();
     const outcome = picture.judge(records, waiting, clock.now());
-    this.#pace = adjustPace(this.#pace, outcome.slis, outcome.verdicts, picture.policy.value, clock.now());
+    this.#pace = adjustPace(this.#pace, outcome.slis, outcome.verdicts, records, picture.policy.value, clock.now());
     if (leading === null) {
       if (lease.leader() !== null && lease.term() === null) this.#told = outcome;
       return;

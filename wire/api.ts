@@ -49,7 +49,17 @@ export type VerdictsView = Type.Static<typeof VerdictsView>;
 export const MovesView = Type.Object({
   moves: Type.Array(MoveRecord),
   /** Planned and not yet begun, with the reason for waiting. */
-  waiting: Type.Array(Type.Object({user: UserName, source: HostName, target: HostName, bytes: ByteCount, because: Type.String()})),
+  waiting: Type.Array(
+    Type.Object({
+      user: UserName,
+      source: HostName,
+      target: HostName,
+      bytes: ByteCount,
+      because: Type.String(),
+      /** Until it is through, at the speed of those before it; null before the first is, absent from an older release. */
+      etaMs: Type.Optional(orNull(Count)),
+    }),
+  ),
   done: Count,
   total: Count,
   etaMs: orNull(Count),

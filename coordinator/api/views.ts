@@ -127,12 +127,18 @@ export class Views implements Reads {
     const shown = [...records.filter(move => !isSettled(move)), ...finished.slice(0, FINISHED_MAX)].sort(
       (a, b) => a.createdAtMs - b.createdAtMs,
     );
+    const perByteMs = perByteMsOf(present, this.#deps.now());
+    let ahead = sum(present.filter(move => !isSettled(move)));
+    const waits = waiting.map(({planned: {user, source, target, bytes}, because}) => {
+      ahead += bytes;
+      return {user, source, target, bytes, because, etaMs: perByteMs === null ? null : Math.round(ahead * perByteMs)};
+    });
     return {
       moves: shown,
-      waiting: waiting.map(({planned: {user, source, target, bytes}, because}) => ({user, source, target, bytes, because})),
+      waiting: waits,
       done: done.length,
       total: present.length + waiting.length,
-      etaMs: etaOf(present, waiting, this.#deps.now()),
+      etaMs: perByteMs === null || done.length === present.length + waiting.length ? null : Math.round(ahead * perByteMs),
     };
   }
 
@@ -179,14 +185,12 @@ function presentWork(records: readonly MoveRecord[], waiting: readonly WaitingMo
   return records.filter(({planId}) => plans.has(planId));
 }
 
-/** From the bytes that were moved since the work began; null before the first move is through, or when nothing is left. */
-function etaOf(present: readonly MoveRecord[], waiting: readonly WaitingMove[], nowMs: Instant): number | null {
-  const done = present.filter(move => isSettled(move) && move.step !== 'backedOut');
-  const left = [...present.filter(move => !isSettled(move)), ...waiting.map(({planned}) => planned)];
-  const doneBytes = sum(done);
-  if (left.length === 0 || doneBytes === 0) return null;
-  const begunMs = Math.min(...present.map(({createdAtMs}) => createdAtMs));
-  return Math.round((sum(left) / doneBytes) * Math.max(0, nowMs - begunMs));
+/** Milliseconds for a byte, all that moves at once taken together, since the work began; null before the first move is through. */
+function perByteMsOf(present: readonly MoveRecord[], nowMs: Instant): number | null {
+  const doneBytes = sum(present.filter(move => isSettled(move) && move.step !== 'backedOut'));
+  if (doneBytes === 0) return null;
+  const begunMs = present.reduce((first, {createdAtMs}) => Math.min(first, createdAtMs), Number.POSITIVE_INFINITY);
+  return Math.max(0, nowMs - begunMs) / doneBytes;
 }
 
 function sum(moves: readonly {bytes: number}[]): number {

@@ -1,7 +1,7 @@
 import type {Instant, Millis} from '../../base/units.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
-import type {Verdict} from '../../wire/record.ts';
+import type {MoveRecord, Verdict} from '../../wire/record.ts';
 import {type HostSlis, SLI_TABLE} from '../health/sli.ts';
 
 /** How many moves each host may bear at once, as a fraction that grows and shrinks; a host that is missing bears what the policy says. */
@@ -15,6 +15,8 @@ const DECREASE = 0.5;
 const STRAIN_SHARE = 0.5;
 const BUSY_MAX = 0.9;
 const STALLED_MAX = 30;
+/** Of what a hold may last at most; usual ones take a fraction of that. */
+const LONG_HOLD_SHARE = 0.1;
 
 /**
  * Slows moves where they hurt and speeds them again: additive increase, multiplicative decrease (Chiu and Jain, 1989), for each host
@@ -25,9 +27,11 @@ export function adjustPace(
   pace: Pace,
   hosts: readonly HostSlis[],
   verdicts: readonly Verdict[],
+  moves: readonly MoveRecord[],
   {judge, move}: Pick<Policy, 'judge' | 'move'>,
   nowMs: Instant,
 ): Pace {
+  const held = heldLong(moves, new Set(hosts.flatMap(({host, isLeaving}) => (isLeaving ? [host] : []))), move.holdMs);
   const kinds = new Map(verdicts.map(({host, kind}) => [host, kind]));
   const max = Math.max(move.perSourceMax, move.perTargetMax);
   return Object.fromEntries(
@@ -37,7 +41,8 @@ export function adjustPace(
         const before = pace[own.host] ?? {limit: max, changedAtMs: 0};
         if (kinds.get(own.host) === 'sick') return [own.host, {limit: 0, changedAtMs: nowMs}];
         if (nowMs - before.changedAtMs < STEP_MS) return [own.host, before];
-        const limit = isStrained(own, judge) ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);
+        const isTooMuch = isStrained(own, judge) || (held.get(own.host) ?? 0) > before.changedAtMs;
+        const limit = isTooMuch ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);
         return [own.host, limit === before.limit ? before : {limit, changedAtMs: nowMs}];
       }),
   );
@@ -47,6 +52,16 @@ function isStrained({values, kernel}: HostSlis, judge: Policy['judge']): boolean
   if (SLI_TABLE.some(({sli}) => (values[sli] ?? 0) > floorOf(judge, sli) * STRAIN_SHARE)) return true;
   const {diskBusyShare = 0, psiIoFull10 = 0} = kernel();
   return diskBusyShare > BUSY_MAX || psiIoFull10 > STALLED_MAX;
+}
+
+/** When each host last had a part in a long hold; a source that is emptied because it is slow says nothing of its targets. */
+function heldLong(moves: readonly MoveRecord[], leaving: ReadonlySet<string>, holdMs: Millis): Map<string, Instant> {
+  const lastMs = new Map<string, Instant>();
+  for (const {source, target, pauseMs, updatedAtMs} of moves) {
+    if (pauseMs === null || pauseMs < holdMs * LONG_HOLD_SHARE || leaving.has(source)) continue;
+    for (const host of [source, target]) lastMs.set(host, Math.max(updatedAtMs, lastMs.get(host) ?? 0));
+  }
+  return lastMs;
 }
 
 /** Moves that may run from or to the host at once by its pace. */

@@ -174,7 +174,9 @@ describe('moves and plans', () => {
     expect(text).toMatch(/move-0001 +ada@example\.org +be04 +be01 +5\.2 MB +copying +1 m 00 s +-/);
     expect(text).toMatch(/bob@example\.org +be04 +be02 +900 B +waiting +SOURCE_BUDGET/);
     expect(text).not.toContain('move-0002');
-    expect(text.split('\n').at(-1)).toBe('1 of 3 moves done, 1 running, 1 waiting, about 30.0 s left.');
+    expect(text.split('\n').at(-1)).toBe(
+      `[${'#'.repeat(13)}${'.'.repeat(27)}] 1 of 3 moves done, 1 running, 1 waiting, about 30.0 s left.`,
+    );
     expect(renderMoves(view, true, LOOK)).toMatch(/move-0002 .*retained +8\.0 s +812 ms/);
   });
 
