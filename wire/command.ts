@@ -93,7 +93,7 @@ export const COMMANDS = {
   manifest: verb('manifest', {...ofMove, folder: orNull(Type.String()), texts: Type.Boolean()}, {manifest: Manifest, tookMs: SpanMs}),
   /** Target, after the flip: the route of `revision` is in force, the copy is the mailbox now. */
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
-  /** Source, after the flip: the route is in force here too, the old copy is retained under the move's id. */
+  /** Source, after the flip: the route is in force here too, nobody works here any more, the old copy is retained under the move's id. */
   retain: verb('retain', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
   carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),

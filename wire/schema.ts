@@ -4,19 +4,23 @@ import Type from 'typebox';
 export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'short host name'});
 /** Dovecot takes names in small letters (auth_username_format), reads `*` and `?` as wildcards, and makes paths of them. */
 const NOT_IN_NAMES = '\\u0000-\\u0020\\u007f*?/';
+/** Of a part that is empty, `.` or `..` Dovecot would make the home of the whole domain. */
+const NO_EMPTY_PART = '(?!\\.{0,2}(?:@|$))(?!.*@\\.{0,2}$)';
 /** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
 export const UserName = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: `^(?!-)[^${NOT_IN_NAMES}A-Z]+$`,
-  description: 'login name, e.g. ada@example.org; no blanks, capitals, wildcards or slashes, no leading dash',
+  pattern: `^(?!-)${NO_EMPTY_PART}[^${NOT_IN_NAMES}A-Z]+$`,
+  description:
+    'login name, e.g. ada@example.org; no blanks, capitals, wildcards or slashes, no leading dash, no part that is empty or nothing but dots',
 });
 /** A name as a person writes it; it is kept in small letters. */
 export const WrittenUserName = Type.String({
   minLength: 1,
   maxLength: 255,
-  pattern: `^(?!-)[^${NOT_IN_NAMES}]+$`,
-  description: 'login name, e.g. ada@example.org; no blanks, wildcards or slashes, no leading dash',
+  pattern: `^(?!-)${NO_EMPTY_PART}[^${NOT_IN_NAMES}]+$`,
+  description:
+    'login name, e.g. ada@example.org; no blanks, wildcards or slashes, no leading dash, no part that is empty or nothing but dots',
 });
 export const MoveId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a move'});
 export const PlanId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a plan'});

@@ -1,7 +1,6 @@
-import {existsSync} from 'node:fs';
-import {mkdtemp, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
+import {mkdtemp, open, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
@@ -11,6 +10,7 @@ import {DoveadmServer} from './doveadm-server.io.ts';
 import type {MailboxSize} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
 import type {PlainStore} from './measured.ts';
+import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 import {deliveriesOver, endSessions} from './sessions.io.ts';
 import {parseTab} from './tab.ts';
@@ -39,7 +39,8 @@ export function doveadmStore({store, runDir, places, doveadmPort, clock}: Dovead
   return {
     async exists(user) {
       const {home: path} = await places.of(user);
-      return existsSync(path) && (await readdir(path)).length > 0;
+      // A disk that cannot be read is not one where nothing lies.
+      return ((await readdir(path).catch(ifGone)) ?? []).length > 0;
     },
 
     async freeBytes() {
@@ -75,7 +76,6 @@ export function doveadmStore({store, runDir, places, doveadmPort, clock}: Dovead
     async remove(user) {
       manifests.forget(user);
       const {home: path} = await places.of(user);
-      if (!existsSync(path)) return 0;
       return discard(path);
     },
 
@@ -90,12 +90,20 @@ async function dsync(user: string, args: string[]): Promise<{again: boolean}> {
   throw new MailherdError('COPY_FAILED', {user, exit, reason: lastLines(err)});
 }
 
-/** Removes a home in two steps, so that nobody ever finds half of one. @returns bytes freed. */
+/**
+ * Removes a home in two steps, so that nobody ever finds half of one; what an interrupted removal left goes too. The first step is on disk
+ * before the second: a power cut must not bring a home back that nobody knows any more.
+ * @returns bytes freed.
+ */
 async function discard(path: string): Promise<Bytes> {
-  const bytes = await sizeOf(path);
-  const doomed = `${path}.discarded`;
+  // No user has capitals in his name: it is nobody else's home.
+  const doomed = `${path}.DISCARDED`;
   await rm(doomed, {recursive: true, force: true});
+  if ((await stat(path).catch(ifGone)) === null) return 0;
+  const bytes = await sizeOf(path);
   await rename(path, doomed);
+  const directory = await open(dirname(path), 'r');
+  await directory.sync().finally(() => directory.close());
   await rm(doomed, {recursive: true});
   return bytes;
 }

@@ -1,4 +1,4 @@
-import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync} from 'node:fs';
+import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import Type from 'typebox';
 import {decode} from '../../wire/codec.ts';
@@ -26,40 +26,39 @@ export function openMoveMemory(stateDir: string): HostPorts['memory'] {
   const path = join(stateDir, 'moves.json');
   mkdirSync(stateDir, {recursive: true, mode: 0o700});
   let token = 0;
-  const copies = new Map<string, Copy>();
+  let copies: ReadonlyMap<string, Copy> = new Map();
   if (existsSync(path)) {
     const memory = decode(Memory, readFileSync(path), path);
     token = memory.token;
-    for (const copy of memory.copies) copies.set(copy.user, copy);
+    copies = new Map(memory.copies.map(copy => [copy.user, copy]));
   }
 
-  function save(): void {
+  /** What a full disk did not take is not known here either: a command that comes again must try to note it again. */
+  function save(nextToken: number, nextCopies: ReadonlyMap<string, Copy>): void {
     const beside = `${path}.new`;
-    const file = openSync(beside, 'w', 0o600);
-    writeSync(file, JSON.stringify({v: 1, token, copies: [...copies.values()]}));
-    fsyncSync(file);
-    closeSync(file);
+    flushed(openSync(beside, 'w', 0o600), file =>
+      writeFileSync(file, JSON.stringify({v: 1, token: nextToken, copies: [...nextCopies.values()]})),
+    );
     renameSync(beside, path);
-    const directory = openSync(stateDir, 'r');
-    fsyncSync(directory);
-    closeSync(directory);
+    flushed(openSync(stateDir, 'r'));
+    [token, copies] = [nextToken, nextCopies];
   }
 
   return {
     highestToken: () => token,
-    rememberToken: async next => {
-      token = Math.max(token, next);
-      save();
-    },
+    rememberToken: async next => save(Math.max(token, next), copies),
     copies: () => [...copies.values()],
     copy: user => copies.get(user) ?? null,
-    putCopy: async copy => {
-      copies.set(copy.user, copy);
-      save();
-    },
-    removeCopy: async user => {
-      copies.delete(user);
-      save();
-    },
+    putCopy: async copy => save(token, new Map(copies).set(copy.user, copy)),
+    removeCopy: async user => save(token, new Map([...copies].filter(([known]) => known !== user))),
   };
+}
+
+function flushed(file: number, write: (file: number) => void = () => undefined): void {
+  try {
+    write(file);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }

@@ -2,7 +2,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {type Bytes, MIB, SECOND_MS} from '../../base/units.ts';
 import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
 import {admit} from './admit.ts';
-import type {HostPorts} from './host-ports.ts';
+import type {Copy, HostPorts} from './host-ports.ts';
 import {receiveSeed} from './seed.ts';
 
 type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>};
@@ -110,14 +110,14 @@ const HANDLERS: Handlers = {
   },
 
   async readTexts(ports, {user, moveId}) {
-    requireMailbox(ports, user, moveId);
+    await requireMailbox(ports, user, moveId);
     const begun = ports.clock.monotonic();
     const messages = await ports.store.readTexts(user);
     return {messages, tookMs: ports.clock.monotonic() - begun};
   },
 
   async manifest(ports, {user, moveId, folder, texts}) {
-    requireMailbox(ports, user, moveId);
+    await requireMailbox(ports, user, moveId);
     const begun = ports.clock.monotonic();
     const manifest = await ports.store.manifest(user, {folder, texts});
     return {manifest, tookMs: ports.clock.monotonic() - begun};
@@ -139,6 +139,8 @@ const HANDLERS: Handlers = {
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
     if (copy === null) await ports.memory.putCopy({user, moveId, kind: 'retained'});
+    // A login that Dovecot had let in just before the hold may have become a session after all sessions were ended.
+    await ports.store.endSessions(user, SESSIONS_END_MS);
     ports.store.forgetTexts(user);
     return {appliedAtMs: ports.clock.now()};
   },
@@ -245,13 +247,19 @@ function requireHeld(ports: HostPorts, user: string): void {
   if (row === null || row.heldUntil * SECOND_MS <= ports.clock.now()) throw new MailherdError('HOLD_LOST', {user, host: ports.host});
 }
 
-/** doveadm makes a mailbox where it finds none: on a host that was reinstalled since, nobody would know it. */
-function requireMailbox(ports: HostPorts, user: string, moveId: string): void {
-  if (ports.routes.row(user)?.host !== ports.host) requireCopy(ports, user, moveId);
+/**
+ * doveadm makes a mailbox where it finds none: on a host that was reinstalled since, nobody would know it; where the removal of a retained
+ * copy was interrupted, it would pass for what is retained, and be carried to the user.
+ */
+async function requireMailbox(ports: HostPorts, user: string, moveId: string): Promise<void> {
+  if (ports.routes.row(user)?.host === ports.host) return;
+  const {kind} = requireCopy(ports, user, moveId);
+  if (kind === 'retained' && !(await ports.store.exists(user))) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
 }
 
-function requireCopy(ports: HostPorts, user: string, moveId: string): void {
+function requireCopy(ports: HostPorts, user: string, moveId: string): Copy {
   const copy = ports.memory.copy(user);
   if (copy === null) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
   if (copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
+  return copy;
 }

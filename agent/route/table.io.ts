@@ -50,7 +50,7 @@ export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision:
  */
 export function openRouteTable({path, host, probeUser, isFirstOfBoot, holding, log, signal}: TableOptions): SqliteRouteTable {
   const table = new SqliteRouteTable(path, host, holding, log);
-  if (isFirstOfBoot) table.fence(Date.now() + BOOT_FENCE_MS);
+  if (isFirstOfBoot) table.fence(BOOT_FENCE_MS);
   if (probeUser !== null) table.pin(probeUser);
   signal.addEventListener('abort', () => table.close());
   return table;
@@ -84,8 +84,8 @@ export class SqliteRouteTable implements RouteTable {
     this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#db.exec(ROUTES_DB_SCHEMA);
     giveToReaders(path);
-    // Logins that waited at a port of the agent before this one are gone.
-    this.#db.exec('UPDATE routes SET hold_port = NULL');
+    // Logins that waited at a port of the agent before this one are gone, and so is what would end its deferrals were the clock set back.
+    this.#db.exec('UPDATE routes SET hold_port = NULL; DELETE FROM deferrals');
     const self = this.#db.prepare('SELECT name, revision FROM self').get() as {name: string; revision: number} | undefined;
     if (self === undefined) this.#db.prepare('INSERT INTO self (name, revision) VALUES (?, 0)').run(host);
     else if (self.name !== host)
@@ -109,8 +109,13 @@ export class SqliteRouteTable implements RouteTable {
     this.#upsert.run(user, this.#host, 0, 0, null, null);
   }
 
-  /** Serves nobody here until then; `current` ends it. */
-  fence(untilMs: Instant): void {
+  /** Serves nobody here for that long, also where the clock is set back meanwhile; `current` ends it. */
+  fence(spanMs: Millis): void {
+    this.#fenceUntil(Date.now() + spanMs);
+    setTimeout(() => this.#closed || this.#fenceUntil(0), spanMs).unref();
+  }
+
+  #fenceUntil(untilMs: Instant): void {
     this.#db.prepare('UPDATE self SET fenced_until = ?').run(untilMs / SECOND_MS);
   }
 
@@ -124,7 +129,7 @@ export class SqliteRouteTable implements RouteTable {
   /** All that was stored before is in force. */
   current(): void {
     this.#apply();
-    this.fence(0);
+    this.#fenceUntil(0);
   }
 
   putHost(name: string, address: string): void {

@@ -50,11 +50,12 @@ export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancelled = new Map<string, string>();
-  /** Move id -> how many looks at its retained copy are done. */
+  /** Move id -> how many looks at its retained copy are done; those that a predecessor did or missed are one. */
   readonly #looks = new Map<string, number>();
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
   readonly #again = new Map<string, QueuedMove>();
+  #looking: Promise<void> | null = null;
   #removeLeftAtMs: Millis = 0;
 
   constructor(options: EngineOptions) {
@@ -73,8 +74,10 @@ export class MoveEngine implements Mover {
     while (!signal.aborted) {
       if (rescans[0] !== undefined && ports.clock.monotonic() - begun >= rescans[0] && (await this.#rescan())) rescans.shift();
       this.#pump();
-      await this.#lookAgain();
-      await this.#removeLeft();
+      // A host that does not answer holds up no other move.
+      this.#looking ??= this.#lookAgain().finally(() => {
+        this.#looking = null;
+      });
       await ports.clock.sleep(PUMP_MS, signal);
     }
   }
@@ -96,18 +99,19 @@ export class MoveEngine implements Mover {
 
   async #lookAgain(): Promise<void> {
     const {ports, log, signal} = this.#options;
-    for (const record of this.records()) {
-      const looks = this.#looks.get(record.id) ?? 0;
-      const dueMs = LOOK_AGAIN_MS[looks];
-      const sinceMs = retainedAtMs(record);
-      if (signal.aborted || dueMs === undefined || sinceMs === null || ports.clock.now() - sinceMs < dueMs) continue;
-      this.#looks.set(record.id, looks + 1);
+    for (const {id} of this.records()) {
+      const record = this.#known(id);
+      const sinceMs = retainedAtMs(record) ?? Number.POSITIVE_INFINITY;
+      const due = LOOK_AGAIN_MS.filter(dueMs => ports.clock.now() - sinceMs >= dueMs).length;
+      if (signal.aborted || due <= (this.#looks.get(id) ?? 0)) continue;
+      this.#looks.set(id, due);
       try {
         await this.#carryLate(record);
       } catch (error) {
         log.warn({moveId: record.id, err: error}, 'the retained copy could not be looked at; its purge will');
       }
     }
+    await this.#removeLeft();
   }
 
   /** What moves left on targets that were silent goes when they speak again. */
@@ -128,8 +132,8 @@ export class MoveEngine implements Mover {
 
   async #carryLate(record: MoveRecord): Promise<void> {
     const next = await carryLate(this.#options.ports, record);
-    if (next.verified?.digest === record.verified?.digest || this.#known(record.id).step !== 'retained') return;
-    await this.#keep(next, record);
+    const isSame = next.step === record.step && next.verified?.digest === record.verified?.digest;
+    if (!isSame && this.#known(record.id).step === 'retained') await this.#keep(next, record);
   }
 
   /** Stores a change that happened outside the run of a move's steps. */
@@ -184,7 +188,7 @@ export class MoveEngine implements Mover {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
       await this.#carryLate(record);
-      proved.push(record.id);
+      if (this.#known(record.id).step === 'retained') proved.push(record.id);
     }
     return proved;
   }

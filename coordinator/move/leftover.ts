@@ -1,24 +1,40 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {MoveRecord} from '../../wire/record.ts';
+import {effectiveRoute} from '../../wire/route.ts';
 import {canonicalManifest, messageCount} from '../verify/compare.ts';
-import {COMMAND_MS, manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
+import {manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
 import type {MovePorts} from './move-ports.ts';
 
 const CARRIES_MAX = 5;
 
 /**
  * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
- * is carried to where the user lives now. @returns the record with the digest of the retained copy as it is after that.
+ * is carried to where the user lives now. A copy that was removed before, by a purge whose answer was lost, makes the record purged.
+ * @returns the record with the digest of the retained copy as it is after that.
+ * @throws MailherdError COPY_UNKNOWN when something lies there that no copy of this move is known of.
  */
 export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
+  try {
+    return await carried(ports, record);
+  } catch (error) {
+    if (!(error instanceof MailherdError) || error.code !== 'COPY_MISSING') throw error;
+    // The host looks itself, and refuses where anything lies.
+    await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
+    return {...record, step: 'purged', refusal: null};
+  }
+}
+
+async function carried(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
   // null: the coordinator that verified it died before it could note so; carrying once more does no harm.
   let {verified} = record;
   for (let carries = 0; ; carries++) {
-    const manifest = await manifestAt(ports, record, record.source, {timeoutMs: COMMAND_MS});
+    const manifest = await manifestAt(ports, record, record.source, {timeoutMs: PURGE_MS});
     const digest = ports.digest(canonicalManifest(manifest));
     if (digest === verified?.digest) return {...record, verified};
     if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
-    const owner = (await routeOf(ports, record.user)).route.host;
+    const stored = await routeOf(ports, record.user);
+    // Not where a flip that came too late points to: that copy will be removed.
+    const owner = effectiveRoute(stored.route, stored.storedAtMs).host;
     if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
     await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
     await persist(ports, record, owner, PURGE_MS);

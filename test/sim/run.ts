@@ -135,6 +135,12 @@ function judge(world: World, ledger: Ledger): void {
     if (!['retained', 'purged', 'backedOut'].includes(record.step)) {
       world.violate('I5', `move ${record.id} does not end: ${record.step} ${JSON.stringify(record.refusal)}`);
     }
+    // Such a record could never be purged, nor its host be wiped.
+    if (record.step === 'retained' && world.host(record.source).copies.get(record.user)?.moveId !== record.id)
+      world.violate(
+        'I5',
+        `${record.source} has no copy of ${record.user} by ${record.id}, which is retained${whereElse(world, record.user, '')}`,
+      );
   }
 }
 

@@ -15,6 +15,7 @@ function hostAt(owner: string, copy: Copy | null): {ports: HostPorts; asked: str
     routes: {row: () => ({user: USER, host: owner, generation: 1, heldUntil: 0, heldTarget: null})},
     memory: {highestToken: () => 1, copy: () => copy},
     store: {
+      exists: async () => true,
       manifest: async (user: string) => {
         asked.push(user);
         return {folders: [], subscriptions: [], sieve: [], lines: null};
@@ -49,6 +50,27 @@ test('where the user lives his mailbox is read while it is copied, elsewhere onl
   expect(turnOf(here, 'manifest', USER)).not.toBe(turnOf(here, 'copy', USER));
   for (const verb of ['manifest', 'readTexts', 'discard'] as const)
     expect(turnOf(elsewhere, verb, USER)).toBe(turnOf(elsewhere, 'copy', USER));
+});
+
+test('a retained copy whose removal was interrupted is gone: looking would make an empty one, to be carried to its user', async () => {
+  const {ports, asked} = hostAt('be2', {user: USER, moveId: REQUEST.moveId, kind: 'retained'});
+  const gone = {...ports, store: {...ports.store, exists: async () => false}};
+  await expect(serve(gone, 'manifest', REQUEST)).rejects.toMatchObject({code: 'COPY_MISSING'});
+  expect(asked).toEqual([]);
+});
+
+test('where a user has left nobody of his works any more, and the copy is noted before that is waited for', async () => {
+  const {ports} = hostAt('be2', null);
+  const done: string[] = [];
+  const left = {
+    ...ports,
+    clock: {now: () => 0},
+    routes: {...ports.routes, reached: async () => undefined},
+    memory: {...ports.memory, putCopy: async ({kind}: Copy) => void done.push(kind)},
+    store: {forgetTexts: () => undefined, endSessions: async (user: string) => void done.push(user)},
+  } as unknown as HostPorts;
+  await serve(left, 'retain', {v: 1, token: 1, user: USER, moveId: REQUEST.moveId, revision: 1});
+  expect(done).toEqual(['retained', USER]);
 });
 
 test('a command of an earlier coordinator is refused before anything is looked at, a later one is remembered first', async () => {

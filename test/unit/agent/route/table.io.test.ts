@@ -122,9 +122,33 @@ test('a host that boots serves nobody until its routes are current: its disk may
   expect(mine()).toEqual({mine: 0});
   table.current();
   expect(mine()).toEqual({mine: 1});
-  // Without NATS the fence ends by itself.
-  table.fence(Date.now() - 1);
+});
+
+test('without NATS the fence of a boot ends by itself, also where the clock is set back meanwhile', async () => {
+  await put(open('be1'), 2, ROUTE);
+  stop.abort();
+  stop = new AbortController();
+  const clockIsAhead = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 86_400_000);
+  vi.useFakeTimers({toFake: ['setTimeout']});
+  open('be1', null, true);
+  clockIsAhead.mockRestore();
+  const mine = (): unknown => ask('SELECT mine FROM backend');
+  vi.advanceTimersByTime(29_000);
+  expect(mine()).toEqual({mine: 0});
+  vi.advanceTimersByTime(2_000);
+  vi.useRealTimers();
   expect(mine()).toEqual({mine: 1});
+});
+
+test('what an agent that is gone had put off is put off no longer, whatever the clock says', () => {
+  const clockIsAhead = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 86_400_000);
+  open('be1').defer(ROUTE.user, 15_000);
+  clockIsAhead.mockRestore();
+  expect(ask('SELECT user FROM deferred')).toEqual({user: ROUTE.user});
+  stop.abort();
+  stop = new AbortController();
+  open('be1');
+  expect(ask('SELECT user FROM deferred')).toBeUndefined();
 });
 
 test('a source that cannot learn whether the user has moved asks again and again, and says so once', async () => {

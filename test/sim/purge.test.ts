@@ -1,0 +1,103 @@
+import {afterEach, expect, test} from 'vitest';
+import {MailherdError} from '../../base/errors.ts';
+import {carryLate} from '../../coordinator/move/leftover.ts';
+import type {MovePorts} from '../../coordinator/move/move-ports.ts';
+import {STEPS} from '../../coordinator/move/steps.ts';
+import type {MoveRecord, MoveStep, Plan} from '../../wire/record.ts';
+import type {Route} from '../../wire/route.ts';
+import {World} from './world.ts';
+
+const {run: purge} = STEPS.purging;
+
+afterEach(() => {
+  STEPS.purging.run = purge;
+});
+
+/** A farm without trouble in which one mailbox has moved. */
+async function moved(): Promise<{world: World; record: () => MoveRecord; after: (ms: number) => Promise<unknown>}> {
+  const world = new World({seed: 1, backends: 2, users: 1, trouble: 0});
+  world.elect(false);
+  const [user = ''] = [...world.routes.keys()];
+  const source = world.owner(user);
+  const target = [...world.hosts.values()].find(({name, isEdge}) => !isEdge && name !== source)?.name ?? '';
+  const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
+  const plan: Plan = {
+    v: 1,
+    id: 'plan-000001',
+    parent: null,
+    generation: 1,
+    createdAtMs: 0,
+    kind: 'single',
+    because: '',
+    moves,
+    unplaced: [],
+  };
+  world.engine?.enqueue(plan);
+  const after = (ms: number): Promise<unknown> => world.time.run(world.time.now + ms, () => undefined);
+  await after(60_000);
+  const record = (): MoveRecord => {
+    const [only] = world.engine?.records() ?? [];
+    if (only === undefined) throw new Error('no move');
+    return only;
+  };
+  return {world, record, after};
+}
+
+test('a purge whose answer was lost can be asked for again', async () => {
+  const {world, record, after} = await moved();
+  expect(record().step).toBe('retained');
+  STEPS.purging.run = async (context, asked) => {
+    await purge(context, asked);
+    throw new MailherdError('HOST_SILENT', {host: asked.source});
+  };
+  await Promise.all([world.engine?.purge([record().id]), after(5_000)]);
+  expect([record().step, record().refusal?.code]).toEqual(['retained', 'HOST_SILENT']);
+  STEPS.purging.run = purge;
+  await Promise.all([world.engine?.purge([record().id]), after(5_000)]);
+  expect([record().step, record().refusal]).toEqual(['purged', null]);
+});
+
+test('a coordinator that finds a purge whose predecessor died right after the removal ends it', async () => {
+  const {world, record, after} = await moved();
+  STEPS.purging.run = async (context, asked) => {
+    await purge(context, asked);
+    return new Promise(() => undefined);
+  };
+  await Promise.all([world.engine?.purge([record().id]), after(5_000)]);
+  STEPS.purging.run = purge;
+  world.elect(false);
+  await after(5_000);
+  expect(record().step).toBe('purged');
+});
+
+test('a host that lost its retained copies may be wiped: what is gone is proved to be', async () => {
+  const {world, record, after} = await moved();
+  world.host(record().source).copies.clear();
+  const [proof] = await Promise.allSettled([world.engine?.prove(record().source), after(5_000)]);
+  // Something lies there of which nobody knows.
+  expect(proof).toMatchObject({status: 'rejected', reason: {code: 'COPY_UNKNOWN'}});
+  expect(record().step).toBe('retained');
+  world.host(record().source).mailboxes.clear();
+  const [proved] = await Promise.all([world.engine?.prove(record().source), after(5_000)]);
+  expect([proved, record().step]).toEqual([[], 'purged']);
+});
+
+test('late mail is not carried to where a flip points that came too late: that copy will be removed', async () => {
+  const {record} = await moved();
+  const route: Route = {v: 1, user: record().user, host: 'be3', generation: 3, move: null, hold: null, flip: null};
+  const flip = {deadlineMs: 1_000, from: 'be2', moveId: 'move-000002'};
+  const carried: unknown[] = [];
+  const manifest = {folders: [], subscriptions: [], sieve: [], lines: null};
+  const ports = {
+    token: () => 1,
+    digest: () => 'other',
+    address: (host: string) => host,
+    readRoute: async () => ({route: {...route, flip}, revision: 9, storedAtMs: 1_001}),
+    command: async (_host: string, verb: string, request: {target: string}) => {
+      if (verb === 'carry') carried.push(request.target);
+      return {manifest, tookMs: 0};
+    },
+  } as unknown as MovePorts;
+  await carryLate(ports, {...record(), source: 'be1', step: 'retained' satisfies MoveStep});
+  expect(carried).toEqual(['be2']);
+});

@@ -1,0 +1,47 @@
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {doveadmStore} from '../../../../agent/move/doveadm.io.ts';
+import type {PlainStore} from '../../../../agent/move/measured.ts';
+import type {MailPlaces} from '../../../../agent/move/seed-place.io.ts';
+import {systemClock} from '../../../../base/clock.io.ts';
+
+let store: string;
+let mail: PlainStore;
+
+beforeEach(() => {
+  store = mkdtempSync(join(tmpdir(), 'mailherd-store-'));
+  const places = {of: async (user: string) => ({home: join(store, user)})} as unknown as MailPlaces;
+  mail = doveadmStore({store, runDir: store, places, doveadmPort: 24245, clock: systemClock});
+});
+afterEach(() => rmSync(store, {recursive: true}));
+
+function home(user: string): string {
+  mkdirSync(join(store, user, 'cur'), {recursive: true});
+  writeFileSync(join(store, user, 'cur', '1:2,S'), 'text');
+  return join(store, user);
+}
+
+test('a mailbox is removed, and nobody else, whatever his name', async () => {
+  home('ada');
+  const others = [home('ada.discarded'), home('ada.'), home('adam')];
+  expect(await mail.remove('ada')).toBe(4);
+  expect([await mail.exists('ada'), others.every(existsSync), readdirSync(store)]).toEqual([
+    false,
+    true,
+    ['ada.', 'ada.discarded', 'adam'],
+  ]);
+  expect(await mail.remove('ada')).toBe(0);
+});
+
+test('what an interrupted removal left goes with the next try', async () => {
+  home('ada.DISCARDED');
+  expect([await mail.exists('ada'), await mail.remove('ada'), readdirSync(store)]).toEqual([false, 0, []]);
+});
+
+test('a home that cannot be looked at is not an empty one', async () => {
+  writeFileSync(join(store, 'ada'), '');
+  await expect(mail.exists('ada')).rejects.toThrow('ENOTDIR');
+  await expect(mail.exists('ada'.repeat(100))).rejects.toThrow('ENAMETOOLONG');
+});
