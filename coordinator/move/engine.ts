@@ -1,5 +1,5 @@
 import {assert} from '../../base/assert.ts';
-import {MailherdError, toRefusal} from '../../base/errors.ts';
+import {fromRefusal, MailherdError, toRefusal} from '../../base/errors.ts';
 import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
@@ -11,6 +11,7 @@ import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
+import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
 
 interface EngineOptions {
@@ -27,7 +28,6 @@ interface EngineOptions {
   found: readonly MoveRecord[];
 }
 
-const BACKOFF_MAX_MS = 30 * SECOND_MS;
 const PUMP_MS = SECOND_MS;
 const REMOVE_LEFT_MS = 30 * SECOND_MS;
 /** A predecessor that did not know it was one may have begun moves after we had read the store: look again this long after the start. */
@@ -38,8 +38,6 @@ const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
  */
 const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS];
 
-/** A move of an evacuation that is backed out for one of these reasons may well succeed a little later. */
-const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
 const QUEUED_AGAIN_MAX = 2;
 
 /** How often it may still be queued again. */
@@ -281,10 +279,7 @@ export class MoveEngine implements Mover {
 
   async #drive(record: MoveRecord, isNew: boolean): Promise<void> {
     const {ports, policy, signal} = this.#options;
-    if (isNew) {
-      await ports.storeMove(record);
-      await this.#purgeOnTarget(record);
-    }
+    if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
     const context: MoveContext = {ports, limits: policy().move, heldSince: null, passes: 0, source: null, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
@@ -306,7 +301,7 @@ export class MoveEngine implements Mover {
   #queueAgain({id, step, refusal}: MoveRecord): void {
     const queued = this.#again.get(id);
     this.#again.delete(id);
-    if (step !== 'backedOut' || queued === undefined || queued.againLeft === 0 || !PASSING.has(refusal?.code ?? '')) return;
+    if (step !== 'backedOut' || queued === undefined || queued.againLeft === 0 || !isPassing(refusal)) return;
     this.#waiting.push({...queued, because: 'QUEUED', againLeft: queued.againLeft - 1});
   }
 
@@ -330,6 +325,7 @@ export class MoveEngine implements Mover {
       return {...record, step: 'backingOut', refusal: {code: 'CANCELLED', detail: {}}};
     }
     try {
+      if (record.step === 'reserving') await this.#purgeOnTarget(record);
       return await run(context, record);
     } catch (error) {
       if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE' || error.code === 'NOT_LEADER') throw error;
@@ -351,14 +347,18 @@ export class MoveEngine implements Mover {
     return {...record, attempts, refusal: record.step === 'backingOut' ? (record.refusal ?? refusal) : refusal};
   }
 
-  /** A user who comes back to a host that still retains the old copy: that one is purged first, with its own check. */
-  async #purgeOnTarget(record: MoveRecord): Promise<void> {
-    const retained = this.records().filter(
-      other => other.user === record.user && other.source === record.target && other.step === 'retained',
-    );
-    for (const other of retained) {
-      await this.purge([other.id]);
-      await this.#until(() => this.#known(other.id).step !== 'purging');
+  /**
+   * A user who comes back to a host that still retains the old copy: that one is purged first, with its own check. Nothing begins before:
+   * of a mailbox that lives there again no copy could ever be purged.
+   * @throws MailherdError why a copy is not purged.
+   */
+  async #purgeOnTarget({user, target}: MoveRecord): Promise<void> {
+    const left = this.records().filter(other => other.user === user && other.source === target && isPurgeable(other));
+    for (const {id, step} of left) {
+      if (step === 'retained') await this.purge([id]);
+      await this.#until(() => this.#known(id).step !== 'purging');
+      const {step: ended, refusal} = this.#known(id);
+      if (ended !== 'purged') throw fromRefusal(refusal ?? {code: 'MOVE_STATE', detail: {moveId: id, step: ended}});
     }
   }
 
@@ -382,21 +382,6 @@ export class MoveEngine implements Mover {
   }
 }
 
-function isWorthAnotherTry(error: MailherdError): boolean {
-  switch (error.code) {
-    case 'HOST_SILENT':
-    case 'NATS_DOWN':
-    case 'COPY_FAILED':
-    case 'COMMAND_FAILED':
-    case 'ROUTE_LAGS':
-    case 'ROUTE_STALE':
-    case 'STORE_CONFLICT':
-      return true;
-    default:
-      return false;
-  }
-}
-
-function backoff(attempts: number): Millis {
-  return Math.min(SECOND_MS * 2 ** (attempts - 1), BACKOFF_MAX_MS);
+function isPurgeable({step}: MoveRecord): boolean {
+  return step === 'retained' || step === 'purging';
 }

@@ -1,0 +1,31 @@
+import type {MailherdError} from '../../base/errors.ts';
+import {type Millis, SECOND_MS} from '../../base/units.ts';
+
+const BACKOFF_MAX_MS = 30 * SECOND_MS;
+const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
+
+/** Whether a whole move that was backed out for this reason may well succeed a little later. */
+export function isPassing(refusal: {code: string} | null): boolean {
+  return refusal !== null && PASSING.has(refusal.code);
+}
+
+/** Whether a step that failed so may succeed a little later. */
+export function isWorthAnotherTry(error: MailherdError): boolean {
+  switch (error.code) {
+    case 'HOST_SILENT':
+    case 'NATS_DOWN':
+    case 'COPY_FAILED':
+    case 'COMMAND_FAILED':
+    case 'ROUTE_LAGS':
+    case 'ROUTE_STALE':
+    case 'STORE_CONFLICT':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** So long is waited before the next try. @param attempts that failed, 1 or more. */
+export function backoff(attempts: number): Millis {
+  return Math.min(SECOND_MS * 2 ** (attempts - 1), BACKOFF_MAX_MS);
+}
