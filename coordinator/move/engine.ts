@@ -177,9 +177,9 @@ export class MoveEngine implements Mover {
       if (isQuieting(record, quietMs, now))
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
     }
-    for (const record of records) {
-      this.#launch(await this.#keep({...record, step: 'purging', refusal: null}, record));
-    }
+    // All at once: while one is stored nobody else may begin the same.
+    for (const record of records) this.#records.set(record.id, {...record, step: 'purging', refusal: null});
+    for (const record of records) this.#launch(await this.#keep({...record, step: 'purging', refusal: null}, record));
   }
 
   async prove(host: string): Promise<string[]> {
@@ -354,8 +354,8 @@ export class MoveEngine implements Mover {
    */
   async #purgeOnTarget({user, target}: MoveRecord): Promise<void> {
     const left = this.records().filter(other => other.user === user && other.source === target && isPurgeable(other));
-    for (const {id, step} of left) {
-      if (step === 'retained') await this.purge([id]);
+    for (const {id} of left) {
+      if (this.#known(id).step === 'retained') await this.purge([id]);
       await this.#until(() => this.#known(id).step !== 'purging');
       const {step: ended, refusal} = this.#known(id);
       if (ended !== 'purged') throw fromRefusal(refusal ?? {code: 'MOVE_STATE', detail: {moveId: id, step: ended}});

@@ -57,6 +57,15 @@ test('a purge whose answer was lost can be asked for again', async () => {
   expect([record().step, record().refusal]).toEqual(['purged', null]);
 });
 
+test('of two that ask for the same purge at once one has it done', async () => {
+  const {world, record, after} = await moved();
+  const {id} = record();
+  const asked = Promise.allSettled([world.engine?.purge([id]), world.engine?.purge([id])]);
+  await after(5_000);
+  expect((await asked).map(({status}) => status)).toEqual(['fulfilled', 'rejected']);
+  expect([record().step, record().timeline.filter(({step}) => step === 'purging').length]).toEqual(['purged', 1]);
+});
+
 test('a coordinator that finds a purge whose predecessor died right after the removal ends it', async () => {
   const {world, record, after} = await moved();
   STEPS.purging.run = async (context, asked) => {
