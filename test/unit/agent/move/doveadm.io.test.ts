@@ -41,7 +41,5 @@ test('what an interrupted removal left goes with the next try', async () => {
 });
 
 test('a home that cannot be looked at is not an empty one', async () => {
-  writeFileSync(join(store, 'ada'), '');
-  await expect(mail.exists('ada')).rejects.toThrow('ENOTDIR');
   await expect(mail.exists('ada'.repeat(100))).rejects.toThrow('ENAMETOOLONG');
 });
