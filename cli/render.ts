@@ -115,7 +115,10 @@ export function renderVerdicts({verdicts, cohorts, hurt, hurtPeak}: VerdictsView
 }
 
 function hurtLine(hurt: Hurt | null): string {
-  return hurt === null ? 'not known' : `${percent(hurt.share)} (${hurt.usersHurt} of ${hurt.users})`;
+  if (hurt === null) return 'not known';
+  const {share, usersHurt, users, domainsHurt, domains} = hurt;
+  const ofDomains = domains === undefined ? '' : `; ${domainsHurt} of ${domains} domains`;
+  return `${percent(share)} (${usersHurt} of ${users}${ofDomains})`;
 }
 
 function renderCohort(cohort: CohortVerdict, look: Look): string {

@@ -70,3 +70,8 @@ export function rackOf({hosts}: Pick<Fleet, 'hosts'>, name: string): string {
   const host = hosts.get(name);
   return (host === undefined ? undefined : labelsOf(host).rack) ?? `host ${name}`;
 }
+
+/** What follows the last @; users are kept in lower case. */
+export function domainOf(user: string): string {
+  return user.slice(user.lastIndexOf('@') + 1);
+}

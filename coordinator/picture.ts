@@ -3,13 +3,13 @@ import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/record.ts';
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
-import {emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, usersByHost} from './fleet.ts';
+import {domainOf, emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, usersByHost} from './fleet.ts';
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
 import {verdictOf} from './health/judge.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
 import type {WaitingMove} from './move/mover.ts';
 import type {Whereabouts} from './move/order.ts';
-import {apartOf, domainOf} from './plan/rules.ts';
+import {apartOf} from './plan/rules.ts';
 
 const HURT_HISTORY_MAX = 10_000;
 /** An unchanged share of customers hurt is noted this often. */

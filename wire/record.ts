@@ -149,6 +149,9 @@ export const Hurt = Type.Object({
   /** usersHurt / users */
   share: Share,
   byHost: Type.Record(Type.String(), Count),
+  /** Of so many domains at least one mailbox lives on such a host, of all domains; counted only while anybody is hurt. */
+  domainsHurt: Type.Optional(Count),
+  domains: Type.Optional(Count),
   /** The same by what explains it: labels as `os=debian-13`, else the reason of the host's verdict. */
   byCause: Type.Optional(Type.Record(Type.String(), Count)),
 });

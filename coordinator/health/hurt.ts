@@ -2,7 +2,7 @@ import type {Instant} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Hurt, Verdict} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
-import {type Fleet, usersByHost} from '../fleet.ts';
+import {domainOf, type Fleet, usersByHost} from '../fleet.ts';
 import {type HostSlis, SLI_TABLE} from './sli.ts';
 
 /**
@@ -24,7 +24,18 @@ export function hurtOf(fleet: Fleet, slis: readonly HostSlis[], judge: Policy['j
     usersHurt += hurt;
   }
   const users = fleet.routes.size;
-  return {atMs: nowMs, users, usersHurt, share: users === 0 ? 0 : usersHurt / users, byHost};
+  const domains = usersHurt === 0 ? {} : domainsOf(fleet, byHost);
+  return {atMs: nowMs, users, usersHurt, share: users === 0 ? 0 : usersHurt / users, byHost, ...domains};
+}
+
+function domainsOf({routes}: Fleet, byHost: Readonly<Record<string, number>>): Pick<Hurt, 'domains' | 'domainsHurt'> {
+  const [all, hurt] = [new Set<string>(), new Set<string>()];
+  for (const [user, {host}] of routes) {
+    const domain = domainOf(user);
+    all.add(domain);
+    if (byHost[host] !== undefined) hurt.add(domain);
+  }
+  return {domains: all.size, domainsHurt: hurt.size};
 }
 
 /** Who is hurt by what: the labels that explain a sick host, else the reason of its verdict. */

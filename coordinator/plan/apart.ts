@@ -1,6 +1,6 @@
 import type {PlannedMove} from '../../wire/record.ts';
+import {domainOf} from '../fleet.ts';
 import type {Placing} from './filter.ts';
-import {domainOf} from './rules.ts';
 
 /** What an order of moves must not break beside space. */
 export interface OrderRule {

@@ -1,6 +1,6 @@
+import {domainOf} from '../fleet.ts';
 import type {FarmHost, Movables} from './farm.ts';
 import {openTargets, type Placing} from './filter.ts';
-import {domainOf} from './rules.ts';
 
 /** What stands where in the arrays of a placing problem. */
 export interface FleetFarm {

@@ -1,5 +1,6 @@
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
+import {domainOf} from '../fleet.ts';
 
 /** Bit of everybody without a rule of hardware. */
 const ANY = 1;
@@ -58,11 +59,6 @@ export function apartOf({apart}: Policy['place']): Map<string, number> {
   const racksOf = new Map<string, number>();
   for (const {domain, racks} of apart) racksOf.set(lower(domain), Math.max(racks, racksOf.get(lower(domain)) ?? 0));
   return racksOf;
-}
-
-/** What follows the last @; users are kept in lower case. */
-export function domainOf(user: string): string {
-  return user.slice(user.lastIndexOf('@') + 1);
 }
 
 /** @param label `key=value` */

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {emptyFleet, type Fleet, fleetHost} from '../../coordinator/fleet.ts';
+import {domainOf, emptyFleet, type Fleet, fleetHost} from '../../coordinator/fleet.ts';
 import {buildPlan} from '../../coordinator/plan/build.ts';
 import {caseOf, type PlanTask, settle} from '../../coordinator/plan/case.ts';
 import {checkPlan} from '../../coordinator/plan/check.ts';
 import type {Outlook} from '../../coordinator/plan/filter.ts';
 import {costOf, violationsOf} from '../../coordinator/plan/model-check.ts';
-import {domainOf} from '../../coordinator/plan/rules.ts';
 import {fits} from '../../wire/codec.ts';
 import {DEFAULT_POLICY, type Policy} from '../../wire/policy.ts';
 import {Plan, type Verdict} from '../../wire/record.ts';

@@ -121,7 +121,7 @@ test('users by page', () => {
 });
 
 describe('verdicts', () => {
-  const hurt = {atMs: T0, users: 60, usersHurt: 24, share: 0.4, byHost: {be04: 12, be05: 12}};
+  const hurt = {atMs: T0, users: 60, usersHurt: 24, share: 0.4, byHost: {be04: 12, be05: 12}, domains: 5, domainsHurt: 2};
   const cohort: CohortVerdict = {
     labels: {os: 'debian-13'},
     confounded: ['batch'],
@@ -138,7 +138,7 @@ describe('verdicts', () => {
 
   test('who is hurt, what explains it, which hosts', () => {
     const text = renderVerdicts({verdicts: [sick], cohorts: [cohort], hurt, hurtPeak: hurt}, LOOK);
-    expect(text).toContain('Customers hurt  40.0 % (24 of 60)');
+    expect(text).toContain('Customers hurt  40.0 % (24 of 60; 2 of 5 domains)');
     expect(text).toContain('Cohort         os=debian-13 explains the sick hosts');
     expect(text).toContain('Controls       0 of 3 without it sick: be01, be02, be03');
     expect(text).toContain('Same division  batch');

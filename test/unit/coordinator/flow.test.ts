@@ -30,7 +30,7 @@ test('the newest release is bad on two of five hosts: named by its label, cordon
   expect(decided(outcome, 'cordon')).toEqual(['be4', 'be5']);
   expect(decided(outcome, 'evacuate')).toEqual(['be4', 'be5']);
   expect(outcome.decisions.flatMap(({vetoes}) => vetoes)).toEqual([]);
-  expect(outcome.hurt).toMatchObject({users: 60, usersHurt: 24, share: 0.4, byHost: {be4: 12, be5: 12}});
+  expect(outcome.hurt).toMatchObject({users: 60, usersHurt: 24, share: 0.4, byHost: {be4: 12, be5: 12}, domains: 5, domainsHurt: 2});
   const evidence = outcome.verdicts.find(({host}) => host === 'be4')?.evidence ?? [];
   expect(evidence.map(({sli}) => sli)).toEqual(['queueAgeMsP95', 'deliveryMsP95', 'diskFlushMs']);
 });
