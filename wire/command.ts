@@ -54,7 +54,7 @@ export const COMMANDS = {
   /** Source: send the mailbox as files to whoever made the offer. Not seeded: dsync has to do it all, `reason` says why. */
   seed: verb(
     'seed',
-    {...ofMove, target: HostName, offer: SeedOffer},
+    {...ofMove, target: HostName, offer: SeedOffer, bytesPerSecond: Type.Optional(Type.Number({exclusiveMinimum: 0}))},
     {
       seeded: Type.Boolean(),
       reason: orNull(Type.String()),

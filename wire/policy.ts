@@ -131,6 +131,8 @@ export const Policy = Type.Object({
     concurrentMax: Count,
     perSourceMax: Count,
     perTargetMax: Count,
+    /** Of all seeds together that leave one host; dsync's passes, which bring what changed, know no limit. Without it there is none. */
+    bytesPerSecondMax: Type.Optional(Type.Number({minimum: 1_000})),
     /** Hold only after a pass as short as this; after `passesMax` passes try anyway if the last was below `holdMs` / 4. */
     catchUpMsMax: SpanMs,
     passesMax: Count,

@@ -1,5 +1,7 @@
+import {systemClock} from '../../base/clock.io.ts';
 import type {Log} from '../../wire/log.ts';
 import type {HostPorts} from './host-ports.ts';
+import {Rate} from './rate.ts';
 import {type MailPlaces, syncPlace} from './seed-place.io.ts';
 import {SeedReceiver} from './seed-receive.io.ts';
 import {sendSeed} from './seed-send.io.ts';
@@ -18,8 +20,8 @@ export function mailFiles({places, seedPort, log, signal}: FilesOptions): HostPo
   return {
     offer: async terms => receiver.offer(terms, await places.of(terms.user)),
     end: user => receiver.end(user),
-    async send(user, offer) {
-      const outcome = await sendSeed(places, user, offer);
+    async send(user, offer, bytesPerSecond) {
+      const outcome = await sendSeed(places, user, offer, bytesPerSecond === null ? null : new Rate(bytesPerSecond, systemClock));
       log.info({user, ...outcome}, 'seed');
       return outcome;
     },

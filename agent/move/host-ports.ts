@@ -45,8 +45,8 @@ export interface HostPorts {
     offer(terms: SeedTerms): Promise<SeedOffer>;
     /** Target: no seed of that user is taken any more, and nothing writes to the home because of one. */
     end(user: string): Promise<void>;
-    /** Source: sends one. @throws MailherdError COPY_FAILED when it broke off; the target knows. */
-    send(user: string, offer: SeedOffer): Promise<SeedOutcome>;
+    /** Source: sends one, no faster than told. @throws MailherdError COPY_FAILED when it broke off; the target knows. */
+    send(user: string, offer: SeedOffer, bytesPerSecond: number | null): Promise<SeedOutcome>;
     /** Everything of these users that was written here before this call is on disk when it resolves. @throws MailherdError COMMAND_FAILED. */
     persist(users: readonly string[]): Promise<void>;
   };

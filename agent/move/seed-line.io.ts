@@ -5,6 +5,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
 import {SEED_LINE_BYTES_MAX} from '../../wire/seed.ts';
+import type {Rate} from './rate.ts';
 
 /** A peer that neither sends nor takes anything for so long is given up. */
 const IDLE_MS = 5 * MINUTE_MS;
@@ -13,10 +14,13 @@ const IDLE_MS = 5 * MINUTE_MS;
 export class SeedLine {
   readonly #socket: Socket;
   readonly #chunks: AsyncIterator<Buffer>;
+  readonly #rate: Rate | null;
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(socket: Socket) {
+  /** @param rate of what is said; null: as fast as the peer takes it. */
+  constructor(socket: Socket, rate: Rate | null = null) {
     this.#socket = socket;
+    this.#rate = rate;
     // Whoever reads or writes is told; this only keeps an error in between from ending the process.
     socket.on('error', () => socket.destroy());
     socket.setTimeout(IDLE_MS, () => socket.destroy(new MailherdError('COPY_FAILED', {reason: 'the peer is silent', idleMs: IDLE_MS})));
@@ -49,8 +53,9 @@ export class SeedLine {
     }
   }
 
-  say(bytes: Uint8Array | string): Promise<void> {
-    return write(this.#socket, bytes);
+  async say(bytes: Uint8Array | string): Promise<void> {
+    await write(this.#socket, bytes);
+    await this.#rate?.passed(bytes.length);
   }
 }
 

@@ -3,6 +3,7 @@ import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {SeedAnswer, type SeedHello, type SeedSummary} from '../../wire/seed.ts';
 import type {SeedOffer, SeedOutcome} from './host-ports.ts';
+import type {Rate} from './rate.ts';
 import {SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {DboxParcel} from './seed-dbox.io.ts';
 import {SeedLine} from './seed-line.io.ts';
@@ -10,18 +11,20 @@ import {MaildirParcel} from './seed-maildir.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 
 const CONNECT_MS = 10 * SECOND_MS;
+
 /**
  * Sends a user's mailbox as files to the target's agent.
+ * @param rate at which it may; null: no limit.
  * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
  */
-export async function sendSeed(places: MailPlaces, user: string, offer: SeedOffer): Promise<SeedOutcome> {
+export async function sendSeed(places: MailPlaces, user: string, offer: SeedOffer, rate: Rate | null): Promise<SeedOutcome> {
   const place = await places.of(user);
   const {format, dialect} = place;
   if (format === null) return {kind: 'unfit', reason: 'neither a maildir nor dbox'};
   const hello: SeedHello = {v: 1, secret: offer.secret, format, ...dialect};
   const socket = await connected(offer);
   try {
-    const line = new SeedLine(socket);
+    const line = new SeedLine(socket, rate);
     await line.say(`${JSON.stringify(hello)}\n`);
     const parcel: SeedParcel | null =
       format === 'maildir' ? await MaildirParcel.of(user, place.root) : await DboxParcel.of(user, place, await places.offered());

@@ -72,10 +72,10 @@ const HANDLERS: Handlers = {
     return receiveSeed(ports, request);
   },
 
-  async seed(ports, {user, offer}) {
+  async seed(ports, {user, offer, bytesPerSecond = null}) {
     requireHere(ports, user);
     const begun = ports.clock.monotonic();
-    const outcome = await ports.files.send(user, offer);
+    const outcome = await ports.files.send(user, offer, bytesPerSecond);
     const tookMs = ports.clock.monotonic() - begun;
     return outcome.kind === 'seeded'
       ? {seeded: true, reason: null, messages: outcome.messages, bytes: outcome.bytes, tookMs}

@@ -108,6 +108,11 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
   return {...record, step: 'seeding', routeRevision: revision};
 }
 
+/** Of what may leave a host, when as many mailboxes leave it at once as may. */
+function shareOf({bytesPerSecondMax, perSourceMax}: MoveContext['limits']): {bytesPerSecond?: number} {
+  return bytesPerSecondMax === undefined ? {} : {bytesPerSecond: bytesPerSecondMax / Math.max(1, perSourceMax)};
+}
+
 /**
  * The bulk of the mailbox as files, where the target can read them: what dsync does a message at a time, each with its own fsync, is
  * done at once. A seed is an advantage, never a condition: where it fails the passes do it all.
@@ -118,7 +123,8 @@ async function seed({ports, limits}: MoveContext, record: MoveRecord): Promise<M
   const open = record.attempts < Math.min(SEED_TRIES_MAX, limits.attemptsMax - 1);
   const {offer} = await ports.command(target, 'receive', {...receive, open}, PURGE_MS);
   if (offer === null) return {...record, step: 'copying'};
-  const {seeded, tookMs} = await ports.command(source, 'seed', {...ofMove(ports, record), target, offer}, COPY_MS);
+  const send = {...ofMove(ports, record), target, offer, ...shareOf(limits)};
+  const {seeded, tookMs} = await ports.command(source, 'seed', send, COPY_MS);
   if (seeded) return {...record, step: 'copying', passesMs: [...record.passesMs, tookMs]};
   await ports.command(target, 'receive', {...receive, open: false}, PURGE_MS);
   return {...record, step: 'copying'};
