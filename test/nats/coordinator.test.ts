@@ -14,6 +14,9 @@ let coordinator: TestCoordinator;
 const call: TestCoordinator['call'] = (method, path, body) => coordinator.call(method, path, body);
 const hosts = new Map<string, FakeHost>();
 const NAMES = ['be01', 'be02', 'be03', 'be04', 'be05'];
+/** The first user of be02, and what that host tells of him. */
+const FIRST = 'u1@example.org';
+const FACTS = {bytes: 5e9, messages: 900, deliveriesPerDay: 40.5, sessionsPerDay: 12};
 const USERS = Array.from({length: 15}, (_, index) => `u${index}@example.org`);
 
 async function hostView(host: string): Promise<HostView> {
@@ -33,6 +36,8 @@ beforeAll(async () => {
   for (const name of NAMES) {
     hosts.set(name, new FakeHost(name, name < 'be04' ? 'debian-12' : 'debian-13', await server.connect(name)));
   }
+  // It is asked once it has a user, and then not for a minute.
+  Object.assign(hosts.get('be02') as FakeHost, {mailboxes: ['nobody@example.org', FIRST].map(user => ({user, ...FACTS}))});
   await vi.waitFor(() => expect(coordinator.log).toContain('leading'), WAIT);
   await setPolicy(policy => ({
     ...policy,
@@ -94,15 +99,13 @@ describe('the life of a farm, with a real nats-server', () => {
 
   test('a dry run changes nothing, and goes by what the host says of its mailboxes then', async () => {
     const before = (await hostView('be02')).record;
-    const facts = {bytes: 5e9, messages: 900, deliveriesPerDay: 40.5, sessionsPerDay: 12};
-    Object.assign(hosts.get('be02') as FakeHost, {mailboxes: ['u1@example.org', 'u6@example.org'].map(user => ({user, ...facts}))});
     const answer = await call<PlanView>('POST', '/v1/hosts/be02/evacuate', {dryRun: true});
     expect(answer.status).toBe(202);
     expect(answer.json.plan.moves.map(({user}) => user).sort()).toEqual(
       (await call<{users: {user: string}[]}>('GET', '/v1/users?host=be02')).json.users.map(({user}) => user),
     );
-    expect(answer.json.plan.moves.find(({user}) => user === 'u6@example.org')).toMatchObject({bytes: facts.bytes});
-    expect((await call('GET', '/v1/users/u6@example.org')).json).toMatchObject(facts);
+    expect(answer.json.plan.moves.find(({user}) => user === FIRST)).toMatchObject({bytes: FACTS.bytes});
+    expect((await call('GET', `/v1/users/${FIRST}`)).json).toMatchObject(FACTS);
     expect((await hostView('be02')).record).toEqual(before);
     expect((await call<MovesView>('GET', '/v1/moves')).json).toMatchObject({total: 0, waiting: []});
     expect((await call('GET', `/v1/plans/${answer.json.plan.id}`)).status).toBe(404);
