@@ -8,7 +8,7 @@ import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
-import {folderManifest, linesByFolder} from './manifest.ts';
+import {folderManifest, linesByFolder, type MessageLine} from './manifest.ts';
 import {start} from './tool.io.ts';
 
 /** Of so many users' messages the digests are remembered at once; of others they are read again. */
@@ -16,6 +16,7 @@ const USERS_MAX = 64;
 /** Columns, in the order in which doveadm tells them, whatever was asked for first. */
 const STATUS = ['mailbox', 'messages', 'uidnext', 'uidvalidity', 'highestmodseq', 'vsize', 'guid'] as const;
 const MESSAGE = ['mailbox', 'uid', 'guid', 'size.virtual', 'date.received', 'flags'] as const;
+const TRIES = 3;
 /** Commands of a manifest that run side by side. */
 const AT_ONCE = 4;
 
@@ -38,19 +39,11 @@ export class ManifestReader {
     // Long after a move things may have been set up anew.
     if (!texts) this.#acls.forget(user);
     const all = await this.#acls.unrestricted(user);
-    const [status, messages, subscribed, sieve] = await Promise.all([
-      this.#server.rows(user, ['mailbox status', STATUS.slice(1).join(' '), '*'], STATUS, all),
-      this.#server.rows(user, ['fetch', MESSAGE.join(' '), 'ALL'], MESSAGE, all),
+    const [rows, subscribed, sieve] = await Promise.all([
+      this.#folders(user, all),
       this.#subscribed(user, all),
       readSieve(this.#server, user),
     ]);
-    const lines = linesByFolder(messages);
-    const rows = status.map(row => ({row, own: lines.get(row.mailbox ?? '') ?? []}));
-    const odd = rows.find(({row, own}) => own.length !== Number(row.messages));
-    if (odd !== undefined) {
-      const reason = `${odd.row.messages} messages by status, ${odd.own.length} fetched`;
-      throw new MailherdError('COMMAND_FAILED', {user, folder: odd.row.mailbox, reason});
-    }
     const names = rows.map(({row}) => row.mailbox ?? '');
     const acls = await this.#acls.read(user, names);
     const digests = texts
@@ -72,6 +65,25 @@ export class ManifestReader {
       sieve,
       lines: folder === null ? null : (detailed?.own ?? []).map(({uid, line}) => `${line} ${textOf(detailed?.row.guid ?? '', uid)}`.trim()),
     };
+  }
+
+  /**
+   * Folders and their messages, which are asked for side by side: what a delivery of before the hold stores in between makes them differ once.
+   * @throws MailherdError COMMAND_FAILED when they go on doing so.
+   */
+  async #folders(user: string, options: readonly string[]): Promise<{row: Record<string, string>; own: MessageLine[]}[]> {
+    for (let tries = 1; ; tries++) {
+      const [status, messages] = await Promise.all([
+        this.#server.rows(user, ['mailbox status', STATUS.slice(1).join(' '), '*'], STATUS, options),
+        this.#server.rows(user, ['fetch', MESSAGE.join(' '), 'ALL'], MESSAGE, options),
+      ]);
+      const lines = linesByFolder(messages);
+      const rows = status.map(row => ({row, own: lines.get(row.mailbox ?? '') ?? []}));
+      const odd = rows.find(({row, own}) => own.length !== Number(row.messages));
+      if (odd === undefined) return rows;
+      const reason = `${odd.row.messages} messages by status, ${odd.own.length} fetched`;
+      if (tries === TRIES) throw new MailherdError('COMMAND_FAILED', {user, folder: odd.row.mailbox, reason});
+    }
   }
 
   /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */

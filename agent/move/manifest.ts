@@ -3,7 +3,7 @@ import type {FolderManifest} from '../../wire/manifest.ts';
 /** Rows of `doveadm -f tab mailbox status`, `fetch` and `sieve list`, by column name. */
 type Row = Record<string, string>;
 
-interface MessageLine {
+export interface MessageLine {
   uid: number;
   line: string;
 }

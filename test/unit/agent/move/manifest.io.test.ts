@@ -1,0 +1,26 @@
+import {expect, test} from 'vitest';
+import type {AclReader} from '../../../../agent/move/acls.io.ts';
+import type {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
+import {ManifestReader} from '../../../../agent/move/manifest.io.ts';
+
+const ACLS = {unrestricted: async () => [], read: async () => new Map(), forget: () => undefined} as unknown as AclReader;
+const MESSAGE = {guid: 'g', 'size.virtual': '9', 'date.received': '1', flags: ''};
+
+/** A mailbox whose status tells these numbers of messages, one after the other, while two are fetched. */
+function readerOf(counts: string[]): ManifestReader {
+  const rows = async (_user: string, [words]: readonly string[]): Promise<Record<string, string>[]> => {
+    if (words === 'mailbox status') return [{mailbox: 'INBOX', messages: counts.shift() ?? '2', guid: 'f', uidvalidity: '1', uidnext: '3'}];
+    return words === 'fetch' ? ['1', '2'].map(uid => ({mailbox: 'INBOX', uid, ...MESSAGE})) : [];
+  };
+  return new ManifestReader(ACLS, {rows, values: async () => []} as unknown as DoveadmServer);
+}
+const WISH = {folder: null, texts: false};
+
+test('a message that is stored between the two questions is no fault: both are asked again', async () => {
+  expect((await readerOf(['1']).read('ada@x', WISH)).folders).toMatchObject([{name: 'INBOX', messages: 2}]);
+});
+
+test('a mailbox that goes on telling two numbers is refused, with both', async () => {
+  const read = readerOf(Array(9).fill('1')).read('ada@x', WISH);
+  await expect(read).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {folder: 'INBOX', reason: '1 messages by status, 2 fetched'}});
+});
