@@ -33,13 +33,11 @@ export function octavePercentile(rows: readonly (readonly number[])[], shareOf: 
   const counts = new Float64Array(OCTAVE_MAX + 1);
   let all = 0;
   for (const row of rows) {
-    let bucket = 0;
-    for (let at = 0; at + 1 < row.length; at += 2) {
-      bucket += row[at] ?? 0;
+    unpack(row, (bucket, times) => {
       const octave = Math.min(bucket < PER_OCTAVE ? bucket >> 1 : Math.floor(bucket / PER_OCTAVE) + 1, OCTAVE_MAX);
-      counts[octave] = (counts[octave] ?? 0) + (row[at + 1] ?? 0);
-      all += row[at + 1] ?? 0;
-    }
+      counts[octave] = (counts[octave] ?? 0) + times;
+      all += times;
+    });
   }
   const rank = shareOf(all) * all;
   let below = 0;
@@ -48,6 +46,15 @@ export function octavePercentile(rows: readonly (readonly number[])[], shareOf: 
     below += times;
   }
   return null;
+}
+
+/** @param packed as of `Histogram.pack`. @param found told of each bucket and how many values are in it. */
+function unpack(packed: readonly number[], found: (bucket: number, times: number) => void): void {
+  let bucket = 0;
+  for (let at = 0; at + 1 < packed.length; at += 2) {
+    bucket += packed[at] ?? 0;
+    found(bucket, packed[at + 1] ?? 0);
+  }
 }
 
 /** Counts of values by size, of bounded length whatever is added; those of several hosts or intervals can be added up. */
@@ -65,11 +72,7 @@ export class Histogram {
   }
 
   merge(packed: readonly number[]): void {
-    let bucket = 0;
-    for (let at = 0; at + 1 < packed.length; at += 2) {
-      bucket += packed[at] ?? 0;
-      this.#add(bucket, packed[at + 1] ?? 0);
-    }
+    unpack(packed, (bucket, times) => this.#add(bucket, times));
   }
 
   /** Pairs of (buckets further than the one before, values in it), in one row: what `merge` takes. */

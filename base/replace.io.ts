@@ -21,10 +21,15 @@ export async function replaceFileDurably(path: string, content: string): Promise
     await file.close();
   }
   await rename(`${path}.new`, path);
-  const folder = await open(dirname(path), 'r');
+  await syncDirectory(dirname(path));
+}
+
+/** What was made, renamed or removed in a directory is on disk when it returns. @throws the file system's errors. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
   try {
-    await folder.sync();
+    await directory.sync();
   } finally {
-    await folder.close();
+    await directory.close();
   }
 }

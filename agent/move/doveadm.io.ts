@@ -1,8 +1,9 @@
-import {mkdtemp, open, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
+import {mkdtemp, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
+import {syncDirectory} from '../../base/replace.io.ts';
 import type {Bytes} from '../../base/units.ts';
 import {AclReader} from './acls.io.ts';
 import {doveadm, lastLines} from './doveadm-run.io.ts';
@@ -102,8 +103,7 @@ async function discard(path: string): Promise<Bytes> {
   if ((await stat(path).catch(ifGone)) === null) return 0;
   const bytes = await sizeOf(path);
   await rename(path, doomed);
-  const directory = await open(dirname(path), 'r');
-  await directory.sync().finally(() => directory.close());
+  await syncDirectory(dirname(path));
   await rm(doomed, {recursive: true});
   return bytes;
 }

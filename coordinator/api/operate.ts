@@ -24,7 +24,7 @@ import {type HostHappening, live, newHost} from '../host/life.ts';
 import {POLICY_KEY} from '../keys.ts';
 import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
-import {assertFits, type Planner} from '../planner.ts';
+import {assertFits, type Planner, type PlanWish} from '../planner.ts';
 import type {ReliefKeeper} from '../relief.ts';
 import type {TuneKeeper} from '../tune/keeper.ts';
 import type {Writes} from './ports.ts';
@@ -106,11 +106,15 @@ export class Operator implements Writes {
   }
 
   async move(by: string, {user, target}: NewMove): Promise<PlanView> {
-    const {planner} = this.#deps;
     this.#assertNotPaused();
     const name = user.toLowerCase();
     const wish = target === undefined ? ({kind: 'single', user: name} as const) : ({kind: 'named', moves: [{user: name, target}]} as const);
-    const draft = await planner.draft(wish, `asked by ${by}`);
+    return this.#carryOut(wish, `asked by ${by}`);
+  }
+
+  async #carryOut(wish: PlanWish, because: string): Promise<PlanView> {
+    const {planner} = this.#deps;
+    const draft = await planner.draft(wish, because);
     assertFits(draft.plan);
     await planner.carryOut(draft);
     return {plan: draft.plan, dryRun: false};
@@ -134,7 +138,7 @@ export class Operator implements Writes {
 
   /** What came since the flip goes along: it is a move like any other, after a purge of what the host still has. */
   async reverse(by: string, moveIds: readonly string[]): Promise<PlanView> {
-    const {planner, mover, picture} = this.#deps;
+    const {mover, picture} = this.#deps;
     this.#assertNotPaused();
     const records = new Map(mover.records().map(record => [record.id, record]));
     const moves = [...new Set(moveIds)].map(moveId => {
@@ -145,10 +149,7 @@ export class Operator implements Writes {
       if (step !== 'retained' || host !== target) throw new MailherdError('MOVE_STATE', {moveId, step, target, host, wish: 'reverse'});
       return {user, target: source};
     });
-    const draft = await planner.draft({kind: 'named', moves}, `reversed by ${by}`);
-    assertFits(draft.plan);
-    await planner.carryOut(draft);
-    return {plan: draft.plan, dryRun: false};
+    return this.#carryOut({kind: 'named', moves}, `reversed by ${by}`);
   }
 
   async purge(_by: string, moveIds: readonly string[]): Promise<void> {
