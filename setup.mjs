@@ -15,12 +15,15 @@ process.env.PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
 
 const BUILD_PACKAGES = ['g++', 'make', 'python3', 'binutils'];
 const TEST_PACKAGES = ['nats-server'];
+/** The benchmark of the queue runs a Postfix of its own; the package's service stays off. */
+const QUEUE_PACKAGES = ['postfix', 'bsdutils'];
 const FARM_PACKAGES = [
   ...['mmdebstrap', 'systemd-container', 'nftables', 'iproute2', 'e2fsprogs', 'util-linux'],
   ...['gcc', 'libc6-dev', 'dpkg-dev', 'debian-archive-keyring', 'ca-certificates'],
 ];
+const NEEDED_PACKAGES = {code: [], tests: TEST_PACKAGES, queue: QUEUE_PACKAGES, farm: [...TEST_PACKAGES, ...FARM_PACKAGES]};
 /** Packages whose service of the same name Debian enables. */
-const SERVICES = ['nats-server'];
+const SERVICES = ['nats-server', 'postfix'];
 const FARM_CACHE = '/var/cache/mailherd-farm';
 const PACKAGES_GB = 0.5;
 const MODULES_GB = 0.6;
@@ -28,7 +31,7 @@ const FARM_GB = 5;
 const SHIPPED_NODE = join(ROOT, 'node_modules', `node-linux-${process.arch}`);
 const ADDON = join('build', 'Release', 'mailherd.node');
 
-/** What each command needs of the machine: `code` runs anywhere on Linux, `tests` wants nats-server, `farm` makes real hosts. */
+/** What each command needs of the machine: `code` runs anywhere on Linux, `tests` wants nats-server, `queue` a Postfix, `farm` makes real hosts. */
 const COMMANDS = {
   build: {needs: 'code', run: async () => 0},
   check: {needs: 'code', run: check},
@@ -36,7 +39,7 @@ const COMMANDS = {
   test: {needs: 'farm', run: testAll},
   demo: {needs: 'farm', run: args => shipped(['farm/demo.io.ts', ...args])},
   farm: {needs: 'farm', run: args => shipped(['farm/main.io.ts', ...args])},
-  bench: {needs: ([name]) => (FARM_BENCHES.includes(name) ? 'farm' : 'code'), run: args => shipped(['bench/main.io.ts', ...args])},
+  bench: {needs: ([name]) => (FARM_BENCHES.includes(name) ? 'farm' : name === 'queue' ? 'queue' : 'code'), run: args => shipped(['bench/main.io.ts', ...args])},
   sim: {needs: 'code', run: args => shipped(['test/sim/main.io.ts', ...args])},
   fuzz: {needs: 'code', run: args => shipped(['native/fuzz/main.io.ts', ...args])},
   package: {needs: 'code', run: args => shipped(['packaging/main.io.ts', ...args])},
@@ -135,7 +138,7 @@ async function quietly(what, command, args, options = {}) {
 
 function absentPackages(needs) {
   if (!existsSync('/usr/bin/dpkg-query')) return [];
-  const wanted = [...BUILD_PACKAGES, ...(needs === 'code' ? [] : TEST_PACKAGES), ...(needs === 'farm' ? FARM_PACKAGES : [])];
+  const wanted = [...BUILD_PACKAGES, ...NEEDED_PACKAGES[needs]];
   return wanted.filter(name => {
     try {
       // biome-ignore lint/suspicious/noTemplateCurlyInString: it is dpkg's own template
@@ -174,7 +177,7 @@ async function installPackages(packages) {
   // Apt refuses to go past what an interrupted installation left half done.
   if (isDpkgHalfDone()) await quietly('dpkg --configure -a', 'dpkg', ['--configure', '-a'], {env});
   await quietly('apt-get update', 'apt-get', [...apt, 'update'], {env});
-  await quietly(`installing ${packages.join(' ')}`, 'apt-get', [...apt, 'install', '-y', '--no-install-recommends', ...packages], {env});
+  await quietly(`installing ${packages.join(' ')}`, 'apt-get', [...apt, 'install', '-y', '--no-install-recommends', '--no-remove', ...packages], {env});
   process.removeListener('exit', restorePolicy);
   restorePolicy();
   // Nor shall one start with the next boot that was not here before.
