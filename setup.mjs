@@ -39,7 +39,10 @@ const COMMANDS = {
   test: {needs: 'farm', run: testAll},
   demo: {needs: 'farm', run: args => shipped(['farm/demo.io.ts', ...args])},
   farm: {needs: 'farm', run: args => shipped(['farm/main.io.ts', ...args])},
-  bench: {needs: ([name]) => (FARM_BENCHES.includes(name) ? 'farm' : name === 'queue' ? 'queue' : 'code'), run: args => shipped(['bench/main.io.ts', ...args])},
+  bench: {
+    needs: ([name]) => (FARM_BENCHES.includes(name) ? 'farm' : name === 'queue' ? 'queue' : 'code'),
+    run: args => shipped(['bench/main.io.ts', ...args]),
+  },
   sim: {needs: 'code', run: args => shipped(['test/sim/main.io.ts', ...args])},
   fuzz: {needs: 'code', run: args => shipped(['native/fuzz/main.io.ts', ...args])},
   package: {needs: 'code', run: args => shipped(['packaging/main.io.ts', ...args])},
@@ -177,7 +180,12 @@ async function installPackages(packages) {
   // Apt refuses to go past what an interrupted installation left half done.
   if (isDpkgHalfDone()) await quietly('dpkg --configure -a', 'dpkg', ['--configure', '-a'], {env});
   await quietly('apt-get update', 'apt-get', [...apt, 'update'], {env});
-  await quietly(`installing ${packages.join(' ')}`, 'apt-get', [...apt, 'install', '-y', '--no-install-recommends', '--no-remove', ...packages], {env});
+  await quietly(
+    `installing ${packages.join(' ')}`,
+    'apt-get',
+    [...apt, 'install', '-y', '--no-install-recommends', '--no-remove', ...packages],
+    {env},
+  );
   process.removeListener('exit', restorePolicy);
   restorePolicy();
   // Nor shall one start with the next boot that was not here before.
