@@ -1,3 +1,4 @@
+import {count} from '../../base/counts.ts';
 import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type PlannedMove} from '../../wire/record.ts';
@@ -21,35 +22,54 @@ export function isUnderWay(record: MoveRecord): boolean {
   }
 }
 
-/** @returns null when `planned` may begin now, else a coded reason for waiting. */
-export function mayBegin(
-  planned: PlannedMove,
-  records: readonly MoveRecord[],
-  limits: Policy['move'],
-  pace: Pace,
-  isPaused: boolean,
-  now: Instant,
-): string | null {
-  if (isPaused) return 'PAUSED';
-  let running = 0;
-  let atSource = 0;
-  let atTarget = 0;
-  for (const record of records) {
-    if (record.user === planned.user && !isSettled(record)) return 'USER_MOVING';
-    if (record.user === planned.user && record.source === planned.target && isQuieting(record, limits.quietMs, now)) return 'QUIET_TIME';
-    // Once begun anew, backing out only waits for a host that is away.
-    if (!isUnderWay(record) || (record.step === 'backingOut' && record.attempts > 0)) continue;
-    running++;
-    if (record.source === planned.source || record.target === planned.source) atSource++;
-    if (record.target === planned.target || record.source === planned.target) atTarget++;
+/** What budgets ask of the moves there are. Counted once for a look at the queue: of an evacuated farm both are long. */
+export class RunningMoves {
+  /** Users whose move is not settled. */
+  readonly #users = new Set<string>();
+  /** User and host of copies that a late delivery may still be written to. */
+  readonly #quieting = new Set<string>();
+  /** Moves under way from or to a host. */
+  readonly #at = new Map<string, number>();
+  #count = 0;
+
+  constructor(records: Iterable<MoveRecord>, quietMs: Millis, now: Instant) {
+    for (const record of records) {
+      if (!isSettled(record)) this.#users.add(record.user);
+      if (isQuieting(record, quietMs, now)) this.#quieting.add(copyKey(record.user, record.source));
+      // Once begun anew, backing out only waits for a host that is away.
+      if (isUnderWay(record) && !(record.step === 'backingOut' && record.attempts > 0)) this.#add(record);
+    }
   }
-  if (planned.isLow === true && atSource + atTarget > 0) return 'LOWER_PRIORITY';
-  if (running >= limits.concurrentMax) return 'FARM_BUDGET';
-  if (atSource >= limits.perSourceMax) return 'SOURCE_BUDGET';
-  if (atTarget >= limits.perTargetMax) return 'TARGET_BUDGET';
-  if (atSource >= paceOf(pace, planned.source)) return 'SOURCE_STRAINED';
-  if (atTarget >= paceOf(pace, planned.target)) return 'TARGET_STRAINED';
-  return null;
+
+  begun(planned: PlannedMove): void {
+    this.#users.add(planned.user);
+    this.#add(planned);
+  }
+
+  #add({source, target}: {source: string; target: string}): void {
+    this.#count++;
+    count(this.#at, source);
+    count(this.#at, target);
+  }
+
+  /** @returns null when `planned` may begin now, else a coded reason for waiting. */
+  why({user, source, target, isLow}: PlannedMove, limits: Policy['move'], pace: Pace): string | null {
+    if (this.#users.has(user)) return 'USER_MOVING';
+    if (this.#quieting.has(copyKey(user, target))) return 'QUIET_TIME';
+    const [atSource, atTarget] = [this.#at.get(source) ?? 0, this.#at.get(target) ?? 0];
+    if (isLow === true && atSource + atTarget > 0) return 'LOWER_PRIORITY';
+    if (this.#count >= limits.concurrentMax) return 'FARM_BUDGET';
+    if (atSource >= limits.perSourceMax) return 'SOURCE_BUDGET';
+    if (atTarget >= limits.perTargetMax) return 'TARGET_BUDGET';
+    if (atSource >= paceOf(pace, source)) return 'SOURCE_STRAINED';
+    if (atTarget >= paceOf(pace, target)) return 'TARGET_STRAINED';
+    return null;
+  }
+}
+
+/** Neither may have a blank. */
+function copyKey(user: string, host: string): string {
+  return `${host} ${user}`;
 }
 
 /** When the copy on the source became a retained one; null when it is none. */

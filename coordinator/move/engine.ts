@@ -1,12 +1,12 @@
 import {assert} from '../../base/assert.ts';
 import {fromRefusal, MailherdError, toRefusal} from '../../base/errors.ts';
-import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wire/record.ts';
+import {Aftercare} from './aftercare.ts';
 import type {MoveContext} from './asks.ts';
-import {isQuieting, mayBegin, retainedAtMs} from './budget.ts';
-import {carryLate, discardLeft} from './leftover.ts';
+import {isQuieting, RunningMoves} from './budget.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
@@ -29,15 +29,8 @@ interface EngineOptions {
 }
 
 const PUMP_MS = SECOND_MS;
-const REMOVE_LEFT_MS = 30 * SECOND_MS;
 /** A predecessor that did not know it was one may have begun moves after we had read the store: look again this long after the start. */
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
-/**
- * A delivery that a backend had accepted just before the hold may be stored after the last pass, in the copy that is then
- * retained. It must not lie there until the purge: the copy is looked at again this long after the flip.
- */
-const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS];
-
 const QUEUED_AGAIN_MAX = 2;
 
 /** How often it may still be queued again. */
@@ -48,17 +41,16 @@ export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancelled = new Map<string, string>();
-  /** Move id -> how many looks at its retained copy are done; those that a predecessor did or missed are one. */
-  readonly #looks = new Map<string, number>();
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
   readonly #again = new Map<string, QueuedMove>();
-  #looking: Promise<void> | null = null;
-  #removeLeftAtMs: Millis = 0;
+  readonly #aftercare: Aftercare;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     for (const record of options.found) this.#records.set(record.id, record);
+    const {ports, log, signal} = options;
+    this.#aftercare = new Aftercare({ports, log, signal, records: this.#records, keep: (next, before) => this.#keep(next, before)});
   }
 
   /** Goes on with what a predecessor left and begins what waits, until the signal. Never rejects. */
@@ -72,10 +64,7 @@ export class MoveEngine implements Mover {
     while (!signal.aborted) {
       if (rescans[0] !== undefined && ports.clock.monotonic() - begun >= rescans[0] && (await this.#rescan())) rescans.shift();
       this.#pump();
-      // A host that does not answer holds up no other move.
-      this.#looking ??= this.#lookAgain().finally(() => {
-        this.#looking = null;
-      });
+      this.#aftercare.look();
       await ports.clock.sleep(PUMP_MS, signal);
     }
   }
@@ -93,45 +82,6 @@ export class MoveEngine implements Mover {
       log.warn({err: error}, 'the records of moves cannot be read again yet');
       return false;
     }
-  }
-
-  async #lookAgain(): Promise<void> {
-    const {ports, log, signal} = this.#options;
-    for (const {id} of this.records()) {
-      const record = this.#known(id);
-      const sinceMs = retainedAtMs(record) ?? Number.POSITIVE_INFINITY;
-      const due = LOOK_AGAIN_MS.filter(dueMs => ports.clock.now() - sinceMs >= dueMs).length;
-      if (signal.aborted || due <= (this.#looks.get(id) ?? 0)) continue;
-      this.#looks.set(id, due);
-      try {
-        await this.#carryLate(record);
-      } catch (error) {
-        log.warn({moveId: record.id, err: error}, 'the retained copy could not be looked at; its purge will');
-      }
-    }
-    await this.#removeLeft();
-  }
-
-  /** What moves left on targets that were silent goes when they speak again. */
-  async #removeLeft(): Promise<void> {
-    const {ports, log, signal} = this.#options;
-    const left = this.records().filter(({isLeftOnTarget}) => isLeftOnTarget === true);
-    if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#removeLeftAtMs) return;
-    this.#removeLeftAtMs = ports.clock.monotonic() + REMOVE_LEFT_MS;
-    for (const record of left) {
-      try {
-        await discardLeft(ports, record);
-        await this.#keep({...record, isLeftOnTarget: false}, record);
-      } catch (error) {
-        log.debug({moveId: record.id, err: error}, 'what a move left on its target cannot be removed yet');
-      }
-    }
-  }
-
-  async #carryLate(record: MoveRecord): Promise<void> {
-    const next = await carryLate(this.#options.ports, record);
-    const isSame = next.step === record.step && next.verified?.digest === record.verified?.digest;
-    if (!isSame && this.#known(record.id).step === 'retained') await this.#keep(next, record);
   }
 
   /** Stores a change that happened outside the run of a move's steps. */
@@ -185,7 +135,7 @@ export class MoveEngine implements Mover {
   async prove(host: string): Promise<string[]> {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
-      await this.#carryLate(record);
+      await this.#aftercare.carryLate(record);
       if (this.#known(record.id).step === 'retained') proved.push(record.id);
     }
     return proved;
@@ -214,30 +164,32 @@ export class MoveEngine implements Mover {
   }
 
   #pump(): void {
-    const {whereabouts, ports, log, signal} = this.#options;
+    const {policy, pace, whereabouts, ports, log, signal} = this.#options;
     if (signal.aborted || this.#waiting.length === 0) return;
-    const order = new DomainOrder(whereabouts(), this.records(), ports.clock.now());
-    const left: QueuedMove[] = [];
+    const {move: limits, paused} = policy();
+    const now = ports.clock.now();
+    const paces = pace();
+    const running = new RunningMoves(this.#records.values(), limits.quietMs, now);
+    const order = new DomainOrder(whereabouts(), this.#records.values(), now);
     const isUrgent = this.#waiting.some(({planned}) => planned.isLow !== true);
+    const whyNot = (planned: PlannedMove): string | null => {
+      if (isUrgent && planned.isLow === true) return 'LOWER_PRIORITY';
+      return paused === null ? (running.why(planned, limits, paces) ?? order.why(planned)) : 'PAUSED';
+    };
+    const left: QueuedMove[] = [];
     for (const waiting of this.#waiting) {
-      const {planned} = waiting;
-      const because = isUrgent && planned.isLow === true ? 'LOWER_PRIORITY' : this.#whyNot(planned, order);
+      const because = whyNot(waiting.planned);
       if (because !== null) {
-        left.push({...waiting, because});
+        left.push(because === waiting.because ? waiting : {...waiting, because});
         continue;
       }
-      order.begun(planned);
+      running.begun(waiting.planned);
+      order.begun(waiting.planned);
       this.#begin(waiting);
     }
     const stuck = order.stuck(left);
     for (const {planned, planId} of stuck) log.warn({user: planned.user, planId}, 'no order of moves keeps this domain apart; dropped');
-    this.#waiting = left.filter(waiting => !stuck.has(waiting));
-  }
-
-  #whyNot(planned: PlannedMove, order: DomainOrder): string | null {
-    const {policy, pace, ports} = this.#options;
-    const {move, paused} = policy();
-    return mayBegin(planned, this.records(), move, pace(), paused !== null, ports.clock.now()) ?? order.why(planned);
+    this.#waiting = stuck.size === 0 ? left : left.filter(waiting => !stuck.has(waiting));
   }
 
   #begin(queued: QueuedMove): void {

@@ -34,6 +34,8 @@ export interface MovePorts {
    * @throws MailherdError NOT_LEADER when a newer lease has written it.
    */
   storeMove(record: MoveRecord): Promise<void>;
+  /** Removes the record of a finished move. @throws MailherdError STORE_CONFLICT when somebody else wrote it meanwhile; NATS_DOWN. */
+  removeMove(id: string): Promise<void>;
   /** All stored records. @throws MailherdError NATS_DOWN. */
   loadMoves(): Promise<MoveRecord[]>;
   /** Where other hosts reach a host's mail services. @throws MailherdError HOST_UNKNOWN. */

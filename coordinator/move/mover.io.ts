@@ -48,7 +48,8 @@ export async function startMover(options: MoverOptions): Promise<MoveEngine> {
   return engine;
 }
 
-function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}: MoverOptions, revisions: Map<string, number>): MovePorts {
+function natsPorts(options: MoverOptions, revisions: Map<string, number>): MovePorts {
+  const {command, routes, hosts, token, stepped} = options;
   return {
     clock: systemClock,
     token: () => token,
@@ -63,6 +64,27 @@ function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}:
 
     writeRoute: (route: Route, expected) => routes.update(userKey(route.user), route, expected),
 
+    ...storedMoves(options, revisions),
+
+    address(host) {
+      const record = hosts().find(known => known.host === host);
+      if (record === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
+      return record.address;
+    },
+
+    edges: () =>
+      hosts()
+        .filter(({role, stage}) => role === 'edge' && stage !== 'retired')
+        .map(({host}) => host),
+  };
+}
+
+/** @param revisions of the entries as this coordinator last saw or wrote them. */
+function storedMoves(
+  {moves, token, log, signal}: MoverOptions,
+  revisions: Map<string, number>,
+): Pick<MovePorts, 'storeMove' | 'removeMove' | 'loadMoves'> {
+  return {
     async storeMove(record) {
       for (;;) {
         try {
@@ -81,22 +103,17 @@ function natsPorts({command, routes, moves, hosts, token, stepped, log, signal}:
       }
     },
 
+    async removeMove(id) {
+      const known = revisions.get(id);
+      if (known !== undefined) await moves.remove(id, known);
+      revisions.delete(id);
+    },
+
     loadMoves: async () =>
       (await moves.entries()).map(entry => {
         if (!revisions.has(entry.value.id)) revisions.set(entry.value.id, entry.revision);
         return entry.value;
       }),
-
-    address(host) {
-      const record = hosts().find(known => known.host === host);
-      if (record === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
-      return record.address;
-    },
-
-    edges: () =>
-      hosts()
-        .filter(({role, stage}) => role === 'edge' && stage !== 'retired')
-        .map(({host}) => host),
   };
 
   /** The newest write is our own whose acknowledgement was lost, or of an older lease: then ours goes over it. */

@@ -31,7 +31,7 @@ export class DomainOrder {
   readonly #arrived = new Map<string, {host: string; createdAtMs: Instant}>();
 
   /** Good for one look at the queue. */
-  constructor(where: Whereabouts, records: readonly MoveRecord[], nowMs: Instant) {
+  constructor(where: Whereabouts, records: Iterable<MoveRecord>, nowMs: Instant) {
     this.#where = where;
     if (where.apart.size === 0) return;
     for (const record of records) {

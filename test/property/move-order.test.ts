@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {isUnderWay, mayBegin} from '../../coordinator/move/budget.ts';
+import {isUnderWay, RunningMoves} from '../../coordinator/move/budget.ts';
 import type {WaitingMove} from '../../coordinator/move/mover.ts';
 import {DomainOrder, type Whereabouts} from '../../coordinator/move/order.ts';
 import {DEFAULT_POLICY} from '../../wire/policy.ts';
@@ -57,11 +57,14 @@ test(`whatever waits for whom: no moment brings a domain too close, and nothing 
       for (const [at, {which, isWell, isHeard}] of fate.entries()) {
         const nowMs = START_MS + at * 1_000;
         const order = new DomainOrder(where, records, nowMs);
+        const budget = {...DEFAULT_POLICY.move, ...limits};
+        const begun = new RunningMoves(records, budget.quietMs, nowMs);
         const left: WaitingMove[] = [];
         for (const one of waiting) {
-          const because = mayBegin(one.planned, records, {...DEFAULT_POLICY.move, ...limits}, {}, false, nowMs) ?? order.why(one.planned);
+          const because = begun.why(one.planned, budget, {}) ?? order.why(one.planned);
           if (because !== null) left.push({...one, because});
           else {
+            begun.begun(one.planned);
             order.begun(one.planned);
             const {user, source, target} = one.planned;
             records.push(moveOf(user, source, target, 'copying', {id: `move-${records.length}`, createdAtMs: nowMs, updatedAtMs: nowMs}));

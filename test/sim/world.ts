@@ -221,6 +221,10 @@ export class World {
         const revision = (present?.revision ?? 0) + 1;
         this.#moves.set(record.id, {record, revision});
       },
+      removeMove: id =>
+        this.#request(() => {
+          this.#moves.delete(id);
+        }),
       loadMoves: () => this.#request(() => [...this.#moves.values()].map(({record}) => record)),
       address: host => host,
       edges: () => ['edge1'],

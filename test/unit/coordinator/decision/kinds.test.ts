@@ -1,11 +1,11 @@
 import {describe, expect, test} from 'vitest';
 import {decide} from '../../../../coordinator/decision/decide.ts';
-import {mayBegin} from '../../../../coordinator/move/budget.ts';
+import {RunningMoves} from '../../../../coordinator/move/budget.ts';
 import {buildPlan} from '../../../../coordinator/plan/build.ts';
 import {checkPlan} from '../../../../coordinator/plan/check.ts';
 import {overloadOf} from '../../../../coordinator/plan/overload.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
-import type {Decision, Verdict} from '../../../../wire/record.ts';
+import type {Decision, MoveRecord, Verdict} from '../../../../wire/record.ts';
 import {type Farm, fiveHosts, GIB, moveOf} from '../fleet-builder.ts';
 
 const HOUR_MS = 3_600_000;
@@ -64,8 +64,8 @@ describe('drain', () => {
     expect(plan.moves.every(({isLow}) => isLow === true)).toBe(true);
     const [first, second] = plan.moves;
     if (first === undefined || second === undefined) throw new Error('no moves');
-    const ask = (planned: typeof first, records: Parameters<typeof mayBegin>[1]): string | null =>
-      mayBegin(planned, records, POLICY.move, {}, false, 0);
+    const ask = (planned: typeof first, records: MoveRecord[]): string | null =>
+      new RunningMoves(records, POLICY.move.quietMs, 0).why(planned, POLICY.move, {});
     expect(ask(first, [])).toBeNull();
     expect(ask(second, [moveOf(first.user, 'be2', first.target, 'copying')])).toBe('LOWER_PRIORITY');
     expect(ask({...second, isLow: false}, [moveOf(first.user, 'be2', first.target, 'copying')])).toBeNull();

@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import type {HostSlis} from '../../../../coordinator/health/sli.ts';
-import {mayBegin} from '../../../../coordinator/move/budget.ts';
+import {RunningMoves} from '../../../../coordinator/move/budget.ts';
 import {adjustPace, type Pace, paceOf} from '../../../../coordinator/move/pace.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
 import type {MoveRecord, PlannedMove, Verdict, VerdictKind} from '../../../../wire/record.ts';
@@ -58,7 +58,7 @@ test('nothing goes to a sick target at once, whatever it bore; a host that is em
 
 test('a move waits for the pace of either end and says so', () => {
   const planned = {user: 'u', source: 's', target: 't', bytes: 1, why: 'x'} as unknown as PlannedMove;
-  const ask = (pace: Pace): string | null => mayBegin(planned, [], POLICY.move, pace, false, 0);
+  const ask = (pace: Pace): string | null => new RunningMoves([], 0, 0).why(planned, POLICY.move, pace);
   expect(ask({})).toBeNull();
   expect(ask({t: {limit: 0.5, changedAtMs: 0}})).toBe('TARGET_STRAINED');
   expect(ask({s: {limit: 0, changedAtMs: 0}})).toBe('SOURCE_STRAINED');

@@ -1,0 +1,129 @@
+import {addTo} from '../../base/groups.ts';
+import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Log} from '../../wire/log.ts';
+import type {MoveRecord} from '../../wire/record.ts';
+import {retainedAtMs} from './budget.ts';
+import {forgettable} from './forget.ts';
+import {carryLate, discardLeft} from './leftover.ts';
+import type {MovePorts} from './move-ports.ts';
+
+const REMOVE_LEFT_MS = 30 * SECOND_MS;
+const FORGET_MS = HOUR_MS;
+/**
+ * A delivery that a backend had accepted just before the hold may be stored after the last pass, in the copy that is then
+ * retained. It must not lie there until the purge: the copy is looked at again this long after the flip.
+ */
+const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS];
+
+interface AftercareDeps {
+  ports: MovePorts;
+  /** The engine's own, newest state. */
+  records: Map<string, MoveRecord>;
+  /** Stores a change that happened outside the run of a move's steps. @returns what was stored. */
+  keep: (next: MoveRecord, before: MoveRecord) => Promise<MoveRecord>;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** What is left of moves that are through: late mail in retained copies, rests on targets that were silent, records of old. */
+export class Aftercare {
+  readonly #deps: AftercareDeps;
+  /** Move id -> how many looks at its retained copy are done; those that a predecessor did or missed are one. */
+  readonly #looks = new Map<string, number>();
+  /** Hosts at whose retained copies somebody looks now. */
+  readonly #lookingAt = new Set<string>();
+  #tidying: Promise<void> | null = null;
+  #removeLeftAtMs: Millis = 0;
+  #forgetAtMs: Millis = 0;
+
+  constructor(deps: AftercareDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begins what is due and nobody does yet; a host that does not answer holds up no other, and no move. Never rejects. */
+  look(): void {
+    this.#lookAtRetained();
+    this.#tidying ??= this.#tidy().finally(() => {
+      this.#tidying = null;
+    });
+  }
+
+  /** One look at a time on each host. */
+  #lookAtRetained(): void {
+    const due = new Map<string, string[]>();
+    for (const record of this.#deps.records.values()) {
+      if (!this.#lookingAt.has(record.source) && this.#isLookDue(record)) addTo(due, record.source, record.id);
+    }
+    for (const [host, ids] of due) {
+      this.#lookingAt.add(host);
+      void this.#lookAt(ids).finally(() => this.#lookingAt.delete(host));
+    }
+  }
+
+  #isLookDue(record: MoveRecord): boolean {
+    return this.#looksDue(record) > (this.#looks.get(record.id) ?? 0);
+  }
+
+  #looksDue(record: MoveRecord): number {
+    const sinceMs = retainedAtMs(record);
+    return sinceMs === null ? 0 : LOOK_AGAIN_MS.filter(dueMs => this.#deps.ports.clock.now() - sinceMs >= dueMs).length;
+  }
+
+  async #lookAt(ids: readonly string[]): Promise<void> {
+    const {records, log, signal} = this.#deps;
+    for (const id of ids) {
+      const record = records.get(id);
+      if (record === undefined || signal.aborted || !this.#isLookDue(record)) continue;
+      this.#looks.set(id, this.#looksDue(record));
+      try {
+        await this.carryLate(record);
+      } catch (error) {
+        log.warn({moveId: record.id, err: error}, 'the retained copy could not be looked at; its purge will');
+      }
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    await this.#removeLeft();
+    await this.#forget();
+  }
+
+  /** What moves left on targets that were silent goes when they speak again. */
+  async #removeLeft(): Promise<void> {
+    const {ports, log, signal, records, keep} = this.#deps;
+    const left = [...records.values()].filter(({isLeftOnTarget}) => isLeftOnTarget === true);
+    if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#removeLeftAtMs) return;
+    this.#removeLeftAtMs = ports.clock.monotonic() + REMOVE_LEFT_MS;
+    for (const record of left) {
+      try {
+        await discardLeft(ports, record);
+        await keep({...record, isLeftOnTarget: false}, record);
+      } catch (error) {
+        log.debug({moveId: record.id, err: error}, 'what a move left on its target cannot be removed yet');
+      }
+    }
+  }
+
+  async #forget(): Promise<void> {
+    const {ports, log, signal, records} = this.#deps;
+    if (ports.clock.monotonic() < this.#forgetAtMs) return;
+    this.#forgetAtMs = ports.clock.monotonic() + FORGET_MS;
+    for (const {id} of forgettable(records.values(), ports.clock.now())) {
+      if (signal.aborted) return;
+      try {
+        await ports.removeMove(id);
+        records.delete(id);
+        this.#looks.delete(id);
+      } catch (error) {
+        log.warn({moveId: id, err: error}, 'the record of an old move cannot be removed yet');
+        return;
+      }
+    }
+  }
+
+  async carryLate(record: MoveRecord): Promise<void> {
+    const next = await carryLate(this.#deps.ports, record);
+    const isSame = next.step === record.step && next.verified?.digest === record.verified?.digest;
+    if (!isSame && this.#deps.records.get(record.id)?.step === 'retained') await this.#deps.keep(next, record);
+  }
+}

@@ -1,0 +1,49 @@
+import {expect, test} from 'vitest';
+import {DAY_MS, SECOND_MS} from '../../../../base/units.ts';
+import {Aftercare} from '../../../../coordinator/move/aftercare.ts';
+import type {MovePorts} from '../../../../coordinator/move/move-ports.ts';
+import type {MoveRecord} from '../../../../wire/record.ts';
+import {FakeClock, settle, silentLog} from '../fakes.ts';
+import {moveOf} from '../fleet-builder.ts';
+
+function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: string) {
+  const asked: string[] = [];
+  const removed: string[] = [];
+  const command = (host: string): Promise<unknown> => {
+    asked.push(host);
+    return host === silent ? new Promise(() => undefined) : Promise.reject(new Error('not today'));
+  };
+  const removeMove = async (id: string): Promise<void> => void removed.push(id);
+  const ports = {clock, command, token: () => 1, removeMove} as unknown as MovePorts;
+  const records = new Map(moves.map(move => [move.id, move]));
+  const keep = (next: MoveRecord): Promise<MoveRecord> => Promise.resolve(next);
+  return {asked, removed, records, care: new Aftercare({ports, records, keep, log: silentLog, signal: new AbortController().signal})};
+}
+
+const retained = (clock: FakeClock, id: string, source: string): MoveRecord =>
+  moveOf(`${id}@d.example`, source, 'be9', 'retained', {id, timeline: [{step: 'retained', atMs: clock.now()}]});
+
+test('a host that does not answer holds up the looks at its own copies only', async () => {
+  const clock = new FakeClock();
+  const moves = [retained(clock, 'm1', 'be1'), retained(clock, 'm2', 'be1'), retained(clock, 'm3', 'be2'), retained(clock, 'm4', 'be2')];
+  const {asked, care} = aftercare(moves, clock, 'be1');
+  care.look();
+  expect(asked).toEqual([]);
+  await clock.advance(6 * SECOND_MS);
+  care.look();
+  await settle();
+  care.look();
+  await settle();
+  expect(asked).toEqual(['be1', 'be2', 'be2']);
+});
+
+test('records of old moves go from memory only once they are gone from the store', async () => {
+  const clock = new FakeClock();
+  const old = moveOf('a@d.example', 'be1', 'be2', 'purged', {id: 'old', updatedAtMs: clock.now() - 40 * DAY_MS});
+  const {removed, records, care} = aftercare([old], clock, 'be1');
+  care.look();
+  expect(records.size).toBe(1);
+  await settle();
+  expect(removed).toEqual(['old']);
+  expect(records.size).toBe(0);
+});
