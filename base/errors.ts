@@ -18,6 +18,8 @@ export const CODES = {
   PLAN_UNKNOWN: {http: 404, next: 'fix', text: 'no such plan'},
   PATH_UNKNOWN: {http: 404, next: 'fix', text: 'the API has no such path'},
   COHORT_UNKNOWN: {http: 404, next: 'fix', text: 'no such cohort'},
+  DECISION_UNKNOWN: {http: 404, next: 'fix', text: 'that is not proposed now, or needs no approval'},
+  DECISION_VETOED: {http: 409, next: 'fix', text: 'something stops what was decided'},
   HOST_EXISTS: {http: 409, next: 'fix', text: 'a host of that name exists already'},
   USER_EXISTS: {http: 409, next: 'fix', text: 'a user of that name exists already'},
   MOVE_IN_PROGRESS: {http: 409, next: 'retry', text: 'this mailbox is already moving'},

@@ -17,13 +17,15 @@ import type {
   WhatIfView,
 } from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
-import type {HostRecord, Plan} from '../wire/record.ts';
+import {ACTION_KINDS} from '../wire/policy.ts';
+import type {Decision, HostRecord, Plan} from '../wire/record.ts';
 import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
 import {emptiable, isLabel} from './emptiable.ts';
 import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
 import {patchPolicy} from './policy-patch.ts';
 import {
   areMovesOver,
+  renderDecisions,
   renderEvent,
   renderHost,
   renderHosts,
@@ -37,6 +39,7 @@ import {
 } from './render.ts';
 import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
 import {tuneCommand} from './tune-command.io.ts';
+import {decisionWords} from './veto-words.ts';
 import {renderWhy} from './why.ts';
 
 /** The operator's commands. Each prints a table, or with --json what the API answered. */
@@ -87,6 +90,10 @@ function readCommands(): Command[] {
           return renderWhy(name, view, as) ?? `Neither a host nor a cohort of sick hosts is named ${name}; mailherd verdicts lists them.`;
         });
       }),
+    new Command('decisions')
+      .description('what is decided now: what is carried out, what is stopped and by what, what waits for approval')
+      .addHelpText('after', example('mailherd decisions'))
+      .action(async (options: Common) => show(options, await get<VerdictsView>('/v1/verdicts'), renderDecisions)),
     new Command('incidents')
       .argument('[id]')
       .description('times of trouble, from the events that are kept; with an id its report as Markdown')
@@ -126,6 +133,7 @@ function hostCommands(): Command[] {
         show({...(json && {json})}, await evacuate(wished, wish), renderPlan);
       }),
     ...leaveCommands(),
+    approveCommand(),
     planCommand(),
     new Command('cordon')
       .argument('<host>')
@@ -186,6 +194,21 @@ function leaveCommands(): Command[] {
         );
       }),
   ];
+}
+
+function approveCommand(): Command {
+  return new Command('approve')
+    .argument('<kind>', ACTION_KINDS.join(', '))
+    .argument('[host...]', 'hosts for which it is decided; none for what concerns the whole farm')
+    .option('--reason <text>', 'for the audit log')
+    .description('let what is only proposed be carried out (see mailherd decisions)')
+    .addHelpText('after', example('mailherd approve evacuate be07 be08', 'mailherd approve rebalance'))
+    .action(async (kind: string, hosts: string[], {json, ...wish}: Common & {reason?: string}) => {
+      const approved: Decision[] = [];
+      for (const host of hosts.length === 0 ? [undefined] : hosts)
+        approved.push(await post<Decision>('/v1/decisions/approve', {kind, ...(host !== undefined && {host}), ...wish}));
+      show({...(json && {json})}, approved, list => list.map(each => `Approved: ${decisionWords({...each, mode: 'on'})}.`).join('\n'));
+    });
 }
 
 async function evacuate(wished: readonly string[], wish: Evacuate): Promise<PlanView> {

@@ -1,9 +1,19 @@
 import {CODES} from '../base/errors.ts';
 import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from '../base/format.ts';
+import {addTo} from '../base/groups.ts';
 import type {ErrorView, HostView, MovesView, PlanView, ReliefView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
-import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
-import {decisionWords} from './veto-words.ts';
+import {
+  type CohortVerdict,
+  type Decision,
+  type Evidence,
+  type Hurt,
+  isSettled,
+  type MoveRecord,
+  type Plan,
+  type VerdictKind,
+} from '../wire/record.ts';
+import {decisionWords, vetoWords} from './veto-words.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 
@@ -134,6 +144,29 @@ function renderCohort(cohort: CohortVerdict, look: Look): string {
   ]);
   const seen = evidence(cohort.evidence);
   return seen === '' ? head : `${head}\n${seen}`;
+}
+
+/** What the last round decided, the stopped ones with their brakes; hosts for which the same was decided in one line. */
+export function renderDecisions({decisions = []}: VerdictsView, look: Look): string {
+  const groups = new Map<string, Decision[]>();
+  for (const each of decisions) addTo(groups, JSON.stringify([each.kind, each.because, each.mode, each.vetoes]), each);
+  const rows = [...groups.values()].flatMap(alike => {
+    const [first] = alike;
+    if (first === undefined) return [];
+    const hosts = alike.flatMap(({host}) => host ?? []);
+    return [[first.kind, hosts.length === 0 ? 'the farm' : hosts.join(' '), first.because, decisionState(first, look)]];
+  });
+  if (rows.length === 0) return 'Nothing is decided: the farm needs nothing.';
+  const isAsked = decisions.some(({mode, vetoes}) => mode === 'approve' && vetoes.length === 0);
+  const hint = isAsked ? '\nTo let a proposal be carried out: mailherd approve KIND [HOST...]' : '';
+  return `${table(['KIND', 'FOR', 'BECAUSE', 'STATE'], rows)}${hint}`;
+}
+
+function decisionState({kind, mode, vetoes}: Decision, look: Look): string {
+  if (vetoes.length > 0) return tint(`stopped by ${vetoes.map(vetoWords).join('; ')}`, 'warn', look);
+  if (kind === 'watch' || kind === 'page') return kind === 'page' ? tint('a person is needed', 'bad', look) : 'shown only';
+  if (mode === 'approve') return tint('waits for approval', 'warn', look);
+  return mode === 'on' ? 'carried out' : 'dry run: nothing is done';
 }
 
 /** Running and waiting moves; finished ones only with `all`. */

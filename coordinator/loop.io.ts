@@ -11,6 +11,7 @@ import type {Writes} from './api/ports.ts';
 import type {Audit} from './audit.io.ts';
 import type {Commander} from './command.io.ts';
 import type {CoordinatorConfig} from './config.ts';
+import {Approvals} from './decision/approvals.ts';
 import type {Emit} from './events.io.ts';
 import type {FlowOutcome} from './flow.ts';
 import type {Drivers} from './host/drivers.io.ts';
@@ -48,6 +49,7 @@ interface Leading {
   actor: Actor;
   tuning: TuneKeeper;
   relief: ReliefKeeper;
+  approvals: Approvals;
   operator: Operator;
   sizes: Sizes;
 }
@@ -92,8 +94,10 @@ export class Loop {
     this.#told = outcome;
     leading.sizes.sweep();
     await leading.keeper.look();
-    if (!leading.term.signal.aborted) await leading.actor.act(outcome.decisions);
-    if (!leading.term.signal.aborted) await leading.relief.look(outcome.decisions);
+    const decisions = leading.approvals.apply(outcome.decisions);
+    picture.outcome = {...outcome, decisions};
+    if (!leading.term.signal.aborted) await leading.actor.act(decisions);
+    if (!leading.term.signal.aborted) await leading.relief.look(decisions);
     if (!leading.term.signal.aborted) await leading.tuning.look();
   }
 
@@ -143,6 +147,7 @@ export class Loop {
     const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});
     const tuning = new TuneKeeper({picture, command, token, audit, clock, log});
     const relief = new ReliefKeeper({picture, command, token, emit, audit, clock, log});
+    const approvals = new Approvals();
     const {routes, policy: policies} = store;
     const operator = new Operator({
       picture,
@@ -153,11 +158,12 @@ export class Loop {
       mover,
       tuning,
       relief,
+      approvals,
       happen,
       emit,
       clock,
     });
-    return {term, mover, keeper, actor, tuning, relief, operator, sizes};
+    return {term, mover, keeper, actor, tuning, relief, approvals, operator, sizes};
   }
 
   #present(): Leading | null {

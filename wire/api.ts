@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import {Policy} from './policy.ts';
+import {ACTION_KINDS, type ActionKind, Policy} from './policy.ts';
 import {Account, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName, WrittenUserName} from './schema.ts';
@@ -106,6 +106,16 @@ export const Evacuate = Type.Object(
   {additionalProperties: false},
 );
 export type Evacuate = Type.Static<typeof Evacuate>;
+/** What was decided and waits for a person; without a host what concerns the whole farm. */
+export const Approve = Type.Object(
+  {
+    kind: Type.Unsafe<ActionKind>(Type.Union(ACTION_KINDS.map(kind => Type.Literal(kind)))),
+    host: Type.Optional(HostName),
+    reason: Type.Optional(Type.String({maxLength: 500})),
+  },
+  {additionalProperties: false},
+);
+export type Approve = Type.Static<typeof Approve>;
 export const Relieve = Type.Object(
   {end: Type.Optional(Type.Boolean({description: 'no relief any more, at once'})), reason: Type.Optional(Type.String({maxLength: 500}))},
   {additionalProperties: false},

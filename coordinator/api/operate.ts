@@ -1,6 +1,7 @@
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {
+  Approve,
   Evacuate,
   NewHost,
   NewMove,
@@ -15,10 +16,11 @@ import type {
   WhatIfView,
 } from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
-import type {HostRecord} from '../../wire/record.ts';
+import type {Decision, HostRecord} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
 import {userKey} from '../../wire/subjects.ts';
 import type {BucketPort} from '../bucket-port.ts';
+import type {Approvals} from '../decision/approvals.ts';
 import type {Emit} from '../events.io.ts';
 import {type HostHappening, live, newHost} from '../host/life.ts';
 import {POLICY_KEY} from '../keys.ts';
@@ -42,6 +44,7 @@ export interface OperatorDeps {
   mover: Mover;
   tuning: Pick<TuneKeeper, 'apply' | 'revert'>;
   relief: Pick<ReliefKeeper, 'relieve'>;
+  approvals: Pick<Approvals, 'approve'>;
   /** One happening in a host's life. */
   happen: (host: string, happening: HostHappening) => Promise<HostRecord>;
   emit: Emit;
@@ -99,6 +102,12 @@ export class Operator implements Writes {
     for (const each of hosts) await happen(each, evacuated);
     await planner.carryOut(draft);
     return {plan: draft.plan, dryRun};
+  }
+
+  async approve(_by: string, {kind, host}: Approve): Promise<Decision> {
+    this.#assertNotPaused();
+    const {approvals, picture} = this.#deps;
+    return approvals.approve({kind, host: host ?? null}, picture.outcome?.decisions ?? []);
   }
 
   async relieve(by: string, host: string, {end = false}: Relieve): Promise<ReliefView> {

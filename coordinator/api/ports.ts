@@ -1,4 +1,5 @@
 import type {
+  Approve,
   Evacuate,
   FarmView,
   HostView,
@@ -20,7 +21,7 @@ import type {
   WhatIfView,
 } from '../../wire/api.ts';
 import type {FarmEvent} from '../../wire/event.ts';
-import type {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
+import type {Decision, HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
 import type {TuneView} from '../../wire/tune.ts';
 
@@ -51,6 +52,8 @@ export interface Writes {
   addHost(by: string, host: NewHost): Promise<HostRecord>;
   addUser(by: string, user: NewUser): Promise<Route>;
   evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
+  /** What is only proposed is carried out from the next round on, as long as it is decided. */
+  approve(by: string, wish: Approve): Promise<Decision>;
   relieve(by: string, host: string, wish: Relieve): Promise<ReliefView>;
   move(by: string, wish: NewMove): Promise<PlanView>;
   rebalance(by: string, wish: Rebalance): Promise<PlanView>;

@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import {
+  Approve,
   Evacuate,
   FarmView,
   HostView,
@@ -22,7 +23,7 @@ import {
   WhatIf,
   WhatIfView,
 } from '../../wire/api.ts';
-import {HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
+import {Decision, HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
 import {HostName, MoveId, PlanId, UserName, WrittenUserName} from '../../wire/schema.ts';
 import {ApproveAdvice, RevertKnob, TuneView} from '../../wire/tune.ts';
@@ -200,6 +201,15 @@ const WRITES: readonly ApiRoute[] = [
   write('POST', '/v1/plans/what-if', 'Plan for a farm that is not', {body: WhatIf, answer: WhatIfView}, ({ports, by, body}) => {
     return ports.writes().whatIf(by, body);
   }),
+  write(
+    'POST',
+    '/v1/decisions/approve',
+    'Let a decision that is only proposed be carried out',
+    {body: Approve, answer: Decision, status: 202},
+    call => {
+      return call.ports.writes().approve(call.by, call.body);
+    },
+  ),
   write('POST', '/v1/pause', 'Stop all automatic work', {body: Reasoned, answer: PolicyView}, ({ports, by, body}) => {
     return ports.writes().pause(by, body.reason ?? 'no reason given');
   }),

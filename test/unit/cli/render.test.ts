@@ -3,6 +3,7 @@ import {EventLines} from '../../../cli/event-lines.ts';
 import {patchPolicy} from '../../../cli/policy-patch.ts';
 import {
   areMovesOver,
+  renderDecisions,
   renderError,
   renderEvent,
   renderHost,
@@ -15,7 +16,7 @@ import {
 } from '../../../cli/render.ts';
 import type {HostView, MovesView} from '../../../wire/api.ts';
 import {DEFAULT_POLICY} from '../../../wire/policy.ts';
-import type {CohortVerdict, MoveRecord, Plan, Verdict} from '../../../wire/record.ts';
+import type {CohortVerdict, Decision, MoveRecord, Plan, Verdict} from '../../../wire/record.ts';
 
 const LOOK = {colour: false, nowMs: 1_800_000_060_000};
 const T0 = 1_800_000_000_000;
@@ -143,6 +144,24 @@ describe('verdicts', () => {
     expect(text).toContain('Controls       0 of 3 without it sick: be01, be02, be03');
     expect(text).toContain('Same division  batch');
     expect(text).toMatch(/be04 +sick +1 m 00 s +SLI_WORSE_THAN_PEERS +deliveryMsP95 at equal load/);
+  });
+
+  test('decisions: what waits for whom, what is stopped and by what, alike ones in one line', () => {
+    const decided: Decision = {kind: 'evacuate', host: 'be04', atMs: T0, because: 'SICK_ALONE', evidence: [], vetoes: [], mode: 'approve'};
+    const decisions: Decision[] = [
+      decided,
+      {...decided, host: 'be05'},
+      {...decided, kind: 'rebalance', host: null, because: 'IMBALANCE', vetoes: [{code: 'PAUSED', detail: {by: 'ada'}}], mode: 'on'},
+      {...decided, kind: 'cordon', mode: 'on'},
+    ];
+    const text = renderDecisions({verdicts: [], cohorts: [], hurt: null, hurtPeak: null, decisions}, LOOK);
+    expect(text).toMatch(/evacuate +be04 be05 +SICK_ALONE +waits for approval/);
+    expect(text).toMatch(/rebalance +the farm +IMBALANCE +stopped by PAUSED: by ada/);
+    expect(text).toMatch(/cordon +be04 +SICK_ALONE +carried out/);
+    expect(text).toContain('mailherd approve KIND [HOST...]');
+    expect(renderDecisions({verdicts: [], cohorts: [], hurt: null, hurtPeak: null}, LOOK)).toBe(
+      'Nothing is decided: the farm needs nothing.',
+    );
   });
 
   test('nothing known is not nobody hurt', () => {

@@ -61,6 +61,18 @@ describe('a bad release', () => {
     expect(line).toMatchObject({by: 'mailherd', result: 'decided', detail: {evidence: [{sli: 'deliveryMsP95'}]}});
   });
 
+  test('what a person approves is carried out, the rest of it stays a proposal', async () => {
+    const modes = {...ON, evacuate: 'approve', reinstall: 'approve'} as const;
+    await act(modes);
+    expect(await farm.operator.approve('ada', {kind: 'evacuate', host: 'be04'})).toMatchObject({kind: 'evacuate', host: 'be04'});
+    const {decisions} = farm.picture.judge(farm.mover.records(), farm.mover.waiting(), farm.clock.now());
+    await farm.actor.act(farm.approvals.apply(decisions));
+    expect(stages()).toMatchObject({be04: 'draining', be05: 'active'});
+    expect(farm.mover.enqueued.flatMap(({moves}) => moves.map(({source}) => source))).toEqual(['be04', 'be04']);
+    expect(farm.picture.hosts.get('be04')?.value).toMatchObject({reinstallTo: 'debian-12', reinstallAskedBy: null});
+    await expect(farm.operator.approve('ada', {kind: 'drain', host: 'be04'})).rejects.toMatchObject({code: 'DECISION_UNKNOWN'});
+  });
+
   test('reinstall on approval only: the release is known, nobody has asked', async () => {
     await act({...ON, reinstall: 'approve'});
     expect(farm.picture.hosts.get('be04')?.value).toMatchObject({stage: 'draining', reinstallTo: 'debian-12', reinstallAskedBy: null});

@@ -3,6 +3,7 @@ import {Operator} from '../../../coordinator/api/operate.ts';
 import {Views} from '../../../coordinator/api/views.ts';
 import type {AuditLine} from '../../../coordinator/audit.io.ts';
 import type {Commander} from '../../../coordinator/command.io.ts';
+import {Approvals} from '../../../coordinator/decision/approvals.ts';
 import type {Emit} from '../../../coordinator/events.io.ts';
 import {Drivers} from '../../../coordinator/host/drivers.io.ts';
 import {HostKeeper} from '../../../coordinator/host/keeper.io.ts';
@@ -85,6 +86,7 @@ export class FakeFarm {
   readonly actor: Actor;
   readonly tuning: TuneKeeper;
   readonly relief: ReliefKeeper;
+  readonly approvals = new Approvals();
   readonly views: Views;
   #plans = 0;
   #sequence = 0;
@@ -107,7 +109,8 @@ export class FakeFarm {
     this.tuning = new TuneKeeper({picture, command, token: 7, audit, clock, log: silentLog});
     this.relief = new ReliefKeeper({picture, command, token: 7, emit, audit, clock, log: silentLog});
     const {planner, routes, policy, tuning, relief} = this;
-    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, relief, happen, emit, clock});
+    const {approvals} = this;
+    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, relief, approvals, happen, emit, clock});
     this.actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log: silentLog});
     this.views = new Views({
       picture,

@@ -14,7 +14,7 @@ import {ErrorView} from '../../../../wire/api.ts';
 import {fits} from '../../../../wire/codec.ts';
 import {EVENTS as EVENT_TYPES, type FarmEvent} from '../../../../wire/event.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
-import type {Plan} from '../../../../wire/record.ts';
+import type {Decision, Plan} from '../../../../wire/record.ts';
 import {FakeClock, settle} from '../fakes.ts';
 
 const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
@@ -35,6 +35,7 @@ const PLAN: Plan = {
   moves: [],
   unplaced: [],
 };
+const DECISION: Decision = {kind: 'evacuate', host: 'be01', atMs: 1, because: 'x', evidence: [], vetoes: [], mode: 'approve'};
 const EVENTS: FarmEvent[] = [1, 2, 3].map(n => ({v: 1, id: `event-000${n}`, type: 'resumed', host: null, atMs: n, data: {by: 'ada'}}));
 
 let app: FastifyInstance;
@@ -71,6 +72,7 @@ function fakePorts(): ApiPorts {
     addHost: noted('addHost', record),
     addUser: noted('addUser', {}),
     evacuate: noted('evacuate', {plan: PLAN, dryRun: true}),
+    approve: noted('approve', DECISION),
     relieve: noted('relieve', {host: 'be01', queued: 3, elsewhere: 1, outgoing: 1}),
     move: noted('move', {plan: PLAN, dryRun: false}),
     rebalance: noted('rebalance', {plan: PLAN, dryRun: true}),
@@ -157,6 +159,7 @@ describe('who may call', () => {
         '/v1/reverse': {moves: ['move-0001']},
         '/v1/purge': {moves: ['move-0001']},
         '/v1/policy': {policy: DEFAULT_POLICY, revision: 4},
+        '/v1/decisions/approve': {kind: 'evacuate', host: 'be01'},
         '/v1/hosts/:host/reinstall': {release: 'debian-12'},
         '/v1/hosts/:host/tune': {advice: 'fs.file-max=200'},
         '/v1/hosts/:host/untune': {knob: 'fs.file-max'},
