@@ -6,7 +6,7 @@ import type {Fleet, FleetHost} from './fleet.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost} from './health/judge.ts';
-import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, usualKernel} from './health/marks.ts';
+import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure} from './health/sli.ts';
 import {isUnderWay} from './move/budget.ts';
 
@@ -44,9 +44,9 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const busy = new Set(fleet.moves.filter(isUnderWay).flatMap(({source, target}) => [source, target]));
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
-  const usual = usualKernel(slis);
+  const usual = usualOf(slis);
   const judged = slis.map(own =>
-    judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? {}, memory.hosts[own.host] ?? null, policy.judge, nowMs),
+    judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
   );
   const verdicts = judged.map(({verdict}) => verdict);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {

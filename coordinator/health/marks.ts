@@ -4,6 +4,7 @@ import {compare, forget} from './compare.ts';
 import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
 import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
+import {STAGE_TABLE, type StageName} from './stages.ts';
 import {quantile} from './statistics.ts';
 
 /** What the comparison of figures remembers: by role and SLI, and the newest report of each host that was looked at. */
@@ -16,8 +17,13 @@ export const NO_FIGURES: FiguresMemory = {figures: {}, seen: {}};
 
 /** One host's marks; SLIs that were not measured have none. */
 export type HostMarks = Partial<Record<SliName, Mark>>;
-/** What hosts of a role usually show. */
-export type KernelUsual = ReturnType<HostSlis['kernel']>;
+/** What hosts of a role usually show of what explains. */
+export interface Usual {
+  kernel: ReturnType<HostSlis['kernel']>;
+  /** Looked at only where a delay is to be explained. */
+  stages: () => Partial<Record<StageName, number>>;
+}
+export const NOTHING_USUAL: Usual = {kernel: {}, stages: () => ({})};
 
 /** Holds every host's newest figures against those of the other hosts of its role and against its own past. */
 export function markAll(
@@ -53,19 +59,37 @@ function readingOf({host, hardware, latest, loadPerSecond, reportKey, isMoving}:
   return value === null ? [] : [{host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving, like: hardware}];
 }
 
-/** By role, the lower middle of the better half of each kernel figure: a bad release does not become usual. */
-export function usualKernel(slis: readonly HostSlis[]): Partial<Record<HostSlis['role'], KernelUsual>> {
+/** By role, the lower middle of the better half of each figure that explains: a bad release does not become usual. */
+export function usualOf(slis: readonly HostSlis[]): Partial<Record<HostSlis['role'], Usual>> {
   const measured = slis.filter(({state}) => state === 'measured');
-  const usual: Partial<Record<HostSlis['role'], KernelUsual>> = {};
+  const usual: Partial<Record<HostSlis['role'], Usual>> = {};
   for (const role of new Set(measured.map(own => own.role))) {
     const own = measured.filter(other => other.role === role);
-    const shown: KernelUsual = {};
-    usual[role] = shown;
-    for (const {figure} of KERNEL_TABLE) {
-      const values = Float64Array.from(own.flatMap(({latestKernel}) => latestKernel?.[figure] ?? [])).sort();
-      const middle = quantile(values, 0.25);
-      if (middle !== null) shown[figure] = middle;
-    }
+    const figures = KERNEL_TABLE.map(({figure}) => figure);
+    let stages: ReturnType<Usual['stages']> | null = null;
+    usual[role] = {
+      kernel: betterOf(
+        figures,
+        own.map(({latestKernel}) => latestKernel ?? {}),
+      ),
+      stages: () => {
+        stages ??= betterOf(
+          STAGE_TABLE.map(({stage}) => stage),
+          own.map(({latestStages}) => latestStages().ms),
+        );
+        return stages;
+      },
+    };
+  }
+  return usual;
+}
+
+function betterOf<K extends string>(names: readonly K[], shown: readonly Partial<Record<K, number | null>>[]): Partial<Record<K, number>> {
+  const usual: Partial<Record<K, number>> = {};
+  for (const name of names) {
+    const values = Float64Array.from(shown.flatMap(own => own[name] ?? [])).sort();
+    const middle = quantile(values, 0.25);
+    if (middle !== null) usual[name] = middle;
   }
   return usual;
 }
