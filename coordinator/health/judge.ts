@@ -49,7 +49,7 @@ const MOVES_EXCUSE_DWELLS = 10;
 /** As bad as the middle of all hosts: only if the better ones are so much better is it the middle that is sick. */
 const MAJORITY_RATIO_MIN = 3;
 /** A figure below this share of its floor is worth no suspicion, whatever others show. */
-const NOTICEABLE_SHARE = 0.1;
+export const NOTICEABLE_SHARE = 0.1;
 
 interface Finding {
   evidence: Evidence[];

@@ -7,6 +7,9 @@ import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
 import {STAGE_TABLE, type StageName} from './stages.ts';
 import {quantile} from './statistics.ts';
 
+/** So many deviations are no luck. */
+const STANDS_OUT = 3;
+
 /** What the comparison of figures remembers: by role and SLI, and the newest report of each host that was looked at. */
 export interface FiguresMemory {
   figures: Readonly<Record<string, FigureMemory>>;
@@ -38,7 +41,7 @@ export function markAll(
   const gone = slis.filter(({state}) => state === 'NOT_IN_SERVICE').map(({host}) => host);
   for (const role of new Set(judged.map(own => own.role))) {
     const own = judged.filter(other => other.role === role);
-    for (const {sli, scaleShare} of SLI_TABLE) {
+    for (const {sli, scaleShare, trials} of SLI_TABLE) {
       const known = gone.reduce(forget, figures[`${role}/${sli}`] ?? NO_FIGURE);
       const readings = own.flatMap(host => readingOf(host, sli, memory));
       if (readings.length === 0) continue;
@@ -47,11 +50,33 @@ export function markAll(
       for (const {host} of own) {
         // A figure that one report lacks is judged as it was.
         const mark = compared.marks.get(host) ?? known.hosts.get(host)?.mark ?? null;
-        if (mark !== null) (marks.get(host) as HostMarks)[sli] = mark;
+        if (mark === null) continue;
+        const isLuck = trials !== undefined && mark.proof !== null && !standsOut(host, own, sli);
+        (marks.get(host) as HostMarks)[sli] = isLuck ? {...mark, proof: null} : mark;
       }
     }
   }
   return {marks, memory: {figures, seen: Object.fromEntries(judged.map(({host, reportKey}) => [host, reportKey]))}};
+}
+
+/**
+ * A share of few trials jumps from report to report between nothing and all. What single reports seem to prove must stand when all trials of
+ * the window count together: the host's own against the share of the better quarter of the others, as deviations of a binomial share.
+ */
+function standsOut(host: string, all: readonly HostSlis[], sli: SliName): boolean {
+  const own = all.find(other => other.host === host);
+  const share = own?.values[sli] ?? null;
+  const count = own?.trials[sli] ?? 0;
+  const others = all.flatMap(({host: name, values, trials}) => {
+    const value = values[sli];
+    return name === host || value === null ? [] : [{value, trials: trials[sli] ?? 0}];
+  });
+  const better = quantile(Float64Array.from(others, ({value}) => value).sort(), 0.25);
+  if (share === null || better === null || count === 0) return false;
+  // As if half a trial more had failed: of few that all went well it is not known that none ever fails.
+  const tried = others.reduce((sum, {trials}) => sum + trials, 0);
+  const usual = (better * tried + 0.5) / (tried + 1);
+  return share - usual >= STANDS_OUT * Math.sqrt((usual * (1 - usual)) / count);
 }
 
 function readingOf({host, hardware, latest, loadPerSecond, reportKey, isMoving}: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading[] {

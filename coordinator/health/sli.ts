@@ -23,6 +23,8 @@ interface SliRow {
   at: Pick;
   /** The figure over all reports of the window, or null when it was not measured. */
   over: (reports: readonly HostReport[]) => number | null;
+  /** Of a share: how many trials it is made of at least, where they are few. */
+  trials?: (reports: readonly HostReport[]) => number;
 }
 
 /** Fewer dropped sessions than this in a window are chance, whatever their share. */
@@ -45,7 +47,15 @@ export const SLI_TABLE: readonly SliRow[] = [
   {sli: 'queueAgeMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: queueMs, over: medianOf(queueMs)},
   {sli: 'probeDeliveryMs', unit: 'ms', weight: 0.5, scaleShare: 0.005, at: probeDeliveryMs, over: medianOf(probeDeliveryMs)},
   {sli: 'probeLoginMs', unit: 'ms', weight: 0.5, scaleShare: 0.005, at: probeLoginMs, over: medianOf(probeLoginMs)},
-  {sli: 'probeFailureShare', unit: 'share', weight: 0.5, scaleShare: 0.4, at: failureShare, over: meanOf(failureShare)},
+  {
+    sli: 'probeFailureShare',
+    unit: 'share',
+    weight: 0.5,
+    scaleShare: 0.4,
+    at: failureShare,
+    over: meanOf(failureShare),
+    trials: reports => measuredOf(reports, failureShare).length,
+  },
   {sli: 'imapDroppedShare', unit: 'share', weight: 1, scaleShare: 0.1, at: droppedAt, over: droppedShare},
   {sli: 'lmtpMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('lmtp')([report]), over: latencyOver('lmtp')},
   {sli: 'loginMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('login')([report]), over: latencyOver('login')},
@@ -61,6 +71,8 @@ export interface HostSlis {
   hardware: string | null;
   state: MeasureState;
   values: Record<SliName, number | null>;
+  /** How many trials a share of the window is made of, where they are few. */
+  trials: Partial<Record<SliName, number>>;
   /** The newest report's figures, and what tells it from the one before. */
   latest: Record<SliName, number | null>;
   reportKey: string;
@@ -105,6 +117,7 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     hardware: labelsOf(host).hardware ?? null,
     state: stateOf(host, isIdle(reports), judge, nowMs),
     values,
+    trials: Object.fromEntries(SLI_TABLE.flatMap(({sli, trials}) => (trials === undefined ? [] : [[sli, trials(reports)]]))),
     latest,
     reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
     latestKernel: newest === undefined ? null : kernelFiguresOf(newest),
