@@ -3,8 +3,9 @@ import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
 import {decisionWords} from './veto-words.ts';
 
-/** What is felt, and as much of what goes along with it. */
+/** What is felt, and as much of what goes along with it, beside the stage at which mail waits. */
 const EVIDENCE_MAX = 2;
+const STAGE = /^stage/;
 
 /**
  * Why a host or a cohort is judged as it is, in about ten lines. @param name a host, or labels as `os=debian-13`.
@@ -62,8 +63,14 @@ function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (re
 
 function evidenceLines(evidence: readonly Evidence[]): (readonly [string, string])[] {
   const felt = evidence.filter(({explains}) => explains !== true).slice(0, EVIDENCE_MAX);
-  const along = evidence.filter(({explains}) => explains === true).slice(0, EVIDENCE_MAX);
-  return [...felt.map(seen => ['Seen', told(seen)] as const), ...along.map(seen => ['Along', told(seen)] as const)];
+  const explaining = evidence.filter(({explains}) => explains === true);
+  const waits = explaining.filter(({sli}) => STAGE.test(sli)).slice(0, 1);
+  const along = explaining.filter(({sli}) => !STAGE.test(sli)).slice(0, EVIDENCE_MAX);
+  return [
+    ...felt.map(seen => ['Seen', told(seen)] as const),
+    ...waits.map(seen => ['Where', told(seen)] as const),
+    ...along.map(seen => ['Along', told(seen)] as const),
+  ];
 }
 
 function told({sli, value, unit, baseline, ratio, note}: Evidence): string {

@@ -1,13 +1,13 @@
 import type {Instant} from '../base/units.ts';
-import type {Policy} from '../wire/policy.ts';
+import {floorOf, type Policy} from '../wire/policy.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
 import type {Fleet, FleetHost} from './fleet.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
-import {type JudgeMemory, judgeHost} from './health/judge.ts';
-import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, usualKernel} from './health/marks.ts';
-import {type HostSlis, measure} from './health/sli.ts';
+import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE} from './health/judge.ts';
+import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
+import {type HostSlis, measure, type SliName} from './health/sli.ts';
 import {isUnderWay} from './move/budget.ts';
 
 /** Marks from which on a healthy host may be on its way to be sick. */
@@ -44,14 +44,16 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const busy = new Set(fleet.moves.filter(isUnderWay).flatMap(({source, target}) => [source, target]));
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
-  const usual = usualKernel(slis);
+  const usual = usualOf(slis);
   const judged = slis.map(own =>
-    judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? {}, memory.hosts[own.host] ?? null, policy.judge, nowMs),
+    judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
   );
   const verdicts = judged.map(({verdict}) => verdict);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
-    return host === undefined || !mayTell(host) ? [] : [subjectOf(host, verdict, own, marks.get(verdict.host) ?? {})];
+    return host === undefined || !mayTell(host)
+      ? []
+      : [subjectOf(host, verdict, own, noticeable(marks.get(verdict.host) ?? {}, slis[index], policy.judge))];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const felt = hurtOf(fleet, slis, policy.judge, nowMs);
@@ -73,10 +75,16 @@ function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, ev
   return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: leanOf(verdict, marks), evidence};
 }
 
+/** What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */
+function noticeable(marks: HostMarks, own: HostSlis | undefined, judge: Policy['judge']): HostMarks {
+  const isFar = (sli: SliName): boolean => (own?.values[sli] ?? 0) < NOTICEABLE_SHARE * floorOf(judge, sli);
+  return Object.fromEntries(Object.entries(marks).filter(([sli]) => !isFar(sli as SliName)));
+}
+
 /** A host that gets worse is no control, even before it is called sick; one that is no worse than its peers is, whatever all of them feel. */
 function leanOf({kind, because}: Verdict, marks: HostMarks): Subject['lean'] {
   if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
-  const score = Math.max(...Object.values(marks).map(mark => mark.score));
+  const score = Math.max(0, ...Object.values(marks).map(mark => mark.score));
   if (score >= UNSURE_SCORE) return 'unsure';
   return kind === 'suspect' && because === 'PEERS_AS_BAD' && score < LIKE_PEERS_SCORE ? 'good' : undefined;
 }

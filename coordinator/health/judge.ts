@@ -4,8 +4,9 @@ import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Evidence, Verdict, VerdictKind} from '../../wire/record.ts';
 import type {Mark} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
-import type {HostMarks, KernelUsual} from './marks.ts';
+import type {HostMarks, Usual} from './marks.ts';
 import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
+import {STAGE_TABLE} from './stages.ts';
 
 /** What the judge must remember of a host from one round to the next. */
 export interface JudgeMemory {
@@ -29,12 +30,16 @@ export interface JudgeMemory {
 /** Reasons of a sick host on which nothing is above its floor at present: it is not emptied now, and not called healthy yet. */
 export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
 
-/** Reasons of a suspect from which no user suffers at present. */
-export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT', 'KERNEL_ONLY']);
+/** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
+export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT', 'KERNEL_ONLY', 'SLOW_SENDERS']);
 
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
 const EXPLAINS_MAX = 3;
+/** Figures that the stages of a delivery explain. */
+const OF_DELIVERY: ReadonlySet<SliName> = new Set(['deliveryMsP95', 'queueAgeMsP95', 'probeDeliveryMs', 'lmtpMsP95']);
+/** More of what is tried has to be repeated, and it is not the senders. */
+const DEFERRED_SHARE_MAX = 0.05;
 /** Nobody feels it: a kernel figure so many times the peers' and its floor, for so many dwell times, makes a suspect and no more. */
 const ODD_RATIO_MIN = 4;
 const ODD_DWELLS = 10;
@@ -44,7 +49,7 @@ const MOVES_EXCUSE_DWELLS = 10;
 /** As bad as the middle of all hosts: only if the better ones are so much better is it the middle that is sick. */
 const MAJORITY_RATIO_MIN = 3;
 /** A figure below this share of its floor is worth no suspicion, whatever others show. */
-const NOTICEABLE_SHARE = 0.1;
+export const NOTICEABLE_SHARE = 0.1;
 
 interface Finding {
   evidence: Evidence[];
@@ -55,6 +60,8 @@ interface Finding {
   isSlower: boolean;
   hasPeers: boolean;
   isOverloaded: boolean;
+  /** Nothing is felt but that mail comes in slowly. */
+  isOfSenders: boolean;
   /** Since when the worst of it is seen. */
   sinceMs: Instant;
 }
@@ -63,13 +70,13 @@ interface Finding {
  * One host's verdict. Sick = something a user feels is above its floor and proved to be worse than on other hosts at equal load, for
  * `sickDwellMs`; healthy again only after `recoverDwellMs` with nothing above a floor.
  * @param marks its figures held against the others' and its own past.
- * @param usual the kernel figures of its role.
+ * @param usual what explains, as hosts of its role show it.
  * @param memory what the round before returned, or null for a new host.
  */
 export function judgeHost(
   own: HostSlis,
   marks: HostMarks,
-  usual: KernelUsual,
+  usual: Usual,
   memory: JudgeMemory | null,
   judge: Policy['judge'],
   nowMs: Instant,
@@ -102,11 +109,11 @@ function leaves(own: HostSlis, memory: JudgeMemory | null): JudgeMemory['leftSic
 }
 
 /** A kernel figure of the newest report that stands out; what a move of ours does to it is no wonder. */
-function isOdd({state, isMoving, latestKernel}: HostSlis, usual: KernelUsual): boolean {
+function isOdd({state, isMoving, latestKernel}: HostSlis, usual: Usual): boolean {
   if (state !== 'measured' || isMoving || latestKernel === null) return false;
   return KERNEL_TABLE.some(({figure, floor}) => {
     const value = latestKernel[figure];
-    const peers = usual[figure];
+    const peers = usual.kernel[figure];
     return value !== null && peers !== undefined && value >= ODD_RATIO_MIN * peers && value >= floor;
   });
 }
@@ -150,8 +157,9 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
 }
 
 /** Why something that users feel makes no host sick by itself. */
-function notWorse({hasPeers, isOverloaded}: Finding): string {
+function notWorse({hasPeers, isOverloaded, isOfSenders}: Finding): string {
   if (isOverloaded) return 'OVERLOADED';
+  if (isOfSenders) return 'SLOW_SENDERS';
   return hasPeers ? 'PEERS_AS_BAD' : 'NO_PEERS';
 }
 
@@ -179,7 +187,7 @@ function isUnmeasured(own: HostSlis): boolean {
   return own.state === 'IDLE' || Object.values(own.values).every(value => value === null);
 }
 
-function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Policy['judge'], nowMs: Instant): Finding {
+function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['judge'], nowMs: Instant): Finding {
   const found: Finding = {
     evidence: [],
     isAboveFloor: false,
@@ -187,6 +195,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
     isSlower: false,
     hasPeers: false,
     isOverloaded: false,
+    isOfSenders: false,
     sinceMs: nowMs,
   };
   for (const {sli, unit} of SLI_TABLE) {
@@ -199,7 +208,8 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
     const isSlower = !isFelt && isProved && mark.isBehindMiddle && value >= NOTICEABLE_SHARE * floor;
     if (!isFelt && !isSlower) continue;
     // What changed for the worse may still be no worse than what others show.
-    const isWorse = isFelt && isProved && isSick(mark, judge);
+    const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
+    const isWorse = isFelt && isProved && !isOfSenders && isSick(mark, judge);
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;
@@ -207,15 +217,47 @@ function examine(own: HostSlis, marks: HostMarks, usual: KernelUsual, judge: Pol
     if (isWorse) found.sinceMs = Math.min(found.sinceMs, mark.sinceMs);
     found.hasPeers ||= isFelt && mark !== undefined && mark.peers > 0;
     found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
+    if (isFelt) found.isOfSenders = isOfSenders;
   }
   found.evidence.sort((a, b) => worth(b) * weightOf(b) - worth(a) * weightOf(a));
-  if (found.evidence.length > 0) found.evidence.push(...explain(own, usual));
+  if (found.evidence.length === 0) return found;
+  const isDelivery = found.evidence.some(({sli}) => OF_DELIVERY.has(sli as SliName));
+  found.evidence.push(...(isDelivery ? slowestStage(own, usual) : []), ...explain(own, usual));
   return found;
 }
 
 /** A majority that did not change is no worse than its hardware is, unless hosts of the same hardware do far better. */
 function isSick({isBehindMiddle, isOwnDoing, ratio}: Mark, {ratioMax}: Policy['judge']): boolean {
   return isBehindMiddle ? ratio >= Math.sqrt(ratioMax) : isOwnDoing && ratio >= MAJORITY_RATIO_MIN;
+}
+
+/**
+ * A few mails come in slowly, and that time counts as their delay: most pass that stage at once, nothing is tried again, and the host's
+ * own probe goes the same way quickly.
+ */
+function arrivesSlowly({values, stages}: HostSlis, judge: Policy['judge']): boolean {
+  const {ms, beforeMsP50, attempts, deferred} = stages();
+  const {stageBeforeMs: before, stageQueuedMs: queued, stageConnectingMs: connecting, stageSendingMs: sending} = ms;
+  if (before === null || beforeMsP50 === null || values.probeDeliveryMs === null) return false;
+  const isProbeWell = ['probeDeliveryMs', 'probeFailureShare'].every(sli => {
+    return (values[sli as SliName] ?? 0) <= floorOf(judge, sli as SliName);
+  });
+  const few = NOTICEABLE_SHARE * floorOf(judge, 'deliveryMsP95');
+  const isElsewhere = Math.max(queued ?? 0, connecting ?? 0, sending ?? 0) > few || deferred > DEFERRED_SHARE_MAX * attempts;
+  return isProbeWell && !isElsewhere && beforeMsP50 <= few && before > few;
+}
+
+/** The stage of a delivery that takes the most time beyond what peers need. */
+function slowestStage(own: HostSlis, usual: Usual): Evidence[] {
+  const {ms} = own.stages();
+  const peers = usual.stages();
+  const slow = STAGE_TABLE.flatMap(({stage, floor, where}): Evidence[] => {
+    const value = ms[stage];
+    const baseline = peers[stage];
+    if (value === null || baseline === undefined || value < floor || value < EXPLAINS_RATIO_MIN * baseline) return [];
+    return [{sli: stage, unit: 'ms', value, baseline, ratio: ratioOf(value, baseline), note: where, explains: true}];
+  });
+  return slow.sort((a, b) => b.value - (b.baseline ?? 0) - (a.value - (a.baseline ?? 0))).slice(0, 1);
 }
 
 function evidenceOf(sli: SliName, unit: string, value: number, floor: number, mark: Mark | undefined): Evidence {
@@ -227,13 +269,13 @@ function evidenceOf(sli: SliName, unit: string, value: number, floor: number, ma
 }
 
 /** The kernel figures that stand out most against the peers'. */
-function explain(own: HostSlis, usual: KernelUsual): Evidence[] {
+function explain(own: HostSlis, usual: Usual): Evidence[] {
   const explaining: Evidence[] = [];
   const kernel = own.kernel();
   for (const {figure, unit, floor} of KERNEL_TABLE) {
     const value = kernel[figure];
     if (value === undefined || value < floor) continue;
-    const baseline = usual[figure] ?? null;
+    const baseline = usual.kernel[figure] ?? null;
     if (baseline === null || value < EXPLAINS_RATIO_MIN * baseline) continue;
     explaining.push({sli: figure, unit, value, baseline, ratio: ratioOf(value, baseline), note: 'goes along with it', explains: true});
   }

@@ -4,7 +4,11 @@ import {compare, forget} from './compare.ts';
 import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
 import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
+import {STAGE_TABLE, type StageName} from './stages.ts';
 import {quantile} from './statistics.ts';
+
+/** So many deviations are no luck. */
+const STANDS_OUT = 3;
 
 /** What the comparison of figures remembers: by role and SLI, and the newest report of each host that was looked at. */
 export interface FiguresMemory {
@@ -16,8 +20,13 @@ export const NO_FIGURES: FiguresMemory = {figures: {}, seen: {}};
 
 /** One host's marks; SLIs that were not measured have none. */
 export type HostMarks = Partial<Record<SliName, Mark>>;
-/** What hosts of a role usually show. */
-export type KernelUsual = ReturnType<HostSlis['kernel']>;
+/** What hosts of a role usually show of what explains. */
+export interface Usual {
+  kernel: ReturnType<HostSlis['kernel']>;
+  /** Looked at only where a delay is to be explained. */
+  stages: () => Partial<Record<StageName, number>>;
+}
+export const NOTHING_USUAL: Usual = {kernel: {}, stages: () => ({})};
 
 /** Holds every host's newest figures against those of the other hosts of its role and against its own past. */
 export function markAll(
@@ -32,7 +41,7 @@ export function markAll(
   const gone = slis.filter(({state}) => state === 'NOT_IN_SERVICE').map(({host}) => host);
   for (const role of new Set(judged.map(own => own.role))) {
     const own = judged.filter(other => other.role === role);
-    for (const {sli, scaleShare} of SLI_TABLE) {
+    for (const {sli, scaleShare, trials} of SLI_TABLE) {
       const known = gone.reduce(forget, figures[`${role}/${sli}`] ?? NO_FIGURE);
       const readings = own.flatMap(host => readingOf(host, sli, memory));
       if (readings.length === 0) continue;
@@ -41,11 +50,33 @@ export function markAll(
       for (const {host} of own) {
         // A figure that one report lacks is judged as it was.
         const mark = compared.marks.get(host) ?? known.hosts.get(host)?.mark ?? null;
-        if (mark !== null) (marks.get(host) as HostMarks)[sli] = mark;
+        if (mark === null) continue;
+        const isLuck = trials !== undefined && mark.proof !== null && !standsOut(host, own, sli);
+        (marks.get(host) as HostMarks)[sli] = isLuck ? {...mark, proof: null} : mark;
       }
     }
   }
   return {marks, memory: {figures, seen: Object.fromEntries(judged.map(({host, reportKey}) => [host, reportKey]))}};
+}
+
+/**
+ * A share of few trials jumps from report to report between nothing and all. What single reports seem to prove must stand when all trials of
+ * the window count together: the host's own against the share of the better quarter of the others, as deviations of a binomial share.
+ */
+function standsOut(host: string, all: readonly HostSlis[], sli: SliName): boolean {
+  const own = all.find(other => other.host === host);
+  const share = own?.values[sli] ?? null;
+  const count = own?.trials[sli] ?? 0;
+  const others = all.flatMap(({host: name, values, trials}) => {
+    const value = values[sli];
+    return name === host || value === null ? [] : [{value, trials: trials[sli] ?? 0}];
+  });
+  const better = quantile(Float64Array.from(others, ({value}) => value).sort(), 0.25);
+  if (share === null || better === null || count === 0) return false;
+  // As if half a trial more had failed: of few that all went well it is not known that none ever fails.
+  const tried = others.reduce((sum, {trials}) => sum + trials, 0);
+  const usual = (better * tried + 0.5) / (tried + 1);
+  return share - usual >= STANDS_OUT * Math.sqrt((usual * (1 - usual)) / count);
 }
 
 function readingOf({host, hardware, latest, loadPerSecond, reportKey, isMoving}: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading[] {
@@ -53,19 +84,37 @@ function readingOf({host, hardware, latest, loadPerSecond, reportKey, isMoving}:
   return value === null ? [] : [{host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving, like: hardware}];
 }
 
-/** By role, the lower middle of the better half of each kernel figure: a bad release does not become usual. */
-export function usualKernel(slis: readonly HostSlis[]): Partial<Record<HostSlis['role'], KernelUsual>> {
+/** By role, the lower middle of the better half of each figure that explains: a bad release does not become usual. */
+export function usualOf(slis: readonly HostSlis[]): Partial<Record<HostSlis['role'], Usual>> {
   const measured = slis.filter(({state}) => state === 'measured');
-  const usual: Partial<Record<HostSlis['role'], KernelUsual>> = {};
+  const usual: Partial<Record<HostSlis['role'], Usual>> = {};
   for (const role of new Set(measured.map(own => own.role))) {
     const own = measured.filter(other => other.role === role);
-    const shown: KernelUsual = {};
-    usual[role] = shown;
-    for (const {figure} of KERNEL_TABLE) {
-      const values = Float64Array.from(own.flatMap(({latestKernel}) => latestKernel?.[figure] ?? [])).sort();
-      const middle = quantile(values, 0.25);
-      if (middle !== null) shown[figure] = middle;
-    }
+    const figures = KERNEL_TABLE.map(({figure}) => figure);
+    let stages: ReturnType<Usual['stages']> | null = null;
+    usual[role] = {
+      kernel: betterOf(
+        figures,
+        own.map(({latestKernel}) => latestKernel ?? {}),
+      ),
+      stages: () => {
+        stages ??= betterOf(
+          STAGE_TABLE.map(({stage}) => stage),
+          own.map(({latestStages}) => latestStages().ms),
+        );
+        return stages;
+      },
+    };
+  }
+  return usual;
+}
+
+function betterOf<K extends string>(names: readonly K[], shown: readonly Partial<Record<K, number | null>>[]): Partial<Record<K, number>> {
+  const usual: Partial<Record<K, number>> = {};
+  for (const name of names) {
+    const values = Float64Array.from(shown.flatMap(own => own[name] ?? [])).sort();
+    const middle = quantile(values, 0.25);
+    if (middle !== null) usual[name] = middle;
   }
   return usual;
 }

@@ -1,11 +1,12 @@
-import {octavePercentile} from '../../base/histogram.ts';
-import {DAY_MS, type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
+import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostStage} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
 import {type FleetHost, labelsOf} from '../fleet.ts';
 import {SKEW_MS_MAX} from '../report/fold.ts';
 import {KERNEL_TABLE, type KernelFigures, type KernelName, kernelFiguresOf} from './kernel.ts';
+import {plausible, slowMs} from './latency.ts';
+import {type Stages, stagesOf} from './stages.ts';
 
 export type SliName = keyof Policy['judge']['floors'];
 
@@ -22,6 +23,8 @@ interface SliRow {
   at: Pick;
   /** The figure over all reports of the window, or null when it was not measured. */
   over: (reports: readonly HostReport[]) => number | null;
+  /** Of a share: how many trials it is made of at least, where they are few. */
+  trials?: (reports: readonly HostReport[]) => number;
 }
 
 /** Fewer dropped sessions than this in a window are chance, whatever their share. */
@@ -31,12 +34,6 @@ const WAITING_MIN = 5;
 /** So many sessions are added to those of an interval. */
 const SESSIONS_MIN = 20;
 const REPORTS_MIN = 3;
-/** So many deliveries or logins must be slow: one alone is that user's own. */
-const SLOW_MIN = 3;
-const US_PER_MS = 1000;
-
-/** Longer times are no measurement, whatever a report says. */
-const MS_MAX = 30 * DAY_MS;
 
 const deliveryMs: Pick = ({slis}) => plausible(slis.deliveryMsP95);
 const queueMs: Pick = report => plausible(queueAgeOf(report));
@@ -50,7 +47,15 @@ export const SLI_TABLE: readonly SliRow[] = [
   {sli: 'queueAgeMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: queueMs, over: medianOf(queueMs)},
   {sli: 'probeDeliveryMs', unit: 'ms', weight: 0.5, scaleShare: 0.005, at: probeDeliveryMs, over: medianOf(probeDeliveryMs)},
   {sli: 'probeLoginMs', unit: 'ms', weight: 0.5, scaleShare: 0.005, at: probeLoginMs, over: medianOf(probeLoginMs)},
-  {sli: 'probeFailureShare', unit: 'share', weight: 0.5, scaleShare: 0.4, at: failureShare, over: meanOf(failureShare)},
+  {
+    sli: 'probeFailureShare',
+    unit: 'share',
+    weight: 0.5,
+    scaleShare: 0.4,
+    at: failureShare,
+    over: meanOf(failureShare),
+    trials: reports => measuredOf(reports, failureShare).length,
+  },
   {sli: 'imapDroppedShare', unit: 'share', weight: 1, scaleShare: 0.1, at: droppedAt, over: droppedShare},
   {sli: 'lmtpMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('lmtp')([report]), over: latencyOver('lmtp')},
   {sli: 'loginMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('login')([report]), over: latencyOver('login')},
@@ -66,12 +71,17 @@ export interface HostSlis {
   hardware: string | null;
   state: MeasureState;
   values: Record<SliName, number | null>;
+  /** How many trials a share of the window is made of, where they are few. */
+  trials: Partial<Record<SliName, number>>;
   /** The newest report's figures, and what tells it from the one before. */
   latest: Record<SliName, number | null>;
   reportKey: string;
   /** The newest report's kernel figures, and their medians over the window: looked at only where something is to be explained. */
   latestKernel: KernelFigures | null;
   kernel: () => Partial<Record<KernelName, number>>;
+  /** Where deliveries to mailboxes spend their time, in the newest report and over the window. */
+  latestStages: () => Stages;
+  stages: () => Stages;
   /**
    * Deliveries a second, the measure of equal load; null when not known. Logins are not in it: users who are thrown out log in again,
    * so that a sick host would look busy.
@@ -107,10 +117,13 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     hardware: labelsOf(host).hardware ?? null,
     state: stateOf(host, isIdle(reports), judge, nowMs),
     values,
+    trials: Object.fromEntries(SLI_TABLE.flatMap(({sli, trials}) => (trials === undefined ? [] : [[sli, trials(reports)]]))),
     latest,
     reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
     latestKernel: newest === undefined ? null : kernelFiguresOf(newest),
     kernel: () => kernelOver(reports),
+    latestStages: () => stagesOf(newest === undefined ? [] : [newest]),
+    stages: () => stagesOf(reports),
     loadPerSecond,
     activeUsers: counts.length === 0 ? null : Math.max(...counts),
     isMoving,
@@ -161,10 +174,6 @@ function isStale(receivedAtMs: Instant, sampledAtMs: Instant, silentMs: Millis, 
   return nowMs - receivedAtMs > silentMs || nowMs - sampledAtMs > silentMs + SKEW_MS_MAX;
 }
 
-function plausible(ms: number | null): number | null {
-  return ms !== null && ms <= MS_MAX ? ms : null;
-}
-
 function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
   return reports.map(pick).filter(value => value !== null);
 }
@@ -192,14 +201,10 @@ function queueAgeOf({slis, queue}: HostReport): number | null {
   return waitingIn(queue) < WAITING_MIN ? 0 : slis.queueAgeMsP95;
 }
 
-/** What Dovecot counted of one kind of work, all intervals together: at least three are that slow, of few the middle counts. */
+/** What Dovecot counted of one kind of work. */
 function latencyOver(kind: 'lmtp' | 'login'): SliRow['over'] {
-  const shareOf = (count: number): number => Math.max(0.5, Math.min(0.95, 1 - SLOW_MIN / count));
-  return reports => {
-    const rows = reports.flatMap(({mailFigures}) => (mailFigures?.latencies ?? []).flatMap(({of, us}) => (of === kind ? [us] : [])));
-    const us = octavePercentile(rows, shareOf);
-    return plausible(us === null ? null : us / US_PER_MS);
-  };
+  return reports =>
+    slowMs(reports.flatMap(({mailFigures}) => (mailFigures?.latencies ?? []).flatMap(({of, us}) => (of === kind ? [us] : []))));
 }
 
 /** Messages that wait for Postfix to deliver them; those that a person put on hold do not. */

@@ -6,9 +6,10 @@ const T0 = 1_800_000_000_000;
 const LOOK = {colour: false, nowMs: T0 + 90_000};
 const SEEN = {sli: 'deliveryMsP95', unit: 'ms', value: 60_123.4, baseline: 500, ratio: 120.2, note: 'floor 5000 ms; 4 peers'};
 const ALONG = {sli: 'diskFlushMs', unit: 'ms', value: 412, baseline: 4, ratio: 103, note: 'goes along with it', explains: true as const};
+const WHERE = {...ALONG, sli: 'stageSendingMs', value: 58_000, baseline: 20, ratio: 2_900, note: 'while Dovecot stores it'};
 const VIEW: VerdictsView = {
   verdicts: [
-    {host: 'be4', kind: 'sick', sinceMs: T0, because: 'SLI_WORSE_THAN_PEERS', evidence: [SEEN, SEEN, SEEN, ALONG]},
+    {host: 'be4', kind: 'sick', sinceMs: T0, because: 'SLI_WORSE_THAN_PEERS', evidence: [SEEN, SEEN, SEEN, WHERE, ALONG]},
     {host: 'be1', kind: 'healthy', sinceMs: T0, because: 'WITHIN_BOUNDS', evidence: []},
   ],
   cohorts: [
@@ -38,6 +39,7 @@ test('a sick host: its evidence and what it shares, in about ten lines', () => {
   const text = renderWhy('be4', VIEW, LOOK) ?? '';
   expect(text).toMatch(/Verdict +sick \(SLI_WORSE_THAN_PEERS\) for 1 m 30 s/);
   expect(text).toMatch(/Seen +deliveryMsP95 60100 ms against 500, x120\.2 \(floor 5000 ms; 4 peers\)/);
+  expect(text).toMatch(/Where +stageSendingMs 58000 ms against 20, x2900\.0 \(while Dovecot stores it\)/);
   expect(text).toMatch(/Along +diskFlushMs 412 ms against 4, x103\.0 \(goes along with it\)/);
   expect(text).toContain('os=debian-13: explains its sick hosts');
   expect(text.split('\n').length).toBeLessThanOrEqual(12);
