@@ -108,7 +108,7 @@ export class Incidents {
     const {sick, members, controls, controlsSick, alternatives = []} = cohort;
     const cause = labels(cohort.labels);
     const others = alternatives.length === 0 ? '' : `, cannot be told from ${alternatives.map(labels).join(' or ')}`;
-    const told = `${cause} explains ${sick.length} sick of ${members.length}, ${controlsSick} of ${controls.length} without it sick${others}`;
+    const told = `${cause} explains ${sick.length} sick of ${members.length}, ${controlsSick} of ${controls.length + controlsSick} without it sick${others}`;
     this.#open.cause = cause;
     this.#note(atMs, told);
   }

@@ -137,7 +137,7 @@ function renderCohort(cohort: CohortVerdict, look: Look): string {
   const head = facts([
     ['Cohort', `${labels(cohort.labels)} ${verdict}`],
     ['Sick', `${sick.length} of ${members.length} with it: ${sick.join(', ')}`],
-    ['Controls', `${controlsSick} of ${controls.length} without it sick: ${controls.join(', ') || '-'}`],
+    ['Controls', `${controlsSick} of ${controls.length + controlsSick} without it sick: ${controls.join(', ') || '-'}`],
     ['Effect', effect === null ? '-' : `x${effect.toFixed(1)}`],
     ['By chance', `p = ${Number(chance.toPrecision(2))}`],
     ...(confounded.length === 0 ? [] : [['Same division', confounded.join(', ')] as const]),
@@ -263,7 +263,7 @@ function tell(event: FarmEvent): string {
     case 'cohortJudged':
     case 'cohortCleared': {
       const {cohort} = event.data;
-      return `${labels(cohort.labels)}: ${cohort.sick.length} of ${cohort.members.length} sick, ${cohort.controlsSick} of ${cohort.controls.length} controls`;
+      return `${labels(cohort.labels)}: ${cohort.sick.length} of ${cohort.members.length} sick, ${cohort.controlsSick} of ${cohort.controls.length + cohort.controlsSick} controls`;
     }
     case 'hurtChanged':
       return hurtLine(event.data);

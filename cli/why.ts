@@ -50,7 +50,7 @@ function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (re
     ],
     [
       'Sick',
-      `${sick.length} of ${members.length} with it, ${controlsSick} of ${controls.length} without it; by chance p = ${Number(chance.toPrecision(2))}`,
+      `${sick.length} of ${members.length} with it, ${controlsSick} of ${controls.length + controlsSick} without it; by chance p = ${Number(chance.toPrecision(2))}`,
     ],
     ['Effect', `${effect === null ? '-' : `x${effect.toFixed(1)}${between}`}${others}`],
     ...(experiment === undefined ? [] : [['To tell', `change ${experiment.change} on ${experiment.hosts.join(', ')} first`] as const]),

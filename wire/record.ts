@@ -126,7 +126,7 @@ export const CohortVerdict = Type.Object({
   notHosts: Type.Optional(Type.Literal('network')),
   sick: Type.Array(HostName),
   members: Type.Array(HostName),
-  /** Hosts without the label at comparable load, and how many of them are sick. */
+  /** Hosts without the label that are well, and how many without it are not, but for those that another cause explains. */
   controls: Type.Array(HostName),
   controlsSick: Count,
   /** Median over the sick hosts' worst SLI ratio against the controls. */

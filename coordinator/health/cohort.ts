@@ -80,10 +80,7 @@ export function findCohorts(
     const id = idOf(best.labels);
     const known = memory.seen[id];
     const sinceMs = known?.sinceMs ?? nowMs;
-    // Those whom another cause explains are no evidence against this one.
-    const own = new Set(best.members);
-    const controls = subjects.filter((subject, index) => !own.has(index) && (isHealthy(subject) || (isSick(subject) && !taken.has(index))));
-    const judged = {best, controls, others: othersOf(best, taken, subjects, cells), subjects, searched, cells};
+    const judged = {best, others: othersOf(best, taken, subjects, cells), subjects, searched, cells};
     const isProved = proves(judged, judge) && (isSettled || nowMs - sinceMs >= judge.sickDwellMs);
     const explained = isProved || (known?.explained === true && stillExplains(judged));
     seen[id] = {sinceMs, explained};
@@ -127,41 +124,42 @@ function chosen(searched: Search, memory: CohortMemory): Omit<Found, 'search'> |
 
 interface Judged {
   best: Candidate;
-  controls: readonly Subject[];
   others: Others;
   subjects: readonly Subject[];
   searched: Search;
   cells: readonly Cell[];
 }
 
-/** Hosts without the labels by what they say, counted as those with them are; `open`: on their way to be sick, it may be. */
+/** Hosts without the labels by what they say, as those with them are counted; `open`: on their way to be sick, it may be. */
 interface Others {
-  bad: number;
-  good: number;
+  bad: Subject[];
+  good: Subject[];
   open: number;
 }
 
 function othersOf({members}: Candidate, taken: ReadonlySet<number>, subjects: readonly Subject[], cells: readonly Cell[]): Others {
   const own = new Set(members);
-  const others: Others = {bad: 0, good: 0, open: 0};
-  for (const [index, {bad, good}] of cells.entries()) {
+  const others: Others = {bad: [], good: [], open: 0};
+  for (const [index, subject] of subjects.entries()) {
     if (own.has(index)) continue;
-    others.good += good;
-    if (taken.has(index)) continue;
-    others.bad += bad;
-    if (bad + good === 0 && ['healthy', 'suspect'].includes(subjects[index]?.kind ?? '')) others.open++;
+    const {bad = 0, good = 0} = cells[index] ?? {};
+    if (good > 0) others.good.push(subject);
+    // Those whom another cause explains are no evidence against this one.
+    else if (taken.has(index)) continue;
+    else if (bad > 0) others.bad.push(subject);
+    else if (subject.kind === 'healthy' || subject.kind === 'suspect') others.open++;
   }
   return others;
 }
 
 function proves({best, others, subjects, searched, cells}: Judged, judge: Policy['judge']): boolean {
-  const {bad, good, open} = others;
+  const [bad, good, open] = [others.bad.length, others.good.length, others.open];
   const areControlsWell = good > 0 && bad + open <= CONTROLS_SICK_SHARE_MAX * (bad + open + good);
   // As if one member more were well: of three, one that is well is one too many.
   const isMost = best.bad >= MEMBERS_SICK_SHARE_MIN * (best.bad + best.good + 1);
   const isOdd = bad === 0 && good >= CONTROLS_FOR_ONE && isOddOneOut(best, subjects);
   if (!areControlsWell || !(best.bad > 1 ? isMost : isOdd)) return false;
-  const chance = fisherChance(best.bad, best.good, bad, good);
+  const chance = chanceOf(best, others);
   const [key = '', second] = Object.keys(best.labels);
   if (second !== undefined) return chance * Math.max(1, searched.combinations) <= SHARES.combination * judge.chanceMax;
   const isSoft = SOFTWARE.includes(key);
@@ -170,9 +168,14 @@ function proves({best, others, subjects, searched, cells}: Judged, judge: Policy
 }
 
 /** Proved once, it stays the explanation while its hosts are repaired one by one: until most are well with it, or others fall sick too. */
-function stillExplains({best, controls, subjects}: Judged): boolean {
-  const others = subjects.length - best.members.length;
-  return best.bad >= best.good && controls.filter(isSick).length <= CONTROLS_SICK_SHARE_MAX * others;
+function stillExplains({best, others, subjects}: Judged): boolean {
+  const without = subjects.length - best.members.length;
+  return best.bad >= best.good && others.bad.filter(isSick).length <= CONTROLS_SICK_SHARE_MAX * without;
+}
+
+/** That the label had nothing to do with it: what is judged by, and told. */
+function chanceOf({bad, good}: Candidate, others: Others): number {
+  return fisherChance(bad, good, others.bad.length, others.good.length);
 }
 
 /** The only host whose value nobody shares: a label that is different on every host would explain any of them. */
@@ -187,31 +190,30 @@ function isOddOneOut({labels, members}: Candidate, subjects: readonly Subject[])
   return counts.size > 0 && [...counts.values()].every(times => times > 1);
 }
 
-function verdictOf({best, controls, subjects}: Judged, alternatives: Candidate[], explained: boolean, sinceMs: Instant): CohortVerdict {
+function verdictOf({best, others, subjects}: Judged, alternatives: Candidate[], explained: boolean, sinceMs: Instant): CohortVerdict {
   const members = best.members.flatMap(index => subjects[index] ?? []);
   const sick = members.filter(isSick);
-  const controlsSick = controls.filter(isSick).length;
   const ratios = sick.flatMap(({evidence: [first]}) => first?.ratio ?? []);
-  const others = alternatives.slice(0, ALTERNATIVES_MAX).map(({labels}) => labels);
-  const confounded = [...new Set(others.flatMap(labels => Object.keys(labels)))].filter(key => best.labels[key] === undefined);
+  const same = alternatives.slice(0, ALTERNATIVES_MAX).map(({labels}) => labels);
+  const confounded = [...new Set(same.flatMap(labels => Object.keys(labels)))].filter(key => best.labels[key] === undefined);
   const change = [...Object.keys(best.labels), ...confounded].find(key => SOFTWARE.includes(key));
-  const isHardToo = [best.labels, ...others].some(labels => Object.keys(labels).some(key => !SOFTWARE.includes(key)));
+  const isHardToo = [best.labels, ...same].some(labels => Object.keys(labels).some(key => !SOFTWARE.includes(key)));
   const [low, high] = medianInterval(ratios);
   return {
     labels: best.labels,
     confounded: confounded.sort(byPreference),
-    alternatives: others,
-    ...(change !== undefined && isHardToo && others.length > 0
+    alternatives: same,
+    ...(change !== undefined && isHardToo && same.length > 0
       ? {experiment: {change, hosts: sick.slice(0, EXPERIMENT_HOSTS).map(({host}) => host)}}
       : {}),
-    ...(isNetwork([best.labels, ...others], sick) ? {notHosts: 'network' as const} : {}),
+    ...(isNetwork([best.labels, ...same], sick) ? {notHosts: 'network' as const} : {}),
     sick: sick.map(({host}) => host),
     members: members.map(({host}) => host),
-    controls: controls.filter(isHealthy).map(({host}) => host),
-    controlsSick,
+    controls: others.good.map(({host}) => host),
+    controlsSick: others.bad.length,
     effect: median(ratios),
     ...(low === null || high === null ? {} : {effectLow: low, effectHigh: high}),
-    chance: fisherChance(best.bad, best.good, controlsSick, controls.length - controlsSick),
+    chance: chanceOf(best, others),
     explained,
     sinceMs,
     evidence: [

@@ -67,12 +67,15 @@ export function compare(
       square = square * 0.9999 + known.last ** 2;
     }
   }
+  const rounds = memory.rounds + 1;
   const level = followed(memory.level, farm.level);
-  return {memory: {slope: farm.slope, product, square, level, center: followed(memory.center, farm.center), hosts}, marks};
+  const center = followed(memory.center, farm.center);
+  const load = followed(memory.load, farm.middleLoad, Math.max(OWN_RATE, 1 / rounds));
+  return {memory: {slope: farm.slope, product, square, level, center, load, rounds, hosts}, marks};
 }
 
-function followed(usual: number | null, now: number): number {
-  return usual === null ? now : usual + LEVEL_RATE * (now - usual);
+function followed(usual: number | null, now: number, rate: number = LEVEL_RATE): number {
+  return usual === null ? now : usual + rate * (now - usual);
 }
 
 /** Forgets a host: it comes back as another one. */
@@ -156,7 +159,7 @@ function step(
   // What is accused is not taken for usual; what it always was goes on to be learnt.
   const isAccused = proof !== null && (byPast || isLately);
   const isLearning = !reading.isBurdened && !load.isSurge && !isAccused && (sum < limit / 3 || !load.hasPast);
-  if (isLearning) return {figure: learnt(moved, difference, rest, x, chance, width), mark};
+  if (isLearning) return {figure: learnt(moved, difference, rest, x, chance, width, farm.shock > 0), mark};
   const doubted = {doubted: known.doubted + 1, doubtedSquares: known.doubtedSquares + deviation ** 2};
   return {figure: reading.isBurdened ? moved : {...moved, ...doubted}, mark};
 }
@@ -191,17 +194,26 @@ function varianceOf({variance, doubted, doubtedSquares}: HostFigure): number {
   return variance + weight * Math.max(0, doubtedSquares / doubted - variance);
 }
 
-/** Takes a reading for usual; a wild one counts as a bounded one. */
-function learnt(known: HostFigure, difference: number, rest: number, x: number, chance: number, width: number): HostFigure {
+/** Takes a reading for usual; a wild one counts as a bounded one. What all suffer at once becomes usual within hours only. */
+function learnt(
+  known: HostFigure,
+  difference: number,
+  rest: number,
+  x: number,
+  chance: number,
+  width: number,
+  isShock: boolean,
+): HostFigure {
   const count = known.count + 1;
+  const rate = isShock && known.count >= PAST_MIN ? OWN_RATE : Math.max(OWN_RATE, 1 / count);
   const bounded = clamp(difference - lasting(known), 0, 3 * chance);
   const variance = varianceOf(known);
   const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
   const rise = known.count === 0 ? rest : clamp(rest - known.usual, 0, 3 * width);
   return {
     ...known,
-    own: known.own + Math.max(OWN_RATE, 1 / count) * change,
-    usual: known.usual + Math.max(OWN_RATE, 1 / count) * rise,
+    own: known.own + rate * change,
+    usual: known.usual + rate * rise,
     count,
     variance: variance + VARIANCE_RATE * (bounded ** 2 - variance),
     doubted: 0,

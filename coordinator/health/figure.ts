@@ -63,10 +63,14 @@ export interface FigureMemory {
   /** What the level, and its bias, were of late; null before the first round. */
   level: number | null;
   center: number | null;
+  /** Logarithm of 1 + the load in the middle of all hosts, over the same hours as what hosts usually show; null before the first round. */
+  load: number | null;
+  /** Rounds it was learnt in. */
+  rounds: number;
   hosts: ReadonlyMap<string, HostFigure>;
 }
 
-export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, level: null, center: null, hosts: new Map()};
+export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, level: null, center: null, load: null, rounds: 0, hosts: new Map()};
 
 /** One host's figure held against the others' and against its own past. */
 export interface Mark {

@@ -18,6 +18,7 @@ const SHOCK_MIN = Math.log(2);
 /** One round of one figure on all hosts; arrays by reading. */
 export interface Farm {
   x: number[];
+  middleLoad: number;
   /** log(value + scale) without the influence of load. */
   level: number;
   /** What lasting differences have in common: the level is told by one order statistic of unlike hosts. */
@@ -55,7 +56,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   const [low, high] = [quantile(loads, 0.05) ?? 0, quantile(loads, 0.95) ?? 0];
   const x = logs.map(load => Math.max(low, Math.min(high, load ?? middleLoad)));
   const y = readings.map(({value}) => Math.log(value + scale));
-  const curve = curveOf(memory.slope, x, low, high);
+  const curve = curveOf(memory.slope, x, low, high, memory.load ?? middleLoad);
   const rest = y.map((value, index) => value - (curve[index] ?? 0));
   const known = readings.map(({host}) => memory.hosts.get(host));
   const deviations = rest.map((value, index) => value - lasting(known[index]));
@@ -74,6 +75,7 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   const correlation = Math.max(0, Math.min(CORRELATION_MAX, memory.product / memory.square));
   return {
     x: logs.map(load => load ?? middleLoad),
+    middleLoad,
     level,
     center: centerOf(own, spread, memory.center),
     middle: quantile(sortedOf(rest), 0.5) ?? 0,
@@ -92,11 +94,16 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
   };
 }
 
-/** More to do makes no host faster: where the busy ones are the faster ones, that is not the load's doing. */
-function curveOf(slope: Slope, x: readonly number[], low: number, high: number): number[] {
+/**
+ * What load makes of a figure, against what it is at the farm's usual load: only differences are known, and a curve that is learnt
+ * better must not move what hosts show. More to do makes no host faster: where the busy ones are the faster ones, that is not the
+ * load's doing.
+ */
+function curveOf(slope: Slope, x: readonly number[], low: number, high: number, usual: number): number[] {
   const [b1, b2] = coefficients(slope);
   const at = (load: number): number => b1 * load + b2 * load * load;
-  return at(high) < at(low) ? x.map(() => 0) : x.map(at);
+  const atUsual = at(Math.max(low, Math.min(high, usual)));
+  return at(high) < at(low) ? x.map(() => 0) : x.map(load => at(load) - atUsual);
 }
 
 /** Two others of the same hardware that are faster show that it can be; one may be a freak. */

@@ -49,6 +49,14 @@ test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
   }
 });
 
+test('others are faster, or all are slower in their own measure: nobody is called sick, nobody moved (seed 70000)', () => {
+  const policy = {...DEFAULT_POLICY, modes: {...DEFAULT_POLICY.modes, evacuate: 'on' as const}};
+  for (const name of ['a third of the farm gets faster', 'everything gets slow on a small farm, hosts differ in how much']) {
+    const {falseHosts, evacuatedFalsely} = score(drawInnocent(70_000, seededRng(70_000), name), policy);
+    expect({name, falseHosts, evacuatedFalsely}).toEqual({name, falseHosts: [], evacuatedFalsely: []});
+  }
+});
+
 test('a fault shows in what Dovecot counts, where it counts; a queue that grows does not (seed 5)', () => {
   const p95 = (of: string, effect: typeof NOTHING): number | null => {
     const world = new World(seededRng(5), 20);

@@ -60,6 +60,18 @@ test('who may be on the way to be sick, or leans to it, stands against a label t
   expect(explained(many(6, 10, 'silent', {kernel: 'k2'}))).toBe(true);
 });
 
+test('what is told of the controls is what was judged by: each host counts once, who may be on the way to be sick not at all', () => {
+  const leaning = (from: number, lean: Subject['lean']): Subject[] =>
+    many(3, from, 'suspect', {kernel: 'k2'}).map(host => ({...host, lean}));
+  const farm = [...many(4, 0, 'sick', {kernel: 'k1'}), ...leaning(10, 'bad'), ...leaning(20, 'unsure'), ...leaning(30, 'good')];
+  const unsure = many(2, 40, 'healthy', {kernel: 'k3'}).map((host): Subject => ({...host, lean: 'unsure'}));
+  const [cohort] = findCohorts([...farm, ...unsure, ...many(14, 50, 'healthy', {kernel: 'k3'})], NO_COHORTS, judge, 0).cohorts;
+  expect(cohort?.labels).toEqual({kernel: 'k1'});
+  expect(cohort?.controls).toEqual([30, 31, 32, ...Array.from({length: 14}, (_, index) => 50 + index)].map(index => `h${index}`));
+  expect(cohort?.controlsSick).toBe(3);
+  expect(cohort?.chance).toBeCloseTo(fisherChance(4, 0, 3, 17), 12);
+});
+
 test('of three hosts one that is well is one too many', () => {
   const explained = (well: number): boolean | undefined =>
     findCohorts(

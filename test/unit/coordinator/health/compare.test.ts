@@ -89,6 +89,24 @@ test('a third gets faster while the day makes all a little slower: nobody got wo
   expect(rounds.flat().filter(({proof}) => proof !== null)).toEqual([]);
 });
 
+test('however the curve of load is learnt, a host at usual load shows what it shows', () => {
+  const shown = (b1: number, b2: number): number => {
+    // So much seen that the ridge counts for nothing.
+    const slope = {xx: 1e9, xq: 0, qq: 1e9, xy: b1 * 1e9, qy: b2 * 1e9};
+    const readings = hosts(5).map((host, index) => ({host, load: index + 1, value: 500, isNew: true, isBurdened: false, like: null}));
+    const {memory} = compare(readings, {...NO_FIGURE, slope, load: Math.log(4), rounds: 100}, YARDSTICK, 0);
+    return memory.hosts.get('h2')?.lately ?? 0;
+  };
+  expect(shown(0, 0)).toBeCloseTo(Math.log(510), 3);
+  expect(shown(1, 0)).toBeCloseTo(Math.log(510), 3);
+  expect(shown(-1.5, 0.7)).toBeCloseTo(Math.log(510), 3);
+});
+
+test('what all suffer at once is learnt within hours, not within minutes, however young the farm is', () => {
+  const rounds = played({count: 5, rounds: 400, factor: (host, round) => (round >= 100 ? (host === 3 ? 100 : 20) : 1)});
+  expect(rounds.flat().filter(({proof}) => proof !== null)).toEqual([]);
+});
+
 test('seven of ten fall sick: they are found, the others are not', () => {
   const rounds = played({rounds: 130, factor: (host, round) => (host < 14 && round >= 100 ? 20 : 1)});
   expect(proved(rounds).map(([host]) => host)).toEqual(Array.from({length: 14}, (_, index) => index));
