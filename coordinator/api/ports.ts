@@ -51,6 +51,10 @@ export interface Writes {
   addHost(by: string, host: NewHost): Promise<HostRecord>;
   addUser(by: string, user: NewUser): Promise<Route>;
   evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
+  /** @throws MailherdError HOST_STATE, as the next two, unless the host is being emptied. */
+  pauseEvacuation(by: string, host: string, reason: string): Promise<HostRecord>;
+  resumeEvacuation(by: string, host: string): Promise<HostRecord>;
+  cancelEvacuation(by: string, host: string): Promise<HostRecord>;
   relieve(by: string, host: string, wish: Relieve): Promise<ReliefView>;
   move(by: string, wish: NewMove): Promise<PlanView>;
   rebalance(by: string, wish: Rebalance): Promise<PlanView>;

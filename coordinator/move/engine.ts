@@ -20,6 +20,8 @@ interface EngineOptions {
   /** What each host bears at present. */
   pace: () => Pace;
   whereabouts: () => Whereabouts;
+  /** Somebody stopped the emptying of that host for now. */
+  isEmptyingPaused: (host: string) => boolean;
   newId: () => string;
   log: Log;
   /** Ends everything at once: the lease is gone. A successor goes on from the stored records. */
@@ -40,8 +42,8 @@ const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE
 
 const QUEUED_AGAIN_MAX = 2;
 
-/** How often it may still be queued again. */
-type QueuedMove = WaitingMove & {againLeft: number};
+/** Of which kind of plan it is, and how often it may still be queued again. */
+type QueuedMove = WaitingMove & {kind: Plan['kind']; againLeft: number};
 
 /** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
 export class MoveEngine implements Mover {
@@ -146,7 +148,8 @@ export class MoveEngine implements Mover {
     const known = new Set(this.#waiting.map(({planned}) => planned.user));
     for (const planned of plan.moves) {
       if (known.has(planned.user)) continue;
-      this.#waiting.push({planned, planId: plan.id, because: 'QUEUED', againLeft: plan.kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
+      const {kind} = plan;
+      this.#waiting.push({planned, planId: plan.id, kind, because: 'QUEUED', againLeft: kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
     }
     this.#pump();
   }
@@ -218,10 +221,10 @@ export class MoveEngine implements Mover {
     if (signal.aborted || this.#waiting.length === 0) return;
     const order = new DomainOrder(whereabouts(), this.records(), ports.clock.now());
     const left: QueuedMove[] = [];
-    const isUrgent = this.#waiting.some(({planned}) => planned.isLow !== true);
+    const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && !this.#isStopped(waiting));
     for (const waiting of this.#waiting) {
       const {planned} = waiting;
-      const because = isUrgent && planned.isLow === true ? 'LOWER_PRIORITY' : this.#whyNot(planned, order);
+      const because = this.#whyNot(waiting, isUrgent, order);
       if (because !== null) {
         left.push({...waiting, because});
         continue;
@@ -234,9 +237,17 @@ export class MoveEngine implements Mover {
     this.#waiting = left.filter(waiting => !stuck.has(waiting));
   }
 
-  #whyNot(planned: PlannedMove, order: DomainOrder): string | null {
+  /** Of an evacuation that somebody stopped for now. */
+  #isStopped({planned, kind}: QueuedMove): boolean {
+    return kind === 'evacuate' && this.#options.isEmptyingPaused(planned.source);
+  }
+
+  #whyNot(waiting: QueuedMove, isUrgent: boolean, order: DomainOrder): string | null {
     const {policy, pace, ports} = this.#options;
+    const {planned} = waiting;
     const {move, paused} = policy();
+    if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';
+    if (isUrgent && planned.isLow === true) return 'LOWER_PRIORITY';
     return mayBegin(planned, this.records(), move, pace(), paused !== null, ports.clock.now()) ?? order.why(planned);
   }
 
