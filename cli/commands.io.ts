@@ -263,12 +263,15 @@ function moveCommands(): Command[] {
         show(options, await post<PlanView>('/v1/moves', {user, ...(to !== undefined && {target: to})}), renderPlan);
       }),
     new Command('cancel')
-      .argument('<move>')
-      .description('back out of a move that has not been switched over yet')
-      .addHelpText('after', example('mailherd cancel move-4f2a'))
-      .action(async (id: string, options: Common) =>
-        show(options, await post(`/v1/moves/${part(id)}/cancel`, {}), () => `${id} backs out.`),
-      ),
+      .argument('[move]')
+      .option('--evacuation <host|label=value...>', 'of hosts that are being emptied: they are kept, with whoever has not left them yet')
+      .description('back out of a move that has not been switched over yet, or of an evacuation')
+      .addHelpText('after', example('mailherd cancel move-4f2a', 'mailherd cancel --evacuation be07'))
+      .action(async (id: string | undefined, {evacuation = [], ...options}: Common & {evacuation?: string[]}) => {
+        if (evacuation.length > 0) return changeEvacuations(evacuation, 'cancel', options);
+        if (id === undefined) throw new MailherdError('INPUT_INVALID', {path: '/id', reason: 'name a move, or --evacuation HOST'});
+        show(options, await post(`/v1/moves/${part(id)}/cancel`, {}), () => `${id} backs out.`);
+      }),
     new Command('reverse')
       .argument('<move...>')
       .description('bring mailboxes back to the hosts they left, with what came since, by the ids of their moves')
@@ -320,10 +323,15 @@ function farmCommands(): Command[] {
     policy,
     tuneCommand(),
     new Command('pause')
+      .argument('[host|label=value...]', 'hosts that are being emptied: no further mailbox leaves them')
       .option('--reason <text>', 'for the audit log')
-      .description('stop all automatic work')
-      .addHelpText('after', example('mailherd pause --reason "network maintenance"'))
-      .action(async ({json, ...wish}: Common & {reason?: string}) => {
+      .description('stop all automatic work, or the evacuation of some hosts')
+      .addHelpText(
+        'after',
+        example('mailherd pause --reason "network maintenance"', 'mailherd pause be07 --reason "switch is being replaced"'),
+      )
+      .action(async (hosts: string[], {json, ...wish}: Common & {reason?: string}) => {
+        if (hosts.length > 0) return changeEvacuations(hosts, 'pause', {...(json && {json}), ...wish});
         show(
           {...(json && {json})},
           await post<PolicyView>('/v1/pause', wish),
@@ -331,10 +339,36 @@ function farmCommands(): Command[] {
         );
       }),
     new Command('resume')
-      .description('go on with automatic work')
-      .addHelpText('after', example('mailherd resume'))
-      .action(async (options: Common) => show(options, await post<PolicyView>('/v1/resume', {}), () => 'Automatic work goes on.')),
+      .argument('[host|label=value...]', 'hosts whose evacuation was paused')
+      .description('go on with automatic work, or with the evacuation of some hosts')
+      .addHelpText('after', example('mailherd resume', 'mailherd resume be07'))
+      .action(async (hosts: string[], options: Common) => {
+        if (hosts.length > 0) return changeEvacuations(hosts, 'resume', options);
+        show(options, await post<PolicyView>('/v1/resume', {}), () => 'Automatic work goes on.');
+      }),
   ];
+}
+
+function isDraining({record}: HostView): boolean {
+  return record.stage === 'draining';
+}
+
+/** Of each host in turn; the first that refuses ends it. */
+async function changeEvacuations(
+  wished: readonly string[],
+  verb: 'pause' | 'resume' | 'cancel',
+  {json, ...wish}: Common & {reason?: string},
+): Promise<void> {
+  const hosts = wished.some(isLabel) ? emptiable(wished, (await get<HostView[]>('/v1/hosts')).filter(isDraining)) : wished;
+  const said = {
+    pause: 'no further mailbox leaves it until: mailherd resume',
+    resume: 'its mailboxes leave it again',
+    cancel: 'is kept',
+  };
+  for (const host of hosts) {
+    const record = await post<HostRecord>(`/v1/hosts/${part(host)}/${verb}`, wish);
+    show({...(json && {json})}, record, () => `${host}: ${said[verb]}${verb === 'pause' ? ` ${host}` : ''}.`);
+  }
 }
 
 async function changeHost(host: string, verb: string, {json, ...wish}: Common & {reason?: string; release?: string}): Promise<void> {

@@ -1,7 +1,7 @@
 import {CODES} from '../base/errors.ts';
 import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from '../base/format.ts';
 import {addTo} from '../base/groups.ts';
-import type {ErrorView, HostView, MovesView, PlanView, ReliefView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
+import type {ErrorView, EvacuationView, HostView, MovesView, PlanView, ReliefView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import {
   type CohortVerdict,
@@ -170,7 +170,7 @@ function decisionState({kind, mode, vetoes}: Decision, look: Look): string {
 }
 
 /** Running and waiting moves; finished ones only with `all`. */
-export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all: boolean, look: Look): string {
+export function renderMoves({moves, waiting, done, total, etaMs, evacuations = []}: MovesView, all: boolean, look: Look): string {
   const shown = moves.filter(move => all || !isSettled(move));
   const rows = shown.map(move => [
     move.id,
@@ -195,10 +195,23 @@ export function renderMoves({moves, waiting, done, total, etaMs}: MovesView, all
     ownMs === undefined || ownMs === null ? because : `${because}, through in about ${span(ownMs)}`,
   ]);
   const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
-  const bar = total === 0 ? '' : `[${'#'.repeat(Math.floor((done / total) * BAR_CHARS)).padEnd(BAR_CHARS, '.')}] `;
-  const summary = `${bar}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
-  if (rows.length + waits.length === 0) return summary;
-  return `${table(['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'], [...rows, ...waits])}\n${summary}`;
+  const summary = `${bar(done, total)}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
+  const list = rows.length + waits.length === 0 ? [] : [table(MOVES_HEAD, [...rows, ...waits])];
+  return [...list, ...evacuations.map(renderEvacuation), summary].join('\n');
+}
+
+const MOVES_HEAD = ['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'];
+
+function renderEvacuation({host, isLow, paused, done, left, leftBytes, running, waiting, etaMs}: EvacuationView): string {
+  const stopped = paused === null ? '' : `; paused by ${paused.by} at ${instant(paused.atMs)}: ${paused.reason}`;
+  const eta = etaMs === null ? '' : `, about ${span(etaMs)} left`;
+  const gently = isLow ? ', after everything else' : '';
+  const all = done + left;
+  return `${bar(done, all)}${host} is being emptied${gently}: ${done} of ${all} mailboxes have left, ${size(leftBytes)} to go, ${running} running, ${waiting} waiting${eta}${stopped}.`;
+}
+
+function bar(done: number, total: number): string {
+  return total === 0 ? '' : `[${'#'.repeat(Math.floor((done / total) * BAR_CHARS)).padEnd(BAR_CHARS, '.')}] `;
 }
 
 function moveTone(move: MoveRecord): Tone {

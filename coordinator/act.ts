@@ -9,7 +9,7 @@ import type {Audit} from './audit.io.ts';
 import type {Emit} from './events.io.ts';
 import {labelsOf} from './fleet.ts';
 import {verdictOf} from './health/judge.ts';
-import {type HostHappening, keepMs, MAILHERD} from './host/life.ts';
+import {type HostHappening, isPaused, keepMs, MAILHERD} from './host/life.ts';
 import {releaseFor} from './host/release.ts';
 import {retainedAtMs} from './move/budget.ts';
 import type {Mover} from './move/mover.ts';
@@ -38,6 +38,8 @@ export class Actor {
   readonly #deps: ActorDeps;
   readonly #news = new DecisionNews();
   readonly #pausedUntilMs = new Map<string, number>();
+  /** Hosts that were being emptied when this term began: what waited went with the leader before. null until the first round. */
+  #inherited: Set<string> | null = null;
 
   constructor(deps: ActorDeps) {
     this.#deps = deps;
@@ -52,6 +54,7 @@ export class Actor {
     }
     await this.#aimAnew();
     const leaving = due.filter(({kind}) => kind === 'evacuate');
+    await this.#goOn(new Set(leaving.map(({host}) => host)));
     if (leaving.length > 0) await this.#attempt('evacuate', null, () => this.#evacuate(leaving));
     const resting = due.filter(({kind}) => kind === 'drain');
     if (resting.length > 0) await this.#attempt('drain', null, () => this.#evacuate(resting, true));
@@ -94,9 +97,34 @@ export class Actor {
       if (host === null) continue;
       const release = this.#releaseFor(host);
       const asks = asksReinstall && !this.#awaitsExperiment(host);
-      await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks});
+      await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
     }
     await planner.carryOut(draft);
+  }
+
+  /**
+   * What another leader, a person through it, or this one's last term had begun to empty is emptied on: its moves that had not begun are
+   * planned again, whatever the modes are. @param decided hosts that are emptied by a decision of this very round.
+   */
+  async #goOn(decided: ReadonlySet<string | null>): Promise<void> {
+    const {picture, planner, mover} = this.#deps;
+    const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
+    this.#inherited ??= new Set([...picture.hosts.keys()].filter(drains));
+    const planned = new Set(mover.waiting().map(waiting => waiting.planned.source));
+    for (const host of this.#inherited) if (!drains(host) || decided.has(host) || planned.has(host)) this.#inherited.delete(host);
+    if (picture.policy.value.paused !== null) return;
+    for (const isLow of [false, true]) {
+      const hosts = [...this.#inherited].filter(host => {
+        const record = picture.hosts.get(host)?.value;
+        return (record?.emptying?.isLow ?? false) === isLow && !isPaused(record);
+      });
+      if (hosts.length === 0) continue;
+      await this.#attempt('go on', hosts.join(' '), async () => {
+        const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, 'LEADER_CHANGED');
+        if (draft.plan.moves.length > 0) await planner.carryOut(draft);
+        for (const host of hosts) this.#inherited?.delete(host);
+      });
+    }
   }
 
   /**

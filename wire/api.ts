@@ -46,6 +46,25 @@ export const VerdictsView = Type.Object({
 });
 export type VerdictsView = Type.Static<typeof VerdictsView>;
 
+/** A host that is being emptied, and how far that is. */
+export const EvacuationView = Type.Object({
+  host: HostName,
+  sinceMs: InstantMs,
+  /** After everything else that moves. */
+  isLow: Type.Boolean(),
+  /** Who stopped it for now; null while it goes on. */
+  paused: orNull(Type.Object({by: Type.String(), reason: Type.String(), atMs: InstantMs})),
+  /** Mailboxes that have left since, and that are there still, on their way or not. */
+  done: Count,
+  left: Count,
+  leftBytes: ByteCount,
+  running: Count,
+  waiting: Count,
+  /** At the speed since it began; null before the first is through, and while it is paused. */
+  etaMs: orNull(Count),
+});
+export type EvacuationView = Type.Static<typeof EvacuationView>;
+
 export const MovesView = Type.Object({
   moves: Type.Array(MoveRecord),
   /** Planned and not yet begun, with the reason for waiting. */
@@ -63,6 +82,8 @@ export const MovesView = Type.Object({
   done: Count,
   total: Count,
   etaMs: orNull(Count),
+  /** Absent from an older release. */
+  evacuations: Type.Optional(Type.Array(EvacuationView)),
 });
 export type MovesView = Type.Static<typeof MovesView>;
 

@@ -27,6 +27,9 @@ export const EVENTS = {
   hostStaged: Type.Object({from: orNull(Type.String()), to: Type.String(), reason: Type.String(), tookMs: orNull(SpanMs)}),
   hostCordoned: Type.Object({by: Type.String(), reason: Type.String()}),
   hostUncordoned: Type.Object({by: Type.String()}),
+  /** No further mailbox leaves a host that is being emptied; they leave it again. */
+  evacuationPaused: Type.Object({by: Type.String(), reason: Type.String()}),
+  evacuationResumed: Type.Object({by: Type.String()}),
   /** The queue of a host is being relieved, or no longer is; `queued` messages wait there. */
   queueRelieved: Type.Object({isOn: Type.Boolean(), relay: orNull(Type.String()), queued: orNull(Count), by: Type.String()}),
   wipeAllowed: Type.Object({expiresAtMs: InstantMs}),

@@ -64,6 +64,13 @@ export const HostRecord = Type.Object({
   cordon: orNull(Type.Object({by: Type.String(), reason: Type.String(), atMs: InstantMs})),
   /** A person took it back from Mailherd's hands: it is left alone until it is well, or a person decides otherwise. */
   kept: Type.Optional(Type.Object({by: Type.String(), atMs: InstantMs})),
+  /** While it is being emptied: behind everything else that moves or not, and who stopped it for now. Absent from an older release. */
+  emptying: Type.Optional(
+    Type.Object({
+      isLow: Type.Boolean(),
+      paused: orNull(Type.Object({by: Type.String(), reason: Type.String(), atMs: InstantMs})),
+    }),
+  ),
   /** As of the last report; survives a silent host and a restarted coordinator. */
   labels: Labels,
   /** Permission to wipe: bound to this host, expiring, checked again on the host itself. */

@@ -16,7 +16,7 @@ import type {
   WhatIfView,
 } from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
-import type {Decision, HostRecord} from '../../wire/record.ts';
+import {type Decision, type HostRecord, isSettled} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
 import {userKey} from '../../wire/subjects.ts';
 import type {BucketPort} from '../bucket-port.ts';
@@ -92,7 +92,8 @@ export class Operator implements Writes {
   async evacuate(by: string, host: string, {also = [], dryRun = false, gently = false, reason}: Evacuate): Promise<PlanView> {
     const hosts = [...new Set([host, ...also])];
     const {planner, happen, picture, clock} = this.#deps;
-    const evacuated = {type: 'evacuated', by, reason: reason ?? `asked by ${by}`, release: null, asksReinstall: false} as const;
+    const cause = {reason: reason ?? `asked by ${by}`, release: null, asksReinstall: false, isLow: gently};
+    const evacuated = {type: 'evacuated', by, ...cause} as const;
     // The refusal of a stage comes before the work of a plan, and in a dry run too.
     for (const each of hosts) live(this.#record(each), evacuated, picture.policy.value, clock.now());
     if (!dryRun) this.#assertNotPaused();
@@ -108,6 +109,29 @@ export class Operator implements Writes {
     this.#assertNotPaused();
     const {approvals, picture} = this.#deps;
     return approvals.approve({kind, host: host ?? null}, picture.outcome?.decisions ?? []);
+  }
+
+  async pauseEvacuation(by: string, host: string, reason: string): Promise<HostRecord> {
+    return hideToken(await this.#deps.happen(host, {type: 'emptyingPaused', by, reason}));
+  }
+
+  async resumeEvacuation(by: string, host: string): Promise<HostRecord> {
+    return hideToken(await this.#deps.happen(host, {type: 'emptyingResumed', by}));
+  }
+
+  /** The host is kept: nothing waits to leave it any more, and whoever has not been switched over stays. */
+  async cancelEvacuation(by: string, host: string): Promise<HostRecord> {
+    const {happen, mover} = this.#deps;
+    const {stage, role} = this.#record(host);
+    if (stage !== 'draining') throw new MailherdError('HOST_STATE', {host, stage, role, wish: 'cancel its evacuation'});
+    const record = await happen(host, {type: 'uncordoned', by});
+    for (const {id} of mover.records().filter(move => move.source === host && !isSettled(move))) {
+      await mover.cancel(id).catch(error => {
+        // It is past its flip, or backs out already.
+        if (!(error instanceof MailherdError) || error.code !== 'MOVE_STATE') throw error;
+      });
+    }
+    return hideToken(record);
   }
 
   async relieve(by: string, host: string, {end = false}: Relieve): Promise<ReliefView> {

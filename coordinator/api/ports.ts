@@ -54,6 +54,10 @@ export interface Writes {
   evacuate(by: string, host: string, wish: Evacuate): Promise<PlanView>;
   /** What is only proposed is carried out from the next round on, as long as it is decided. */
   approve(by: string, wish: Approve): Promise<Decision>;
+  /** @throws MailherdError HOST_STATE, as the next two, unless the host is being emptied. */
+  pauseEvacuation(by: string, host: string, reason: string): Promise<HostRecord>;
+  resumeEvacuation(by: string, host: string): Promise<HostRecord>;
+  cancelEvacuation(by: string, host: string): Promise<HostRecord>;
   relieve(by: string, host: string, wish: Relieve): Promise<ReliefView>;
   move(by: string, wish: NewMove): Promise<PlanView>;
   rebalance(by: string, wish: Rebalance): Promise<PlanView>;

@@ -161,6 +161,23 @@ const WRITES: readonly ApiRoute[] = [
   ),
   write(
     'POST',
+    '/v1/hosts/:host/pause',
+    'No further mailbox leaves a host that is being emptied; those on their way arrive',
+    {params: OfHost, body: Reasoned, answer: HostRecord},
+    call => call.ports.writes().pauseEvacuation(call.by, call.params.host, call.body.reason ?? 'no reason given'),
+  ),
+  write('POST', '/v1/hosts/:host/resume', 'Mailboxes leave it again', {params: OfHost, body: Reasoned, answer: HostRecord}, call =>
+    call.ports.writes().resumeEvacuation(call.by, call.params.host),
+  ),
+  write(
+    'POST',
+    '/v1/hosts/:host/cancel',
+    'Keep a host that is being emptied: whoever has not been switched over stays',
+    {params: OfHost, body: Reasoned, answer: HostRecord},
+    call => call.ports.writes().cancelEvacuation(call.by, call.params.host),
+  ),
+  write(
+    'POST',
     '/v1/hosts/:host/relieve',
     'The queue of this host drains to where users live now, and by a relay; or no longer',
     {params: OfHost, body: Relieve, answer: ReliefView},

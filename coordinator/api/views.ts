@@ -1,11 +1,12 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Instant} from '../../base/units.ts';
-import type {FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
+import type {EvacuationView, FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
 import {completed} from '../../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
 import type {TuneView} from '../../wire/tune.ts';
 import {verdictOf} from '../health/judge.ts';
 import type {WaitingMove} from '../move/mover.ts';
+import {bytesOf, perByteMs} from '../move/progress.ts';
 import type {Picture} from '../picture.ts';
 import {tuneView} from '../tune/hosts.ts';
 import {metricsText} from './metrics.ts';
@@ -127,19 +128,44 @@ export class Views implements Reads {
     const shown = [...records.filter(move => !isSettled(move)), ...finished.slice(0, FINISHED_MAX)].sort(
       (a, b) => a.createdAtMs - b.createdAtMs,
     );
-    const perByteMs = perByteMsOf(present, this.#deps.now());
-    let ahead = sum(present.filter(move => !isSettled(move)));
+    const byteMs = perByteMs(present, this.#deps.now());
+    let ahead = bytesOf(present.filter(move => !isSettled(move)));
     const waits = waiting.map(({planned: {user, source, target, bytes}, because}) => {
       ahead += bytes;
-      return {user, source, target, bytes, because, etaMs: perByteMs === null ? null : Math.round(ahead * perByteMs)};
+      return {user, source, target, bytes, because, etaMs: byteMs === null ? null : Math.round(ahead * byteMs)};
     });
     return {
       moves: shown,
       waiting: waits,
       done: done.length,
       total: present.length + waiting.length,
-      etaMs: perByteMs === null || done.length === present.length + waiting.length ? null : Math.round(ahead * perByteMs),
+      etaMs: byteMs === null || done.length === present.length + waiting.length ? null : Math.round(ahead * byteMs),
+      evacuations: this.#evacuations(records, waiting),
     };
+  }
+
+  #evacuations(records: readonly MoveRecord[], waiting: readonly WaitingMove[]): EvacuationView[] {
+    const {picture, now} = this.#deps;
+    const bytes = this.#bytesByHost();
+    const draining = [...picture.hosts.values()].map(({value}) => value).filter(({stage}) => stage === 'draining');
+    return draining.map(({host, sinceMs, emptying}) => {
+      const {isLow = false, paused = null} = emptying ?? {};
+      const own = records.filter(({source, createdAtMs}) => source === host && createdAtMs >= sinceMs);
+      const leftBytes = bytes.get(host) ?? 0;
+      const byteMs = paused === null ? perByteMs(own, now()) : null;
+      return {
+        host,
+        sinceMs,
+        isLow,
+        paused,
+        done: own.filter(move => isSettled(move) && move.step !== 'backedOut').length,
+        left: picture.usersOn(host),
+        leftBytes,
+        running: own.filter(move => !isSettled(move)).length,
+        waiting: waiting.filter(({planned}) => planned.source === host).length,
+        etaMs: byteMs === null ? null : Math.round(leftBytes * byteMs),
+      };
+    });
   }
 
   move(id: string): MoveRecord {
@@ -183,16 +209,4 @@ function presentWork(records: readonly MoveRecord[], waiting: readonly WaitingMo
   const plans = new Set([...waiting.map(({planId}) => planId), ...records.filter(move => !isSettled(move)).map(({planId}) => planId)]);
   if (plans.size === 0 && records.length > 0) plans.add(records.reduce((a, b) => (b.createdAtMs > a.createdAtMs ? b : a)).planId);
   return records.filter(({planId}) => plans.has(planId));
-}
-
-/** Milliseconds for a byte, all that moves at once taken together, since the work began; null before the first move is through. */
-function perByteMsOf(present: readonly MoveRecord[], nowMs: Instant): number | null {
-  const doneBytes = sum(present.filter(move => isSettled(move) && move.step !== 'backedOut'));
-  if (doneBytes === 0) return null;
-  const begunMs = present.reduce((first, {createdAtMs}) => Math.min(first, createdAtMs), Number.POSITIVE_INFINITY);
-  return Math.max(0, nowMs - begunMs) / doneBytes;
-}
-
-function sum(moves: readonly {bytes: number}[]): number {
-  return moves.reduce((total, {bytes}) => total + bytes, 0);
 }

@@ -74,7 +74,9 @@ function held(wish: Decision, {fleet, policy, nowMs}: Situation): Decision {
   if (!isAction(kind)) return wish;
   const kept = host === null ? undefined : fleet.hosts.get(host)?.record.kept;
   const byPerson: Veto[] = kept === undefined ? [] : [{code: 'KEPT_BY_PERSON', detail: {by: kept.by, atMs: kept.atMs}}];
-  return {...wish, vetoes: [...wish.vetoes, ...byPerson, ...windowVetoes(kind, policy, nowMs)]};
+  const paused = (host === null ? null : fleet.hosts.get(host)?.record.emptying?.paused) ?? null;
+  const stopped: Veto[] = kind !== 'evacuate' || paused === null ? [] : [{code: 'EVACUATION_PAUSED', detail: {...paused}}];
+  return {...wish, vetoes: [...wish.vetoes, ...byPerson, ...stopped, ...windowVetoes(kind, policy, nowMs)]};
 }
 
 function isAction(kind: Decision['kind']): kind is ActionKind {

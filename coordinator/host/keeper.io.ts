@@ -128,6 +128,12 @@ export class HostKeeper {
       case 'uncordoned':
         emit('hostUncordoned', host, {by: effect.by});
         return this.#audit(effect.by, 'uncordon', host, {});
+      case 'emptyingPaused':
+        emit('evacuationPaused', host, {by: effect.by, reason: effect.reason});
+        return this.#audit(effect.by, 'pause evacuation', host, {reason: effect.reason});
+      case 'emptyingResumed':
+        emit('evacuationResumed', host, {by: effect.by});
+        return this.#audit(effect.by, 'resume evacuation', host, {});
       case 'checkWipe':
         return this.#checkWipe(host, effect.retained);
       case 'wipeAllowed':

@@ -16,7 +16,10 @@ export type HostHappening =
   | {type: 'cordoned'; by: string; reason: string}
   | {type: 'uncordoned'; by: string}
   /** `release`: what to install afterwards, null when none is known; `asksReinstall`: nobody needs to ask for it again. */
-  | {type: 'evacuated'; by: string; reason: string; release: string | null; asksReinstall: boolean}
+  | {type: 'evacuated'; by: string; reason: string; release: string | null; asksReinstall: boolean; isLow?: boolean}
+  /** No further mailbox leaves it until somebody says so; those that are on their way arrive. */
+  | {type: 'emptyingPaused'; by: string; reason: string}
+  | {type: 'emptyingResumed'; by: string}
   | {type: 'reinstallAsked'; by: string; release: string}
   | WipeChecked
   | {type: 'driverEnded'; ok: boolean; reason: string};
@@ -37,6 +40,8 @@ export type HostEffect =
   | {kind: 'staged'; from: HostStage; to: HostStage; reason: string; tookMs: Millis}
   | {kind: 'cordoned'; by: string; reason: string}
   | {kind: 'uncordoned'; by: string}
+  | {kind: 'emptyingPaused'; by: string; reason: string}
+  | {kind: 'emptyingResumed'; by: string}
   /** Ask the host itself whether it is empty; the retained copies named here may go. */
   | {kind: 'checkWipe'; retained: string[]}
   | {kind: 'wipeAllowed'; expiresAtMs: Instant}
@@ -67,6 +72,10 @@ export function live(record: HostRecord, happening: HostHappening, limits: Limit
       return onUncordoned(record, happening.by, nowMs);
     case 'evacuated':
       return onEvacuated(record, happening, nowMs);
+    case 'emptyingPaused':
+      return onEmptyingPaused(record, happening.by, happening.reason, nowMs);
+    case 'emptyingResumed':
+      return onEmptyingResumed(record, happening.by);
     case 'reinstallAsked':
       return onReinstallAsked(record, happening.by, happening.release, nowMs);
     case 'wipeChecked':
@@ -242,13 +251,17 @@ function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostT
   const reinstallAskedBy = wish.asksReinstall && wish.release !== null ? wish.by : record.reinstallAskedBy;
   const isWished = reinstallTo === record.reinstallTo && reinstallAskedBy === record.reinstallAskedBy;
   const wished = isWished ? cordoned.record : {...cordoned.record, reinstallTo, reinstallAskedBy};
+  const isLow = wish.isLow ?? false;
   switch (record.stage) {
     case 'probation':
     case 'active':
     case 'suspect':
     case 'failed':
-      return stage({record: {...released(wished), wipe: null}, effects}, 'draining', wish.reason, nowMs);
-    case 'draining':
+      return stage({record: {...released(wished), emptying: {isLow, paused: null}, wipe: null}, effects}, 'draining', wish.reason, nowMs);
+    case 'draining': {
+      const emptying = record.emptying ?? {isLow, paused: null};
+      return {record: emptying.isLow === isLow ? wished : {...wished, emptying: {...emptying, isLow}}, effects};
+    }
     case 'drained':
     case 'safeToWipe':
       return {record: wished, effects};
@@ -261,6 +274,28 @@ function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostT
     default:
       return unreachable(record.stage);
   }
+}
+
+/** Somebody stopped its emptying for now. */
+export function isPaused(record: HostRecord | undefined): boolean {
+  return record?.stage === 'draining' && (record.emptying?.paused ?? null) !== null;
+}
+
+function onEmptyingPaused(record: HostRecord, by: string, reason: string, nowMs: Instant): HostTurn {
+  if (record.stage !== 'draining') throw refused(record, 'pause its evacuation');
+  const {isLow = false, paused = null} = record.emptying ?? {};
+  if (paused !== null) return {record, effects: []};
+  return {
+    record: {...record, emptying: {isLow, paused: {by, reason, atMs: nowMs}}},
+    effects: [{kind: 'emptyingPaused', by, reason}],
+  };
+}
+
+function onEmptyingResumed(record: HostRecord, by: string): HostTurn {
+  if (record.stage !== 'draining') throw refused(record, 'resume its evacuation');
+  const {emptying} = record;
+  if (emptying === undefined || emptying.paused === null) return {record, effects: []};
+  return {record: {...record, emptying: {...emptying, paused: null}}, effects: [{kind: 'emptyingResumed', by}]};
 }
 
 function onReinstallAsked(record: HostRecord, by: string, release: string, nowMs: Instant): HostTurn {
@@ -332,9 +367,11 @@ function liftOurs(record: HostRecord): HostTurn {
 
 function stage(before: HostRecord | HostTurn, to: HostStage, reason: string, nowMs: Instant): HostTurn {
   const {record, effects} = 'record' in before ? before : {record: before, effects: []};
+  const {emptying, ...rest} = record;
+  const kept = to === 'draining' && emptying !== undefined ? {emptying} : {};
   const history = [...record.history, {stage: to, atMs: nowMs, reason}].slice(-HISTORY_MAX);
   const staged: HostEffect = {kind: 'staged', from: record.stage, to, reason, tookMs: Math.max(0, nowMs - record.sinceMs)};
-  return {record: {...record, stage: to, sinceMs: nowMs, history}, effects: [staged, ...effects]};
+  return {record: {...rest, ...kept, stage: to, sinceMs: nowMs, history}, effects: [staged, ...effects]};
 }
 
 function refused(record: HostRecord, wish: string): MailherdError {

@@ -20,6 +20,8 @@ interface EngineOptions {
   /** What each host bears at present. */
   pace: () => Pace;
   whereabouts: () => Whereabouts;
+  /** Somebody stopped the emptying of that host for now. */
+  isEmptyingPaused: (host: string) => boolean;
   newId: () => string;
   log: Log;
   /** Ends everything at once: the lease is gone. A successor goes on from the stored records. */
@@ -33,8 +35,8 @@ const PUMP_MS = SECOND_MS;
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
 const QUEUED_AGAIN_MAX = 2;
 
-/** How often it may still be queued again. */
-type QueuedMove = WaitingMove & {againLeft: number};
+/** Of which kind of plan it is, and how often it may still be queued again. */
+type QueuedMove = WaitingMove & {kind: Plan['kind']; againLeft: number};
 
 /** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
 export class MoveEngine implements Mover {
@@ -96,7 +98,8 @@ export class MoveEngine implements Mover {
     const known = new Set(this.#waiting.map(({planned}) => planned.user));
     for (const planned of plan.moves) {
       if (known.has(planned.user)) continue;
-      this.#waiting.push({planned, planId: plan.id, because: 'QUEUED', againLeft: plan.kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
+      const {kind} = plan;
+      this.#waiting.push({planned, planId: plan.id, kind, because: 'QUEUED', againLeft: kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
     }
     this.#pump();
   }
@@ -171,14 +174,16 @@ export class MoveEngine implements Mover {
     const paces = pace();
     const running = new RunningMoves(this.#records.values(), limits.quietMs, now);
     const order = new DomainOrder(whereabouts(), this.#records.values(), now);
-    const isUrgent = this.#waiting.some(({planned}) => planned.isLow !== true);
-    const whyNot = (planned: PlannedMove): string | null => {
+    const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && !this.#isStopped(waiting));
+    const whyNot = (waiting: QueuedMove): string | null => {
+      const {planned} = waiting;
+      if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';
       if (isUrgent && planned.isLow === true) return 'LOWER_PRIORITY';
       return paused === null ? (running.why(planned, limits, paces) ?? order.why(planned)) : 'PAUSED';
     };
     const left: QueuedMove[] = [];
     for (const waiting of this.#waiting) {
-      const because = whyNot(waiting.planned);
+      const because = whyNot(waiting);
       if (because !== null) {
         left.push(because === waiting.because ? waiting : {...waiting, because});
         continue;
@@ -190,6 +195,11 @@ export class MoveEngine implements Mover {
     const stuck = order.stuck(left);
     for (const {planned, planId} of stuck) log.warn({user: planned.user, planId}, 'no order of moves keeps this domain apart; dropped');
     this.#waiting = stuck.size === 0 ? left : left.filter(waiting => !stuck.has(waiting));
+  }
+
+  /** Of an evacuation that somebody stopped for now. */
+  #isStopped({planned, kind}: QueuedMove): boolean {
+    return kind === 'evacuate' && this.#options.isEmptyingPaused(planned.source);
   }
 
   #begin(queued: QueuedMove): void {

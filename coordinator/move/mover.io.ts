@@ -23,6 +23,7 @@ interface MoverOptions {
   policy: () => Policy;
   pace: () => Pace;
   whereabouts: () => Whereabouts;
+  isEmptyingPaused: (host: string) => boolean;
   token: number;
   /** Told of every step, for events. */
   stepped: (record: MoveRecord, tookMs: Millis) => void;
@@ -36,14 +37,15 @@ interface MoverOptions {
  * @throws MailherdError NATS_DOWN when the store does not answer.
  */
 export async function startMover(options: MoverOptions): Promise<MoveEngine> {
-  const {moves, policy, pace, whereabouts, log, signal} = options;
+  const {moves, policy, pace, whereabouts, isEmptyingPaused, log, signal} = options;
   const revisions = new Map<string, number>();
   const found: MoveRecord[] = [];
   for (const entry of await moves.entries()) {
     revisions.set(entry.value.id, entry.revision);
     found.push(entry.value);
   }
-  const engine = new MoveEngine({ports: natsPorts(options, revisions), policy, pace, whereabouts, newId: randomUUID, log, signal, found});
+  const ports = natsPorts(options, revisions);
+  const engine = new MoveEngine({ports, policy, pace, whereabouts, isEmptyingPaused, newId: randomUUID, log, signal, found});
   void engine.run();
   return engine;
 }

@@ -63,3 +63,30 @@ test('an evacuation tries again whom a passing reason kept, twice at most', asyn
 test('a move that a person asked for ends as it ended', async () => {
   expect(await moved('single', 1)).toEqual(['backedOut']);
 });
+
+test('of a paused evacuation nothing begins, and says so; what is not of it passes; what runs ends', async () => {
+  const {world, user, source, target} = pair();
+  world.paused.add(source);
+  world.engine?.enqueue(planOf('evacuate', user, source, target));
+  await world.time.run(20_000, () => undefined);
+  expect([world.engine?.waiting().map(({because}) => because), world.engine?.records()]).toEqual([['EVACUATION_PAUSED'], []]);
+  world.paused.delete(source);
+  await world.time.run(20_100, () => undefined);
+  world.paused.add(source);
+  await world.time.run(60_000, () => undefined);
+  expect([world.engine?.waiting(), world.engine?.records().map(({step}) => step)]).toEqual([[], ['retained']]);
+  world.paused.add(target);
+  world.engine?.enqueue(planOf('single', user, target, source));
+  await world.time.run(300_000, () => undefined);
+  expect(world.owner(user)).toBe(source);
+});
+
+test('what waits and may wait does not wait for an evacuation that is paused', async () => {
+  const {world, user, source, target} = pair();
+  world.paused.add(source);
+  const gently: Plan = planOf('evacuate', 'other', target, source);
+  world.engine?.enqueue(planOf('evacuate', user, source, target));
+  world.engine?.enqueue({...gently, moves: gently.moves.map(move => ({...move, isLow: true}))});
+  await world.time.run(5_000, () => undefined);
+  expect(world.engine?.waiting().map(({planned, because}) => [planned.user, because])).toEqual([[user, 'EVACUATION_PAUSED']]);
+});

@@ -51,6 +51,8 @@ export class World {
   readonly #moves = new Map<string, {record: MoveRecord; revision: number}>();
   readonly expunged = new Set<string>();
   readonly violations: string[] = [];
+  /** Hosts whose evacuation somebody stopped for now. */
+  readonly paused = new Set<string>();
   engine: MoveEngine | null = null;
   #engineStop = new AbortController();
   #revision = 0;
@@ -108,6 +110,7 @@ export class World {
       policy: () => POLICY,
       pace: () => ({}),
       whereabouts: () => ({apart: new Map(), usersOf: () => [], hostOf: () => null, rackOf: host => host}),
+      isEmptyingPaused: host => this.paused.has(host),
       newId: () => `move-${String(++this.#ids).padStart(6, '0')}`,
       log: QUIET,
       signal: stop.signal,

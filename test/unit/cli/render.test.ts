@@ -199,6 +199,29 @@ describe('moves and plans', () => {
     expect(renderMoves(view, true, LOOK)).toMatch(/move-0002 .*retained +8\.0 s +812 ms/);
   });
 
+  test('one line an evacuation, and who stopped it', () => {
+    const own = {
+      host: 'be04',
+      sinceMs: T0,
+      isLow: false,
+      paused: null,
+      done: 3,
+      left: 1,
+      leftBytes: 5_000,
+      running: 1,
+      waiting: 0,
+      etaMs: 4_000,
+    };
+    const paused = {by: 'ada', reason: 'switch', atMs: T0};
+    const lines = renderMoves({...view, evacuations: [own, {...own, isLow: true, paused, etaMs: null}]}, false, LOOK).split('\n');
+    const counts = '3 of 4 mailboxes have left, 5.0 kB to go, 1 running, 0 waiting';
+    const bar = `[${'#'.repeat(30)}${'.'.repeat(10)}]`;
+    expect(lines.slice(-3, -1)).toEqual([
+      `${bar} be04 is being emptied: ${counts}, about 4.0 s left.`,
+      `${bar} be04 is being emptied, after everything else: ${counts}; paused by ada at 2027-01-15 08:00:00Z: switch.`,
+    ]);
+  });
+
   test('over only when nothing runs and nothing waits', () => {
     expect(areMovesOver(view)).toBe(false);
     expect(areMovesOver({...view, waiting: []})).toBe(false);

@@ -28,6 +28,38 @@ beforeEach(async () => {
   }
 });
 
+describe('a leader who finds hosts that are being emptied', () => {
+  const emptying = {isLow: false, paused: null};
+
+  test('empties them on by a plan of its own, once, whatever the modes are', async () => {
+    await farm.addHost('be06', {stage: 'draining', emptying, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
+    await farm.addUser('a6@example.org', 'be06');
+    await farm.rounds();
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued.map(({kind, because, moves}) => [kind, because, moves.map(({user, isLow}) => [user, isLow])])).toEqual([
+      ['evacuate', 'LEADER_CHANGED', [['a6@example.org', undefined]]],
+    ]);
+    farm.mover.queue = [];
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued).toHaveLength(1);
+  });
+
+  test('not while they are paused; then as gently as before', async () => {
+    const paused = {by: 'ada', reason: 'switch', atMs: 1};
+    await farm.addHost('be06', {stage: 'draining', emptying: {isLow: true, paused}, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
+    await farm.addUser('a6@example.org', 'be06');
+    await farm.rounds();
+    await act();
+    await act();
+    expect(farm.mover.enqueued).toEqual([]);
+    const told = farm.picture.outcome?.decisions.find(({kind, host}) => kind === 'evacuate' && host === 'be06');
+    expect(told?.vetoes).toMatchObject([{code: 'EVACUATION_PAUSED', detail: {by: 'ada'}}]);
+    await farm.operator.resumeEvacuation('ada', 'be06');
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued.map(({moves}) => moves.map(({isLow}) => isLow))).toEqual([[true]]);
+  });
+});
+
 describe('a bad release', () => {
   beforeEach(() => farm.rounds(['be04', 'be05']));
 

@@ -29,6 +29,7 @@ import {FakeBucket, FakeClock, silentLog} from './fakes.ts';
 export class FakeMover implements Mover {
   enqueued: Plan[] = [];
   purged: string[] = [];
+  cancelled: string[] = [];
   wiped: string[] = [];
   moves: MoveRecord[] = [];
   queue: WaitingMove[] = [];
@@ -44,8 +45,9 @@ export class FakeMover implements Mover {
   records(): readonly MoveRecord[] {
     return this.moves;
   }
-  async cancel(): Promise<void> {
+  async cancel(id: string): Promise<void> {
     if (this.failure !== null) throw this.failure;
+    this.cancelled.push(id);
   }
   async purge(ids: readonly string[]): Promise<void> {
     if (this.failure !== null) throw this.failure;

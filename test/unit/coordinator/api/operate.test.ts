@@ -1,8 +1,9 @@
 import {beforeEach, describe, expect, test} from 'vitest';
+import {MailherdError} from '../../../../base/errors.ts';
 import {CURRENT_PLAN_KEY} from '../../../../coordinator/keys.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {MoveRecord} from '../../../../wire/record.ts';
-import {FakeFarm} from '../fake-farm.ts';
+import {FakeFarm, retainedMove} from '../fake-farm.ts';
 
 let farm: FakeFarm;
 
@@ -143,6 +144,40 @@ describe('evacuate', () => {
     farm.end.abort();
     await refused(farm.planner.carryOut(draft), 'NOT_LEADER');
     await refused(farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: ''}), 'NOT_LEADER');
+  });
+});
+
+describe('one evacuation', () => {
+  test('is paused and resumed by itself; only while it lasts', async () => {
+    await refused(farm.operator.pauseEvacuation('ada', 'be01', 'r'), 'HOST_STATE', {stage: 'active'});
+    await farm.operator.evacuate('ada', 'be01', {gently: true});
+    expect((await farm.operator.pauseEvacuation('eve', 'be01', 'switch')).emptying).toMatchObject({isLow: true, paused: {by: 'eve'}});
+    expect(farm.hosts.rows.get('be01')?.value.emptying?.paused).toMatchObject({by: 'eve', reason: 'switch'});
+    expect(farm.views.farm().paused).toBeNull();
+    await farm.operator.resumeEvacuation('eve', 'be01');
+    expect(farm.events.filter(({type}) => type.startsWith('evacuation')).map(({type, host, data}) => [type, host, data])).toEqual([
+      ['evacuationPaused', 'be01', {by: 'eve', reason: 'switch'}],
+      ['evacuationResumed', 'be01', {by: 'eve'}],
+    ]);
+  });
+
+  test('is cancelled: the host is kept, nothing waits, and whoever can still stay does', async () => {
+    await farm.operator.evacuate('ada', 'be01', {});
+    const move = (id: string, source: string, step: MoveRecord['step']): MoveRecord => ({
+      ...retainedMove(id, `${id}@example.org`, source, 'be03', farm.clock.now()),
+      step,
+    });
+    farm.mover.moves = [move('m1', 'be01', 'copying'), move('m2', 'be02', 'copying'), move('m3', 'be01', 'retained')];
+    expect(await farm.operator.cancelEvacuation('ada', 'be01')).toMatchObject({stage: 'active', cordon: null});
+    expect([farm.mover.queue, farm.mover.cancelled]).toEqual([[], ['m1']]);
+    await refused(farm.operator.cancelEvacuation('ada', 'be01'), 'HOST_STATE');
+  });
+
+  test('a move past its flip does not keep the others from being cancelled', async () => {
+    await farm.operator.evacuate('ada', 'be01', {});
+    farm.mover.moves = [{...retainedMove('m1', 'm1@example.org', 'be01', 'be03', 1), step: 'adopting'}];
+    farm.mover.failure = new MailherdError('MOVE_STATE', {moveId: 'm1'});
+    expect((await farm.operator.cancelEvacuation('ada', 'be01')).stage).toBe('active');
   });
 });
 

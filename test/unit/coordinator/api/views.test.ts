@@ -4,6 +4,7 @@ import {patchPolicy} from '../../../../cli/policy-patch.ts';
 import {HostView, MovesView, UsersView, VerdictsView} from '../../../../wire/api.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
+import type {MoveRecord} from '../../../../wire/record.ts';
 import {FakeFarm, retainedMove} from '../fake-farm.ts';
 
 let farm: FakeFarm;
@@ -54,6 +55,28 @@ test('progress counts the work that is under way, not all that ever was', () => 
   expect(farm.views.moves()).toMatchObject({done: 1, total: 1, etaMs: null});
   expect(farm.views.move('move-0001')).toBe(old);
   expect(() => farm.views.move('move-0009')).toThrow(/MOVE_UNKNOWN/);
+});
+
+test('how far each evacuation is: what left since it began, at the speed of the time in which anything moved', async () => {
+  const nowMs = farm.clock.now();
+  const paused = {by: 'ada', reason: 'switch', atMs: nowMs};
+  const sinceMs = nowMs - 100_000;
+  await farm.addHost('be03', {stage: 'draining', sinceMs, emptying: {isLow: true, paused: null}});
+  await farm.addUser('dan@example.org', 'be03', 3_000);
+  // 10 s for 1,000 bytes, then nothing moved for long, as in a pause.
+  const move = (id: string, agoMs: number): MoveRecord => ({
+    ...retainedMove(id, `${id}@example.org`, 'be03', 'be01', nowMs - agoMs),
+    createdAtMs: nowMs - agoMs - 10_000,
+    // Its copy was looked at since.
+    updatedAtMs: nowMs,
+  });
+  farm.mover.moves = [move('m-before', 200_000), move('m-first', 80_000)];
+  const [view] = farm.views.moves().evacuations ?? [];
+  const own = {host: 'be03', sinceMs, isLow: true, paused: null, done: 1, left: 1, leftBytes: 3_000, running: 0, waiting: 0};
+  expect(view).toEqual({...own, etaMs: 30_000});
+  const entry = farm.hosts.rows.get('be03');
+  if (entry !== undefined) farm.picture.applyHost({...entry, revision: 99, value: {...entry.value, emptying: {isLow: true, paused}}});
+  expect(farm.views.moves().evacuations).toEqual([{...own, paused, etaMs: null}]);
 });
 
 test('the permission to wipe is not shown', async () => {

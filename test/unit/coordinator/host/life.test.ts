@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MailherdError} from '../../../../base/errors.ts';
 import type {HostFacts} from '../../../../coordinator/host/facts.ts';
-import {assertWipeToken, type HostEffect, type HostHappening, live, MAILHERD, newHost} from '../../../../coordinator/host/life.ts';
+import {
+  assertWipeToken,
+  type HostEffect,
+  type HostHappening,
+  isPaused,
+  live,
+  MAILHERD,
+  newHost,
+} from '../../../../coordinator/host/life.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../../../wire/record.ts';
 
@@ -180,6 +188,32 @@ describe('evacuation to return', () => {
     expect(host.record.stage).toBe('probation');
     const overdue = new Host('reinstalling', {reinstallTo: 'debian-12', reinstallAskedBy: MAILHERD});
     expect(overdue.sees({}, 300_001)).toContainEqual({kind: 'page', because: 'REINSTALL_OVERDUE'});
+  });
+
+  test('emptying is paused and resumed while it lasts, noted once, and forgotten with its end', () => {
+    const host = new Host('active');
+    const pause = {type: 'emptyingPaused', by: 'ada', reason: 'switch'} as const;
+    expect(() => host.happens(pause)).toThrow(/HOST_STATE/);
+    host.happens({type: 'evacuated', by: 'ada', reason: 'disk', release: null, asksReinstall: false, isLow: true});
+    expect(host.record.emptying).toEqual({isLow: true, paused: null});
+    expect(host.happens(pause)).toEqual([{kind: 'emptyingPaused', by: 'ada', reason: 'switch'}]);
+    expect(host.record.emptying).toEqual({isLow: true, paused: {by: 'ada', reason: 'switch', atMs: host.nowMs}});
+    expect([isPaused(host.record), host.happens({...pause, by: 'eve'})]).toEqual([true, []]);
+    expect(host.record.emptying?.paused?.by).toBe('ada');
+    expect(host.happens({type: 'emptyingResumed', by: 'eve'})).toEqual([{kind: 'emptyingResumed', by: 'eve'}]);
+    expect([isPaused(host.record), host.happens({type: 'emptyingResumed', by: 'eve'})]).toEqual([false, []]);
+    host.happens(pause);
+    host.sees({users: 0, moves: 0, waiting: 0});
+    expect([host.record.stage, host.record.emptying]).toEqual(['drained', undefined]);
+  });
+
+  test('who asks for more haste gets it, and what was paused stays so', () => {
+    const host = new Host('active');
+    const evacuated = {type: 'evacuated', by: 'ada', reason: 'disk', release: null, asksReinstall: false} as const;
+    host.happens({...evacuated, isLow: true});
+    host.happens({type: 'emptyingPaused', by: 'ada', reason: 'switch'});
+    host.happens(evacuated);
+    expect(host.record.emptying).toMatchObject({isLow: false, paused: {by: 'ada'}});
   });
 
   test('uncordon keeps a draining host and drops what waits; a host being reinstalled refuses', () => {
