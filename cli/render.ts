@@ -1,3 +1,4 @@
+import {countsOf, mostFirst} from '../base/counts.ts';
 import {CODES} from '../base/errors.ts';
 import {facts, instant, type Look, labels, percent, size, span, type Tone, table, tint} from '../base/format.ts';
 import {addTo} from '../base/groups.ts';
@@ -169,7 +170,10 @@ function decisionState({kind, mode, vetoes}: Decision, look: Look): string {
   return mode === 'on' ? 'carried out' : 'dry run: nothing is done';
 }
 
-/** Running and waiting moves; finished ones only with `all`. */
+/** A farm that is emptied has thousands. */
+const WAITING_SHOWN = 20;
+
+/** Running and waiting moves; finished ones, and every one that waits, only with `all`. */
 export function renderMoves({moves, waiting, done, total, etaMs, evacuations = []}: MovesView, all: boolean, look: Look): string {
   const shown = moves.filter(move => all || !isSettled(move));
   const rows = shown.map(move => [
@@ -183,7 +187,8 @@ export function renderMoves({moves, waiting, done, total, etaMs, evacuations = [
     span(move.pauseMs),
     move.refusal === null ? '' : move.refusal.code,
   ]);
-  const waits = waiting.map(({user, source, target, bytes, because, etaMs: ownMs}) => [
+  const listed = all ? waiting : waiting.slice(0, WAITING_SHOWN);
+  const waits = listed.map(({user, source, target, bytes, because, etaMs: ownMs}) => [
     '',
     user,
     source,
@@ -197,7 +202,10 @@ export function renderMoves({moves, waiting, done, total, etaMs, evacuations = [
   const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
   const summary = `${bar(done, total)}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
   const list = rows.length + waits.length === 0 ? [] : [table(MOVES_HEAD, [...rows, ...waits])];
-  return [...list, ...evacuations.map(renderEvacuation), summary].join('\n');
+  const reasons = mostFirst(countsOf(waiting.slice(listed.length).map(({because}) => because)), times => times);
+  const more =
+    reasons.length === 0 ? [] : [`and ${reasons.map(([because, times]) => `${times} ${because}`).join(', ')} (--all lists them)`];
+  return [...list, ...more, ...evacuations.map(renderEvacuation), summary].join('\n');
 }
 
 const MOVES_HEAD = ['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'];

@@ -188,6 +188,20 @@ describe('moves and plans', () => {
     etaMs: 30_000,
   };
 
+  test('of thousands that wait some are listed, the rest is counted by reason', () => {
+    const [one] = view.waiting;
+    if (one === undefined) throw new Error('nobody waits');
+    const many = Array.from({length: 50}, (_, index) => ({
+      ...one,
+      user: `u${index}@example.org`,
+      because: index < 30 ? 'SOURCE_BUDGET' : 'APART',
+    }));
+    const text = renderMoves({...view, waiting: many}, false, LOOK);
+    expect(text.match(/u\d+@/g)).toHaveLength(20);
+    expect(text).toContain('and 20 APART, 10 SOURCE_BUDGET (--all lists them)');
+    expect(renderMoves({...view, waiting: many}, true, LOOK).match(/u\d+@/g)).toHaveLength(50);
+  });
+
   test('running and waiting; finished ones on demand', () => {
     const text = renderMoves(view, false, LOOK);
     expect(text).toMatch(/move-0001 +ada@example\.org +be04 +be01 +5\.2 MB +copying +1 m 00 s +-/);
