@@ -2,38 +2,16 @@ import {Command} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
 import {SECOND_MS} from '../base/units.ts';
-import type {
-  Evacuate,
-  HostView,
-  HurtView,
-  PlanView,
-  PolicyView,
-  ReliefView,
-  UsersView,
-  UserView,
-  VerdictsView,
-  WhatIfView,
-} from '../wire/api.ts';
+import type {HostView, HurtView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import {ACTION_KINDS} from '../wire/policy.ts';
 import type {Decision, HostRecord, Plan} from '../wire/record.ts';
 import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
-import {emptiable, isLabel} from './emptiable.ts';
+import {emptyingCommands, pauseCommands} from './emptying-commands.io.ts';
 import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
-import {changeEvacuations, moveCommands} from './move-commands.io.ts';
+import {moveCommands} from './move-commands.io.ts';
 import {patchPolicy} from './policy-patch.ts';
-import {
-  renderDecisions,
-  renderEvent,
-  renderHost,
-  renderHosts,
-  renderHurt,
-  renderPlan,
-  renderRelief,
-  renderUser,
-  renderUsers,
-  renderVerdicts,
-} from './render.ts';
+import {renderDecisions, renderEvent, renderHost, renderHosts, renderHurt, renderUser, renderUsers, renderVerdicts} from './render.ts';
 import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
 import {tuneCommand} from './tune-command.io.ts';
 import {decisionWords} from './veto-words.ts';
@@ -120,16 +98,7 @@ interface PlanWish {
 function hostCommands(): Command[] {
   const reason = '--reason <text>';
   return [
-    new Command('evacuate')
-      .argument('<host|label=value...>')
-      .description('move every mailbox off hosts, all by one plan')
-      .option('--dry-run', 'show the plan and change nothing')
-      .option(reason, 'for the audit log')
-      .addHelpText('after', example('mailherd evacuate os=debian-13 --dry-run', 'mailherd evacuate be07 be08 --reason "disks are failing"'))
-      .action(async (wished: string[], {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
-        show({...(json && {json})}, await evacuate(wished, wish), renderPlan);
-      }),
-    ...leaveCommands(),
+    ...emptyingCommands(),
     approveCommand(),
     planCommand(),
     new Command('cordon')
@@ -167,32 +136,6 @@ function hostCommands(): Command[] {
   ];
 }
 
-function leaveCommands(): Command[] {
-  const reason = '--reason <text>';
-  return [
-    new Command('drain')
-      .argument('<host|label=value...>')
-      .description('empty hosts that work, for maintenance: no new mailbox, and moves when nothing else moves')
-      .option('--dry-run', 'show the plan and change nothing')
-      .option(reason, 'for the audit log')
-      .addHelpText('after', example('mailherd drain be07 --reason "new memory on Friday"'))
-      .action(async (wished: string[], {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
-        show({...(json && {json})}, await evacuate(wished, {...wish, gently: true}), renderPlan);
-      }),
-    new Command('relieve')
-      .argument('<host>')
-      .description('let the queue of a host drain to where users live now, and by a relay of the policy (relief.relays)')
-      .option('--end', 'no longer')
-      .option(reason, 'for the audit log')
-      .addHelpText('after', example('mailherd relieve be07', 'mailherd relieve be07 --end'))
-      .action(async (host: string, {json, ...wish}: Common & {end?: true; reason?: string}) => {
-        show({...(json && {json})}, await post<ReliefView>(`/v1/hosts/${part(host)}/relieve`, wish), view =>
-          renderRelief(view, wish.end === true),
-        );
-      }),
-  ];
-}
-
 function approveCommand(): Command {
   return new Command('approve')
     .argument('<kind>', ACTION_KINDS.join(', '))
@@ -206,11 +149,6 @@ function approveCommand(): Command {
         approved.push(await post<Decision>('/v1/decisions/approve', {kind, ...(host !== undefined && {host}), ...wish}));
       show({...(json && {json})}, approved, list => list.map(each => `Approved: ${decisionWords({...each, mode: 'on'})}.`).join('\n'));
     });
-}
-
-async function evacuate(wished: readonly string[], wish: Evacuate): Promise<PlanView> {
-  const [host = '', ...also] = wished.some(isLabel) ? emptiable(wished, await get<HostView[]>('/v1/hosts')) : wished;
-  return post<PlanView>(`/v1/hosts/${part(host)}/evacuate`, {...wish, ...(also.length > 0 && {also})});
 }
 
 function planCommand(): Command {
@@ -267,34 +205,7 @@ function farmCommands(): Command[] {
         answer => `The policy is changed (revision ${answer.revision}).`,
       );
     });
-  return [
-    policy,
-    tuneCommand(),
-    new Command('pause')
-      .argument('[host|label=value...]', 'hosts that are being emptied: no further mailbox leaves them')
-      .option('--reason <text>', 'for the audit log')
-      .description('stop all automatic work, or the evacuation of some hosts')
-      .addHelpText(
-        'after',
-        example('mailherd pause --reason "network maintenance"', 'mailherd pause be07 --reason "switch is being replaced"'),
-      )
-      .action(async (hosts: string[], {json, ...wish}: Common & {reason?: string}) => {
-        if (hosts.length > 0) return changeEvacuations(hosts, 'pause', {...(json && {json}), ...wish});
-        show(
-          {...(json && {json})},
-          await post<PolicyView>('/v1/pause', wish),
-          () => 'Automatic work is paused. Go on with: mailherd resume',
-        );
-      }),
-    new Command('resume')
-      .argument('[host|label=value...]', 'hosts whose evacuation was paused')
-      .description('go on with automatic work, or with the evacuation of some hosts')
-      .addHelpText('after', example('mailherd resume', 'mailherd resume be07'))
-      .action(async (hosts: string[], options: Common) => {
-        if (hosts.length > 0) return changeEvacuations(hosts, 'resume', options);
-        show(options, await post<PolicyView>('/v1/resume', {}), () => 'Automatic work goes on.');
-      }),
-  ];
+  return [policy, tuneCommand(), ...pauseCommands()];
 }
 
 async function changeHost(host: string, verb: string, {json, ...wish}: Common & {reason?: string; release?: string}): Promise<void> {

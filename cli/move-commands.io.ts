@@ -2,10 +2,9 @@ import {Command} from 'commander';
 import {MailherdError} from '../base/errors.ts';
 import {look} from '../base/terminal.io.ts';
 import {SECOND_MS} from '../base/units.ts';
-import type {HostView, MovesView, PlanView} from '../wire/api.ts';
-import type {HostRecord} from '../wire/record.ts';
+import type {MovesView, PlanView} from '../wire/api.ts';
 import {type Common, example, get, part, post, print, show} from './ask.io.ts';
-import {emptiable, isLabel} from './emptiable.ts';
+import {changeEvacuations} from './emptying-commands.io.ts';
 import {areMovesOver, renderMoves, renderPlan} from './render.ts';
 
 /** Moves: watched, asked for, taken back, and what they leave behind. */
@@ -56,28 +55,6 @@ export function moveCommands(): Command[] {
         show({...(json && {json})}, await post<PlanView>('/v1/rebalance', {...wish, hosts}), renderPlan),
       ),
   ];
-}
-
-function isDraining({record}: HostView): boolean {
-  return record.stage === 'draining';
-}
-
-/** Of each host in turn; the first that refuses ends it. */
-export async function changeEvacuations(
-  wished: readonly string[],
-  verb: 'pause' | 'resume' | 'cancel',
-  {json, ...wish}: Common & {reason?: string},
-): Promise<void> {
-  const hosts = wished.some(isLabel) ? emptiable(wished, (await get<HostView[]>('/v1/hosts')).filter(isDraining)) : wished;
-  const said = {
-    pause: 'no further mailbox leaves it until: mailherd resume',
-    resume: 'its mailboxes leave it again',
-    cancel: 'is kept',
-  };
-  for (const host of hosts) {
-    const record = await post<HostRecord>(`/v1/hosts/${part(host)}/${verb}`, wish);
-    show({...(json && {json})}, record, () => `${host}: ${said[verb]}${verb === 'pause' ? ` ${host}` : ''}.`);
-  }
 }
 
 const WATCH_MS = 2 * SECOND_MS;

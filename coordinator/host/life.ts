@@ -4,6 +4,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {Answer} from '../../wire/command.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../wire/record.ts';
+import {onEmptying, refused} from './emptying.ts';
 import type {HostFacts} from './facts.ts';
 
 /** Name under which Mailherd itself cordons and asks; everything else is a person. */
@@ -73,9 +74,8 @@ export function live(record: HostRecord, happening: HostHappening, limits: Limit
     case 'evacuated':
       return onEvacuated(record, happening, nowMs);
     case 'emptyingPaused':
-      return onEmptyingPaused(record, happening.by, happening.reason, nowMs);
     case 'emptyingResumed':
-      return onEmptyingResumed(record, happening.by);
+      return onEmptying(record, happening, nowMs);
     case 'reinstallAsked':
       return onReinstallAsked(record, happening.by, happening.release, nowMs);
     case 'wipeChecked':
@@ -276,28 +276,6 @@ function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostT
   }
 }
 
-/** Somebody stopped its emptying for now. */
-export function isPaused(record: HostRecord | undefined): boolean {
-  return record?.stage === 'draining' && (record.emptying?.paused ?? null) !== null;
-}
-
-function onEmptyingPaused(record: HostRecord, by: string, reason: string, nowMs: Instant): HostTurn {
-  if (record.stage !== 'draining') throw refused(record, 'pause its evacuation');
-  const {isLow = false, paused = null} = record.emptying ?? {};
-  if (paused !== null) return {record, effects: []};
-  return {
-    record: {...record, emptying: {isLow, paused: {by, reason, atMs: nowMs}}},
-    effects: [{kind: 'emptyingPaused', by, reason}],
-  };
-}
-
-function onEmptyingResumed(record: HostRecord, by: string): HostTurn {
-  if (record.stage !== 'draining') throw refused(record, 'resume its evacuation');
-  const {emptying} = record;
-  if (emptying === undefined || emptying.paused === null) return {record, effects: []};
-  return {record: {...record, emptying: {...emptying, paused: null}}, effects: [{kind: 'emptyingResumed', by}]};
-}
-
 function onReinstallAsked(record: HostRecord, by: string, release: string, nowMs: Instant): HostTurn {
   const asked = {...record, reinstallTo: release, reinstallAskedBy: by};
   switch (record.stage) {
@@ -372,10 +350,6 @@ function stage(before: HostRecord | HostTurn, to: HostStage, reason: string, now
   const history = [...record.history, {stage: to, atMs: nowMs, reason}].slice(-HISTORY_MAX);
   const staged: HostEffect = {kind: 'staged', from: record.stage, to, reason, tookMs: Math.max(0, nowMs - record.sinceMs)};
   return {record: {...rest, ...kept, stage: to, sinceMs: nowMs, history}, effects: [staged, ...effects]};
-}
-
-function refused(record: HostRecord, wish: string): MailherdError {
-  return new MailherdError('HOST_STATE', {host: record.host, stage: record.stage, role: record.role, wish});
 }
 
 function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
