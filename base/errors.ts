@@ -43,6 +43,7 @@ export const CODES = {
     next: 'replan',
     text: 'Dovecot of this host would lose something of the mailbox: doveadm needs a plugin it has not',
   },
+  KICKS_SPREAD: {http: 409, next: 'retry', text: 'enough sessions are ended at present; this mailbox is held in its turn'},
   HOLD_LOST: {http: 409, next: 'retry', text: 'the hold ran out before the step was done'},
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import {Manifest} from './manifest.ts';
+import {FolderState, Manifest} from './manifest.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, MoveId, orNull, RefusalShape, SpanMs, Token, UserName} from './schema.ts';
 import {AdviceId, KnobName} from './tune.ts';
 
@@ -85,8 +85,20 @@ export const COMMANDS = {
    * keep a mailbox locked for as long as the disk takes to confirm them.
    */
   calm: verb('calm', {...ofMove, spanMs: SpanMs}, {deliveries: Count, tookMs: SpanMs}),
-  /** Source: the hold entry of `generation` is in force here, the user's sessions are ended and their processes gone. */
-  hold: verb('hold', {...ofMove, revision: Generation}, {tookMs: SpanMs}),
+  /**
+   * Source: the hold entry of `revision` is in force here, the user's sessions are ended and their processes gone. Asked again with `look`
+   * it tells whether any began all the same, and what state each folder is in now. An older release tells neither.
+   */
+  hold: verb(
+    'hold',
+    {...ofMove, revision: Generation, look: Type.Optional(Type.Boolean())},
+    {
+      tookMs: SpanMs,
+      /** That were ended. */
+      sessions: Type.Optional(Count),
+      folders: Type.Optional(Type.Array(FolderState)),
+    },
+  ),
   /** Either end, before the hold: read the texts of all messages ahead and remember their digests; only what is new is read again. */
   readTexts: verb('readTexts', ofMove, {messages: Count, tookMs: SpanMs}),
   /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. */

@@ -20,6 +20,10 @@ export const FolderManifest = Type.Object({
 });
 export type FolderManifest = Type.Static<typeof FolderManifest>;
 
+/** What Dovecot tells of a folder in a moment, and what no change of a message leaves as it was. */
+export const FolderState = Type.Object({name: Type.String(), messages: Count, uidNext: Count, highestModseq: Count});
+export type FolderState = Type.Static<typeof FolderState>;
+
 /** Everything of a mailbox that must survive a move, read by another path than the one that copied it. */
 export const Manifest = Type.Object({
   folders: Type.Array(FolderManifest),

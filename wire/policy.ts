@@ -19,6 +19,15 @@ export const TunePolicy = Type.Object({
 });
 export type TunePolicy = Type.Static<typeof TunePolicy>;
 
+/** Sessions that moves end, and that come back as logins at once. */
+export const KickPolicy = Type.Object({
+  /** In the whole farm, and so at its edges. */
+  perSecondMax: Type.Number({exclusiveMinimum: 0, maximum: 1e6}),
+  /** Whose users are moved to one host. */
+  perTargetPerSecondMax: Type.Number({exclusiveMinimum: 0, maximum: 1e6}),
+});
+export type KickPolicy = Type.Static<typeof KickPolicy>;
+
 /** How the queue of a sick host is relieved. */
 export const ReliefPolicy = Type.Object({
   /** Hosts of the farm that take mail for the outside from others; the first that is well. None: such mail goes as ever. */
@@ -133,6 +142,8 @@ export const Policy = Type.Object({
     perTargetMax: Count,
     /** Of all seeds together that leave one host; dsync's passes, which bring what changed, know no limit. Without it there is none. */
     bytesPerSecondMax: Type.Optional(Type.Number({minimum: 1_000})),
+    /** Absent in a policy of an older release: as in DEFAULT_POLICY. */
+    kicks: Type.Optional(KickPolicy),
     /** Hold only after a pass as short as this; after `passesMax` passes try anyway if the last was below `holdMs` / 4. */
     catchUpMsMax: SpanMs,
     passesMax: Count,
@@ -211,6 +222,7 @@ export const DEFAULT_POLICY: Policy = {
     concurrentMax: 8,
     perSourceMax: 4,
     perTargetMax: 2,
+    kicks: {perSecondMax: 50, perTargetPerSecondMax: 10},
     catchUpMsMax: 2_000,
     passesMax: 10,
     holdMs: 30_000,
@@ -230,7 +242,8 @@ export function completed(policy: Policy): Policy {
   const {windows, tune, relief, budget} = DEFAULT_POLICY;
   const later = {...(windows && {windows}), ...(tune && {tune}), ...(relief && {relief}), ...(budget && {budget})};
   const judge = {...policy.judge, floors: {...DEFAULT_POLICY.judge.floors, ...policy.judge.floors}};
-  return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}, judge};
+  const move = {...policy.move, kicks: kicksOf(policy.move)};
+  return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}, judge, move};
 }
 
 type LaterMode = 'tune' | 'drain' | 'queue-relief';
@@ -241,6 +254,10 @@ export function modeOf({modes}: Policy, kind: keyof Policy['modes']): Mode {
 
 export function floorOf({floors}: Policy['judge'], sli: keyof Policy['judge']['floors']): number {
   return floors[sli] ?? (DEFAULT_POLICY.judge.floors[sli] as number);
+}
+
+export function kicksOf({kicks}: Policy['move']): KickPolicy {
+  return kicks ?? (DEFAULT_POLICY.move.kicks as KickPolicy);
 }
 
 export function reliefPolicyOf({relief}: Policy): ReliefPolicy {

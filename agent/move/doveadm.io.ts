@@ -65,6 +65,7 @@ export function doveadmStore({store, runDir, places, doveadmPort, clock}: Dovead
     },
 
     endSessions: (user, timeoutMs) => endSessions(server, user, timeoutMs, clock),
+    folders: user => manifests.folders(user),
     async deliveriesOver(user, timeoutMs) {
       const left = await deliveriesOver((await places.of(user)).home, timeoutMs, clock);
       await server.prepare('host', 1);

@@ -1,7 +1,7 @@
 import type {Clock} from '../../base/clock.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
-import type {Manifest} from '../../wire/manifest.ts';
+import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {RouteRow} from '../route/apply.ts';
 import type {Passes} from './admit.ts';
 
@@ -128,8 +128,10 @@ export interface MailStore {
   carry(user: string, address: string): Promise<void>;
   /** Waits until no delivery works in the user's mailbox. @returns how many still do so after `timeoutMs`. */
   deliveriesOver(user: string, timeoutMs: Millis): Promise<number>;
-  /** Ends the user's sessions in order and waits for their processes. @throws MailherdError SESSIONS_LINGER. */
-  endSessions(user: string, timeoutMs: Millis): Promise<void>;
+  /** Ends the user's sessions in order and waits for their processes. @returns how many there were. @throws MailherdError SESSIONS_LINGER. */
+  endSessions(user: string, timeoutMs: Millis): Promise<number>;
+  /** The state of every folder now, cheaply. @throws MailherdError COMMAND_FAILED. */
+  folders(user: string): Promise<FolderState[]>;
   /** @throws MailherdError COMMAND_FAILED when something of it cannot be read. */
   manifest(user: string, wish: ManifestWish): Promise<Manifest>;
   /** Reads texts ahead for later manifests. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */

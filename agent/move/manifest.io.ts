@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {setNewest} from '../../base/bounded.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
-import type {Manifest} from '../../wire/manifest.ts';
+import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {AclReader} from './acls.io.ts';
 import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
@@ -15,6 +15,7 @@ import {start} from './tool.io.ts';
 const USERS_MAX = 64;
 /** Columns, in the order in which doveadm tells them, whatever was asked for first. */
 const STATUS = ['mailbox', 'messages', 'uidnext', 'uidvalidity', 'highestmodseq', 'vsize', 'guid'] as const;
+const STATE = ['mailbox', 'messages', 'uidnext', 'highestmodseq'] as const;
 const MESSAGE = ['mailbox', 'uid', 'guid', 'size.virtual', 'date.received', 'flags'] as const;
 const TRIES = 3;
 /** Commands of a manifest that run side by side. */
@@ -84,6 +85,15 @@ export class ManifestReader {
       const reason = `${odd.row.messages} messages by status, ${odd.own.length} fetched`;
       if (tries === TRIES) throw new MailherdError('COMMAND_FAILED', {user, folder: odd.row.mailbox, reason});
     }
+  }
+
+  /** @throws MailherdError COMMAND_FAILED. */
+  async folders(user: string): Promise<FolderState[]> {
+    const all = await this.#acls.unrestricted(user);
+    const rows = await this.#server.rows(user, ['mailbox status', STATE.slice(1).join(' '), '*'], STATE, all);
+    return rows.map(({mailbox = '', messages, uidnext, highestmodseq}) => {
+      return {name: mailbox, messages: Number(messages), uidNext: Number(uidnext), highestModseq: Number(highestmodseq)};
+    });
   }
 
   /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */

@@ -99,14 +99,16 @@ const HANDLERS: Handlers = {
     return {deliveries, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async hold(ports, {user, revision}) {
+  async hold(ports, {user, revision, look = false}) {
     await ports.routes.reached(revision, ROUTE_WAIT_MS);
     const begun = ports.clock.monotonic();
     requireHere(ports, user);
     requireHeld(ports, user);
-    await ports.store.endSessions(user, SESSIONS_END_MS);
+    const sessions = await ports.store.endSessions(user, SESSIONS_END_MS);
+    // After that: what a session did that is over by now shows.
+    const folders = look ? {folders: await ports.store.folders(user)} : {};
     requireHeld(ports, user);
-    return {tookMs: ports.clock.monotonic() - begun};
+    return {tookMs: ports.clock.monotonic() - begun, sessions, ...folders};
   },
 
   async readTexts(ports, {user, moveId}) {

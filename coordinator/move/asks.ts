@@ -3,6 +3,7 @@ import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord} from '../../wire/record.ts';
+import type {KickRate} from './kicks.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 
 /** What a running move knows beside its record; gone after a restart, on purpose. */
@@ -11,6 +12,8 @@ export interface MoveContext {
   limits: Policy['move'];
   /** Monotonic time just before the hold was written; null when this process did not write it: then it must not flip. */
   heldSince: Millis | null;
+  /** When further sessions may be ended; one for all moves of a coordinator. */
+  kicks: KickRate;
   /** Passes begun by this run. */
   passes: number;
   /** The source's manifest, read while it was held. */

@@ -7,6 +7,8 @@ import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wir
 import {Aftercare} from './aftercare.ts';
 import type {MoveContext} from './asks.ts';
 import {isQuieting, RunningMoves} from './budget.ts';
+import {firstRecord} from './first-record.ts';
+import {KickRate} from './kicks.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
@@ -31,7 +33,7 @@ interface EngineOptions {
 }
 
 const PUMP_MS = SECOND_MS;
-/** A predecessor that did not know it was one may have begun moves after we had read the store: look again this long after the start. */
+/** A predecessor that did not know it was one may have begun moves and purges after we had read the store: look again this long after. */
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
 const QUEUED_AGAIN_MAX = 2;
 
@@ -43,6 +45,7 @@ export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancelled = new Map<string, string>();
+  readonly #kicks = new KickRate();
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
   readonly #again = new Map<string, QueuedMove>();
@@ -75,7 +78,10 @@ export class MoveEngine implements Mover {
     const {ports, log} = this.#options;
     try {
       for (const record of await ports.loadMoves()) {
-        if (this.#records.has(record.id)) continue;
+        const known = this.#records.get(record.id);
+        // It may have purged what we take for retained, too.
+        const isPurgedSince = known?.step === 'retained' && (record.step === 'purging' || record.step === 'purged');
+        if (known !== undefined && !isPurgedSince) continue;
         this.#records.set(record.id, record);
         if (STEPS[record.step].phase !== 'end') this.#launch(record);
       }
@@ -203,30 +209,8 @@ export class MoveEngine implements Mover {
   }
 
   #begin(queued: QueuedMove): void {
-    const {planned, planId} = queued;
-    const now = this.#options.ports.clock.now();
-    const record: MoveRecord = {
-      v: 1,
-      id: this.#options.newId(),
-      user: planned.user,
-      source: planned.source,
-      target: planned.target,
-      planId,
-      because: planned.why,
-      bytes: planned.bytes,
-      token: this.#options.ports.token(),
-      createdAtMs: now,
-      updatedAtMs: now,
-      step: 'reserving',
-      attempts: 0,
-      passesMs: [],
-      routeRevision: null,
-      hold: null,
-      verified: null,
-      pauseMs: null,
-      refusal: null,
-      timeline: [{step: 'reserving', atMs: now}],
-    };
+    const {ports, newId} = this.#options;
+    const record = firstRecord(queued, newId(), ports.token(), ports.clock.now());
     this.#records.set(record.id, record);
     this.#again.set(record.id, queued);
     this.#launch(record, true);
@@ -243,7 +227,8 @@ export class MoveEngine implements Mover {
     const {ports, policy, signal} = this.#options;
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
-    const context: MoveContext = {ports, limits: policy().move, heldSince: null, passes: 0, source: null, leftOnTarget};
+    const kicks = this.#kicks;
+    const context: MoveContext = {ports, limits: policy().move, heldSince: null, kicks, passes: 0, source: null, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {
       const begun = ports.clock.monotonic();

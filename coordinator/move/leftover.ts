@@ -9,7 +9,8 @@ const CARRIES_MAX = 5;
 
 /**
  * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
- * is carried to where the user lives now. A copy that was removed before, by a purge whose answer was lost, makes the record purged.
+ * is carried to where the user lives now. A copy that was removed before, by a purge whose answer was lost or by a predecessor, makes the
+ * record purged.
  * @returns the record with the digest of the retained copy as it is after that.
  * @throws MailherdError COPY_UNKNOWN when something lies there that no copy of this move is known of.
  */
@@ -17,11 +18,19 @@ export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<M
   try {
     return await carried(ports, record);
   } catch (error) {
-    if (!(error instanceof MailherdError) || error.code !== 'COPY_MISSING') throw error;
+    if (!(error instanceof MailherdError)) throw error;
+    if (isReplaced(error, record)) return {...record, step: 'purged', refusal: null};
+    if (error.code !== 'COPY_MISSING') throw error;
     // The host looks itself, and refuses where anything lies.
     await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
     return {...record, step: 'purged', refusal: null};
   }
+}
+
+/** A host has one copy of a user at most, and takes another, or the user himself, only once the one before is removed. */
+function isReplaced({code, detail}: MailherdError, {id, source}: MoveRecord): boolean {
+  if (code === 'STILL_OWNER') return detail.host === source;
+  return code === 'COPY_UNKNOWN' && typeof detail.moveId === 'string' && detail.moveId !== id;
 }
 
 async function carried(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {

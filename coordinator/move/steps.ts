@@ -1,10 +1,11 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {HOUR_MS, type Millis} from '../../base/units.ts';
+import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Manifest} from '../../wire/manifest.ts';
+import {kicksOf} from '../../wire/policy.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
-import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount} from '../verify/compare.ts';
+import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount, sameFolders} from '../verify/compare.ts';
 import {
   COMMAND_MS,
   calm,
@@ -34,6 +35,9 @@ type Step = {phase: Phase; run: (context: MoveContext, record: MoveRecord) => Pr
 const COPY_MS = 12 * HOUR_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
+const VERIFY_TRIES_MAX = 3;
+/** A move that waits for its turn looks at its mailbox so often. */
+const KICK_WAIT_MS = 5 * SECOND_MS;
 /** A silent target is asked so often before the move ends without it. */
 const SILENT_TRIES = 2;
 const DIFFERENCES_MAX = 20;
@@ -149,13 +153,22 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
     // What was written meanwhile wants another pass.
     const isCalm = calmUntilMs !== null && ports.clock.monotonic() < calmUntilMs;
     const isAtOnce = isCalm || preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
-    return {...record, passesMs, step: isAtOnce ? 'holding' : 'copying'};
+    return isAtOnce ? untilMayKick(context, {...record, passesMs}) : {...record, passesMs};
   }
   throw new MailherdError('COPY_FAILED', {
     reason: 'the passes do not get short enough for a hold',
     lastPassMs: answer.tookMs,
     passes: passesMs.length,
   });
+}
+
+/** Sessions that are ended come back at once: so many a second as edges and target can take. Where that was waited for, another pass is due. */
+async function untilMayKick({ports, kicks, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+  const waitMs = kicks.take(record.target, kicksOf(limits), ports.clock.monotonic());
+  if (waitMs === 0) return {...record, step: 'holding', refusal: null};
+  await ports.clock.sleep(Math.min(waitMs, KICK_WAIT_MS));
+  // Passes that only pass the time do not count as vain.
+  return {...record, passesMs: record.passesMs.slice(-2), refusal: {code: 'KICKS_SPREAD', detail: {target: record.target, waitMs}}};
 }
 
 /** Reads the texts of messages ahead; what comes later is read later. */
@@ -186,7 +199,8 @@ async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   if (entry.revision !== revision) throw new MailherdError('STORE_CONFLICT', {user: record.user, revision, found: entry.revision});
   // Who is sent away by the source would otherwise come back to it through an edge that has not heard yet, and be refused.
   await Promise.allSettled(edgeSyncs(ports, revision, EDGES_READY_MS));
-  await ports.command(record.source, 'hold', {...ofMove(ports, record), revision}, timeLeft(context));
+  const {sessions = 1} = await ports.command(record.source, 'hold', {...ofMove(ports, record), revision}, timeLeft(context));
+  context.kicks.ended(record.target, sessions);
   const {storedAtMs} = entry;
   const deadlineMs = storedAtMs + limits.holdMs - limits.marginMs;
   return {...record, step: 'finalizing', routeRevision: revision, hold: {heldAtMs: storedAtMs, deadlineMs, spanMs: limits.holdMs}};
@@ -219,16 +233,35 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
     const {source} = context;
     assert(source !== null, 'verifying follows a last pass of the same run');
     const differences = compareManifests(source, target);
-    if (differences.length === 0) {
+    const isStill = differences.length === 0 && (await isUntouched(context, record, source));
+    if (isStill) {
       const digest = ports.digest(canonicalManifest(source));
       return {...record, step: 'flipping', verified: {digest, messages: messageCount(source), folders: source.folders.length}};
     }
-    if (attempt === 2) {
+    if (attempt >= 2 && differences.length > 0) {
       const listed = [...differences, ...(await differingMessages(context, record, differences))];
       throw new MailherdError('MANIFEST_DIFFERS', {differences: listed.slice(0, DIFFERENCES_MAX), count: listed.length});
     }
+    if (attempt === VERIFY_TRIES_MAX) throw new MailherdError('COPY_FAILED', {reason: 'the mailbox changes although it is held', attempt});
     context.source = await finalPasses(context, record);
   }
+}
+
+/**
+ * The last look before the flip. A login that Dovecot had let through right before the fence may have become a session after all sessions
+ * were ended, and may be over again: who is there is ended, and what anybody did since the manifest was read wants another pass.
+ */
+async function isUntouched(context: MoveContext, record: MoveRecord, source: Manifest): Promise<boolean> {
+  const {ports} = context;
+  const revision = record.routeRevision;
+  assert(revision !== null, 'what is verified is held');
+  const request = {...ofMove(ports, record), revision, look: true};
+  const {sessions = 0, folders = null} = await ports.command(record.source, 'hold', request, timeLeft(context));
+  if (sessions > 0) return false;
+  if (folders !== null && sameFolders(folders, source.folders)) return true;
+  // Reading alone may have raised a HIGHESTMODSEQ.
+  const again = await manifestAt(ports, record, record.source, {texts: true, timeoutMs: timeLeft(context)});
+  return canonicalManifest(again) === canonicalManifest(source);
 }
 
 /** Which messages they are, of the first folder that has any. */
@@ -309,11 +342,13 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
 async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   assert(record.routeRevision !== null, 'retaining follows a flip');
   await ports.command(record.source, 'retain', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
-  return {...(await carryLate(ports, record)), step: 'retained'};
+  const carried = await carryLate(ports, record);
+  return carried.step === 'purged' ? carried : {...carried, step: 'retained'};
 }
 
 async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const proved = await carryLate(ports, record);
+  if (proved.step === 'purged') return proved;
   await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
   return {...proved, step: 'purged'};
 }

@@ -1,4 +1,4 @@
-import type {FolderManifest, Manifest} from '../../wire/manifest.ts';
+import type {FolderManifest, FolderState, Manifest} from '../../wire/manifest.ts';
 
 /** One thing that is not the same on both ends; `message` is a message's line (wire/manifest.ts), null where it is missing. */
 export interface Difference {
@@ -75,6 +75,16 @@ export function canonicalManifest(manifest: Manifest): string {
     )
     .sort();
   return [...folders, ...manifest.subscriptions.map(name => `subscribed\t${name}`).sort(), ...sieveLines(manifest)].join('\n');
+}
+
+/** Whether every folder is as its manifest found it. */
+export function sameFolders(now: readonly FolderState[], then: readonly FolderManifest[]): boolean {
+  const lines = (folders: readonly FolderState[]): string =>
+    folders
+      .map(({name, messages, uidNext, highestModseq}) => [name, messages, uidNext, highestModseq].join('\t'))
+      .sort()
+      .join('\n');
+  return lines(now) === lines(then);
 }
 
 export function messageCount(manifest: Manifest): number {

@@ -253,7 +253,14 @@ export class SimHost {
       },
       endSessions: async user => {
         await this.#disk(life, this.#rng.between(10, 150));
+        const sessions = this.sessions.get(user) ?? 0;
+        if (sessions > 0) this.#world.kicked(user, sessions);
         this.sessions.delete(user);
+        return sessions;
+      },
+      folders: async user => {
+        await this.#disk(life, this.#rng.between(1, 5));
+        return this.#own(user).manifest().folders;
       },
       manifest: async user => {
         await this.#disk(life, this.#rng.between(10, 60));

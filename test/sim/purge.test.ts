@@ -79,6 +79,24 @@ test('a coordinator that finds a purge whose predecessor died right after the re
   expect(record().step).toBe('purged');
 });
 
+test('a copy that a predecessor purged before it knew that it was one is not taken for retained', async () => {
+  const {world, record, after} = await moved();
+  const predecessor = world.engine;
+  world.elect(true);
+  await Promise.all([predecessor?.purge([record().id]), after(5_000)]);
+  expect(record().step).toBe('retained');
+  await after(20_000);
+  expect(record().step).toBe('purged');
+});
+
+test('a copy in whose place another move has put its own is gone', async () => {
+  const {world, record, after} = await moved();
+  const {user, source, id} = record();
+  world.host(source).copies.set(user, {user, moveId: 'move-000009', kind: 'arriving'});
+  const [proved] = await Promise.all([world.engine?.prove(source), after(5_000)]);
+  expect([proved, record().id, record().step]).toEqual([[], id, 'purged']);
+});
+
 test('a host that lost its retained copies may be wiped: what is gone is proved to be', async () => {
   const {world, record, after} = await moved();
   world.host(record().source).copies.clear();

@@ -25,6 +25,7 @@ export interface WorldOptions {
   users: number;
   /** Share of messages between processes that are lost or late; 0 = a quiet network. */
   trouble: number;
+  move?: Partial<Policy['move']>;
 }
 
 const POLICY: Policy = {
@@ -95,6 +96,13 @@ export class World {
     if (this.owner(user) === host) this.violate('I4', `the mailbox of ${user} was removed on its own host ${host}`);
   }
 
+  /** Sessions that were ended by moves, and to where their users move. */
+  readonly kicks: {atMs: number; target: string; sessions: number}[] = [];
+
+  kicked(user: string, sessions: number): void {
+    this.kicks.push({atMs: this.time.now, target: this.routes.get(user)?.route.move?.target ?? '', sessions});
+  }
+
   /** A new coordinator leads; the one before may not know it yet (`stale`). */
   elect(stale: boolean): void {
     const before = this.#engineStop;
@@ -107,7 +115,7 @@ export class World {
     const found = [...this.#moves.values()].map(({record}) => record);
     this.engine = new MoveEngine({
       ports: this.#ports(token),
-      policy: () => POLICY,
+      policy: () => ({...POLICY, move: {...POLICY.move, ...this.options.move}}),
       pace: () => ({}),
       whereabouts: () => ({apart: new Map(), usersOf: () => [], hostOf: () => null, rackOf: host => host}),
       isEmptyingPaused: host => this.paused.has(host),

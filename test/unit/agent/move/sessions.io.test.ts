@@ -19,16 +19,24 @@ function serverOf(...told: string[][]): {server: DoveadmServer; asked: string[]}
 
 test('who has no session is not sent away', async () => {
   const {server, asked} = serverOf([]);
-  await endSessions(server, USER, 1_000, systemClock);
+  expect(await endSessions(server, USER, 1_000, systemClock)).toBe(0);
   expect(asked).toEqual(['who']);
 });
 
-test('all that are there after the kick are waited for, those that came since too', async () => {
+test('those that come after the kick are sent away as well, until a look shows none', async () => {
+  const late = '4194306';
   const {server, asked} = serverOf(
     [USER, 'imap', GONE, '10.0.0.1'],
-    [USER, 'imap', GONE, '10.0.0.1', '', USER, 'imap', GONE, '10.0.0.1', ''],
+    [USER, 'imap', GONE, '10.0.0.1', '', USER, 'imap', late, '10.0.0.1', ''],
+    [],
   );
-  await endSessions(server, USER, 1_000, systemClock);
+  expect(await endSessions(server, USER, 1_000, systemClock)).toBe(2);
+  expect(asked).toEqual(['who', 'kick', 'who', 'kick', 'who']);
+});
+
+test('what Dovecot still tells of a process that is gone is no session', async () => {
+  const {server, asked} = serverOf([USER, 'imap', GONE, '10.0.0.1']);
+  expect(await endSessions(server, USER, 1_000, systemClock)).toBe(1);
   expect(asked).toEqual(['who', 'kick', 'who']);
 });
 
