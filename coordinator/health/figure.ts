@@ -70,7 +70,16 @@ export interface FigureMemory {
   hosts: ReadonlyMap<string, HostFigure>;
 }
 
-export const NO_FIGURE: FigureMemory = {slope: NO_SLOPE, product: 0.3, square: 1, level: null, center: null, load: null, rounds: 0, hosts: new Map()};
+export const NO_FIGURE: FigureMemory = {
+  slope: NO_SLOPE,
+  product: 0.3,
+  square: 1,
+  level: null,
+  center: null,
+  load: null,
+  rounds: 0,
+  hosts: new Map(),
+};
 
 /** One host's figure held against the others' and against its own past. */
 export interface Mark {
