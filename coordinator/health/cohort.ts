@@ -24,6 +24,10 @@ const CONTROLS_SICK_SHARE_MAX = 0.25;
 const SHARES = {software: 0.8, other: 0.1, combination: 0.1};
 /** Explained before, it stays the explanation against one that is not clearly better. */
 const GAIN_TO_REPLACE = 2;
+/** After hosts fell sick one after the other for some time, no further one must follow for this share of it: seen by halves, causes deceive. */
+const SETTLE_SHARE = 0.5;
+/** So many dwell times without a further one end that, and so long it is waited for at most while the explanation stays the same. */
+const WAVE_DWELLS = 10;
 const ALTERNATIVES_MAX = 8;
 const CAUSES_MAX = 8;
 const EXPERIMENT_HOSTS = 2;
@@ -47,9 +51,11 @@ export interface CohortMemory {
   /** Hosts that were sick, and when one joined them last; null before the first round. */
   sick: readonly string[] | null;
   joinedMs: Instant;
+  /** When the first of those fell sick that followed each other. */
+  waveMs: Instant;
 }
 
-export const NO_COHORTS: CohortMemory = {seen: {}, sick: null, joinedMs: 0};
+export const NO_COHORTS: CohortMemory = {seen: {}, sick: null, joinedMs: 0, waveMs: 0};
 
 interface Found {
   best: Candidate;
@@ -71,7 +77,8 @@ export function findCohorts(
   const sick = subjects.filter(isSick).map(({host}) => host);
   const isJoined = memory.sick !== null && sick.some(host => memory.sick?.includes(host) === false);
   const joinedMs = isJoined ? nowMs : memory.joinedMs;
-  const isSettled = memory.sick === null || nowMs - joinedMs >= judge.sickDwellMs;
+  const waveMs = isJoined && nowMs - memory.joinedMs > WAVE_DWELLS * judge.sickDwellMs ? nowMs : memory.waveMs;
+  const isSettled = memory.sick === null || nowMs - joinedMs >= judge.sickDwellMs + SETTLE_SHARE * (joinedMs - waveMs);
   const cells = subjects.map(cellOf);
   const causes = causesOf(subjects, cells, memory);
   const taken = new Set(causes.flatMap(({best}) => best.members));
@@ -81,12 +88,12 @@ export function findCohorts(
     const known = memory.seen[id];
     const sinceMs = known?.sinceMs ?? nowMs;
     const judged = {best, others: othersOf(best, taken, subjects, cells), subjects, searched, cells};
-    const isProved = proves(judged, judge) && (isSettled || nowMs - sinceMs >= judge.sickDwellMs);
+    const isProved = proves(judged, judge) && (isSettled || nowMs - sinceMs >= WAVE_DWELLS * judge.sickDwellMs);
     const explained = isProved || (known?.explained === true && stillExplains(judged));
     seen[id] = {sinceMs, explained};
     return verdictOf(judged, alternatives, explained, sinceMs);
   });
-  return {cohorts, memory: {seen, sick, joinedMs}};
+  return {cohorts, memory: {seen, sick, joinedMs, waveMs}};
 }
 
 function cellOf(subject: Subject): Cell {

@@ -70,7 +70,7 @@ export function drawInnocent(seed: number, rng: Rng, name: string): Scenario {
   return {name, world, startMs, onsetMs, endMs: onsetMs + 40 * MINUTE, faults: [], innocent: draw};
 }
 
-export function placesOf(r: Rng, hosts: readonly SimHost[], scope: Scope): {hosts: string[]; labels: Labels | null}[] {
+function placesOf(r: Rng, hosts: readonly SimHost[], scope: Scope): {hosts: string[]; labels: Labels | null}[] {
   const alone = (): {hosts: string[]; labels: null} => ({hosts: [r.pick(hosts).host], labels: null});
   const cohort = (keys: number): {hosts: string[]; labels: Labels | null} => {
     for (let attempt = 0; attempt < 200; attempt++) {

@@ -103,15 +103,25 @@ test('a rack whose hosts all send again what was lost: the network there; on a r
   expect(found(farm(({rack}) => rack === 'r30'))[0]).not.toHaveProperty('notHosts');
 });
 
-test('while hosts still fall sick nothing is explained yet, unless the label has been the same for a while', () => {
+test('while hosts still fall sick nothing is explained yet, the longer they did the longer', () => {
   const partly = farm(({os, hardware}, index) => os === 'new' && hardware === 'm1' && index < 30);
   const all = farm(({os, hardware}) => os === 'new' && hardware === 'm1');
-  const before = findCohorts(partly, {...NO_COHORTS, sick: []}, judge, 1_000);
+  const fromMs = 1_000_000_000;
+  const before = findCohorts(partly, {...NO_COHORTS, sick: []}, judge, fromMs);
   expect(before.cohorts.every(cohort => !cohort.explained)).toBe(true);
-  const joined = findCohorts(all, before.memory, judge, 11_000);
-  expect(joined.memory.joinedMs).toBe(11_000);
-  expect(joined.cohorts[0]?.explained).toBe(false);
-  expect(findCohorts(all, joined.memory, judge, 11_000 + judge.sickDwellMs).cohorts[0]?.explained).toBe(true);
+  const explainedAt = (joinsMs: number, laterMs: number): boolean | undefined => {
+    const joined = findCohorts(all, before.memory, judge, joinsMs);
+    expect(joined.memory.joinedMs).toBe(joinsMs);
+    expect(joined.cohorts[0]?.explained).toBe(false);
+    return findCohorts(all, joined.memory, judge, joinsMs + laterMs).cohorts[0]?.explained;
+  };
+  expect(explainedAt(fromMs + 10_000, judge.sickDwellMs)).toBe(false);
+  expect(explainedAt(fromMs + 10_000, judge.sickDwellMs + 5_000)).toBe(true);
+  // Who took two minutes to follow may be followed by others a minute later.
+  expect(explainedAt(fromMs + 120_000, judge.sickDwellMs + 50_000)).toBe(false);
+  expect(explainedAt(fromMs + 120_000, judge.sickDwellMs + 60_000)).toBe(true);
+  // Hours later it is another story.
+  expect(explainedAt(fromMs + 7_200_000, judge.sickDwellMs)).toBe(true);
 });
 
 test('hosts on their way to be sick count against no label as healthy', () => {
