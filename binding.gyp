@@ -14,6 +14,7 @@
         "native/kernel_reader.cc",
         "native/key_values.cc",
         "native/listen_queues.cc",
+        "native/listing.cc",
         "native/mounts.cc",
         "native/numbers.cc",
         "native/plan_call.cc",

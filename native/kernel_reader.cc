@@ -14,10 +14,6 @@ namespace {
 /// A kernel that lacks a file seldom gets it: to ask for one costs more than to read one.
 constexpr int kRestReadings = 5;
 
-bool AreSame(const std::vector<SysError>& a, const std::vector<SysError>& b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const SysError& x, const SysError& y) { return x.err == y.err && x.path == y.path; });
-}
-
 std::string PathOf(const char* pattern, const std::string& subject) {
   std::string path(pattern);
   const size_t at = path.find("{}");
@@ -33,42 +29,50 @@ KernelReader::KernelReader(const std::string& root, std::vector<KernelPart> part
       valueCount_ += source.names.size();
     }
   }
-  rests_.resize(files_.size());
+  outcomes_.resize(files_.size());
 }
 
-Result<std::string_view> KernelReader::Read(size_t file) {
-  if (rests_[file] > 0) {
-    rests_[file]--;
-    return SysError{ENOENT, "open", files_[file].path()};
+void KernelReader::ReadFile(KernelFile& file, const Source& source, std::span<int64_t> out, Outcome& outcome) noexcept {
+  if (outcome.rests > 0) {
+    outcome.rests--;
+    return;
   }
-  auto text = files_[file].Read(buffer_);
-  if (const auto* error = Failure(text); error != nullptr && error->err == ENOENT) rests_[file] = kRestReadings;
-  return text;
+  int err = 0;
+  const char* op = "";
+  auto text = file.Read(buffer_, KernelFile::Records::short_);
+  if (const auto* error = Failure(text)) {
+    err = error->err;
+    op = error->op;
+    if (err == ENOENT) outcome.rests = kRestReadings;
+  } else {
+    source.parse(std::get<std::string_view>(text), out);
+    const bool isNothing = std::all_of(out.begin(), out.end(), [](int64_t value) { return value == kAbsent; });
+    if (isNothing) err = EBADMSG, op = "parse";
+  }
+  if (outcome.err != err || outcome.op != op) isTold_ = false;
+  outcome.err = err;
+  outcome.op = op;
 }
 
 KernelSample KernelReader::Run() noexcept {
   KernelSample sample;
   sample.values.assign(valueCount_, kAbsent);
   std::span<int64_t> rest(sample.values);
-  size_t file = 0;
+  size_t at = 0;
   for (const KernelPart& part : parts_) {
     for (const Source& source : part.set->sources) {
       const std::span<int64_t> out = rest.first(source.names.size());
       rest = rest.subspan(source.names.size());
-      const size_t at = file++;
-      if (source.isOfSubject && part.subject.empty()) continue;
-      auto text = Read(at);
-      if (auto* error = std::get_if<SysError>(&text)) {
-        sample.errors.push_back(std::move(*error));
-        continue;
-      }
-      source.parse(std::get<std::string_view>(text), out);
-      const bool isNothing = std::all_of(out.begin(), out.end(), [](int64_t value) { return value == kAbsent; });
-      if (isNothing) sample.errors.push_back(SysError{EBADMSG, "parse", files_[at].path()});
+      if (!source.isOfSubject || !part.subject.empty()) ReadFile(files_[at], source, out, outcomes_[at]);
+      at++;
     }
   }
-  sample.isSame = AreSame(sample.errors, errors_);
-  if (!sample.isSame) errors_ = sample.errors;
+  if (isTold_) return sample;
+  sample.errors.emplace();
+  for (size_t file = 0; file < files_.size(); file++) {
+    if (outcomes_[file].err != 0) sample.errors->push_back({outcomes_[file].err, outcomes_[file].op, files_[file].path()});
+  }
+  isTold_ = true;
   return sample;
 }
 
