@@ -16,6 +16,7 @@
         "native/listen_queues.cc",
         "native/listing.cc",
         "native/mounts.cc",
+        "native/notify.cc",
         "native/numbers.cc",
         "native/plan_call.cc",
         "native/plan_rows.cc",

@@ -9,6 +9,7 @@
 
 #include "js_values.h"
 #include "kernel_calls.h"
+#include "notify.h"
 #include "plan_call.h"
 #include "postfix_processes.h"
 #include "queue_walk.h"
@@ -134,6 +135,17 @@ Napi::Value CountPostfixProcessesOf(const Napi::CallbackInfo& info) {
 /// serveLine() -> boolean: what waits in line is run, behind a reading that hangs by another thread; whether anything waits
 Napi::Value ServeLineCall(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ServeLine()); }
 
+/// notifySystemd(socket, state): one datagram; throws when it cannot be sent
+Napi::Value NotifySystemdOf(const Napi::CallbackInfo& info) {
+  if (info.Length() != 2 || !IsPath(info[0]) || !info[1].IsString()) {
+    ThrowType(info.Env(), "notifySystemd(socket: string, state: string)");
+    return info.Env().Undefined();
+  }
+  const auto failed = NotifySystemd(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+  if (failed) ToError(info.Env(), *failed).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -145,6 +157,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
+  exports.Set("notifySystemd", Napi::Function::New(env, NotifySystemdOf, "notifySystemd"));
   exports.Set("serveLine", Napi::Function::New(env, ServeLineCall, "serveLine"));
   exports.Set("StoreReader", JsStoreReader::Define(env));
   return exports;

@@ -19,6 +19,7 @@ interface Addon extends KernelAddon {
   searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
   countPostfixProcesses(root: string, spool: string, processesMax: number): Promise<PostfixProcesses>;
   serveLine(): boolean;
+  notifySystemd(socket: string, state: string): void;
   StoreReader: new (root: string, path: string) => {read(): Promise<Float64Array | NativeStore>};
 }
 interface NativeStore {
@@ -278,6 +279,19 @@ function toWalk(known: Record<string, number>): Omit<QueueWalk, 'domains'> {
  */
 export function countPostfixProcesses(spool: string, processesMax: number, root = ''): Promise<PostfixProcesses> {
   return addon().countPostfixProcesses(root, spool, processesMax).catch(rethrow);
+}
+
+/**
+ * Tells systemd a state of this service (sd_notify(3)).
+ * @param socket NOTIFY_SOCKET of the environment.
+ * @throws MailherdError NATIVE_FAILED when nobody takes it.
+ */
+export function notifySystemd(socket: string, state: string): void {
+  try {
+    addon().notifySystemd(socket, state);
+  } catch (error) {
+    rethrow(error);
+  }
 }
 
 /** Reads the space of one file system off the event loop, and what lies behind it. */

@@ -14,6 +14,14 @@ namespace {
 /// A kernel that lacks a file seldom gets it: to ask for one costs more than to read one.
 constexpr int kRestReadings = 5;
 
+/// Counters grow by a digit now and then; by more, all of the file is read once.
+constexpr size_t kGrowthBytes = 64;
+constexpr size_t kExtentMax = 4096;
+
+long PresentIn(std::span<const int64_t> values) noexcept {
+  return std::count_if(values.begin(), values.end(), [](int64_t value) { return value != kAbsent; });
+}
+
 std::string PathOf(const char* pattern, const std::string& subject) {
   std::string path(pattern);
   const size_t at = path.find("{}");
@@ -32,22 +40,37 @@ KernelReader::KernelReader(const std::string& root, std::vector<KernelPart> part
   outcomes_.resize(files_.size());
 }
 
+/// Only what is needed of a file; false when that did not tell what was told before: then all of it must be read.
+bool KernelReader::ReadExtent(KernelFile& file, const Source& source, std::span<int64_t> out, const Outcome& outcome) noexcept {
+  if (outcome.extent == 0) return false;
+  auto text = file.ReadBegin(buffer_, outcome.extent);
+  if (Failure(text) != nullptr) return false;
+  source.parse(std::get<std::string_view>(text), out);
+  if (PresentIn(out) == outcome.present) return true;
+  std::fill(out.begin(), out.end(), kAbsent);
+  return false;
+}
+
 void KernelReader::ReadFile(KernelFile& file, const Source& source, std::span<int64_t> out, Outcome& outcome) noexcept {
   if (outcome.rests > 0) {
     outcome.rests--;
     return;
   }
+  if (ReadExtent(file, source, out, outcome)) return;
   int err = 0;
   const char* op = "";
+  outcome.extent = 0;
   auto text = file.Read(buffer_, KernelFile::Records::short_);
   if (const auto* error = Failure(text)) {
     err = error->err;
     op = error->op;
     if (err == ENOENT) outcome.rests = kRestReadings;
   } else {
-    source.parse(std::get<std::string_view>(text), out);
-    const bool isNothing = std::all_of(out.begin(), out.end(), [](int64_t value) { return value == kAbsent; });
-    if (isNothing) err = EBADMSG, op = "parse";
+    const auto read = std::get<std::string_view>(text);
+    source.parse(read, out);
+    outcome.present = PresentIn(out);
+    if (outcome.present == 0) err = EBADMSG, op = "parse";
+    else if (source.extent != nullptr) outcome.extent = std::min(source.extent(read) + kGrowthBytes, kExtentMax);
   }
   if (outcome.err != err || outcome.op != op) isTold_ = false;
   outcome.err = err;

@@ -37,9 +37,12 @@ class KernelReader {
     int err = 0;
     const char* op = "";  // static text
     int rests = 0;        // for so many readings it is not asked for again
+    size_t extent = 0;    // so many bytes tell all values; 0: not known
+    long present = 0;     // values that the last reading told
   };
 
   void ReadFile(KernelFile& file, const Source& source, std::span<int64_t> out, Outcome& outcome) noexcept;
+  bool ReadExtent(KernelFile& file, const Source& source, std::span<int64_t> out, const Outcome& outcome) noexcept;
 
   std::vector<KernelPart> parts_;
   std::vector<KernelFile> files_;
