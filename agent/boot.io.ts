@@ -1,7 +1,6 @@
-import {execFile} from 'node:child_process';
 import {existsSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {promisify} from 'node:util';
+import {notifySystemd} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 
 /**
@@ -17,11 +16,16 @@ export function isFirstOfBoot(runtimeDir: string | undefined): boolean {
 }
 
 /** Tells systemd that Postfix and Dovecot may start. */
-export async function tellReady(log: Log): Promise<void> {
-  await tellSystemd('READY=1').catch(error => log.error({err: error}, 'systemd could not be told of the start'));
+export function tellReady(log: Log): void {
+  try {
+    tellSystemd('READY=1');
+  } catch (error) {
+    log.error({err: error}, 'systemd could not be told of the start');
+  }
 }
 
-/** One state as in sd_notify(3). Nothing outside systemd. @throws when systemd-notify fails. */
-export async function tellSystemd(state: string): Promise<void> {
-  if (process.env.NOTIFY_SOCKET !== undefined) await promisify(execFile)('systemd-notify', [state]);
+/** One state as in sd_notify(3). Nothing outside systemd. @throws MailherdError NATIVE_FAILED when nobody takes it. */
+export function tellSystemd(state: string): void {
+  const {NOTIFY_SOCKET: socket} = process.env;
+  if (socket !== undefined) notifySystemd(socket, state);
 }

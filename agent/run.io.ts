@@ -181,7 +181,7 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.
       log.error({err: error}, 'routes and moves cannot be served; trying again');
-      await tellReady(log);
+      tellReady(log);
       await systemClock.sleep(rng.between(...RETRY_MS), signal);
     }
   }

@@ -12,7 +12,7 @@ interface WatchdogOptions {
   intervalMs: Millis;
   log: Log;
   signal: AbortSignal;
-  tell?: (state: string) => Promise<void>;
+  tell?: (state: string) => void;
 }
 
 /**
@@ -28,13 +28,21 @@ export function startWatchdog({timeoutUs, intervalMs, log, signal, tell = tellSy
     roundAtMs = systemClock.monotonic();
   };
 
+  function tellLife(): void {
+    try {
+      tell('WATCHDOG=1');
+    } catch (error) {
+      log.warn({error: String(error)}, 'systemd could not be told of life');
+    }
+  }
+
   async function watch(): Promise<void> {
     let isStuck = false;
     while (!signal.aborted) {
       const silentMs = systemClock.monotonic() - roundAtMs;
       const wasStuck = isStuck;
       isStuck = silentMs > intervalMs + LATE_MS_MAX;
-      if (!isStuck) await tell('WATCHDOG=1').catch(error => log.warn({error: String(error)}, 'systemd could not be told of life'));
+      if (!isStuck) tellLife();
       else if (!wasStuck) log.error({silentMs: Math.round(silentMs)}, 'the sampling loop is stuck; systemd is left to end this process');
       await systemClock.sleep(pauseMs, signal);
     }

@@ -42,6 +42,34 @@ export async function startExporter(): Promise<Exporter> {
   }
 }
 
+/** Asks for one page of metrics after the other and throws them away, as a process of its own: what an HTTP client costs is not ours. */
+export interface Scraper {
+  scrape(): Promise<void>;
+  stop(): void;
+}
+
+const SCRAPER = `
+const {get} = require('node:http');
+process.stdin.on('data', () => get(process.argv[1], response => response.resume().once('end', () => process.stdout.write('.'))));`;
+
+export function startScraper(url: string): Scraper {
+  const child = spawn(process.execPath, ['-e', SCRAPER, url], {stdio: ['pipe', 'pipe', 'inherit']});
+  const ended = new Promise<never>((_, reject) => {
+    child.once('error', reject);
+    child.once('exit', code => reject(new Error(`the client of node exporter ended with ${code}`)));
+  });
+  // Its end is told to who waits for a scrape, and to nobody else.
+  ended.catch(() => undefined);
+  return {
+    async scrape() {
+      const scraped = new Promise<void>(resolve => child.stdout.once('data', () => resolve()));
+      child.stdin.write('.');
+      await Promise.race([scraped, ended]);
+    },
+    stop: () => child.kill(),
+  };
+}
+
 function listening(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('node exporter does not listen')), START_TIMEOUT_MS);

@@ -1,7 +1,7 @@
 import {execFileSync} from 'node:child_process';
-import {readdirSync, writeFileSync} from 'node:fs';
+import {readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {type QueueLevel, QueueWalker} from '../native/binding.ts';
+import {type QueueLevel, type QueueWalk, QueueWalker} from '../native/binding.ts';
 import {type Benchmark, median, rounded, wholeNumber} from './benchmark.ts';
 import {type PrivatePostfix, startPostfix} from './postfix.io.ts';
 import {cpuMsBelow} from './processes.io.ts';
@@ -11,7 +11,7 @@ const POSTQUEUE_ROUNDS = 3;
 
 export const benchmark: Benchmark = {
   summary:
-    'CPU of one walk of a real Postfix queue, by names, in turns (as an agent does it) and with stat, warm and cold, against "postqueue -j" with what it makes Postfix do',
+    'CPU of one walk of a real Postfix queue, by names, in turns (as an agent does it) and with stat, changed and unchanged, warm and cold, against "postqueue -j" with what it makes Postfix do',
   options: {
     cold: {type: 'boolean', default: false, help: 'also with nothing in memory: drops the caches of the whole machine three times'},
     count: {type: 'string', default: '100000', help: 'deferred messages; 100000 take one to three minutes to make'},
@@ -29,6 +29,8 @@ export const benchmark: Benchmark = {
       const names = await walkCpuMs(postfix.queue, 'names', count);
       const rotate = await walkCpuMs(postfix.queue, 'rotate', count);
       const stat = await walkCpuMs(postfix.queue, 'stat', count);
+      const namesUnchanged = await restingCpuMs(postfix.queue, 'names', count);
+      const rotateUnchanged = await restingCpuMs(postfix.queue, 'rotate', count);
       const postqueue = median(Array.from({length: POSTQUEUE_ROUNDS}, () => postqueueCpuMs(postfix, count)));
       const listing = listingCpuMs(postfix.queue);
       return {
@@ -41,6 +43,9 @@ export const benchmark: Benchmark = {
         namesRatio: rounded(postqueue / names),
         statRatio: rounded(postqueue / stat),
         rotateCpuMs: rounded(rotate),
+        namesUnchangedCpuMs: rounded(namesUnchanged),
+        namesUnchangedRatio: rounded(postqueue / namesUnchanged),
+        rotateUnchangedCpuMs: rounded(rotateUnchanged),
         ...(options.cold === true ? {cold: await coldFigures(postfix, count)} : {}),
       };
     } finally {
@@ -96,18 +101,54 @@ async function coldWalk(queue: string, level: QueueLevel, count: number): Promis
   return {cpuMs: (user + system) / 1000, wallMs: performance.now() - beganAtMs};
 }
 
-/** CPU of this process for one walk, all threads: the median of some. */
+/** CPU of one walk, all threads, of a queue in which every directory has changed since the one before: the median of some. */
 async function walkCpuMs(queue: string, level: QueueLevel, count: number): Promise<number> {
   const walker = new QueueWalker(queue);
   const costs: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const before = process.cpuUsage();
-    const walk = await walker.walk(level, 600_000);
-    const {user, system} = process.cpuUsage(before);
-    if (!walk.complete || walk.deferred !== count) throw new Error(`the walk saw ${walk.deferred} of ${count} messages`);
-    costs.push((user + system) / 1000);
+    change(queue);
+    const {cpuMs, walk} = await walkOnce(walker, level, count);
+    if (walk.directoriesKept > 0) throw new Error(`${walk.directoriesKept} directories were not listed though they had changed`);
+    costs.push(cpuMs);
   }
   return median(costs);
+}
+
+/** The same of a queue in which nothing has changed. */
+async function restingCpuMs(queue: string, level: QueueLevel, count: number): Promise<number> {
+  const walker = new QueueWalker(queue);
+  const all = directoriesOf(queue).length;
+  // Names are kept of a directory that has rested for three seconds.
+  while ((await walker.walk(level, 600_000)).directoriesKept < all) await new Promise(resolve => setTimeout(resolve, 500));
+  const costs: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) costs.push((await walkOnce(walker, level, count)).cpuMs);
+  return median(costs);
+}
+
+async function walkOnce(walker: QueueWalker, level: QueueLevel, count: number): Promise<{cpuMs: number; walk: QueueWalk}> {
+  const before = process.cpuUsage();
+  const walk = await walker.walk(level, 600_000);
+  const {user, system} = process.cpuUsage(before);
+  if (!walk.complete || walk.deferred !== count) throw new Error(`the walk saw ${walk.deferred} of ${count} messages`);
+  return {cpuMs: (user + system) / 1000, walk};
+}
+
+/** The directories that a walk goes through. */
+function directoriesOf(queue: string): string[] {
+  const below = (place: string): string[] => [
+    place,
+    ...readdirSync(place, {withFileTypes: true}).flatMap(entry => (entry.isDirectory() ? below(join(place, entry.name)) : [])),
+  ];
+  return ['maildrop', 'incoming', 'active', 'deferred', 'hold'].flatMap(name => below(join(queue, name)));
+}
+
+/** A file comes and goes in each directory. */
+function change(queue: string): void {
+  for (const directory of directoriesOf(queue)) {
+    const file = join(directory, 'changed');
+    writeFileSync(file, '');
+    rmSync(file);
+  }
 }
 
 const GETDENTS64: Partial<Record<NodeJS.Architecture, number>> = {x64: 217, arm64: 61};

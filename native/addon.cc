@@ -9,6 +9,7 @@
 
 #include "js_values.h"
 #include "kernel_calls.h"
+#include "notify.h"
 #include "plan_call.h"
 #include "postfix_processes.h"
 #include "queue_walk.h"
@@ -19,15 +20,16 @@ namespace mailherd {
 
 namespace {
 
-Napi::Value ToStore(Napi::Env env, const Store& store) {
-  const auto values = ToTyped<Napi::Float64Array>(env, store.values);
-  if (values.IsEmpty()) return {};
+Napi::Value ToStore(Napi::Env env, const StoreSample& sample) {
+  const auto values = ToTyped<Napi::Float64Array>(env, sample.values);
+  if (values.IsEmpty() || !sample.place) return values;
+  const StorePlace& place = *sample.place;
   auto object = Napi::Object::New(env);
   const auto orNull = [&](const std::string& text) { return text.empty() ? env.Null() : Napi::String::New(env, text).As<Napi::Value>(); };
-  object.Set("disk", orNull(store.disk));
-  object.Set("device", orNull(store.device));
-  object.Set("type", orNull(store.mount.type));
-  object.Set("options", Napi::String::New(env, store.mount.options));
+  object.Set("disk", orNull(place.disk));
+  object.Set("device", orNull(place.device));
+  object.Set("type", orNull(place.mount.type));
+  object.Set("options", Napi::String::New(env, place.mount.options));
   object.Set("values", values);
   return object;
 }
@@ -80,7 +82,7 @@ class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 
-/// new StoreReader(root, path); .read() -> Promise<{disk, device, type, options, values}>
+/// new StoreReader(root, path); .read() -> Promise<values | {values, disk, device, type, options}>, the latter when they differ from before
 class JsStoreReader : public Napi::ObjectWrap<JsStoreReader> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "StoreReader", {InstanceMethod<&JsStoreReader::Read>("read")}); }
@@ -95,7 +97,7 @@ class JsStoreReader : public Napi::ObjectWrap<JsStoreReader> {
 
  private:
   Napi::Value Read(const Napi::CallbackInfo& info) {
-    return ThreadCall<Store>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToStore, Way::inLine);
+    return ThreadCall<StoreSample>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToStore, Way::inLine);
   }
 
   std::shared_ptr<StoreReader> reader_;
@@ -130,8 +132,19 @@ Napi::Value CountPostfixProcessesOf(const Napi::CallbackInfo& info) {
   return ThreadCall<PostfixProcesses>::Start(info.Env(), nullptr, std::move(work), ToPostfixProcesses);
 }
 
-/// overtake() -> boolean: what waits behind a reading that hangs is run by another thread; whether anything waits
-Napi::Value OvertakeCall(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), Overtake()); }
+/// serveLine() -> boolean: what waits in line is run, behind a reading that hangs by another thread; whether anything waits
+Napi::Value ServeLineCall(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ServeLine()); }
+
+/// notifySystemd(socket, state): one datagram; throws when it cannot be sent
+Napi::Value NotifySystemdOf(const Napi::CallbackInfo& info) {
+  if (info.Length() != 2 || !IsPath(info[0]) || !info[1].IsString()) {
+    ThrowType(info.Env(), "notifySystemd(socket: string, state: string)");
+    return info.Env().Undefined();
+  }
+  const auto failed = NotifySystemd(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+  if (failed) ToError(info.Env(), *failed).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
 
 }  // namespace
 
@@ -144,7 +157,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
-  exports.Set("overtake", Napi::Function::New(env, OvertakeCall, "overtake"));
+  exports.Set("notifySystemd", Napi::Function::New(env, NotifySystemdOf, "notifySystemd"));
+  exports.Set("serveLine", Napi::Function::New(env, ServeLineCall, "serveLine"));
   exports.Set("StoreReader", JsStoreReader::Define(env));
   return exports;
 }

@@ -18,8 +18,9 @@ interface Addon extends KernelAddon {
   searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound>;
   searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
   countPostfixProcesses(root: string, spool: string, processesMax: number): Promise<PostfixProcesses>;
-  overtake(): boolean;
-  StoreReader: new (root: string, path: string) => {read(): Promise<NativeStore>};
+  serveLine(): boolean;
+  notifySystemd(socket: string, state: string): void;
+  StoreReader: new (root: string, path: string) => {read(): Promise<Float64Array | NativeStore>};
 }
 interface NativeStore {
   disk: string | null;
@@ -79,6 +80,8 @@ export interface QueueWalk {
   /** Hash directories of deferred, and messages in the fullest of them. */
   buckets: number;
   bucketMax: number;
+  /** Directories that had not changed: their names were known from an earlier walk. */
+  directoriesKept: number;
   /** What one statx a message tells; null at the levels that do not ask. */
   facts: QueueFacts | null;
   /** Domains of recipients in the messages that were opened, one for each that told it. */
@@ -170,30 +173,46 @@ export function rethrow(error: unknown): never {
 /** What lasts for so long in line hangs; `native/crew.cc` has the same. */
 const HANGS_MS = 20;
 let inLineCount = 0;
-let overtaking: NodeJS.Timeout | null = null;
+let isBeginning = false;
+let watching: NodeJS.Timeout | null = null;
 
 /**
- * Short readings that are begun at once share a thread, one after the other (`native/crew.h`): it is woken once. What stands behind one
- * that hangs gets another thread, again and again until nothing waits.
+ * Short readings that are begun at once share a thread, one after the other (`native/crew.h`): it is woken once, when the caller has
+ * begun them all, and so is the event loop when they are done. What stands behind one that hangs gets another thread, again and again
+ * until nothing waits.
+ * @param read what the addon promises; @param decode makes a value of it.
  * @throws MailherdError NATIVE_FAILED as `rethrow`.
  */
-export async function inLine<T>(read: () => Promise<T>): Promise<T> {
+export function inLine<T, V>(read: Promise<T>, decode: (read: T) => V): Promise<V> {
   inLineCount++;
-  overtaking ??= setTimeout(overtake, HANGS_MS);
-  try {
-    return await read();
-  } catch (error) {
-    return rethrow(error);
-  } finally {
-    if (--inLineCount === 0 && overtaking !== null) {
-      clearTimeout(overtaking);
-      overtaking = null;
-    }
-  }
+  if (!isBeginning) queueMicrotask(begin);
+  isBeginning = true;
+  return read.then(
+    value => {
+      leave();
+      return decode(value);
+    },
+    error => {
+      leave();
+      return rethrow(error);
+    },
+  );
 }
 
-function overtake(): void {
-  overtaking = addon().overtake() ? setTimeout(overtake, HANGS_MS) : null;
+function begin(): void {
+  isBeginning = false;
+  addon().serveLine();
+  watching ??= setTimeout(watch, HANGS_MS);
+}
+
+function watch(): void {
+  watching = addon().serveLine() ? setTimeout(watch, HANGS_MS) : null;
+}
+
+function leave(): void {
+  if (--inLineCount > 0 || watching === null) return;
+  clearTimeout(watching);
+  watching = null;
 }
 
 /** Walks the queue of one Postfix instance off the event loop, without opening a message. */
@@ -237,7 +256,7 @@ function toWalk(known: Record<string, number>): Omit<QueueWalk, 'domains'> {
   const hasFacts = orNull('asked') !== null;
   return {
     ...of('maildrop', 'incoming', 'active', 'deferred', 'hold', 'aged', 'unaged', 'foreign', 'statCalls', 'tookMs'),
-    ...of('stuckIncoming', 'directoryBytes', 'directoryBytesMax', 'buckets', 'bucketMax'),
+    ...of('stuckIncoming', 'directoryBytes', 'directoryBytesMax', 'buckets', 'bucketMax', 'directoriesKept'),
     bytes: bytes.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
     ageMsP50: orNull('ageMsP50'),
     ageMsP95: orNull('ageMsP95'),
@@ -262,9 +281,23 @@ export function countPostfixProcesses(spool: string, processesMax: number, root 
   return addon().countPostfixProcesses(root, spool, processesMax).catch(rethrow);
 }
 
+/**
+ * Tells systemd a state of this service (sd_notify(3)).
+ * @param socket NOTIFY_SOCKET of the environment.
+ * @throws MailherdError NATIVE_FAILED when nobody takes it.
+ */
+export function notifySystemd(socket: string, state: string): void {
+  try {
+    addon().notifySystemd(socket, state);
+  } catch (error) {
+    rethrow(error);
+  }
+}
+
 /** Reads the space of one file system off the event loop, and what lies behind it. */
 export class StoreReader {
-  readonly #native: {read(): Promise<NativeStore>};
+  readonly #native: {read(): Promise<Float64Array | NativeStore>};
+  #place: Pick<Store, 'disk' | 'device' | 'type' | 'options'> = {disk: null, device: null, type: null, options: []};
 
   /** @param root prefix of all paths, '' on a real host. */
   constructor(path: string, root = '') {
@@ -275,19 +308,23 @@ export class StoreReader {
    * Hangs for as long as the file system does.
    * @throws MailherdError NATIVE_FAILED when the path cannot be reached, EBUSY while an earlier call has not ended.
    */
-  async read(): Promise<Store> {
-    const {disk, device, type, options, values} = await inLine(() => this.#native.read());
-    const value = (name: string): number => values[addon().storeFields.indexOf(name)] ?? Number.NaN;
-    const freeInodes = value('freeInodes');
-    return {
-      disk,
-      device,
-      type,
-      options: options.split(',').filter(option => option !== ''),
-      totalBytes: value('totalBytes'),
-      freeBytes: value('freeBytes'),
-      freeInodes: Number.isNaN(freeInodes) ? null : freeInodes,
-    };
+  read(): Promise<Store> {
+    return inLine(this.#native.read(), sample => {
+      // What does not come with the values is as before.
+      if (!ArrayBuffer.isView(sample)) {
+        const {disk, device, type, options} = sample;
+        this.#place = {disk, device, type, options: options.split(',').filter(option => option !== '')};
+      }
+      const values = ArrayBuffer.isView(sample) ? sample : sample.values;
+      const value = (name: string): number => values[addon().storeFields.indexOf(name)] ?? Number.NaN;
+      const freeInodes = value('freeInodes');
+      return {
+        ...this.#place,
+        totalBytes: value('totalBytes'),
+        freeBytes: value('freeBytes'),
+        freeInodes: Number.isNaN(freeInodes) ? null : freeInodes,
+      };
+    });
   }
 }
 

@@ -43,7 +43,7 @@ Crew& TheCrew() {
   return crew;
 }
 
-void* Serve(void* first) {
+void* ServeCalls(void* first) {
   Crew& crew = TheCrew();
   auto* given = static_cast<Work*>(first);
   Work work = *given;
@@ -60,7 +60,7 @@ void* Serve(void* first) {
 }
 
 /// @param turn that this thread has.
-void ServeLine(void* turn) {
+void RunLine(void* turn) {
   const auto mine = reinterpret_cast<uintptr_t>(turn);
   Crew& crew = TheCrew();
   std::unique_lock lock(crew.mutex);
@@ -89,7 +89,7 @@ int CallForLine() noexcept {
     crew.isServed = true;
     crew.since = Clock::now();
   }
-  const int err = RunOnThread(ServeLine, reinterpret_cast<void*>(static_cast<uintptr_t>(turn)));
+  const int err = RunOnThread(RunLine, reinterpret_cast<void*>(static_cast<uintptr_t>(turn)));
   if (err == 0) return 0;
   const std::lock_guard lock(crew.mutex);
   if (crew.turn == turn) crew.isServed = false;
@@ -101,10 +101,12 @@ int CallForLine() noexcept {
 int RunOnThread(void (*run)(void*), void* data) noexcept {
   Crew& crew = TheCrew();
   {
-    const std::lock_guard lock(crew.mutex);
+    std::unique_lock lock(crew.mutex);
     if (crew.idle > 0) {
       crew.idle--;
       crew.waiting.push_back({run, data});
+      lock.unlock();
+      // Not before: who is woken wants the lock at once.
       crew.wake.notify_one();
       return 0;
     }
@@ -115,28 +117,21 @@ int RunOnThread(void (*run)(void*), void* data) noexcept {
   pthread_attr_setstacksize(&attributes, kStackBytes);
   auto* first = new Work{run, data};
   pthread_t thread;
-  const int err = pthread_create(&thread, &attributes, Serve, first);
+  const int err = pthread_create(&thread, &attributes, ServeCalls, first);
   pthread_attr_destroy(&attributes);
   if (err != 0) delete first;
   return err;
 }
 
-int RunInLine(void (*run)(void*), void* data, void (*end)()) noexcept {
+void StandInLine(void (*run)(void*), void* data, void (*end)()) noexcept {
   Crew& crew = TheCrew();
-  {
-    const std::lock_guard lock(crew.mutex);
-    crew.line.push_back({run, data});
-    crew.end = end;
-  }
-  const int err = CallForLine();
-  if (err == 0) return 0;
   const std::lock_guard lock(crew.mutex);
-  // Unless a thread that was called earlier has taken it meanwhile.
-  if (std::erase_if(crew.line, [&](const Work& work) { return work.data == data; }) == 0) return 0;
-  return err;
+  crew.line.push_back({run, data});
+  crew.end = end;
 }
 
-bool Overtake() noexcept {
+bool ServeLine() noexcept {
+  // Where no thread can be made now, one may be at the next call.
   (void)CallForLine();
   Crew& crew = TheCrew();
   std::unique_lock lock(crew.mutex);

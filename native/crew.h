@@ -7,13 +7,13 @@ namespace mailherd {
 /// @return 0, or the errno of a thread that could not be made: then nothing is run.
 int RunOnThread(void (*work)(void*), void* data) noexcept;
 
-/// The same for what takes microseconds: it stands in line, and one thread runs all that is in line, one after the other. Waking a thread
-/// costs more than reading most files. What comes after a piece that lasts for too long is run by another thread.
-/// @param end is called when nothing is left in line, and by `Overtake`: results can be handed over together. The same in all calls.
-int RunInLine(void (*work)(void*), void* data, void (*end)()) noexcept;
+/// For what takes microseconds: it waits in line until `ServeLine` is called, when all have joined that are begun at once. Waking a thread
+/// costs more than reading most files.
+/// @param end is called when nothing is left in line, and by `ServeLine`: results can be handed over together. The same in all calls.
+void StandInLine(void (*work)(void*), void* data, void (*end)()) noexcept;
 
-/// Lets another thread run what is in line behind a piece that lasts for too long, and hands over what was done before it.
-/// @return whether anything is in line.
-bool Overtake() noexcept;
+/// Lets one thread run all that is in line, one after the other; another one what is behind a piece that lasts for too long. Hands over
+/// what was done before. To be called until nothing waits. @return whether anything is in line.
+bool ServeLine() noexcept;
 
 }  // namespace mailherd

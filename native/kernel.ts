@@ -11,8 +11,8 @@ export interface KernelAddon {
     root: string,
     sets: string[],
     subjects: string[],
-  ) => {read(): Promise<{values: BigInt64Array; errors?: NativeError[]}>};
-  ListenReader: new () => {read(): Promise<{tcp: NativeRows; unix: NativeRows}>};
+  ) => {read(): Promise<BigInt64Array | {values: BigInt64Array; errors: NativeError[]}>};
+  ListenReader: new () => {read(): Promise<Float64Array | {values: Float64Array; tcp: string[]; unix: string[]}>};
   PortReader: new () => {read(first: number, last: number): Promise<{toSmtp: Float64Array; sources: NativeRows; isComplete: boolean}>};
   readProcessUse(
     root: string,
@@ -32,7 +32,7 @@ interface NativeWatch {
 }
 
 /** Files that are read together (`native/source_sets.cc` lists them): `ext4` and `xfs` of a device, `group` of a control group. */
-export type SourceSet = 'host' | 'tcp' | 'ext4' | 'xfs' | 'group' | 'limits' | 'blockQueue';
+export type SourceSet = 'host' | 'tcp' | 'ext4' | 'xfs' | 'group' | 'groupCpu' | 'limits' | 'blockQueue';
 
 /** Counters since boot and levels, by name (see `fieldsOf`); absent names were not readable. Never converted lossily: bigint. */
 export class KernelValues {
@@ -94,11 +94,13 @@ export class KernelReader {
    * sixth reading.
    * @throws MailherdError NATIVE_FAILED EBUSY while an earlier call has not ended.
    */
-  async read(): Promise<{parts: KernelValues[]; gaps: KernelGap[]}> {
-    const {values, errors} = await inLine(() => this.#native.read());
-    // None: they are as before.
-    if (errors !== undefined) this.#gaps = errors.map(gapOf);
-    return {parts: this.#places.map(places => new KernelValues(places, values)), gaps: this.#gaps};
+  read(): Promise<{parts: KernelValues[]; gaps: KernelGap[]}> {
+    return inLine(this.#native.read(), sample => {
+      // What does not come with the values is as before.
+      if (!ArrayBuffer.isView(sample)) this.#gaps = sample.errors.map(gapOf);
+      const values = ArrayBuffer.isView(sample) ? sample : sample.values;
+      return {parts: this.#places.map(places => new KernelValues(places, values)), gaps: this.#gaps};
+    });
   }
 }
 
@@ -113,16 +115,22 @@ export interface AcceptQueue {
 /** Asks for the accept queues of this network namespace, off the event loop. */
 export class ListenReader {
   readonly #native = new (addon().ListenReader)();
+  #tcp: string[] = [];
+  #unix: string[] = [];
 
   /**
    * TCP: one a port, the fullest of its sockets; unix: Postfix's and Dovecot's only.
    * @throws MailherdError NATIVE_FAILED ENOENT when the kernel lacks the question, ETIMEDOUT when it does not answer, EBUSY.
    */
-  async read(): Promise<{tcp: AcceptQueue[]; unix: AcceptQueue[]}> {
-    const {tcp, unix} = await inLine(() => this.#native.read());
-    const queues = (rows: NativeRows): AcceptQueue[] =>
-      rowsOf(rows, 2).map(({name, values: [depth = 0, limit = 0]}) => ({name, depth, limit}));
-    return {tcp: queues(tcp), unix: queues(unix)};
+  read(): Promise<{tcp: AcceptQueue[]; unix: AcceptQueue[]}> {
+    return inLine(this.#native.read(), sample => {
+      // What does not come with the values is as before.
+      if (!ArrayBuffer.isView(sample)) ({tcp: this.#tcp, unix: this.#unix} = sample);
+      const values = ArrayBuffer.isView(sample) ? sample : sample.values;
+      let at = 0;
+      const queueOf = (name: string): AcceptQueue => ({name, depth: values[at++] ?? 0, limit: values[at++] ?? 0});
+      return {tcp: this.#tcp.map(queueOf), unix: this.#unix.map(queueOf)};
+    });
   }
 }
 

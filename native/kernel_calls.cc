@@ -28,11 +28,10 @@ Napi::Array ToErrors(Napi::Env env, const std::vector<SysError>& errors) {
 
 Napi::Value ToKernelSample(Napi::Env env, const KernelSample& sample) {
   const auto values = ToTyped<Napi::BigInt64Array>(env, sample.values);
-  if (values.IsEmpty()) return {};
+  if (values.IsEmpty() || !sample.errors) return values;
   auto object = Napi::Object::New(env);
   object.Set("values", values);
-  // Each costs as much as a file: they are told when they change.
-  if (!sample.isSame) object.Set("errors", ToErrors(env, sample.errors));
+  object.Set("errors", ToErrors(env, *sample.errors));
   return object;
 }
 
@@ -53,15 +52,13 @@ Napi::Value ToRows(Napi::Env env, const Rows& rows, Name name, Column... column)
   return object;
 }
 
-Napi::Value ToListenQueues(Napi::Env env, const ListenQueues& queues) {
-  const auto rows = [&](const std::vector<ListenQueue>& some) {
-    return ToRows(env, some, [](const ListenQueue& q) { return q.name; }, [](const ListenQueue& q) { return q.depth; }, [](const ListenQueue& q) { return q.limit; });
-  };
-  const Napi::Value tcp = rows(queues.tcp), unix = rows(queues.unix);
-  if (tcp.IsEmpty() || unix.IsEmpty()) return {};
+Napi::Value ToListenSample(Napi::Env env, const ListenSample& sample) {
+  const auto values = ToTyped<Napi::Float64Array>(env, sample.values);
+  if (values.IsEmpty() || !sample.names) return values;
   auto object = Napi::Object::New(env);
-  object.Set("tcp", tcp);
-  object.Set("unix", unix);
+  object.Set("values", values);
+  object.Set("tcp", ToNames(env, sample.names->tcp));
+  object.Set("unix", ToNames(env, sample.names->unix));
   return object;
 }
 
@@ -91,7 +88,7 @@ Napi::Value ToProcessUse(Napi::Env env, const ProcessUse& use) {
   return object;
 }
 
-/// new KernelReader(root, sets, subjects); .read() -> Promise<{values, errors?}>
+/// new KernelReader(root, sets, subjects); .read() -> Promise<values | {values, errors}>, the latter when they differ from before
 class JsKernelReader : public Napi::ObjectWrap<JsKernelReader> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "KernelReader", {InstanceMethod<&JsKernelReader::Read>("read")}); }
@@ -122,7 +119,7 @@ class JsKernelReader : public Napi::ObjectWrap<JsKernelReader> {
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 
-/// new ListenReader(); .read() -> Promise<{tcp, unix}>
+/// new ListenReader(); .read() -> Promise<values | {values, tcp, unix}>, the latter when the names differ from before
 class JsListenReader : public Napi::ObjectWrap<JsListenReader> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "ListenReader", {InstanceMethod<&JsListenReader::Read>("read")}); }
@@ -130,7 +127,7 @@ class JsListenReader : public Napi::ObjectWrap<JsListenReader> {
 
  private:
   Napi::Value Read(const Napi::CallbackInfo& info) {
-    return ThreadCall<ListenQueues>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToListenQueues, Way::inLine);
+    return ThreadCall<ListenSample>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToListenSample, Way::inLine);
   }
 
   std::shared_ptr<ListenReader> reader_ = std::make_shared<ListenReader>();

@@ -14,8 +14,12 @@ namespace {
 /// A kernel that lacks a file seldom gets it: to ask for one costs more than to read one.
 constexpr int kRestReadings = 5;
 
-bool AreSame(const std::vector<SysError>& a, const std::vector<SysError>& b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const SysError& x, const SysError& y) { return x.err == y.err && x.path == y.path; });
+/// Counters grow by a digit now and then; by more, all of the file is read once.
+constexpr size_t kGrowthBytes = 64;
+constexpr size_t kExtentMax = 4096;
+
+long PresentIn(std::span<const int64_t> values) noexcept {
+  return std::count_if(values.begin(), values.end(), [](int64_t value) { return value != kAbsent; });
 }
 
 std::string PathOf(const char* pattern, const std::string& subject) {
@@ -33,42 +37,65 @@ KernelReader::KernelReader(const std::string& root, std::vector<KernelPart> part
       valueCount_ += source.names.size();
     }
   }
-  rests_.resize(files_.size());
+  outcomes_.resize(files_.size());
 }
 
-Result<std::string_view> KernelReader::Read(size_t file) {
-  if (rests_[file] > 0) {
-    rests_[file]--;
-    return SysError{ENOENT, "open", files_[file].path()};
+/// Only what is needed of a file; false when that did not tell what was told before: then all of it must be read.
+bool KernelReader::ReadExtent(KernelFile& file, const Source& source, std::span<int64_t> out, const Outcome& outcome) noexcept {
+  if (outcome.extent == 0) return false;
+  auto text = file.ReadBegin(buffer_, outcome.extent);
+  if (Failure(text) != nullptr) return false;
+  source.parse(std::get<std::string_view>(text), out);
+  if (PresentIn(out) == outcome.present) return true;
+  std::fill(out.begin(), out.end(), kAbsent);
+  return false;
+}
+
+void KernelReader::ReadFile(KernelFile& file, const Source& source, std::span<int64_t> out, Outcome& outcome) noexcept {
+  if (outcome.rests > 0) {
+    outcome.rests--;
+    return;
   }
-  auto text = files_[file].Read(buffer_);
-  if (const auto* error = Failure(text); error != nullptr && error->err == ENOENT) rests_[file] = kRestReadings;
-  return text;
+  if (ReadExtent(file, source, out, outcome)) return;
+  int err = 0;
+  const char* op = "";
+  outcome.extent = 0;
+  auto text = file.Read(buffer_, KernelFile::Records::short_);
+  if (const auto* error = Failure(text)) {
+    err = error->err;
+    op = error->op;
+    if (err == ENOENT) outcome.rests = kRestReadings;
+  } else {
+    const auto read = std::get<std::string_view>(text);
+    source.parse(read, out);
+    outcome.present = PresentIn(out);
+    if (outcome.present == 0) err = EBADMSG, op = "parse";
+    else if (source.extent != nullptr) outcome.extent = std::min(source.extent(read) + kGrowthBytes, kExtentMax);
+  }
+  if (outcome.err != err || outcome.op != op) isTold_ = false;
+  outcome.err = err;
+  outcome.op = op;
 }
 
 KernelSample KernelReader::Run() noexcept {
   KernelSample sample;
   sample.values.assign(valueCount_, kAbsent);
   std::span<int64_t> rest(sample.values);
-  size_t file = 0;
+  size_t at = 0;
   for (const KernelPart& part : parts_) {
     for (const Source& source : part.set->sources) {
       const std::span<int64_t> out = rest.first(source.names.size());
       rest = rest.subspan(source.names.size());
-      const size_t at = file++;
-      if (source.isOfSubject && part.subject.empty()) continue;
-      auto text = Read(at);
-      if (auto* error = std::get_if<SysError>(&text)) {
-        sample.errors.push_back(std::move(*error));
-        continue;
-      }
-      source.parse(std::get<std::string_view>(text), out);
-      const bool isNothing = std::all_of(out.begin(), out.end(), [](int64_t value) { return value == kAbsent; });
-      if (isNothing) sample.errors.push_back(SysError{EBADMSG, "parse", files_[at].path()});
+      if (!source.isOfSubject || !part.subject.empty()) ReadFile(files_[at], source, out, outcomes_[at]);
+      at++;
     }
   }
-  sample.isSame = AreSame(sample.errors, errors_);
-  if (!sample.isSame) errors_ = sample.errors;
+  if (isTold_) return sample;
+  sample.errors.emplace();
+  for (size_t file = 0; file < files_.size(); file++) {
+    if (outcomes_[file].err != 0) sample.errors->push_back({outcomes_[file].err, outcomes_[file].op, files_[file].path()});
+  }
+  isTold_ = true;
   return sample;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,8 @@ struct KernelPart {
 
 struct KernelSample {
   std::vector<int64_t> values;   // part after part in the order of FieldsOf(), kAbsent where nothing was read
-  std::vector<SysError> errors;  // files that could not be read, or held nothing that we know
-  bool isSame = false;           // errors are those of the reading before
+  // Files that could not be read, or held nothing that we know; unless they are those of the sample before. Each costs as much as a file.
+  std::optional<std::vector<SysError>> errors;
 };
 
 /// Reads the kernel's own figures under `root` ("" on a real host). Keeps the files open. Not for two threads at once.
@@ -30,12 +32,22 @@ class KernelReader {
   KernelSample Run() noexcept;
 
  private:
-  Result<std::string_view> Read(size_t file);
+  /// What became of a file: err is 0, or why it gave nothing.
+  struct Outcome {
+    int err = 0;
+    const char* op = "";  // static text
+    int rests = 0;        // for so many readings it is not asked for again
+    size_t extent = 0;    // so many bytes tell all values; 0: not known
+    long present = 0;     // values that the last reading told
+  };
+
+  void ReadFile(KernelFile& file, const Source& source, std::span<int64_t> out, Outcome& outcome) noexcept;
+  bool ReadExtent(KernelFile& file, const Source& source, std::span<int64_t> out, const Outcome& outcome) noexcept;
 
   std::vector<KernelPart> parts_;
   std::vector<KernelFile> files_;
-  std::vector<int> rests_;  // for so many readings a file is not asked for again
-  std::vector<SysError> errors_;
+  std::vector<Outcome> outcomes_;
+  bool isTold_ = false;
   size_t valueCount_ = 0;
   std::string buffer_;
 };

@@ -34,17 +34,18 @@ class Wanted {
   uint64_t beginnings_ = 0;
 };
 
+bool IsKeyOf(const KeyField& field, std::string_view key) noexcept {
+  const std::string_view wanted = field.key;
+  return wanted.back() == '*' ? key.starts_with(wanted.substr(0, wanted.size() - 1)) : key == wanted;
+}
+
 void Put(std::string_view key, std::string_view word, std::span<const KeyField> fields, std::span<int64_t> out) noexcept {
   for (size_t i = 0; i < fields.size(); i++) {
-    const std::string_view wanted = fields[i].key;
-    if (wanted.back() == '*') {
-      if (!key.starts_with(wanted.substr(0, wanted.size() - 1))) continue;
-      const int64_t value = Scaled(ToCounter(word), fields[i].scale);
-      out[i] = out[i] == kAbsent ? value : Plus(out[i], value);
-    } else if (key == wanted) {
-      out[i] = Scaled(ToCounter(word), fields[i].scale);
-      return;
-    }
+    if (!IsKeyOf(fields[i], key)) continue;
+    const int64_t value = Scaled(ToCounter(word), fields[i].scale);
+    const bool isSum = fields[i].key.back() == '*';
+    out[i] = isSum && out[i] != kAbsent ? Plus(out[i], value) : value;
+    if (!isSum) return;
   }
 }
 
@@ -58,6 +59,17 @@ void ParseKeyValues(std::string_view text, std::span<const KeyField> fields, std
     if (key.size() > 1 && key.ends_with(':')) key.remove_suffix(1);
     if (wanted.Has(key) && NextWord(line, word)) Put(key, word, fields, out);
   }
+}
+
+size_t ExtentOfKeyValues(std::string_view text, std::span<const KeyField> fields) noexcept {
+  std::string_view rest = text, line, key;
+  size_t extent = 0;
+  while (NextLine(rest, line)) {
+    if (!NextWord(line, key)) continue;
+    if (key.size() > 1 && key.ends_with(':')) key.remove_suffix(1);
+    if (std::any_of(fields.begin(), fields.end(), [&](const KeyField& field) { return IsKeyOf(field, key); })) extent = text.size() - rest.size();
+  }
+  return extent;
 }
 
 void ParseHeadedValues(std::string_view text, std::span<const KeyField> fields, std::span<int64_t> out) noexcept {

@@ -17,7 +17,10 @@ struct KeyField {
 /// Source: proc_meminfo(5), proc_vmstat(5).
 void ParseKeyValues(std::string_view text, std::span<const KeyField> fields, std::span<int64_t> out) noexcept;
 
-/// The same from pairs of lines, "Tcp: NameA NameB" above "Tcp: 1 2"; keys are written "Tcp:NameA".
+/// Bytes of the text up to the end of the last line that tells any of the fields.
+size_t ExtentOfKeyValues(std::string_view text, std::span<const KeyField> fields) noexcept;
+
+/// The same as `ParseKeyValues` from pairs of lines, "Tcp: NameA NameB" above "Tcp: 1 2"; keys are written "Tcp:NameA".
 /// Source: proc(5), /proc/net/snmp and /proc/net/netstat.
 void ParseHeadedValues(std::string_view text, std::span<const KeyField> fields, std::span<int64_t> out) noexcept;
 

@@ -27,8 +27,6 @@ Bytes AsBytes(const T& value) noexcept {
   return Bytes(reinterpret_cast<const std::byte*>(&value), sizeof value);
 }
 
-bool IsFuller(const ListenQueue& a, const ListenQueue& b) noexcept { return a.depth * b.limit > b.depth * a.limit; }
-
 }  // namespace
 
 bool ReadTcpQueue(Bytes payload, ListenQueue& queue) noexcept {
@@ -73,29 +71,54 @@ bool IsMailSocket(std::string_view path) noexcept {
   return std::any_of(kMailFolders.begin(), kMailFolders.end(), [&](std::string_view folder) { return path.starts_with(folder); });
 }
 
-Result<ListenQueues> ListenReader::Run() noexcept {
-  ListenQueues queues;
+Result<ListenSample> ListenReader::Run() noexcept {
+  ListenSample sample;
+  auto& values = sample.values;
+  values.reserve(2 * (names_.tcp.size() + names_.unix.size()));
   ListenQueue one;
+  size_t tcpCount = 0, unixCount = 0;
+  // Sockets come in the same order as long as they are the same: names are only looked at.
+  const auto name = [&](std::vector<std::string>& names, size_t at) {
+    if (at < names.size() && names[at] == one.name) return;
+    isTold_ = false;
+    names.resize(at);
+    names.push_back(one.name);
+  };
   const auto take = [&](Bytes payload) {
     if (!ReadTcpQueue(payload, one)) return;
-    const auto known = std::find_if(queues.tcp.begin(), queues.tcp.end(), [&](const ListenQueue& queue) { return queue.name == one.name; });
-    if (known == queues.tcp.end()) queues.tcp.push_back(one);
-    else if (IsFuller(one, *known)) *known = one;
+    for (size_t i = 0; i < tcpCount; i++) {
+      if (names_.tcp[i] != one.name) continue;
+      if (one.depth * values[2 * i + 1] > values[2 * i] * one.limit) values[2 * i] = one.depth, values[2 * i + 1] = one.limit;
+      return;
+    }
+    name(names_.tcp, tcpCount++);
+    values.insert(values.end(), {one.depth, one.limit});
+  };
+  const auto giveUp = [&](SysError& failed) -> Result<ListenSample> {
+    isTold_ = false;
+    return std::move(failed);
   };
   // Only these: all others would cost a walk of the whole table of connections.
   inet_diag_req tcpRequest = {};
   tcpRequest.idiag_states = 1U << TCP_LISTEN;
   auto tcpDumped = diag_.Dump(kDiagTcp, AsBytes(tcpRequest), kTcpRecordsMax, take);
-  if (auto* failed = std::get_if<SysError>(&tcpDumped)) return std::move(*failed);
+  if (auto* failed = std::get_if<SysError>(&tcpDumped)) return giveUp(*failed);
   unix_diag_req request = {};
   request.sdiag_family = AF_UNIX;
   request.udiag_states = 1U << TCP_LISTEN;
   request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
   auto dumped = diag_.Dump(SOCK_DIAG_BY_FAMILY, AsBytes(request), kUnixRecordsMax, [&](Bytes payload) {
-    if (ReadUnixQueue(payload, one) && IsMailSocket(one.name)) queues.unix.push_back(one);
+    if (!ReadUnixQueue(payload, one) || !IsMailSocket(one.name)) return;
+    name(names_.unix, unixCount++);
+    values.insert(values.end(), {one.depth, one.limit});
   });
-  if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
-  return queues;
+  if (auto* failed = std::get_if<SysError>(&dumped)) return giveUp(*failed);
+  if (tcpCount != names_.tcp.size() || unixCount != names_.unix.size()) isTold_ = false;
+  names_.tcp.resize(tcpCount);
+  names_.unix.resize(unixCount);
+  if (!isTold_) sample.names = names_;
+  isTold_ = true;
+  return sample;
 }
 
 }  // namespace mailherd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,18 +29,25 @@ bool ReadUnixQueue(Bytes payload, ListenQueue& queue) noexcept;
 /// a queue directory, where Postfix looks for it.
 bool IsMailSocket(std::string_view path) noexcept;
 
-struct ListenQueues {
-  std::vector<ListenQueue> tcp;   // one a port: the fullest of its sockets
-  std::vector<ListenQueue> unix;  // of mail services only
+struct ListenNames {
+  std::vector<std::string> tcp;   // one a port: the fullest of its sockets
+  std::vector<std::string> unix;  // of mail services only
+};
+
+struct ListenSample {
+  std::vector<double> values;        // depth and limit of each, TCP's first
+  std::optional<ListenNames> names;  // unless they are those of the sample before
 };
 
 /// Reads the accept queues of this network namespace. Not for two threads at once.
 class ListenReader {
  public:
-  Result<ListenQueues> Run() noexcept;
+  Result<ListenSample> Run() noexcept;
 
  private:
   SockDiag diag_;
+  ListenNames names_;
+  bool isTold_ = false;
 };
 
 }  // namespace mailherd

@@ -11,6 +11,8 @@ struct Mount {
   std::string source;  // as given to mount(8), e.g. "/dev/vda1"
   std::string type;
   std::string options;  // of the mount and of its file system, with commas between, e.g. "rw,noatime,rw,data=ordered"
+
+  bool operator==(const Mount&) const = default;
 };
 
 /// The mount under `path` (absolute, without symlinks) in the text of /proc/self/mountinfo; empty fields when there is none.

@@ -52,6 +52,8 @@ int64_t NowUs(clockid_t clock) noexcept {
   return now.tv_sec * 1'000'000 + now.tv_nsec / 1'000;
 }
 
+Moment Now() noexcept { return {NowUs(CLOCK_REALTIME) * 1'000, NowUs(CLOCK_BOOTTIME) * 1'000}; }
+
 }  // namespace
 
 /// One walk through all directories.
@@ -72,11 +74,12 @@ class QueueWalk::Pass {
 
  private:
   std::optional<SysError> Directory(int parent, const char* name, int depth);
-  void Entry(int directory, const dirent64& entry, int depth, uint32_t& hashed);
+  std::optional<SysError> List(int directory, const struct stat& facts, int depth, uint32_t& hashed);
+  void Repeat(int directory, const Listings::Entries& entries, int depth, uint32_t& hashed);
+  void Entry(int directory, unsigned char type, const char* text, int depth, uint32_t& hashed);
   void Message(int directory, const char* name, const QueueId& id);
   bool Stat(int directory, const char* name, bool isAsked, size_t slice, int64_t& arrivalUs);
   void Open(int directory, const char* name);
-  void NoteDirectory(int directory) noexcept;
   void PutFacts(double* out) const noexcept;
   void PutSchedule(double* out) const noexcept;
   bool asks() const noexcept { return level_ == QueueLevel::rotate || level_ == QueueLevel::stat; }
@@ -101,6 +104,7 @@ class QueueWalk::Pass {
   int64_t directoryBytesMax_ = 0;
   int64_t buckets_ = 0;
   int64_t bucketMax_ = 0;
+  int64_t kept_ = 0;  // directories whose names were known
   int64_t askedHere_ = 0;  // of the queue that is walked now
   int64_t openEvery_ = 1;
   AgeHistogram ages_;
@@ -121,13 +125,6 @@ std::optional<SysError> QueueWalk::Pass::Queue(int spool, size_t queue) {
   return Directory(spool, kQueues[queue], 0);
 }
 
-void QueueWalk::Pass::NoteDirectory(int directory) noexcept {
-  struct stat facts {};
-  if (::fstat(directory, &facts) != 0) return;
-  directoryBytes_ += facts.st_size;
-  directoryBytesMax_ = std::max<int64_t>(directoryBytesMax_, facts.st_size);
-}
-
 std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name, int depth) {
   const UniqueFd directory(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory) {
@@ -135,20 +132,14 @@ std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name,
     if (depth > 0 && errno == ENOENT) return std::nullopt;
     return SysError{errno, "openat", walk_.spool_ + '/' + kQueues[queue_] + (depth > 0 ? std::string("/") + name : std::string())};
   }
-  NoteDirectory(directory.get());
+  struct stat facts {};
+  if (::fstat(directory.get(), &facts) != 0) return SysError{errno, "fstat", walk_.spool_ + '/' + kQueues[queue_]};
+  directoryBytes_ += facts.st_size;
+  directoryBytesMax_ = std::max<int64_t>(directoryBytesMax_, facts.st_size);
   uint32_t hashed = 0;
   const int64_t countedBefore = counts_[queue_];
-  std::vector<char>& buffer = walk_.entries_;
-  while (!Spent()) {
-    const ssize_t length = ::getdents64(directory.get(), buffer.data(), buffer.size());
-    if (length < 0) return SysError{errno, "getdents64", walk_.spool_ + '/' + kQueues[queue_]};
-    if (length == 0) break;
-    for (ssize_t at = 0; at < length && complete_;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
-      at += entry->d_reclen;
-      Entry(directory.get(), *entry, depth, hashed);
-    }
-  }
+  if (const auto* known = walk_.listings_.Find(facts)) Repeat(directory.get(), *known, depth, hashed);
+  else if (auto error = List(directory.get(), facts, depth, hashed)) return error;
   if (queue_ == kDeferred && depth > 0) {
     buckets_++;
     bucketMax_ = std::max(bucketMax_, counts_[queue_] - countedBefore);
@@ -162,10 +153,41 @@ std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name,
   return std::nullopt;
 }
 
-void QueueWalk::Pass::Entry(int directory, const dirent64& entry, int depth, uint32_t& hashed) {
-  const std::string_view name(entry.d_name);
-  if (name == "." || name == "..") return;
-  const bool mayBeDirectory = entry.d_type == DT_DIR || entry.d_type == DT_UNKNOWN;
+std::optional<SysError> QueueWalk::Pass::List(int directory, const struct stat& facts, int depth, uint32_t& hashed) {
+  std::vector<char>& buffer = walk_.entries_;
+  auto kept = walk_.listings_.Room(facts);
+  while (!Spent()) {
+    const ssize_t length = ::getdents64(directory, buffer.data(), buffer.size());
+    if (length < 0) return SysError{errno, "getdents64", walk_.spool_ + '/' + kQueues[queue_]};
+    if (length == 0) {
+      if (kept) walk_.listings_.Keep(facts, std::move(*kept));
+      break;
+    }
+    for (ssize_t at = 0; at < length && complete_;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
+      at += entry->d_reclen;
+      const std::string_view name(entry->d_name);
+      if (name == "." || name == "..") continue;
+      if (kept && !walk_.listings_.Note(*kept, entry->d_type, name)) kept.reset();
+      Entry(directory, entry->d_type, entry->d_name, depth, hashed);
+    }
+  }
+  return std::nullopt;
+}
+
+void QueueWalk::Pass::Repeat(int directory, const Listings::Entries& entries, int depth, uint32_t& hashed) {
+  kept_++;
+  for (size_t at = 0; at < entries.size() && complete_;) {
+    const auto type = static_cast<unsigned char>(entries[at]);
+    const char* name = &entries[at + 1];
+    at += 2 + std::string_view(name).size();
+    Entry(directory, type, name, depth, hashed);
+  }
+}
+
+void QueueWalk::Pass::Entry(int directory, unsigned char type, const char* text, int depth, uint32_t& hashed) {
+  const std::string_view name(text);
+  const bool mayBeDirectory = type == DT_DIR || type == DT_UNKNOWN;
   if (mayBeDirectory && name.size() == 1 && depth < kHashDepthMax) {
     const size_t at = kHashNames.find(name[0]);
     if (at != std::string_view::npos) {
@@ -173,10 +195,10 @@ void QueueWalk::Pass::Entry(int directory, const dirent64& entry, int depth, uin
       return;
     }
   }
-  const bool mayBeFile = entry.d_type == DT_REG || entry.d_type == DT_UNKNOWN;
+  const bool mayBeFile = type == DT_REG || type == DT_UNKNOWN;
   const QueueId id = mayBeFile ? ParseQueueId(name) : QueueId{QueueId::Form::foreign, 0, 0};
   if (id.form == QueueId::Form::foreign) foreign_++;
-  else Message(directory, entry.d_name, id);
+  else Message(directory, text, id);
 }
 
 void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id) {
@@ -284,7 +306,7 @@ QueueValues QueueWalk::Pass::Values() {
   out[at++] = static_cast<double>(statCalls_);
   out[at++] = static_cast<double>(NowUs(CLOCK_MONOTONIC) - beginUs_) / 1e3;
   out[at++] = complete_ ? 1 : 0;
-  for (const int64_t value : {stuck_, directoryBytes_, directoryBytesMax_, buckets_, bucketMax_}) out[at++] = static_cast<double>(value);
+  for (const int64_t value : {stuck_, directoryBytes_, directoryBytesMax_, buckets_, bucketMax_, kept_}) out[at++] = static_cast<double>(value);
   if (!asks()) return values;
   PutFacts(&out[at]);
   PutSchedule(&out[at + 4]);
@@ -299,12 +321,16 @@ Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t o
   Pass pass(*this, level, budgetMs, opensMax);
   const UniqueFd spool(::open(spool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!spool) return SysError{errno, "open", spool_};
+  listings_.Begin(spool.get(), Now());
   for (size_t queue = 0; queue < kQueues.size(); queue++) {
     if (auto error = pass.Queue(spool.get(), queue)) return std::move(*error);
   }
   counted_ = pass.counts();
   // A walk that ended early has not seen everything, so what it has not seen may still be there.
-  if (pass.complete()) arrivals_.KeepSeenBy(walk_);
+  if (pass.complete()) {
+    arrivals_.KeepSeenBy(walk_);
+    listings_.End();
+  }
   return pass.Values();
 }
 

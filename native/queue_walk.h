@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arrivals.h"
+#include "listing.h"
 #include "queue_rotation.h"
 #include "result.h"
 
@@ -13,7 +14,7 @@ namespace mailherd {
 
 /// How much a walk may cost. No level opens a message but for the few that are asked for.
 enum class QueueLevel {
-  names,   // directory listings only: counts, ages of long queue ids, sizes of the directories
+  names,   // directory listings only, of the directories that have changed: counts, ages of long queue ids, sizes of the directories
   ages,    // and one statx for each short queue id that was not seen before
   rotate,  // and one statx for some messages of each queue, others each time (see QueueRotation)
   stat,    // and one statx for every message
@@ -26,7 +27,7 @@ inline constexpr std::array kQueueFields = {
     "holdBytes", "aged",       "unaged",      "foreign",  "ageMsP50", "ageMsP95",     "ageMsMax",      "statCalls",   "tookMs",
     "complete",
     // Names and directories tell these.
-    "stuckIncoming", "directoryBytes", "directoryBytesMax", "buckets", "bucketMax",
+    "stuckIncoming", "directoryBytes", "directoryBytesMax", "buckets", "bucketMax", "directoriesKept",
     // Statx tells these.
     "asked", "halfWritten", "forceExpire", "unthrottle", "scheduled", "due", "within1", "within5", "within15", "within60", "later",
     "herd", "herdInMs",
@@ -40,7 +41,7 @@ struct QueueValues {
 };
 
 /// Walks the queue directories of one Postfix instance. Remembers when each short-id message arrived (a queue file's birth time
-/// never changes), so that the next walk need not ask again. Not for two threads at once.
+/// never changes) and the names in directories that do not change, so that the next walk need not ask again. Not for two threads at once.
 class QueueWalk {
  public:
   explicit QueueWalk(std::string spool) : spool_(std::move(spool)) {}
@@ -56,6 +57,7 @@ class QueueWalk {
   std::string spool_;
   std::vector<char> entries_;
   Arrivals arrivals_;
+  Listings listings_;
   std::array<QueueRotation, 5> rotations_;
   std::array<int64_t, 5> counted_{};  // by the last walk
   uint32_t walk_ = 0;

@@ -13,6 +13,7 @@ inline constexpr std::array kMemoryEventFields = {
     KeyField{"oom_kill", "memoryOomKills", 1},
 };
 inline constexpr std::array kPidsEventFields = {KeyField{"max", "tasksMaxEvents", 1}};
+inline constexpr std::array kGroupUsageFields = {KeyField{"usage_usec", "groupCpuUs", 1}};
 inline constexpr std::array kGroupCpuFields = {
     KeyField{"usage_usec", "cpuUs", 1},
     KeyField{"nr_throttled", "cpuThrottles", 1},

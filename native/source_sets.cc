@@ -40,6 +40,11 @@ void KeyValues(Text text, Out out) {
 }
 
 template <const auto& kFields>
+size_t ExtentOf(Text text) {
+  return ExtentOfKeyValues(text, kFields);
+}
+
+template <const auto& kFields>
 void HeadedValues(Text text, Out out) {
   ParseHeadedValues(text, kFields, out);
 }
@@ -67,7 +72,7 @@ std::vector<Source> Host() {
       {"/proc/stat", NamesOf(kCpuStatFields), ParseCpuStat, false},
       {"/proc/schedstat", NamesOf(kSchedStatFields), ParseSchedStat, false},
       {"/proc/meminfo", NamesOf(kMeminfoFields), KeyValues<kMeminfoFields>, false},
-      {"/proc/vmstat", NamesOf(kVmstatFields), KeyValues<kVmstatFields>, false},
+      {"/proc/vmstat", NamesOf(kVmstatFields), KeyValues<kVmstatFields>, false, ExtentOf<kVmstatFields>},
       Pressure("/proc/pressure/cpu", "psiCpu", false),
       Pressure("/proc/pressure/memory", "psiMemory", false),
       Pressure("/proc/pressure/io", "psiIo", false),
@@ -113,6 +118,9 @@ std::vector<Source> Group() {
   };
 }
 
+/// What a group's processes, also those that ended, have cost.
+std::vector<Source> GroupCpu() { return {{"/sys/fs/cgroup/{}/cpu.stat", NamesOf(kGroupUsageFields), KeyValues<kGroupUsageFields>, true}}; }
+
 /// Limits of the machine and what is used of them.
 /// Source: Documentation/admin-guide/sysctl/{fs,kernel}.rst, Documentation/networking/{ip-sysctl,nf_conntrack-sysctl}.rst.
 std::vector<Source> Limits() {
@@ -149,6 +157,7 @@ const std::vector<SourceSet>& SourceSets() {
       {"ext4", Ext4()},
       {"xfs", {{"/sys/fs/xfs/{}/stats/stats", NamesOf(kXfsFields), ParseXfsStat, true}}},
       {"group", Group()},
+      {"groupCpu", GroupCpu()},
       {"limits", Limits()},
       {"blockQueue", BlockQueue()},
   };

@@ -14,6 +14,8 @@ struct Source {
   std::vector<std::string> names;
   void (*parse)(std::string_view text, std::span<int64_t> out);
   bool isOfSubject;  // without a subject it is left out
+  /// How much of a text holds all values; none: all of it. For files whose end is dear to write and tells nothing.
+  size_t (*extent)(std::string_view text) = nullptr;
 };
 
 /// Files that are read together. The subject is a disk, a file system's device or a control group.

@@ -66,26 +66,27 @@ std::string OnlyDisk(const std::string& root) {
   return only;
 }
 
-void FindDevice(const std::string& root, const std::string& path, Store& store) {
+StorePlace FindPlace(const std::string& root, const std::string& path) {
+  StorePlace place;
   const std::string real = RealPath(root + path);
   std::string buffer;
   KernelFile mounts(root + "/proc/self/mountinfo");
   const auto text = mounts.Read(buffer);
   Device device;
-  store.mount = {};
   if (const auto* read = std::get_if<std::string_view>(&text); read != nullptr && real.size() > root.size()) {
-    store.mount = FindMount(*read, std::string_view(real).substr(root.size()));
-    const Mount& mount = store.mount;
+    place.mount = FindMount(*read, std::string_view(real).substr(root.size()));
+    const Mount& mount = place.mount;
     if (!mount.device.starts_with("0:") && !mount.device.empty()) device = DeviceOf(root + "/sys/dev/block/" + mount.device);
     if (device.name.empty() && mount.source.starts_with("/dev/")) device = DeviceOf(root + "/sys/class/block/" + mount.source.substr(mount.source.rfind('/') + 1));
   }
-  store.device = device.name;
-  store.disk = device.disk.empty() ? OnlyDisk(root) : device.disk;
+  place.device = device.name;
+  place.disk = device.disk.empty() ? OnlyDisk(root) : device.disk;
+  return place;
 }
 
 }  // namespace
 
-Result<Store> StoreReader::Run() {
+Result<StoreSample> StoreReader::Run() {
   const std::string place = root_ + path_;
   struct statvfs facts {};
   struct stat status {};
@@ -93,15 +94,19 @@ Result<Store> StoreReader::Run() {
   if (::stat(place.c_str(), &status) != 0) return SysError{errno, "stat", place};
   // A file system can be mounted anew with other options; another one has another number.
   if (readings_ == 0 || status.st_dev != number_) {
-    FindDevice(root_, path_, known_);
+    StorePlace found = FindPlace(root_, path_);
+    isTold_ = isTold_ && found == place_;
+    place_ = std::move(found);
     number_ = status.st_dev;
     readings_ = kReadingsKnown;
   }
   readings_--;
   const auto unit = static_cast<double>(facts.f_frsize);
   const auto inodes = [&](fsfilcnt_t count) { return facts.f_files == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(count); };
-  known_.values = {static_cast<double>(facts.f_blocks) * unit, static_cast<double>(facts.f_bavail) * unit, inodes(facts.f_files), inodes(facts.f_favail)};
-  return known_;
+  StoreSample sample{{static_cast<double>(facts.f_blocks) * unit, static_cast<double>(facts.f_bavail) * unit, inodes(facts.f_files), inodes(facts.f_favail)}, {}};
+  if (!isTold_) sample.place = place_;
+  isTold_ = true;
+  return sample;
 }
 
 }  // namespace mailherd

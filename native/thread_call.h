@@ -2,8 +2,8 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -76,11 +76,14 @@ class Held {
   static void Add(std::shared_ptr<Door> door, std::unique_ptr<Errand> errand) {
     Held& held = All();
     const std::lock_guard lock(held.mutex_);
-    held.errands_[std::move(door)].push_back(std::move(errand));
+    auto& all = held.errands_;
+    auto found = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.first == door; });
+    if (found == all.end()) found = all.insert(found, {std::move(door), Errands()});
+    found->second.push_back(std::move(errand));
   }
   static void Return() {
     Held& held = All();
-    std::map<std::shared_ptr<Door>, Errands> all;
+    std::vector<std::pair<std::shared_ptr<Door>, Errands>> all;
     {
       const std::lock_guard lock(held.mutex_);
       all.swap(held.errands_);
@@ -107,10 +110,10 @@ class Held {
   }
 
   std::mutex mutex_;
-  std::map<std::shared_ptr<Door>, Errands> errands_;
+  std::vector<std::pair<std::shared_ptr<Door>, Errands>> errands_;  // of few environments, nearly always one
 };
 
-/// How a call is run: on a thread of its own, or in line with others of a few microseconds.
+/// How a call is run: at once on a thread of its own, or in line with others of a few microseconds, when `ServeLine` is called.
 enum class Way { own, inLine };
 
 /// Runs `work` on a thread of its own and settles a promise with what `convert` makes of it. Not on libuv's pool: it has four threads,
@@ -131,8 +134,9 @@ class ThreadCall final : public Errand {
     if (flight && !flight->TryBegin()) return refuse(EBUSY, "call", "the previous call has not ended");
     Door& door = Door::Of(env);
     auto call = std::unique_ptr<ThreadCall>(new ThreadCall(door.shared_from_this(), deferred, flight, std::move(work), convert));
-    const int err = way == Way::own ? RunOnThread(Run, call.get()) : RunInLine(RunHeld, call.get(), Held::Return);
-    if (err != 0) {
+    if (way == Way::inLine) {
+      StandInLine(RunHeld, call.get(), Held::Return);
+    } else if (const int err = RunOnThread(Run, call.get()); err != 0) {
       if (flight) flight->End();
       return refuse(err, "pthread_create", "a reader's thread");
     }

@@ -12,6 +12,7 @@ import type {MailLog} from '../sample/maillog.io.ts';
 import type {KernelSpans} from '../sample/span.ts';
 import {type Cost, CpuBudget} from './budget.ts';
 import {buildReport} from './build.ts';
+import {CpuUse, ownGroup} from './cpu.io.ts';
 
 const MAIL_LOG_DEADLINE_MS = 500;
 /** What a report cannot do without: cheap, or lost when it is not taken. */
@@ -42,7 +43,7 @@ export class Reporter {
   readonly #costBefore = new Map<string, number>();
   #sequence = 0;
   #beforeMs = systemClock.monotonic();
-  #cpuBefore = process.cpuUsage();
+  readonly #cpu = new CpuUse(ownGroup(process.env.INVOCATION_ID));
 
   constructor(config: AgentConfig, version: string, generation: number, sources: Sources) {
     this.#config = config;
@@ -95,8 +96,7 @@ export class Reporter {
     const ofMail = (await this.#mail?.sample(figures.queue, valueIn(mail)?.figures ?? null)) ?? null;
     const {failing: spoolFailing, ...spool} = sources.spool();
     const nowMs = systemClock.monotonic();
-    const {user, system} = process.cpuUsage(this.#cpuBefore);
-    const cpuMs = (user + system) / 1000;
+    const cpuMs = await this.#cpu.take();
     this.#keepBudget(cpuMs, nowMs - this.#beforeMs);
     const overBudget = this.#budget.text(this.#costs());
     const report = buildReport({
@@ -125,7 +125,6 @@ export class Reporter {
       },
     });
     this.#beforeMs = nowMs;
-    this.#cpuBefore = process.cpuUsage();
     return report;
   }
 }

@@ -10,7 +10,7 @@ export interface MailGroup {
 }
 
 /** Where the hierarchy with the services stands: alone, beside the old one, or only systemd's own, which knows no figures. */
-const HIERARCHIES = ['', 'unified', 'systemd'];
+export const HIERARCHIES = ['', 'unified', 'systemd'];
 /** Where systemd puts services; those of a template have a slice of their own. There the default instance of Postfix is called "-". */
 const SLICES = ['system.slice', 'system.slice/system-postfix.slice'];
 const SERVICE = /^(postfix|dovecot)(?:@([\w.-]+))?\.service$/;

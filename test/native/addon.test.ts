@@ -57,10 +57,13 @@ if (workerData.leave) {
     new addon.StoreReader('', '/nowhere').read().catch(() => {});
     new addon.ListenReader().read().catch(() => {});
     new addon.PressureWatch(['/proc/pressure/cpu'], [false], [0.01], () => {});
+    addon.serveLine();
   }
   process.exit(0);
 }
-reader.read().then(async ({values}) => {
+const read = reader.read();
+addon.serveLine();
+read.then(async ({values}) => {
   const refused = await walker.walk('names', 10, 0).catch(error => error.code);
   parentPort.postMessage({count: values.length, refused});
 });

@@ -3,7 +3,7 @@ import {startWatchdog} from '../../../agent/watchdog.io.ts';
 
 const log = {debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn()};
 const stop = new AbortController();
-const tell = vi.fn(async (_: string) => undefined);
+const tell = vi.fn((_: string) => undefined);
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -22,6 +22,7 @@ const WALK: QueueWalk = {
   directoryBytesMax: 20_000,
   buckets: 16,
   bucketMax: 1_250,
+  directoriesKept: 0,
   facts: {
     asked: 5_255,
     halfWritten: 1,
