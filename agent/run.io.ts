@@ -35,6 +35,7 @@ import {HoldingPorts} from './route/holding.io.ts';
 import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
 import {loadActivity, saveActivity} from './sample/activity.io.ts';
 import type {Activity} from './sample/activity.ts';
+import {KernelLog} from './sample/kernel-log.io.ts';
 import {MailLog} from './sample/maillog.io.ts';
 import {watchPressure} from './sample/pressure.io.ts';
 import {openTuner} from './tune/open.io.ts';
@@ -70,14 +71,14 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const spool = new Spool(join(stateDir, 'spool'), config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
-  const mailLog = role === 'control' ? null : await openMailLog(config, activity, outbox, log, signal);
+  const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
   const probes = startProbes(config, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
   const tuner = openTuner(config, outbox, log, signal);
   const reporter = new Reporter(config, version, generation, {
-    mailLog,
-    probes: probes.tally,
+    ...{mailLog, kernelLog, probes: probes.tally},
     routes: () => (served === null ? null : countsOf(served.table)),
+    farm: () => served?.table.addresses() ?? [],
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
@@ -104,7 +105,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     probes.done,
     watchPressure(outbox, log, signal),
   ]).catch(fail);
-  await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), outbox.done]);
+  await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), kernelLog.save(), outbox.done]);
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
 }
@@ -113,16 +114,17 @@ function countsOf(table: SqliteRouteTable): {revision: number; userCount: number
   return {revision: table.revision(), userCount: table.userCount(), relief: table.relief(systemClock.now())};
 }
 
-function openMailLog(
+async function openLogs(
   {role, stateDir, mail}: AgentConfig,
   activity: Activity,
   outbox: Outbox,
   log: Log,
   signal: AbortSignal,
-): Promise<MailLog> {
-  const path = join(stateDir, 'maillog.json');
-  return MailLog.open({
-    path,
+): Promise<{mailLog: MailLog | null; kernelLog: KernelLog}> {
+  const kernelLog = await KernelLog.open({path: join(stateDir, 'kernel-log.json'), told: outbox, log});
+  if (role === 'control') return {mailLog: null, kernelLog};
+  const mailLog = await MailLog.open({
+    path: join(stateDir, 'maillog.json'),
     files: mail.logFiles,
     isProbe: isProbeUser,
     activity: role === 'backend' ? activity : null,
@@ -130,6 +132,7 @@ function openMailLog(
     log,
     signal,
   });
+  return {mailLog, kernelLog};
 }
 
 /** One report each interval, to the outbox and to whoever asks for metrics; systemd hears of it while that goes on. */

@@ -12,6 +12,7 @@ import {probesOf} from '../probe/run.io.ts';
 import type {ProbeKind, ProbeOutcome} from '../probe/tally.ts';
 import {sampleTwice} from '../report/reporter.io.ts';
 import {reasonOf} from '../sample/collect.io.ts';
+import {KernelLog} from '../sample/kernel-log.io.ts';
 import {MailLog} from '../sample/maillog.io.ts';
 import {KERNEL_TRIGGERS} from '../sample/pressure.ts';
 import {socketWriter} from '../tune/writer.io.ts';
@@ -32,7 +33,12 @@ export async function lookAtSources(config: AgentConfig): Promise<Finding[]> {
   const stop = new AbortController();
   try {
     const mailLog = config.role === 'control' ? null : await followLog(config, stop.signal);
-    const report = await sampleTwice(config, packageVersion(), {}, mailLog);
+    const kernelLog = await KernelLog.open({
+      path: join(config.stateDir, 'check', 'kernel-log.json'),
+      told: {event: () => undefined},
+      log: SILENT,
+    });
+    const report = await sampleTwice(config, packageVersion(), {}, {mailLog, kernelLog});
     const rest = [pressure(), probes(config), routes(config), nats(config), spool(config), tuner(config)];
     return [...findingsOf(report), ...(await Promise.all(rest)).flat()];
   } finally {

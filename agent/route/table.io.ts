@@ -142,6 +142,14 @@ export class SqliteRouteTable implements RouteTable {
     this.#db.prepare('DELETE FROM hosts WHERE name = ?').run(name);
   }
 
+  /** Of every host of the farm that is known here. */
+  addresses(): string[] {
+    return this.#db
+      .prepare('SELECT address FROM hosts')
+      .all()
+      .map(row => String(row.address));
+  }
+
   /** From now on Postfix's relief maps say where queued mail goes, until the relief is over by SQLite's own clock. */
   relieve({relay, sinceMs, untilMs, by}: Relief): void {
     this.#db.exec('BEGIN IMMEDIATE');
