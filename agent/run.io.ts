@@ -32,6 +32,7 @@ import {Reporter} from './report/reporter.io.ts';
 import {Spool} from './report/spool.io.ts';
 import {followRoutes} from './route/follow.io.ts';
 import {HoldingPorts} from './route/holding.io.ts';
+import {ProbeRoutes} from './route/probe-routes.ts';
 import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
 import {loadActivity, saveActivity} from './sample/activity.io.ts';
 import type {Activity} from './sample/activity.ts';
@@ -72,7 +73,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
   const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
-  const probes = startProbes(config, rng.fork('probes'), log, signal);
+  const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
   const tuner = openTuner(config, outbox, log, signal);
   const reporter = new Reporter(config, version, generation, {
@@ -167,6 +168,7 @@ async function connect({host, nats}: AgentConfig, log: Log, signal: AbortSignal)
 /** What serving moves needs of this host's disk. */
 interface Served {
   table: SqliteRouteTable;
+  probes: ProbeRoutes;
   memory: HostPorts['memory'];
 }
 
@@ -180,7 +182,7 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
       const holding = isEdge ? await HoldingPorts.open({ports: mail.holdPorts, imapPort: mail.backendImapPort, log, signal}) : null;
       const isNew = isFirstOfBoot(process.env.RUNTIME_DIRECTORY);
       const table = openRouteTable({path: config.routesDb, host, probeUser, isFirstOfBoot: isNew, holding, log, signal});
-      return {table, memory: openMoveMemory(stateDir)};
+      return {table, probes: new ProbeRoutes({host, role}, table), memory: openMoveMemory(stateDir)};
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.
       log.error({err: error}, 'routes and moves cannot be served; trying again');
@@ -205,10 +207,17 @@ async function saveKnown({stateDir}: AgentConfig, {activity, mailLog}: Known, lo
 }
 
 /** Keeps the route table current and answers the coordinator's commands, from now on. */
-function serve(config: AgentConfig, {table, memory}: Served, known: Known, nc: NatsConnection, log: Log, signal: AbortSignal): void {
+function serve(
+  config: AgentConfig,
+  {table, probes, memory}: Served,
+  known: Known,
+  nc: NatsConnection,
+  log: Log,
+  signal: AbortSignal,
+): void {
   const {host, role, mail} = config;
   const {tuner, activity, mailLog} = known;
-  void followRoutes(nc, table, log, signal);
+  void followRoutes(nc, table, probes, log, signal);
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
   const places = new MailPlaces(mail.store);
   const store = measured(
