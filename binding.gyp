@@ -30,6 +30,7 @@
         "native/queue_file.cc",
         "native/queue_id.cc",
         "native/queue_walk.cc",
+        "native/smtp_peers.cc",
         "native/sock_diag.cc",
         "native/softnet.cc",
         "native/source_sets.cc",

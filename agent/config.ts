@@ -58,7 +58,7 @@ const ProbeConfig = Type.Object(
       null,
       'login name of the probe mailbox; null: probe@<host>.mailherd.invalid',
     ),
-    passwordFile: orNullBy(Path, null, 'file with its password; null: no IMAP login is probed'),
+    passwordFile: orNullBy(Path, null, 'file with its password; null: no IMAP login is probed, and of an edge its greetings only'),
     recipient: Type.String({default: 'sink@probe.mailherd.invalid', description: "address that this host's Postfix routes to the sink"}),
     idleConnections: Type.Integer({minimum: 0, maximum: 20, default: 2, description: 'IMAP connections that idle, to notice lost ones'}),
     sinkAddress: Type.String({default: '127.0.0.1', minLength: 2}),
@@ -154,7 +154,12 @@ function firstLine(error: unknown): string {
 
 /** The mailbox that only the agent uses; its name tells it from every user. */
 export function probeUserOf(config: AgentConfig): string {
-  return config.probe.user ?? `probe@${config.host}.mailherd.invalid`;
+  return config.probe.user ?? probeUserAt(config.host);
+}
+
+/** What it is called unless the configuration says otherwise. */
+export function probeUserAt(host: string): string {
+  return `probe@${host}.mailherd.invalid`;
 }
 
 /** True for every name of the agents' own domain, on any host. */

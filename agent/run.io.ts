@@ -32,9 +32,11 @@ import {Reporter} from './report/reporter.io.ts';
 import {Spool} from './report/spool.io.ts';
 import {followRoutes} from './route/follow.io.ts';
 import {HoldingPorts} from './route/holding.io.ts';
+import {ProbeRoutes} from './route/probe-routes.ts';
 import {openRouteTable, type SqliteRouteTable} from './route/table.io.ts';
 import {loadActivity, saveActivity} from './sample/activity.io.ts';
 import type {Activity} from './sample/activity.ts';
+import {KernelLog} from './sample/kernel-log.io.ts';
 import {MailLog} from './sample/maillog.io.ts';
 import {watchPressure} from './sample/pressure.io.ts';
 import {openTuner} from './tune/open.io.ts';
@@ -70,14 +72,14 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const spool = new Spool(join(stateDir, 'spool'), config.spoolBytesMax);
   const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
-  const mailLog = role === 'control' ? null : await openMailLog(config, activity, outbox, log, signal);
-  const probes = startProbes(config, rng.fork('probes'), log, signal);
+  const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
+  const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
   let labels = await readLabels(config.labels, log);
   const tuner = openTuner(config, outbox, log, signal);
   const reporter = new Reporter(config, version, generation, {
-    mailLog,
-    probes: probes.tally,
+    ...{mailLog, kernelLog, probes: probes.tally},
     routes: () => (served === null ? null : countsOf(served.table)),
+    farm: () => served?.table.addresses() ?? [],
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
@@ -104,7 +106,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     probes.done,
     watchPressure(outbox, log, signal),
   ]).catch(fail);
-  await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), outbox.done]);
+  await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), kernelLog.save(), outbox.done]);
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
 }
@@ -113,16 +115,17 @@ function countsOf(table: SqliteRouteTable): {revision: number; userCount: number
   return {revision: table.revision(), userCount: table.userCount(), relief: table.relief(systemClock.now())};
 }
 
-function openMailLog(
+async function openLogs(
   {role, stateDir, mail}: AgentConfig,
   activity: Activity,
   outbox: Outbox,
   log: Log,
   signal: AbortSignal,
-): Promise<MailLog> {
-  const path = join(stateDir, 'maillog.json');
-  return MailLog.open({
-    path,
+): Promise<{mailLog: MailLog | null; kernelLog: KernelLog}> {
+  const kernelLog = await KernelLog.open({path: join(stateDir, 'kernel-log.json'), told: outbox, log});
+  if (role === 'control') return {mailLog: null, kernelLog};
+  const mailLog = await MailLog.open({
+    path: join(stateDir, 'maillog.json'),
     files: mail.logFiles,
     isProbe: isProbeUser,
     activity: role === 'backend' ? activity : null,
@@ -130,6 +133,7 @@ function openMailLog(
     log,
     signal,
   });
+  return {mailLog, kernelLog};
 }
 
 /** One report each interval, to the outbox and to whoever asks for metrics; systemd hears of it while that goes on. */
@@ -164,6 +168,7 @@ async function connect({host, nats}: AgentConfig, log: Log, signal: AbortSignal)
 /** What serving moves needs of this host's disk. */
 interface Served {
   table: SqliteRouteTable;
+  probes: ProbeRoutes;
   memory: HostPorts['memory'];
 }
 
@@ -177,7 +182,7 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
       const holding = isEdge ? await HoldingPorts.open({ports: mail.holdPorts, imapPort: mail.backendImapPort, log, signal}) : null;
       const isNew = isFirstOfBoot(process.env.RUNTIME_DIRECTORY);
       const table = openRouteTable({path: config.routesDb, host, probeUser, isFirstOfBoot: isNew, holding, log, signal});
-      return {table, memory: openMoveMemory(stateDir)};
+      return {table, probes: new ProbeRoutes({host, role}, table), memory: openMoveMemory(stateDir)};
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.
       log.error({err: error}, 'routes and moves cannot be served; trying again');
@@ -202,10 +207,17 @@ async function saveKnown({stateDir}: AgentConfig, {activity, mailLog}: Known, lo
 }
 
 /** Keeps the route table current and answers the coordinator's commands, from now on. */
-function serve(config: AgentConfig, {table, memory}: Served, known: Known, nc: NatsConnection, log: Log, signal: AbortSignal): void {
+function serve(
+  config: AgentConfig,
+  {table, probes, memory}: Served,
+  known: Known,
+  nc: NatsConnection,
+  log: Log,
+  signal: AbortSignal,
+): void {
   const {host, role, mail} = config;
   const {tuner, activity, mailLog} = known;
-  void followRoutes(nc, table, log, signal);
+  void followRoutes(nc, table, probes, log, signal);
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
   const places = new MailPlaces(mail.store);
   const store = measured(

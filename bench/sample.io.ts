@@ -87,7 +87,7 @@ async function turnsCpuMs(disk: string | null): Promise<number> {
   const before = ownCpuMs();
   for (let round = 0; round < WARM_UP; round++) {
     await limits.read();
-    await ports.read(32_768, 60_999);
+    await ports.read(32_768, 60_999, []);
   }
   return (ownCpuMs() - before) / WARM_UP;
 }

@@ -102,7 +102,7 @@ export function users(layout: Layout): UserSpec[] {
     );
 }
 
-/** The user a host's agent logs in as; exists on that host only. */
+/** The user a host's agent logs in as; a backend's exists on that host only, an edge's on every backend. */
 export function probeUser(hostName: string): string {
   return `probe@${hostName}.mailherd.invalid`;
 }

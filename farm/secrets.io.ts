@@ -98,9 +98,14 @@ function hashed(password: string): string {
   return `{SSHA512}${Buffer.concat([digest, salt]).toString('base64')}`;
 }
 
-/** The host's /etc/dovecot/users: its probe user, and on a backend all customers, wherever their mailboxes are. */
-export function passwordFile(layout: Layout, spec: HostSpec, identity: Identity): string {
-  const lines = [`${probeUser(spec.name)}:${hashed(identity.probePassword)}`];
-  if (spec.role === 'backend') lines.push(...users(layout).map(each => `${each.user}:${hashed(each.password)}`));
-  return `${lines.join('\n')}\n`;
+/**
+ * The host's /etc/dovecot/users. On a backend its probe user and those of the edges, and all customers, wherever their mailboxes are; on
+ * an edge nobody, since passwords are checked by the backends.
+ */
+export async function passwordFile(paths: Paths, layout: Layout, spec: HostSpec): Promise<string> {
+  if (spec.role !== 'backend') return '';
+  const {probePasswords} = await ensureSecrets(paths, layout);
+  const probes = [spec, ...layout.hosts.filter(({role}) => role === 'edge')].map(({name}) => [probeUser(name), probePasswords[name] ?? '']);
+  const customers = users(layout).map(({user, password}) => [user, password]);
+  return [...probes, ...customers].map(([user, password]) => `${user}:${hashed(password ?? '')}\n`).join('');
 }

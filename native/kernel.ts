@@ -7,13 +7,14 @@ export interface KernelAddon {
   sourceSets: Record<SourceSet, string[]>;
   schedulers: string[];
   tcpStates: string[];
+  peerClasses: string[];
   KernelReader: new (
     root: string,
     sets: string[],
     subjects: string[],
   ) => {read(): Promise<BigInt64Array | {values: BigInt64Array; errors: NativeError[]}>};
   ListenReader: new () => {read(): Promise<Float64Array | {values: Float64Array; tcp: string[]; unix: string[]}>};
-  PortReader: new () => {read(first: number, last: number): Promise<{toSmtp: Float64Array; sources: NativeRows; isComplete: boolean}>};
+  PortReader: new () => {read(first: number, last: number, farm: string[]): Promise<NativePorts>};
   readProcessUse(
     root: string,
     groups: string[],
@@ -24,6 +25,13 @@ export interface KernelAddon {
 interface NativeRows {
   names: string[];
   values: Float64Array;
+}
+interface NativePorts {
+  toSmtp: Float64Array;
+  states: Float64Array;
+  peers: Float64Array;
+  sources: NativeRows;
+  isComplete: boolean;
 }
 interface NativeWatch {
   windowsMs: number[];
@@ -134,9 +142,27 @@ export class ListenReader {
   }
 }
 
+/** Connections to port 25 of one class of hosts. */
+export interface SmtpPeers {
+  /** Established, those that nobody has answered yet, and the established of which data is being sent again. */
+  connections: number;
+  connecting: number;
+  retransmitting: number;
+  /** Data segments that those connections have sent since they were made, and how many of them again. */
+  segments: number;
+  segmentsAgain: number;
+  /** Smoothed round trip of the middle one and of the longest; null when none is known. */
+  rttUsP50: number | null;
+  rttUsMax: number | null;
+}
+
 export interface PortUse {
   /** Connections from here to port 25 elsewhere, by state. */
   toSmtp: Record<string, number>;
+  /** The same by where they go to: `farm`, `private`, `ipv4`, `ipv6`; classes without any are left out. */
+  peers: Record<string, SmtpPeers>;
+  /** All connections of this network namespace by state, but the established ones. */
+  states: Record<string, number>;
   /** By local address; several sockets can share a port when they go to different places. */
   sources: {address: string; sockets: number; ports: number}[];
   /** False when there were more sockets or addresses than are counted. */
@@ -147,16 +173,36 @@ export interface PortUse {
 export class PortReader {
   readonly #native = new (addon().PortReader)();
 
-  /** @param first of the ephemeral range, 1..65535; @throws MailherdError NATIVE_FAILED as `ListenReader.read`. */
-  async read(first: number, last: number): Promise<PortUse> {
-    const {toSmtp, sources, isComplete} = await this.#native.read(first, last).catch(rethrow);
-    const states = addon().tcpStates.map((state, at) => [state, toSmtp[at] ?? 0] as const);
+  /**
+   * @param first of the ephemeral range, 1..65535; @param farm addresses of the farm's own hosts, what is none is left out.
+   * @throws MailherdError NATIVE_FAILED as `ListenReader.read`.
+   */
+  async read(first: number, last: number, farm: readonly string[]): Promise<PortUse> {
+    const {toSmtp, states, peers, sources, isComplete} = await this.#native.read(first, last, [...farm]).catch(rethrow);
+    const classes = slices(peers, 8).map((row, at) => [addon().peerClasses[at] ?? '', peersOf(row)] as const);
     return {
-      toSmtp: Object.fromEntries(states.filter(([, count]) => count > 0)),
+      toSmtp: byState(toSmtp),
+      states: byState(states),
+      peers: Object.fromEntries(classes.filter(([, {connections, connecting}]) => connections + connecting > 0)),
       sources: rowsOf(sources, 2).map(({name, values: [sockets = 0, ports = 0]}) => ({address: name, sockets, ports})),
       isComplete,
     };
   }
+}
+
+function byState(counts: Float64Array): Record<string, number> {
+  const states = addon().tcpStates.map((state, at) => [state, counts[at] ?? 0] as const);
+  return Object.fromEntries(states.filter(([, count]) => count > 0));
+}
+
+function peersOf(row: Float64Array): SmtpPeers {
+  const [connections = 0, connecting = 0, retransmitting = 0, segments = 0, segmentsAgain = 0, measured = 0, median = 0, max = 0] = row;
+  const isMeasured = measured > 0;
+  return {
+    ...{connections, connecting, retransmitting, segments, segmentsAgain},
+    rttUsP50: isMeasured ? median : null,
+    rttUsMax: isMeasured ? max : null,
+  };
 }
 
 /** Open files of one service's processes; of many processes only some are looked at, evenly spread. */

@@ -69,7 +69,15 @@ Napi::Value ToPortUse(Napi::Env env, const PortUse& use) {
   const auto toSmtp = ToTyped<Napi::Float64Array>(env, use.toSmtp);
   if (sources.IsEmpty() || toSmtp.IsEmpty()) return {};
   auto object = Napi::Object::New(env);
+  std::vector<double> peers;
+  for (const SmtpPeers::Class& c : use.peers.classes) {
+    peers.insert(peers.end(), {c.connections, c.connecting, c.retransmitting, c.segments, c.segmentsAgain, static_cast<double>(c.rttUs.size()), c.RttMedianUs(), c.RttMaxUs()});
+  }
+  const auto states = ToTyped<Napi::Float64Array>(env, use.states), peerRows = ToTyped<Napi::Float64Array>(env, peers);
+  if (states.IsEmpty() || peerRows.IsEmpty()) return {};
   object.Set("toSmtp", toSmtp);
+  object.Set("states", states);
+  object.Set("peers", peerRows);
   object.Set("sources", sources);
   object.Set("isComplete", Napi::Boolean::New(env, use.isComplete));
   return object;
@@ -134,7 +142,7 @@ class JsListenReader : public Napi::ObjectWrap<JsListenReader> {
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 
-/// new PortReader(); .read(first, last) -> Promise<{toSmtp, sources, isComplete}>
+/// new PortReader(); .read(first, last, farm) -> Promise<{toSmtp, states, peers, sources, isComplete}>
 class JsPortReader : public Napi::ObjectWrap<JsPortReader> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "PortReader", {InstanceMethod<&JsPortReader::Read>("read")}); }
@@ -149,11 +157,18 @@ class JsPortReader : public Napi::ObjectWrap<JsPortReader> {
   }
   Napi::Value Read(const Napi::CallbackInfo& info) {
     uint16_t first = 0, last = 0;
-    if (info.Length() != 2 || !ReadPort(info[0], first) || !ReadPort(info[1], last) || first > last) {
-      ThrowType(info.Env(), "read(first: port, last: port)");
+    std::vector<std::string> names;
+    if (info.Length() != 3 || !ReadPort(info[0], first) || !ReadPort(info[1], last) || first > last || !ReadNames(info[2], names)) {
+      ThrowType(info.Env(), "read(first: port, last: port, farm: string[])");
       return info.Env().Undefined();
     }
-    return ThreadCall<PortUse>::Start(info.Env(), flight_, [reader = reader_, first, last] { return reader->Run(first, last); }, ToPortUse);
+    AddressSet farm;
+    AddressKey key;
+    for (const std::string& name : names) {
+      if (ReadAddress(name, key)) farm.insert(key);
+    }
+    auto work = [reader = reader_, first, last, farm = std::move(farm)] { return reader->Run(first, last, farm); };
+    return ThreadCall<PortUse>::Start(info.Env(), flight_, std::move(work), ToPortUse);
   }
 
   std::shared_ptr<PortReader> reader_ = std::make_shared<PortReader>();
@@ -269,6 +284,7 @@ void DefineKernelCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("sourceSets", sets);
   exports.Set("schedulers", ToNames(env, kSchedulers));
   exports.Set("tcpStates", ToNames(env, kTcpStates));
+  exports.Set("peerClasses", ToNames(env, kPeerClasses));
   exports.Set("KernelReader", JsKernelReader::Define(env));
   exports.Set("ListenReader", JsListenReader::Define(env));
   exports.Set("PortReader", JsPortReader::Define(env));

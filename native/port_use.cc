@@ -9,31 +9,15 @@
 
 #include <cstring>
 
+#include "tcp_filter.h"
+
 namespace mailherd {
 
 namespace {
 
 constexpr size_t kRecordsMax = 200'000;
 constexpr uint16_t kSmtp = 25;
-
-struct Request {
-  inet_diag_req header;
-  rtattr attribute;
-  inet_diag_bc_op filter[4];
-};
-
-/// "local port >= first and local port <= last" for the kernel's filter: a test is followed by its port; a jump beyond the end refuses.
-Request RequestOf(uint16_t first, uint16_t last) noexcept {
-  constexpr uint16_t bytes = sizeof(Request::filter);
-  Request request = {};
-  request.header.idiag_states = ~(1U << TCP_LISTEN);
-  request.attribute = {static_cast<unsigned short>(RTA_LENGTH(bytes)), INET_DIAG_REQ_BYTECODE};
-  request.filter[0] = {INET_DIAG_BC_S_GE, 8, bytes + 4};
-  request.filter[1] = {0, 0, first};
-  request.filter[2] = {INET_DIAG_BC_S_LE, 8, bytes - 8 + 4};
-  request.filter[3] = {0, 0, last};
-  return request;
-}
+constexpr uint32_t kListening = 1U << TCP_LISTEN, kEstablished = 1U << TCP_ESTABLISHED;
 
 std::string AddressOf(uint8_t family, const __be32 (&address)[4]) {
   in6_addr six;
@@ -47,11 +31,24 @@ std::string AddressOf(uint8_t family, const __be32 (&address)[4]) {
 
 }  // namespace
 
+bool PortUse::TakeState(uint8_t family, uint8_t state) {
+  if ((family != AF_INET && family != AF_INET6) || state < 1 || state > states.size()) return false;
+  states[state - 1U]++;
+  return true;
+}
+
+void PortUse::TakeOther(Bytes payload) {
+  inet_diag_msg message;
+  if (payload.size() < sizeof message) return;
+  std::memcpy(&message, payload.data(), sizeof message);
+  TakeState(message.idiag_family, message.idiag_state);
+}
+
 void PortUse::Take(Bytes payload) {
   inet_diag_msg message;
   if (payload.size() < sizeof message) return;
   std::memcpy(&message, payload.data(), sizeof message);
-  if ((message.idiag_family != AF_INET && message.idiag_family != AF_INET6) || message.idiag_state < 1 || message.idiag_state > toSmtp.size()) return;
+  if (!TakeState(message.idiag_family, message.idiag_state)) return;
   if (ntohs(message.id.idiag_dport) == kSmtp) toSmtp[message.idiag_state - 1U]++;
   const std::string address = AddressOf(message.idiag_family, message.id.idiag_src);
   auto found = sources.find(address);
@@ -66,12 +63,21 @@ void PortUse::Take(Bytes payload) {
   found->second.ports.set(ntohs(message.id.idiag_sport));
 }
 
-Result<PortUse> PortReader::Run(uint16_t first, uint16_t last) noexcept {
+Result<PortUse> PortReader::Run(uint16_t first, uint16_t last, const AddressSet& farm) noexcept {
   PortUse use;
-  const Request request = RequestOf(first, last);
-  auto dumped = diag_.Dump(kDiagTcp, Bytes(reinterpret_cast<const std::byte*>(&request), sizeof request), kRecordsMax, [&](Bytes payload) { use.Take(payload); });
-  if (auto* failed = std::get_if<SysError>(&dumped)) return std::move(*failed);
-  use.isComplete = use.isComplete && std::get<bool>(dumped);
+  const auto dump = [&](const TcpFilter& filter, auto take) { return diag_.Dump(kDiagTcp, filter.bytes(), kRecordsMax, take); };
+  auto inside = dump(TcpFilter::Inside(~kListening, TcpFilter::Side::local, first, last), [&](Bytes payload) { use.Take(payload); });
+  if (auto* failed = std::get_if<SysError>(&inside)) return std::move(*failed);
+  // The sessions that work are many, and the kernel counts them anyway.
+  auto outside = dump(TcpFilter::Outside(~(kListening | kEstablished), first, last), [&](Bytes payload) { use.TakeOther(payload); });
+  if (auto* failed = std::get_if<SysError>(&outside)) return std::move(*failed);
+  use.states[TCP_ESTABLISHED - 1] = 0;
+  use.isComplete = use.isComplete && std::get<bool>(inside) && std::get<bool>(outside);
+  if (use.toSmtp[TCP_ESTABLISHED - 1] + use.toSmtp[TCP_SYN_SENT - 1] == 0) return use;
+  auto peers = ReadSmtpPeers(diag_, farm);
+  if (auto* failed = std::get_if<SysError>(&peers)) return std::move(*failed);
+  use.peers = std::move(std::get<SmtpPeers>(peers));
+  use.isComplete = use.isComplete && use.peers.isComplete;
   return use;
 }
 

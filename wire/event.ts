@@ -17,6 +17,12 @@ export const EVENTS = {
   pressureRose: Type.Object({resource: Resource, kind: PressureKind, share: Count, windowMs: SpanMs, lateMs: SpanMs}),
   /** No more of it for half a minute; how long it had been. */
   pressureFell: Type.Object({resource: Resource, kind: PressureKind, lastedMs: SpanMs}),
+  /**
+   * The kernel complains: oomKill, hungTask, diskError, fileSystemError, linkDown, transmitTimeout, of a program, disk, file system or
+   * interface. It is over when it has not for `clearAfterMs`, or says that the link is up.
+   */
+  kernelTroubleBegan: Type.Object({trouble: Type.String(), of: Type.String(), text: Type.String(), clearAfterMs: SpanMs}),
+  kernelTroubleEnded: Type.Object({trouble: Type.String(), of: Type.String(), lastedMs: SpanMs, complaints: Count}),
   reportRefused: Type.Object({reason: Type.String(), path: Type.String(), refusedCount: Count}),
   verdictChanged: Type.Object({from: orNull(Type.String()), verdict: Verdict}),
   cohortJudged: Type.Object({cohort: CohortVerdict}),

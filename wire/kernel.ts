@@ -87,6 +87,8 @@ const Network = Type.Object({
   /** Counters of trouble that were read; those of them that grew stand in `troubles`, per second. TCP's are the mean of three reports. */
   watched: Count,
   troubles: Type.Record(Type.String(), PerSecond),
+  /** TCP connections that are open: established, or closed by the other side only. */
+  openConnections: some(Count),
   conntrackEntries: some(Count),
   conntrackMax: some(Count),
 });
@@ -98,10 +100,25 @@ const Listeners = Type.Object({
   unixWaiting: Type.Record(Type.String(), Waiting),
 });
 
+/** Connections to port 25 of one class of hosts: what the network between makes of them. */
+const SmtpPeers = Type.Object({
+  /** Established, those that nobody has answered yet, and the established of which data is being sent again right now. */
+  connections: Count,
+  connecting: Count,
+  retransmitting: Count,
+  /** Round trip as TCP smooths it: of the middle connection and of the slowest. */
+  rttMsP50: some(SpanMs),
+  rttMsMax: some(SpanMs),
+  /** Share of all that they have sent that had to be sent again; may be above 1. */
+  resentShare: some(Count),
+});
+
 /** Connections out of this host. */
 const Outbound = Type.Object({
   /** To port 25, by state; many in synSent: the other side does not answer. */
   toSmtp: Type.Record(Type.String(), Count),
+  /** The same by where they go to: `farm` (its hosts, and this one), `private` networks, `ipv4` and `ipv6` elsewhere. */
+  smtpPeers: some(Type.Record(Type.String(), SmtpPeers)),
   /** Ephemeral ports there are for each local address, and by address how many are taken; only the fullest addresses. */
   portsMax: Count,
   portsTaken: Type.Record(Type.String(), Count),
@@ -136,6 +153,15 @@ const Files = Type.Object({
   lookedShare: Share,
 });
 
+/** The kernel's own log: what it complains of and has not ceased to for as long as the event kernelTroubleBegan says; the newest eight. */
+const KernelLog = Type.Object({
+  troubles: Type.Array(Type.Object({trouble: Type.String({maxLength: 20}), of: Type.String({maxLength: 40}), complaints: Count}), {
+    maxItems: 8,
+  }),
+  /** Records since the agent's start that were overwritten before they could be read. */
+  lost: Count,
+});
+
 /** What is set, for comparison between hosts. */
 const FileSystem = Type.Object({
   type: some(Type.String({maxLength: 40})),
@@ -160,9 +186,12 @@ export const System = Type.Object({
   network: some(Network),
   listeners: some(Listeners),
   outbound: some(Outbound),
+  /** All TCP connections of this host by state, but listening and established ones; many in closeWait: a program does not close them. */
+  connections: some(Type.Record(Type.String(), Count)),
   limits: some(Type.Object({openFiles: some(Count), openFilesMax: some(Count), hungTasks: some(Count), somaxconn: some(Count)})),
   services: some(Type.Record(Type.String(), ServiceGroup)),
   files: some(Files),
+  kernelLog: some(KernelLog),
   /** Of the file system under the queue, where it is not the mail store's. */
   queueFileSystem: some(Type.Object({totalBytes: ByteCount, freeBytes: ByteCount, freeInodes: orNull(Count)})),
   setup: some(Type.Object({store: some(FileSystem), queue: some(FileSystem)})),

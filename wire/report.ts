@@ -17,7 +17,7 @@ export const Slis = Type.Object({
   queueAgeMsMax: orNull(SpanMs),
   /** The probe message: handed to the host's Postfix until it stands at the agent's own sink. */
   probeDeliveryMs: orNull(SpanMs),
-  /** The probe user's IMAP login until its first FETCH is answered. */
+  /** The probe user's IMAP login until its first FETCH is answered; on an edge through its proxy, the best of up to three backends. */
   probeLoginMs: orNull(SpanMs),
   /** Share of probes in the interval that failed or ran into their deadline. */
   probeFailureShare: orNull(Share),

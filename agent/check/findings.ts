@@ -102,6 +102,17 @@ const SOURCES: readonly Source[] = [
     needs: 'mail',
   },
   {
+    source: 'log of the kernel',
+    collector: 'kernelLog',
+    seen: ({system}) => {
+      const troubles = system?.kernelLog?.troubles;
+      if (troubles === undefined) return null;
+      return troubles.length === 0 ? 'complains of nothing' : troubles.map(({trouble, of}) => `${trouble} of ${of}`).join(', ');
+    },
+    absent: 'this host is a container: the log is that of its machine',
+    todo: 'let the unit have /dev/kmsg and CAP_SYSLOG',
+  },
+  {
     source: 'mail store',
     collector: 'store',
     seen: ({mailStore}) => (mailStore === null ? null : `${size(mailStore.freeBytes)} free of ${size(mailStore.totalBytes)}`),
@@ -187,7 +198,7 @@ export function findingsOf(report: HostReport): Finding[] {
 }
 
 function kernelFiles({agent, system}: HostReport): Finding[] {
-  const lacking = Object.entries(system?.lacking ?? {}).filter(([name]) => name !== 'services');
+  const lacking = Object.entries(system?.lacking ?? {}).filter(([name]) => name !== 'services' && name !== 'kernelLog');
   const absent = lacking.map(
     ([name, files]): Finding => ({source: 'kernel files', state: 'absent', detail: `${name}: ${files}`, todo: ''}),
   );

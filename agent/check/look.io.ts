@@ -6,12 +6,14 @@ import {packageVersion} from '../../base/version.io.ts';
 import {PressureWatch} from '../../native/kernel.ts';
 import type {Log} from '../../wire/log.ts';
 import {connectNats} from '../../wire/nats.io.ts';
+import type {Role} from '../../wire/schema.ts';
 import {inboxPrefix} from '../../wire/subjects.ts';
 import {type AgentConfig, isProbeUser} from '../config.ts';
 import {probesOf} from '../probe/run.io.ts';
 import type {ProbeKind, ProbeOutcome} from '../probe/tally.ts';
 import {sampleTwice} from '../report/reporter.io.ts';
 import {reasonOf} from '../sample/collect.io.ts';
+import {KernelLog} from '../sample/kernel-log.io.ts';
 import {MailLog} from '../sample/maillog.io.ts';
 import {KERNEL_TRIGGERS} from '../sample/pressure.ts';
 import {socketWriter} from '../tune/writer.io.ts';
@@ -23,7 +25,7 @@ const PROBE_WAIT_MS = 5 * SECOND_MS;
 const PROBE_ROUNDS = 2;
 const KINDS: Record<'backend' | 'edge', readonly ProbeKind[]> = {
   backend: ['delivery', 'lmtp', 'login', 'idle'],
-  edge: ['smtpBanner', 'imapBanner'],
+  edge: ['smtpBanner', 'imapBanner', 'delivery', 'login'],
 };
 const SILENT: Log = {debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined};
 
@@ -32,7 +34,12 @@ export async function lookAtSources(config: AgentConfig): Promise<Finding[]> {
   const stop = new AbortController();
   try {
     const mailLog = config.role === 'control' ? null : await followLog(config, stop.signal);
-    const report = await sampleTwice(config, packageVersion(), {}, mailLog);
+    const kernelLog = await KernelLog.open({
+      path: join(config.stateDir, 'check', 'kernel-log.json'),
+      told: {event: () => undefined},
+      log: SILENT,
+    });
+    const report = await sampleTwice(config, packageVersion(), {}, {mailLog, kernelLog});
     const rest = [pressure(), probes(config), routes(config), nats(config), spool(config), tuner(config)];
     return [...findingsOf(report), ...(await Promise.all(rest)).flat()];
   } finally {
@@ -84,21 +91,23 @@ async function probes(config: AgentConfig): Promise<Finding[]> {
   const {role, probe} = config;
   if (role === 'control') return [unused('probes', 'not on a host of role control')];
   const short = {...config, probe: {...probe, timeoutMs: Math.min(probe.timeoutMs, PROBE_WAIT_MS)}};
-  const asked = await probesOf(short, SILENT);
+  const asked = await probesOf(short, () => null, SILENT);
   const outcomes = new Map<ProbeKind, ProbeOutcome>();
   for (let round = 0; round < PROBE_ROUNDS; round++) {
     for (const outcome of await Promise.all(asked.round())) if (outcome !== null) outcomes.set(outcome.probe, outcome);
   }
   await asked.close();
-  return KINDS[role].map(kind => probeFinding(kind, outcomes.get(kind), probe.passwordFile));
+  return KINDS[role].map(kind => probeFinding(role, kind, outcomes.get(kind), probe.passwordFile));
 }
 
-function probeFinding(kind: ProbeKind, outcome: ProbeOutcome | undefined, passwordFile: string | null): Finding {
+function probeFinding(role: Role, kind: ProbeKind, outcome: ProbeOutcome | undefined, passwordFile: string | null): Finding {
   const source = `probe: ${kind}`;
   if (outcome?.ok) return {source, state: 'read', detail: `came through in ${Math.round(outcome.tookMs)} ms`, todo: ''};
   if (outcome !== undefined) return {source, state: 'unreadable', detail: outcome.reason, todo: 'look at the log of Postfix or Dovecot'};
+  // On an edge all that needs the account.
+  if (passwordFile === null && (kind !== 'delivery' || role === 'edge'))
+    return unused(source, 'no account to log in with', 'set probe.passwordFile');
   if (kind === 'delivery') return unused(source, 'the port of the sink is taken, by the agent that runs here if one does');
-  if (passwordFile === null) return unused(source, 'no account to log in with', 'set probe.passwordFile');
   return {source, state: 'unreadable', detail: `${passwordFile} cannot be read`, todo: 'write the password of the probe mailbox to it'};
 }
 

@@ -12,22 +12,9 @@ import type {ProbeOutcome} from './tally.ts';
 export function backendProbes(config: AgentConfig, log: Log): Probes {
   const {mail, probe} = config;
   const sender = probeUserOf(config);
-  let sink: Sink | null = null;
+  const delivery = askDelivery(config, log);
   let account: ImapAccount | null = null;
   let canaries: IdleCanaries | null = null;
-  // What the agent itself lacks is looked for again each round; it is no failure of the host.
-  const delivery = async (): Promise<ProbeOutcome | null> => {
-    sink ??= await openSink(config, log);
-    if (sink === null) return null;
-    return probeDelivery({
-      sink,
-      address: mail.address,
-      port: mail.smtpPort,
-      sender,
-      recipient: probe.recipient,
-      timeoutMs: probe.timeoutMs,
-    });
-  };
   // Without an account there is no mailbox to file into.
   const lmtp = async (): Promise<ProbeOutcome | null> =>
     account === null ? null : probeLmtp({address: mail.address, port: mail.lmtpPort, user: sender, timeoutMs: probe.timeoutMs});
@@ -41,9 +28,28 @@ export function backendProbes(config: AgentConfig, log: Log): Probes {
     return canaries.check();
   };
   return {
-    round: () => [delivery(), lmtp(), login(), idle()],
+    round: () => [delivery.ask(), lmtp(), login(), idle()],
     async close() {
       canaries?.close();
+      await delivery.close();
+    },
+  };
+}
+
+/** A message through this host's own Postfix to the agent's own sink. What the agent itself lacks is looked for again each time. */
+export function askDelivery(config: AgentConfig, log: Log): {ask: () => Promise<ProbeOutcome | null>; close: () => Promise<void>} {
+  const {mail, probe} = config;
+  let sink: Sink | null = null;
+  return {
+    async ask() {
+      sink ??= await openSink(config, log);
+      // No failure of the host.
+      if (sink === null) return null;
+      const {address, smtpPort: port} = mail;
+      const {recipient, timeoutMs} = probe;
+      return probeDelivery({sink, address, port, sender: probeUserOf(config), recipient, timeoutMs});
+    },
+    async close() {
       await sink?.close();
     },
   };
@@ -59,7 +65,7 @@ async function openSink({probe}: AgentConfig, log: Log): Promise<Sink | null> {
 }
 
 /** null without a password file, or while it cannot be read. */
-async function readAccount(config: AgentConfig, log: Log): Promise<ImapAccount | null> {
+export async function readAccount(config: AgentConfig, log: Log): Promise<ImapAccount | null> {
   const {mail, probe} = config;
   if (probe.passwordFile === null) return null;
   try {

@@ -4,6 +4,7 @@ import {SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {AgentConfig} from '../config.ts';
 import {probeBanner} from './banner.io.ts';
+import type {BackendTurns} from './edge.io.ts';
 import {type ProbeOutcome, ProbeTally} from './tally.ts';
 
 const JITTER = [0.8, 1.2] as const;
@@ -16,25 +17,35 @@ export interface Probes {
 }
 
 /** The probes of this host's role, round after round until the signal ends them; `take` gives what ended since the last call. */
-export function startProbes(config: AgentConfig, rng: Rng, log: Log, signal: AbortSignal): {tally: ProbeTally; done: Promise<void>} {
+export function startProbes(
+  config: AgentConfig,
+  turns: () => BackendTurns | null,
+  rng: Rng,
+  log: Log,
+  signal: AbortSignal,
+): {tally: ProbeTally; done: Promise<void>} {
   const tally = new ProbeTally();
   const run = async (): Promise<void> => {
     if (config.role === 'control') return;
-    const probes = await probesOf(config, log);
+    const probes = await probesOf(config, turns, log);
     await runRounds(config, rng, log, signal, tally, probes);
     await probes.close();
   };
   return {tally, done: run()};
 }
 
-/** What a host that carries mail is asked. */
-export async function probesOf(config: AgentConfig, log: Log): Promise<Probes> {
-  // What speaks IMAP and SMTP is a tenth of an agent's memory: an edge does without.
-  return config.role === 'edge' ? edgeProbes(config) : (await import('./backend.io.ts')).backendProbes(config, log);
+/** What a host that carries mail is asked. @param turns of an edge: where its logins go; null: where the last one went. */
+export async function probesOf(config: AgentConfig, turns: () => BackendTurns | null, log: Log): Promise<Probes> {
+  // What speaks IMAP and SMTP is a tenth of an agent's memory: an edge without an account does without.
+  if (config.role !== 'edge') return (await import('./backend.io.ts')).backendProbes(config, log);
+  const greetings = edgeGreetings(config);
+  if (config.probe.passwordFile === null) return greetings;
+  const users = (await import('./edge.io.ts')).edgeUserProbes(config, turns, log);
+  return {round: () => [...greetings.round(), ...users.round()], close: users.close};
 }
 
 /** All that can be asked of an edge without a user. */
-function edgeProbes({mail, probe}: AgentConfig): Probes {
+function edgeGreetings({mail, probe}: AgentConfig): Probes {
   return {
     round: () => [
       probeBanner('smtpBanner', mail.address, mail.smtpPort, probe.timeoutMs),

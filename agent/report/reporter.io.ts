@@ -1,12 +1,14 @@
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
+import type {System} from '../../wire/kernel.ts';
 import type {HostReport, Relief} from '../../wire/report.ts';
 import type {Labels} from '../../wire/schema.ts';
 import type {AgentConfig} from '../config.ts';
 import type {ProbeTally} from '../probe/tally.ts';
 import {type Collected, Collector, type CollectorFigures} from '../sample/collect.io.ts';
 import {HostSource} from '../sample/host.io.ts';
+import type {KernelLog, KernelLogFigures} from '../sample/kernel-log.io.ts';
 import {MailSource} from '../sample/mail.io.ts';
 import type {MailLog} from '../sample/maillog.io.ts';
 import type {KernelSpans} from '../sample/span.ts';
@@ -14,16 +16,19 @@ import {type Cost, CpuBudget} from './budget.ts';
 import {buildReport} from './build.ts';
 import {CpuUse, ownGroup} from './cpu.io.ts';
 
-const MAIL_LOG_DEADLINE_MS = 500;
+const LOG_DEADLINE_MS = 500;
 /** What a report cannot do without: cheap, or lost when it is not taken. */
 const RESTLESS: ReadonlySet<string> = new Set(['store', 'host', 'tcp', 'listeners', 'limits', 'postconf', 'mailLog']);
 
 /** Sources that a host may have or lack; those that are null report null. */
 export interface Sources {
   mailLog: MailLog | null;
+  kernelLog: KernelLog | null;
   probes: ProbeTally | null;
   /** Null until the route table is open. */
   routes: () => {revision: number; userCount: number; relief: Relief | null} | null;
+  /** Addresses of the farm's own hosts; [] until the route table is open. */
+  farm: () => readonly string[];
   spool: () => {spooled: number; dropped: number; failing: string | null};
   labels: () => Labels;
 }
@@ -36,6 +41,7 @@ export class Reporter {
   readonly #sources: Sources;
   readonly #host: HostSource;
   readonly #mailLog: Collector<Awaited<ReturnType<MailLog['take']>>> | null;
+  readonly #kernelLog: Collector<KernelLogFigures | null> | null;
   readonly #mail: MailSource | null;
   /** The reading behind the newest report. */
   spans: KernelSpans | null = null;
@@ -52,11 +58,12 @@ export class Reporter {
     this.#sources = sources;
     const {mail, role, reportIntervalMs} = config;
     const spool = role === 'control' ? null : mail.spool;
-    this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs});
+    const {mailLog, kernelLog, farm} = sources;
+    this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs, farm});
     this.#mail = role === 'control' ? null : new MailSource(mail);
     this.#budget = new CpuBudget(config.cpuPercentMax);
-    const {mailLog} = sources;
-    this.#mailLog = mailLog === null ? null : new Collector('mailLog', MAIL_LOG_DEADLINE_MS, () => mailLog.take());
+    this.#kernelLog = kernelLog === null ? null : new Collector('kernelLog', LOG_DEADLINE_MS, () => kernelLog.take());
+    this.#mailLog = mailLog === null ? null : new Collector('mailLog', LOG_DEADLINE_MS, () => mailLog.take());
   }
 
   /** What became of the calls of each source, by its name. */
@@ -65,7 +72,8 @@ export class Reporter {
   }
 
   #all(): Collector<unknown>[] {
-    return [...this.#host.collectors, ...(this.#mail?.collectors ?? []), ...(this.#mailLog === null ? [] : [this.#mailLog])];
+    const logs = [this.#kernelLog, this.#mailLog].filter(one => one !== null);
+    return [...this.#host.collectors, ...(this.#mail?.collectors ?? []), ...logs];
   }
 
   /** Of those that may rest; what they took since `#costBefore`. */
@@ -92,6 +100,7 @@ export class Reporter {
     const {config, sources} = {config: this.#config, sources: this.#sources};
     const figures = await this.#host.sample(isWhole);
     this.spans = figures.spans;
+    const kernelLog = (await this.#kernelLog?.collect()) ?? null;
     const mail = (await this.#mailLog?.collect()) ?? null;
     const ofMail = (await this.#mail?.sample(figures.queue, valueIn(mail)?.figures ?? null)) ?? null;
     const {failing: spoolFailing, ...spool} = sources.spool();
@@ -108,7 +117,7 @@ export class Reporter {
       intervalMs: nowMs - this.#beforeMs,
       labels: sources.labels(),
       kernel: figures.kernel,
-      system: figures.system,
+      system: this.#withKernelLog(figures.system, valueIn(kernelLog)),
       queue: figures.queue,
       store: figures.store,
       mail: valueIn(mail),
@@ -119,6 +128,7 @@ export class Reporter {
       failing: {
         ...figures.failing,
         ...ofMail?.failing,
+        ...(kernelLog !== null && !kernelLog.ok ? {kernelLog: kernelLog.reason} : {}),
         ...(mail !== null && !mail.ok ? {mailLog: mail.reason} : {}),
         ...(overBudget === null ? {} : {cpuBudget: overBudget}),
         ...(spoolFailing === null ? {} : {spool: spoolFailing.slice(0, 200)}),
@@ -127,6 +137,16 @@ export class Reporter {
     this.#beforeMs = nowMs;
     return report;
   }
+
+  #withKernelLog(system: System, figures: KernelLogFigures | null): System {
+    const {lacking} = system;
+    const absence = this.#sources.kernelLog?.absence ?? null;
+    return {
+      ...system,
+      ...(figures !== null && {kernelLog: figures}),
+      ...(lacking !== undefined && absence !== null && {lacking: {...lacking, kernelLog: absence}}),
+    };
+  }
 }
 
 function valueIn<T>(collected: Collected<T> | null): T | null {
@@ -134,11 +154,17 @@ function valueIn<T>(collected: Collected<T> | null): T | null {
 }
 
 /** One report of this host over one second, the dear sources too; without probes, routes and spool. Never rejects for what a source does. */
-export async function sampleTwice(config: AgentConfig, version: string, labels: Labels, mailLog: MailLog | null): Promise<HostReport> {
+export async function sampleTwice(
+  config: AgentConfig,
+  version: string,
+  labels: Labels,
+  logs: Pick<Sources, 'mailLog' | 'kernelLog'>,
+): Promise<HostReport> {
   const none = {
-    mailLog,
+    ...logs,
     probes: null,
     routes: () => null,
+    farm: () => [],
     spool: () => ({spooled: 0, dropped: 0, failing: null}),
     labels: () => labels,
   };
@@ -149,11 +175,11 @@ export async function sampleTwice(config: AgentConfig, version: string, labels: 
 }
 
 /**
- * One report for the command line and the benchmarks: all of `sampleTwice` but the mail log.
+ * One report for the command line and the benchmarks: all of `sampleTwice` but the logs.
  * @throws MailherdError NATIVE_FAILED when the addon is missing or gives nothing at all.
  */
 export async function sampleOnce(config: AgentConfig, version: string, labels: Labels): Promise<HostReport> {
-  const report = await sampleTwice(config, version, labels, null);
+  const report = await sampleTwice(config, version, labels, {mailLog: null, kernelLog: null});
   if (report.agent.failing.host !== undefined) throw new MailherdError('NATIVE_FAILED', {reason: report.agent.failing.host});
   return report;
 }

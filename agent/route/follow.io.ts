@@ -1,28 +1,41 @@
 import type {NatsConnection} from '@nats-io/transport-node';
 import {systemClock} from '../../base/clock.io.ts';
 import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
-import {Bucket} from '../../wire/bucket.io.ts';
+import {Bucket, type Entry, type Removal} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
 import {HostRecord} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
 import {HOST_BUCKET, ROUTE_BUCKET, userKey} from '../../wire/subjects.ts';
+import type {ProbeRoutes} from './probe-routes.ts';
 import {Reminder} from './reminder.ts';
 import type {SqliteRouteTable} from './table.io.ts';
 
 const RETRY_MS = SECOND_MS;
 
 /** Brings the table up to date and keeps it so for as long as `signal` lasts; mail flows with its last state meanwhile. */
-export async function followRoutes(nc: NatsConnection, table: SqliteRouteTable, log: Log, signal: AbortSignal): Promise<void> {
+export async function followRoutes(
+  nc: NatsConnection,
+  table: SqliteRouteTable,
+  probes: ProbeRoutes,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const onHost = (change: Entry<HostRecord> | Removal): void => {
+    if ('removed' in change) {
+      table.removeHost(change.key);
+      probes.removed(change.key);
+    } else {
+      table.putHost(change.value.host, change.value.address);
+      probes.take(change.value);
+    }
+  };
   const onMisfit = (key: string, reason: string): void =>
     log.error({key, reason}, 'a route or host record does not fit its schema; kept the old one');
   const reminder = new Reminder(MINUTE_MS);
   while (!signal.aborted) {
     try {
       const hosts = await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: false, onMisfit});
-      await hosts.watch(
-        change => ('removed' in change ? table.removeHost(change.key) : table.putHost(change.value.host, change.value.address)),
-        signal,
-      );
+      await hosts.watch(onHost, signal);
       const routes = await Bucket.open(nc, ROUTE_BUCKET, Route, {create: false, onMisfit});
       table.askBy(async user => (await routes.get(userKey(user)))?.revision ?? null);
       await routes.watch(

@@ -51,7 +51,7 @@ export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision:
 export function openRouteTable({path, host, probeUser, isFirstOfBoot, holding, log, signal}: TableOptions): SqliteRouteTable {
   const table = new SqliteRouteTable(path, host, holding, log);
   if (isFirstOfBoot) table.fence(BOOT_FENCE_MS);
-  if (probeUser !== null) table.pin(probeUser);
+  if (probeUser !== null) table.pin(probeUser, host);
   signal.addEventListener('abort', () => table.close());
   return table;
 }
@@ -60,7 +60,8 @@ export class SqliteRouteTable implements RouteTable {
   readonly #db: DatabaseSync;
   readonly #host: string;
   readonly #holding: HoldingPorts | null;
-  readonly #pinned = new Set<string>();
+  /** Users that only this host knows, and where they are. */
+  readonly #pinned = new Map<string, string>();
   /** Users whose logins wait at a port. */
   readonly #waitingUsers = new Set<string>();
   readonly #upsert: StatementSync;
@@ -104,9 +105,11 @@ export class SqliteRouteTable implements RouteTable {
     this.#undefer = this.#db.prepare('DELETE FROM deferrals WHERE user = ? AND until <= ?');
   }
 
-  pin(user: string): void {
-    this.#pinned.add(user);
-    this.#upsert.run(user, this.#host, 0, 0, null, null);
+  /** Routes a user that no bucket knows, here or elsewhere, whatever the buckets say. */
+  pin(user: string, host: string): void {
+    if (this.#pinned.get(user) === host) return;
+    this.#pinned.set(user, host);
+    this.#upsert.run(user, host, 0, 0, null, null);
   }
 
   /** Serves nobody here for that long, also where the clock is set back meanwhile; `current` ends it. */
@@ -140,6 +143,14 @@ export class SqliteRouteTable implements RouteTable {
 
   removeHost(name: string): void {
     this.#db.prepare('DELETE FROM hosts WHERE name = ?').run(name);
+  }
+
+  /** Of every host of the farm that is known here. */
+  addresses(): string[] {
+    return this.#db
+      .prepare('SELECT address FROM hosts')
+      .all()
+      .map(row => String(row.address));
   }
 
   /** From now on Postfix's relief maps say where queued mail goes, until the relief is over by SQLite's own clock. */
@@ -249,7 +260,7 @@ export class SqliteRouteTable implements RouteTable {
 
   userCount(): number {
     const row = this.#db.prepare('SELECT count(*) AS users FROM routes WHERE host = ?').get(this.#host) as {users: number};
-    return row.users - this.#pinned.size;
+    return row.users - [...this.#pinned.values()].filter(host => host === this.#host).length;
   }
 
   usersHere(): string[] {

@@ -26,6 +26,8 @@ interface Places {
   intervalMs: Millis;
   /** Prefix of /proc and /sys, '' on a real host. */
   root?: string;
+  /** Addresses of the farm's own hosts, as far as they are known. */
+  farm?: () => readonly string[];
 }
 
 /** The native collectors of one host, each with a deadline of its own. */
@@ -36,8 +38,8 @@ export class HostSource {
   #lastWalk: QueueWalk | null = null;
   #round = 0;
 
-  constructor({store, spool, intervalMs, root = ''}: Places) {
-    this.#kernel = new KernelSource({intervalMs, spool, root});
+  constructor({store, spool, intervalMs, root = '', farm = () => []}: Places) {
+    this.#kernel = new KernelSource({intervalMs, spool, root, farm});
     const reader = new StoreReader(store, root);
     this.#store = new Collector('store', STORE_DEADLINE_MS, () => reader.read());
     const walker = spool === null ? null : new QueueWalker(spool);

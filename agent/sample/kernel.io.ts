@@ -47,11 +47,14 @@ interface Options {
   spool: string | null;
   /** Prefix of /proc and /sys, '' on a real host. */
   root: string;
+  /** Addresses of the farm's own hosts, as far as they are known. */
+  farm: () => readonly string[];
 }
 
 /** The native collectors of what the kernel says, each with a deadline of its own. The dear ones take turns. */
 export class KernelSource {
   readonly #root: string;
+  readonly #farm: Options['farm'];
   readonly #gapMsMax: Millis;
   /** What this host cannot say, gathered since it was last told. */
   readonly #lacking = new Map<string, string>();
@@ -59,7 +62,7 @@ export class KernelSource {
   readonly #host: Collector<Reading>;
   readonly #tcp: Collector<Reading>;
   readonly #listeners: Collector<Awaited<ReturnType<ListenReader['read']>>>;
-  readonly #ports: Collector<System['outbound']>;
+  readonly #ports: Collector<Pick<System, 'outbound' | 'connections'>>;
   readonly #limits: Collector<Reading>;
   readonly #services: Collector<Reading & {groups: MailGroup[]}>;
   readonly #files: Collector<System['files'] | null>;
@@ -77,8 +80,9 @@ export class KernelSource {
   #groupsBefore: {atMs: Millis; parts: Map<string, Counters>} | null = null;
   #queue: Store | null = null;
 
-  constructor({intervalMs, spool, root}: Options) {
+  constructor({intervalMs, spool, root, farm}: Options) {
     this.#root = root;
+    this.#farm = farm;
     this.#gapMsMax = GAP_READINGS_MAX * intervalMs;
     const limits = new KernelReader([{set: 'limits', subject: null}], root);
     const tcp = new KernelReader([{set: 'tcp', subject: null}], root);
@@ -131,8 +135,7 @@ export class KernelSource {
     this.#look(store);
     if (listeners !== null) system.listeners = listenersOf(listeners);
     if (turns.has('limits')) this.#takeLimits(await note(this.#limits), system);
-    const outbound = turns.has('outbound') ? await note(this.#ports) : null;
-    if (outbound) system.outbound = outbound;
+    if (turns.has('outbound')) Object.assign(system, await note(this.#ports));
     if (turns.has('services')) this.#takeServices(await note(this.#services), system);
     const files = turns.has('files') ? await note(this.#files) : null;
     if (files) system.files = files;
@@ -194,10 +197,11 @@ export class KernelSource {
     return {parts, atMs: systemClock.monotonic()};
   }
 
-  async #readPorts(ports: PortReader): Promise<System['outbound']> {
+  async #readPorts(ports: PortReader): Promise<Pick<System, 'outbound' | 'connections'>> {
     const [first, last] = ['portFirst', 'portLast'].map(name => Number(this.#limitValues.get(name) ?? 0));
-    if (!first || !last || first > last) return undefined;
-    return outboundOf(await ports.read(first, last), first, last);
+    if (!first || !last || first > last) return {};
+    const use = await ports.read(first, last, this.#farm());
+    return {outbound: outboundOf(use, first, last), connections: use.states};
   }
 
   #takeLimits(reading: Reading | null, system: System): void {

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import {type Instant, MINUTE_MS, type Millis} from '../../base/units.ts';
 import {Count, orNull} from '../../wire/schema.ts';
+import {Complaints} from './complaints.ts';
 import {LIMIT_KINDS, type LimitKind} from './maillog.ts';
 
 /**
@@ -14,8 +15,6 @@ export const CLEAR_AFTER_MS: Record<LimitKind, Millis> = {
   inotifyInstances: 30 * MINUTE_MS,
   inotifyWatches: 30 * MINUTE_MS,
 };
-/** More services than any host has. */
-const OPEN_MAX = 64;
 
 /** A limit that was reached and is not left yet; kept over restarts. */
 export const OpenLimit = Type.Object({
@@ -28,42 +27,32 @@ export const OpenLimit = Type.Object({
 });
 export type OpenLimit = Type.Static<typeof OpenLimit>;
 
-/** Which limits are reached now, from the complaints in the log: opened by the first one, cleared by a time without. */
+/** Which limits are reached now, from the complaints in the log. */
 export class Limits {
-  readonly #open: Map<string, OpenLimit>;
+  readonly #all: Complaints<OpenLimit>;
 
   /** @param open as `open` gave it before a restart. */
   constructor(open: readonly OpenLimit[] = []) {
-    this.#open = new Map(open.map(one => [keyOf(one), {...one}]));
+    this.#all = new Complaints(
+      {keyOf: ({limit, service}) => `${limit} ${service}`, clearAfterMs: ({limit}) => CLEAR_AFTER_MS[limit]},
+      open,
+    );
   }
 
   get open(): OpenLimit[] {
-    return [...this.#open.values()];
+    return this.#all.open;
   }
 
   /** @returns the limit when this complaint opens it, null when it was open. */
   saw(complaint: Pick<OpenLimit, 'limit' | 'service' | 'max'>, atMs: Instant): OpenLimit | null {
-    const known = this.#open.get(keyOf(complaint));
-    if (known !== undefined) {
-      known.lastMs = Math.max(known.lastMs, atMs);
-      known.complaints++;
-      known.max = complaint.max ?? known.max;
-      return null;
-    }
-    if (this.#open.size >= OPEN_MAX) return null;
-    const opened = {...complaint, sinceMs: atMs, lastMs: atMs, complaints: 1};
-    this.#open.set(keyOf(complaint), opened);
-    return opened;
+    const seen = this.#all.saw(complaint, atMs);
+    if (seen === null || seen.isNew) return seen?.one ?? null;
+    seen.one.max = complaint.max ?? seen.one.max;
+    return null;
   }
 
   /** Takes out, and returns, those that nobody complained of for long enough. */
   clear(nowMs: Instant): OpenLimit[] {
-    const cleared = this.open.filter(({limit, lastMs}) => nowMs - lastMs >= CLEAR_AFTER_MS[limit]);
-    for (const one of cleared) this.#open.delete(keyOf(one));
-    return cleared;
+    return this.#all.clear(nowMs);
   }
-}
-
-function keyOf({limit, service}: Pick<OpenLimit, 'limit' | 'service'>): string {
-  return `${limit} ${service}`;
 }

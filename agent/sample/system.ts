@@ -1,6 +1,6 @@
 import {addTo} from '../../base/groups.ts';
 import type {Store} from '../../native/binding.ts';
-import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse} from '../../native/kernel.ts';
+import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse, type SmtpPeers} from '../../native/kernel.ts';
 import type {System} from '../../wire/kernel.ts';
 import {rounded} from '../report/rounded.ts';
 import {mountFaults} from './mount.ts';
@@ -8,6 +8,7 @@ import {atMostOne, type Counters, type KernelSpans, ratio, type Span, sum, times
 
 type Group<K extends keyof System> = NonNullable<System[K]>;
 type Service = Group<'services'>[string];
+type Peers = NonNullable<Group<'outbound'>['smtpPeers']>[string];
 type FileSystem = NonNullable<Group<'setup'>['store']>;
 
 const SECTOR_BYTES = 512;
@@ -87,7 +88,8 @@ export function networkOf({host, tcp, limits}: KernelSpans): Group<'network'> {
   return {
     watched: rates.filter(([, rate]) => rate !== null).length,
     troubles: known(Object.fromEntries(rates.filter(([, rate]) => rate !== 0))),
-    ...known<Pick<Group<'network'>, 'conntrackEntries' | 'conntrackMax'>>({
+    ...known<Pick<Group<'network'>, 'openConnections' | 'conntrackEntries' | 'conntrackMax'>>({
+      openConnections: tcp?.level('tcpEstablished') ?? null,
       conntrackEntries: host.level('conntrackEntries'),
       conntrackMax: host.level('conntrackEntries') === null ? null : numberOf(limits.get('conntrackMax')),
     }),
@@ -108,9 +110,21 @@ export function outboundOf(use: PortUse, first: number, last: number): Group<'ou
   const fullest = [...use.sources].sort((a, b) => b.ports - a.ports).slice(0, NAMED_MAX);
   return {
     toSmtp: use.toSmtp,
+    smtpPeers: Object.fromEntries(Object.entries(use.peers).map(([name, peers]) => [name, smtpPeersOf(peers)])),
     portsMax: last - first + 1,
     portsTaken: Object.fromEntries(fullest.map(({address, ports}) => [address, ports])),
     complete: use.isComplete,
+  };
+}
+
+function smtpPeersOf({connections, connecting, retransmitting, segments, segmentsAgain, rttUsP50, rttUsMax}: SmtpPeers): Peers {
+  return {
+    ...{connections, connecting, retransmitting},
+    ...known<Pick<Peers, 'rttMsP50' | 'rttMsMax' | 'resentShare'>>({
+      rttMsP50: times(rttUsP50, 0.001),
+      rttMsMax: times(rttUsMax, 0.001),
+      resentShare: ratio(segmentsAgain, segments),
+    }),
   };
 }
 

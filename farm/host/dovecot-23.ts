@@ -101,7 +101,7 @@ protocol lmtp {
 
 function edge(layout: Layout): string {
   return `${common(layout, 'imap sieve')}
-# Nobody's mailbox is here but that of the agent's own probe
+# Nobody's mailbox is here
 mail_location = maildir:~/Maildir
 mail_uid = 5000
 mail_gid = 5000
@@ -118,10 +118,6 @@ service imap-login {
   inet_listener imaps {
     port = 0
   }
-}
-passdb {
-  driver = passwd-file
-  args = /etc/dovecot/users
 }
 passdb {
   driver = sql

@@ -122,7 +122,7 @@ protocol lmtp {
 
 function edge(layout: Layout): string {
   return `${common(layout, ['imap', 'sieve'])}
-# Nobody's mailbox is here but that of the agent's own probe
+# Nobody's mailbox is here
 mail_driver = maildir
 mail_path = ~/Maildir
 mail_uid = 5000
@@ -140,10 +140,6 @@ service imap-login {
   inet_listener imaps {
     port = 0
   }
-}
-passdb passwd-file {
-  driver = passwd-file
-  passwd_file_path = /etc/dovecot/users
 }
 passdb sql {
   query = ${edgePassdb(WORDS, {imap: 143, sieve: 4190})}

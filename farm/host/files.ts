@@ -12,7 +12,7 @@ export interface Installation {
   identity: Identity;
   /** 32 hex digits, fresh for every installation. */
   machineId: string;
-  /** The operator's password file, `user:{SCHEME}hash` a line: the customers on every backend, and the host's own probe user. */
+  /** The operator's password file, `user:{SCHEME}hash` a line: on every backend the customers, its own probe user and those of the edges. */
   passwordFile: string;
 }
 

@@ -25,7 +25,7 @@ export async function openRoutes(root: string, host: string): Promise<DatabaseSy
   return db;
 }
 
-/** Writes every host, every customer and the host's own probe user into its route table. */
+/** Writes every host, every customer and, on a backend, the probe users that have a mailbox there into its route table. */
 export async function seedRoutes(root: string, layout: Layout, host: string): Promise<void> {
   const db = await openRoutes(root, host);
   try {
@@ -34,7 +34,9 @@ export async function seedRoutes(root: string, layout: Layout, host: string): Pr
     for (const each of layout.hosts) putHost.run(each.name, each.address);
     const putRoute = db.prepare('INSERT OR REPLACE INTO routes (user, host, generation) VALUES (?, ?, 1)');
     for (const each of users(layout)) putRoute.run(each.user, each.host);
-    putRoute.run(probeUser(host), host);
+    const probes = layout.hosts.filter(each => each.name === host || each.role === 'edge');
+    if (layout.hosts.some(each => each.name === host && each.role === 'backend'))
+      for (const {name} of probes) putRoute.run(probeUser(name), host);
     db.exec('COMMIT');
   } finally {
     db.close();

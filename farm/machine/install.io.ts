@@ -39,7 +39,7 @@ export async function installHost(
     ]);
     await installDirectory(root, owners, '/var/lib/nats', 0o750, 'nats', 'nats');
   } else {
-    const files = mailHostFiles({layout, spec, identity, machineId, passwordFile: passwordFile(layout, spec, identity)});
+    const files = mailHostFiles({layout, spec, identity, machineId, passwordFile: await passwordFile(paths, layout, spec)});
     await installFiles(root, owners, files);
     await copyFile(await ensureFaultLibrary(paths), `${root}${FAULT_LIBRARY}`);
     await installDirectory(root, owners, '/var/lib/mailherd', 0o755, 'root', 'root');

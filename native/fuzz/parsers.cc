@@ -18,6 +18,7 @@
 #include "../queue_file.h"
 #include "../queue_id.h"
 #include "../scan.h"
+#include "../smtp_peers.h"
 #include "../sock_diag.h"
 #include "../source_sets.h"
 #include "../tune/knob.h"
@@ -73,6 +74,9 @@ void TakeRecord(Bytes payload) {
   PortUse use;
   use.Take(payload);
   Require(use.sources.size() <= 1);
+  SmtpPeers peers;
+  peers.Take(payload, {});
+  for (const auto& one : peers.classes) Require(one.connections + one.connecting <= 1 && one.rttUs.size() <= 1);
 }
 
 void ParseDatagrams(Bytes bytes) {

@@ -109,7 +109,7 @@ test('descriptors and memory stay flat over thousands of calls', async () => {
     await reader.read();
     await store.read();
     await listeners.read();
-    await ports.read(60_000, 60_999);
+    await ports.read(60_000, 60_999, ['10.0.0.1']);
     await readProcessUse(['/nowhere'], 10).catch(() => undefined);
     new PressureWatch([{path: '/proc/pressure/memory', isFull: true, share: 0.5}], () => undefined).close();
     await walker.walk('names', 10, 0).catch(() => undefined);

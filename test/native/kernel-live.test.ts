@@ -76,19 +76,26 @@ test.runIf(isRoot)('ports are counted by source address, and connections to port
   servers.push(server);
   await new Promise<void>(resolve => server.listen(25, '127.0.0.67', resolve));
   const reader = new PortReader();
-  const before = await reader.read(1_024, 65_535);
+  const before = await reader.read(1_024, 65_535, []);
   for (let i = 0; i < 4; i++) {
     const socket = connect({port: 25, host: '127.0.0.67', localAddress: '127.0.0.68'});
     sockets.push(socket);
     await new Promise(resolve => socket.once('connect', resolve));
   }
-  const {toSmtp, sources, isComplete} = await reader.read(1_024, 65_535);
+  const {toSmtp, states, sources, isComplete} = await reader.read(1_024, 65_535, []);
   expect(sources.find(({address}) => address === '127.0.0.68')).toEqual({address: '127.0.0.68', sockets: 4, ports: 4});
   expect((toSmtp.established ?? 0) - (before.toSmtp.established ?? 0)).toBe(4);
   expect(isComplete).toBe(true);
   const [first] = sockets.map(({localPort}) => localPort ?? 0).filter(port => port > 25);
-  const {sources: one} = await reader.read(first ?? 0, first ?? 0);
+  const {sources: one} = await reader.read(first ?? 0, first ?? 0, []);
   expect(one.find(({address}) => address === '127.0.0.68')).toMatchObject({ports: 1});
+  expect(states.established).toBeUndefined();
+  // Ports outside the range count for the states: of these connections it is the end that waits now.
+  const ended = sockets.filter(({localPort}) => localPort === 25);
+  expect(ended).toHaveLength(4);
+  await Promise.all(ended.map(socket => new Promise(resolve => socket.once('close', resolve).end())));
+  const {states: after} = await reader.read(26, 65_535, []);
+  expect((after.timeWait ?? 0) + (after.finWait2 ?? 0)).toBeGreaterThanOrEqual(4);
 });
 
 test('open files and inotify of a process are seen, and what has ended is left out', async () => {

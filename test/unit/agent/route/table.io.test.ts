@@ -162,6 +162,21 @@ test('a source that cannot learn whether the user has moved asks again and again
   warn.mockRestore();
 });
 
+test("routes of probes stay what they are, count as no user, and follow the probe's turns", async () => {
+  const table = open('ed1');
+  table.putHost('be1', '10.0.0.1');
+  table.putHost('be2', '10.0.0.2');
+  table.pin('probe@ed1.mailherd.invalid', 'be1');
+  expect(table.userCount()).toBe(0);
+  table.pin('probe@here.mailherd.invalid', 'ed1');
+  expect([table.userCount(), table.usersHere()]).toEqual([0, []]);
+  const address = (): unknown => ask("SELECT address FROM edge WHERE user = 'probe@ed1.mailherd.invalid'");
+  expect(address()).toEqual({address: '10.0.0.1'});
+  table.pin('probe@ed1.mailherd.invalid', 'be2');
+  expect(address()).toEqual({address: '10.0.0.2'});
+  expect(table.addresses()).toEqual(['10.0.0.1', '10.0.0.2']);
+});
+
 test("another host's table is refused", () => {
   open('be1');
   expect(() => open('be2')).toThrow(/CONFIG_INVALID/);

@@ -103,7 +103,12 @@ test('of unix sockets only those in which somebody waits, the fullest first', ()
 
 test('ports: the fullest addresses against the range, both ends of it counted', () => {
   const sources = Array.from({length: 20}, (_, at) => ({address: `10.0.0.${at}`, sockets: at, ports: at}));
-  const outbound = outboundOf({toSmtp: {synSent: 3}, sources, isComplete: false}, 32_768, 60_999);
+  const quiet = {connections: 1, connecting: 0, retransmitting: 0, segments: 0, segmentsAgain: 0, rttUsP50: null, rttUsMax: null};
+  const peers = {farm: quiet, ipv4: {...quiet, segments: 200, segmentsAgain: 3, rttUsP50: 12_345, rttUsMax: 99_000}};
+  const outbound = outboundOf({toSmtp: {synSent: 3}, peers, states: {timeWait: 5}, sources, isComplete: false}, 32_768, 60_999);
+  // Nothing was sent: no share of it. No round trip is known: none is told.
+  expect(outbound.smtpPeers?.farm).toEqual({connections: 1, connecting: 0, retransmitting: 0});
+  expect(outbound.smtpPeers?.ipv4).toMatchObject({rttMsP50: 12.35, rttMsMax: 99, resentShare: 0.015});
   expect(outbound).toMatchObject({toSmtp: {synSent: 3}, portsMax: 28_232, complete: false});
   expect(Object.keys(outbound.portsTaken)).toHaveLength(8);
   expect(outbound.portsTaken['10.0.0.19']).toBe(19);
