@@ -153,7 +153,7 @@ test('a restart goes on where it was; a boot ends what stood', () => {
   const position = before.troubles.position;
   const after = log(position);
   // The log is read from its beginning: nothing counts twice.
-  expect(after.troubles.take('3,0,3601000000,-;' + FAILED, START_MS, () => 0)).toBe(false);
+  expect(after.troubles.take(`3,0,3601000000,-;${FAILED}`, START_MS, () => 0)).toBe(false);
   after.say(FAILED, 3);
   after.troubles.settle(START_MS);
   expect(after.told).toEqual([]);
