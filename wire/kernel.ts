@@ -45,8 +45,17 @@ const Stalls = {
   psiMemoryFull10: some(Count),
 };
 
+const Processor = Type.Object({
+  /** Tasks that run or could, and that wait for a disk, at the moment of the sample. */
+  tasksRunnable: some(Count),
+  tasksBlocked: some(Count),
+  forksPerSecond: some(PerSecond),
+});
+
 const Memory = Type.Object({
   psiMemoryFull10: some(Count),
+  /** What the kernel itself holds: names and inodes of files above all. */
+  slabBytes: some(ByteCount),
   swapUsedBytes: some(ByteCount),
   writebackBytes: some(ByteCount),
   /** Dirty pages as a share of where the kernel begins to write back, and of where it makes writers wait; may be above 1. */
@@ -74,8 +83,9 @@ const Disk = Type.Object({
   /** ext4: what a commit of its journal takes, a moving average, and how many there were. */
   commitMs: some(SpanMs),
   commitsPerSecond: some(PerSecond),
-  /** ext4: errors since its last check, when the last one was, and all that was ever written to it. */
+  /** ext4: errors since its last check, when the first and the last one was, and all that was ever written to it. */
   errors: some(Count),
+  firstErrorAtMs: some(InstantMs),
   lastErrorAtMs: some(InstantMs),
   lifetimeWrittenBytes: some(ByteCount),
   /** XFS: forced log writes (fsync); waits for one, for a log buffer, and for room in the log. */
@@ -181,6 +191,7 @@ const FileSystem = Type.Object({
  * `lacking` tells what this host cannot say at all. Nothing left out is zero.
  */
 export const System = Type.Object({
+  processor: some(Processor),
   memory: some(Memory),
   disk: some(Disk),
   network: some(Network),
@@ -192,7 +203,7 @@ export const System = Type.Object({
   services: some(Type.Record(Type.String(), ServiceGroup)),
   files: some(Files),
   kernelLog: some(KernelLog),
-  /** Of the file system under the queue, where it is not the mail store's. */
+  /** Of the file system under the queue, where it is not the mail store's, or there is none. */
   queueFileSystem: some(Type.Object({totalBytes: ByteCount, freeBytes: ByteCount, freeInodes: orNull(Count)})),
   setup: some(Type.Object({store: some(FileSystem), queue: some(FileSystem)})),
   /** What this kernel or file system lacks: folder and reason -> its files, or a source -> the reason. */

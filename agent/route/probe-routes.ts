@@ -2,8 +2,8 @@ import type {HostRecord, HostStage} from '../../wire/record.ts';
 import type {Role} from '../../wire/schema.ts';
 import {probeUserAt} from '../config.ts';
 
-/** Of a backend: mailboxes are served there. */
-const SERVING: ReadonlySet<HostStage> = new Set(['active', 'suspect']);
+/** Of a backend that has an agent and serves mailboxes. */
+const SERVING: ReadonlySet<HostStage> = new Set(['probation', 'active', 'suspect']);
 
 interface Self {
   host: string;

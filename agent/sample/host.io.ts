@@ -39,7 +39,7 @@ export class HostSource {
   #round = 0;
 
   constructor({store, spool, intervalMs, root = '', farm = () => []}: Places) {
-    this.#kernel = new KernelSource({intervalMs, spool, root, farm});
+    this.#kernel = new KernelSource({intervalMs, spool, root, farm, hasStore: store !== spool});
     const reader = new StoreReader(store, root);
     this.#store = new Collector('store', STORE_DEADLINE_MS, () => reader.read());
     const walker = spool === null ? null : new QueueWalker(spool);

@@ -15,7 +15,19 @@ import {type Collected, Collector} from './collect.io.ts';
 import {type MailGroup, mailGroups} from './groups.io.ts';
 import {kernelOf} from './rates.ts';
 import {type Counters, type KernelSpans, type Moment, Span} from './span.ts';
-import {diskOf, fileSystemOf, filesOf, lackingOf, limitsOf, listenersOf, memoryOf, networkOf, outboundOf, serviceOf} from './system.ts';
+import {
+  diskOf,
+  fileSystemOf,
+  filesOf,
+  lackingOf,
+  limitsOf,
+  listenersOf,
+  memoryOf,
+  networkOf,
+  outboundOf,
+  processorOf,
+  serviceOf,
+} from './system.ts';
 import {type Dear, TCP_EVERY} from './turns.ts';
 
 const DEADLINE_MS = 500;
@@ -49,12 +61,15 @@ interface Options {
   root: string;
   /** Addresses of the farm's own hosts, as far as they are known. */
   farm: () => readonly string[];
+  /** There is a mail store beside the queue. */
+  hasStore: boolean;
 }
 
 /** The native collectors of what the kernel says, each with a deadline of its own. The dear ones take turns. */
 export class KernelSource {
   readonly #root: string;
   readonly #farm: Options['farm'];
+  readonly #hasStore: boolean;
   readonly #gapMsMax: Millis;
   /** What this host cannot say, gathered since it was last told. */
   readonly #lacking = new Map<string, string>();
@@ -80,8 +95,9 @@ export class KernelSource {
   #groupsBefore: {atMs: Millis; parts: Map<string, Counters>} | null = null;
   #queue: Store | null = null;
 
-  constructor({intervalMs, spool, root, farm}: Options) {
+  constructor({intervalMs, spool, root, farm, hasStore}: Options) {
     this.#root = root;
+    this.#hasStore = hasStore;
     this.#farm = farm;
     this.#gapMsMax = GAP_READINGS_MAX * intervalMs;
     const limits = new KernelReader([{set: 'limits', subject: null}], root);
@@ -175,6 +191,7 @@ export class KernelSource {
   }
 
   #kernel(spans: KernelSpans, system: System): Kernel {
+    system.processor = processorOf(spans.host);
     system.memory = memoryOf(spans.host);
     system.disk = diskOf(spans.host);
     system.network = networkOf(spans);
@@ -261,7 +278,7 @@ export class KernelSource {
     if (queue === null) return;
     this.#queue = queue;
     const {totalBytes, freeBytes, freeInodes} = queue;
-    const isOther = queue.device !== this.#store?.device || totalBytes !== this.#store?.totalBytes;
+    const isOther = !this.#hasStore || queue.device !== this.#store?.device || totalBytes !== this.#store?.totalBytes;
     if (isOther) system.queueFileSystem = {totalBytes, freeBytes, freeInodes};
   }
 

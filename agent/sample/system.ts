@@ -46,9 +46,18 @@ function known<T extends object>(figures: {[K in keyof T]-?: T[K] | null}): T {
   return Object.fromEntries(kept.map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value])) as T;
 }
 
+export function processorOf(span: Span): Group<'processor'> {
+  return known<Group<'processor'>>({
+    tasksRunnable: span.level('tasksRunning'),
+    tasksBlocked: span.level('tasksBlocked'),
+    forksPerSecond: span.perSecond('forks'),
+  });
+}
+
 export function memoryOf(span: Span): Group<'memory'> {
   return known<Group<'memory'>>({
     psiMemoryFull10: times(span.level('psiMemoryFullHundredths'), 0.01),
+    slabBytes: sum([span.level('slabReclaimableBytes'), span.level('slabUnreclaimableBytes')]),
     swapUsedBytes: sum([span.level('swapTotalBytes'), times(span.level('swapFreeBytes'), -1)]),
     writebackBytes: span.level('writebackBytes'),
     dirtyOfBackground: ratio(span.level('dirtyPages'), span.level('dirtyPagesBackground')),
@@ -74,6 +83,7 @@ export function diskOf(span: Span): Group<'disk'> {
     commitMs: times(span.level('journalCommitUs'), 0.001),
     commitsPerSecond: span.perSecond('journalCommits'),
     errors: span.level('errors'),
+    firstErrorAtMs: span.level('errors') === 0 ? null : times(span.level('firstErrorAtSeconds'), 1000),
     lastErrorAtMs: span.level('errors') === 0 ? null : times(span.level('lastErrorAtSeconds'), 1000),
     lifetimeWrittenBytes: times(span.level('lifetimeWrittenKibibytes'), KIB),
     logForcesPerSecond: span.perSecond('xfsLogForces'),

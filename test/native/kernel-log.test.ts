@@ -16,6 +16,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {KernelLog} from '../../agent/sample/kernel-log.io.ts';
+import {KernelReader} from '../../native/kernel.ts';
 import type {Log} from '../../wire/log.ts';
 
 /** The log of this machine's own kernel, and a file system that really has an error. */
@@ -47,8 +48,11 @@ function canRead(): boolean {
   }
 }
 
-/** Makes an ext4 in a file, mounts it, and has the kernel find an error in it. @returns its device; null where that cannot be done here. */
-function spoilFileSystem(): string | null {
+/**
+ * Makes an ext4 in a file, mounts it, and has the kernel find an error in it.
+ * @returns its device, and what its counters say then; null where that cannot be done here.
+ */
+async function spoilFileSystem(): Promise<{device: string; errors: bigint | undefined; firstAtSeconds: bigint | undefined} | null> {
   const [image, mount] = [join(folder, 'image'), join(folder, 'mount')];
   const run = (command: string, ...args: string[]): string =>
     execFileSync(command, args, {encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore']});
@@ -65,7 +69,8 @@ function spoilFileSystem(): string | null {
     const trigger = `/sys/fs/ext4/${device}/trigger_fs_error`;
     if (!existsSync(trigger)) return null;
     writeFileSync(trigger, 'by a test');
-    return device;
+    const [values] = (await new KernelReader([{set: 'ext4', subject: device}]).read()).parts;
+    return {device, errors: values?.get('errors'), firstAtSeconds: values?.get('firstErrorAtSeconds')};
   } finally {
     run('umount', mount);
   }
@@ -85,8 +90,11 @@ test.runIf(canRead())('an error that the kernel finds in a file system is told o
   writeFileSync(path, JSON.stringify({...JSON.parse(readFileSync(path, 'utf8')), open: []}));
   const first = await open();
   told = [];
-  const device = spoilFileSystem();
-  if (device === null) return context.skip();
+  const spoilt = await spoilFileSystem();
+  if (spoilt === null) return context.skip();
+  const {device, errors, firstAtSeconds} = spoilt;
+  expect(errors).toBe(1n);
+  expect(Math.abs(Number(firstAtSeconds) - Date.now() / 1000)).toBeLessThan(60);
   appendFileSync('/dev/kmsg', '<3>EXT4-fs error (device forged0): written by a program\n');
   await readAll(first);
   const figures = await first.take();

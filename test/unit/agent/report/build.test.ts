@@ -100,7 +100,9 @@ const SETUP = {
 };
 /** As a host with Postfix and Dovecot says it in the round that says most. */
 const SYSTEM: Interval['system'] = {
+  processor: {tasksRunnable: 12, tasksBlocked: 3, forksPerSecond: 48.99},
   memory: {
+    slabBytes: 1_234_567_890,
     ...{
       psiMemoryFull10: 0.01,
       swapUsedBytes: 1_234_567_890,
@@ -123,6 +125,7 @@ const SYSTEM: Interval['system'] = {
   },
   network: {
     watched: 19,
+    openConnections: 12_345,
     troubles: {synRetransmits: 0.1234, timeouts: 1.234, lostRetransmits: 0.12},
     conntrackEntries: 12_345,
     conntrackMax: 262_144,
@@ -132,6 +135,7 @@ const SYSTEM: Interval['system'] = {
     unixWatched: 64,
     unixWaiting: {'public/cleanup': [1, 100], '/run/dovecot/login/imap': [3, 1000]},
   },
+  kernelLog: {troubles: [{trouble: 'oomKill', of: 'indexer-worker', complaints: 3}], lost: 0},
   setup: {
     store: {...SETUP, disk: 'nvme0n1'},
     queue: {...SETUP, disk: 'nvme1n1'},

@@ -23,6 +23,7 @@ test('an edge sends its probe to one backend after the other, of those that serv
   for (const name of ['be1', 'be2', 'be3']) own.take(host(name, 'backend'));
   own.take(host('be4', 'backend', 'reinstalling'));
   own.take(host('ed2', 'edge'));
+  own.take(host('be5', 'backend', 'arrived'));
   expect(own.backendCount).toBe(3);
   expect([own.next(PROBE), own.next(PROBE), own.next(PROBE), own.next(PROBE)]).toEqual(['be1', 'be2', 'be3', 'be1']);
   expect(pinned.slice(0, 2)).toEqual([`${PROBE} be1`, `${PROBE} be2`]);

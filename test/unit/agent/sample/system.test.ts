@@ -15,6 +15,7 @@ import {
   memoryOf,
   networkOf,
   outboundOf,
+  processorOf,
   serviceOf,
 } from '../../../../agent/sample/system.ts';
 import {ALL_TURNS, turnsOf} from '../../../../agent/sample/turns.ts';
@@ -31,8 +32,16 @@ function span(before: Record<string, number>, after: Record<string, number>): Sp
 
 test('a kernel that says nothing gives nothing: no figure is zero', () => {
   const none = span({}, {});
-  expect([memoryOf(none), diskOf(none), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}]);
+  expect([processorOf(none), memoryOf(none), diskOf(none), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}, {}]);
   expect(networkOf({host: none, tcp: none, limits: counters({conntrackMax: 100})})).toEqual({watched: 0, troubles: {}});
+});
+
+test('tasks of the moment, forks a second, and what the kernel itself holds', () => {
+  const now = span({forks: 10}, {forks: 30, tasksRunning: 3, tasksBlocked: 0, slabReclaimableBytes: 5});
+  expect(processorOf(now)).toEqual({tasksRunnable: 3, tasksBlocked: 0, forksPerSecond: 2});
+  // Half of it is not it.
+  expect(memoryOf(now).slabBytes).toBeUndefined();
+  expect(memoryOf(span({}, {slabReclaimableBytes: 5, slabUnreclaimableBytes: 2})).slabBytes).toBe(7);
 });
 
 test('distance to throttling, rates, sums', () => {
@@ -60,6 +69,7 @@ test('journal and errors of ext4; a file system without errors has no time of on
     journalCommits: 60,
     journalCommitUs: 4_711,
     diskSectorsWritten: 20_480,
+    firstErrorAtSeconds: 0,
     lastErrorAtSeconds: 0,
     lifetimeWrittenKibibytes: 2,
   };
@@ -70,8 +80,9 @@ test('journal and errors of ext4; a file system without errors has no time of on
     errors: 0,
     lifetimeWrittenBytes: 2_048,
   });
-  expect(diskOf(span(before, {...after, errors: 3, lastErrorAtSeconds: 1_700_000_500}))).toMatchObject({
+  expect(diskOf(span(before, {...after, errors: 3, firstErrorAtSeconds: 1_600_000_000, lastErrorAtSeconds: 1_700_000_500}))).toMatchObject({
     errors: 3,
+    firstErrorAtMs: 1_600_000_000_000,
     lastErrorAtMs: 1_700_000_500_000,
   });
 });
