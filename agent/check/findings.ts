@@ -22,7 +22,10 @@ interface Source {
   absent: string;
   /** That there is nothing is no lack of the host: what there is was kept from us. */
   isDenied?: (report: HostReport) => boolean;
+  /** When it cannot be read. */
   todo: string;
+  /** When there is nothing, where that is another thing. */
+  absentTodo?: string;
   needs?: 'mail' | 'backend';
 }
 
@@ -33,8 +36,12 @@ const SOURCES: readonly Source[] = [
     source: 'kernel of the host',
     collector: 'host',
     seen: ({kernel}) => {
-      const known = Object.values(kernel).filter(value => value !== null).length;
-      return known === 0 ? null : `${known} of ${Object.keys(kernel).length} figures`;
+      const figures = Object.entries(kernel);
+      const unknown = figures.filter(([, value]) => value === null).map(([name]) => name);
+      if (unknown.length === figures.length) return null;
+      return unknown.length === 0
+        ? `${figures.length} figures`
+        : `${figures.length - unknown.length} figures; not now: ${unknown.join(', ')}`;
     },
     absent: 'nothing of it is known',
     todo: RIGHTS,
@@ -45,6 +52,7 @@ const SOURCES: readonly Source[] = [
     seen: ({system}) => {
       const {errors, commitMs, logForcesPerSecond} = system?.disk ?? {};
       if (errors !== undefined) return `ext4: ${errors} errors since its last check${commitMs === undefined ? '' : ', commit times'}`;
+      if (commitMs !== undefined) return 'ext4: commit times; no counters of errors';
       return logForcesPerSecond === undefined ? null : 'xfs: log writes and waits';
     },
     absent: 'the mail store is on neither, or its kernel files are not here',
@@ -88,7 +96,10 @@ const SOURCES: readonly Source[] = [
   {
     source: 'ports in use',
     collector: 'ports',
-    seen: ({system}) => (system?.outbound === undefined ? null : `${system.outbound.portsMax} for each address`),
+    seen: ({system}) => {
+      const {portsTaken, portsMax} = system?.outbound ?? {};
+      return portsTaken === undefined ? null : `${Math.max(0, ...Object.values(portsTaken))} of ${portsMax} at the fullest address`;
+    },
     absent: 'the range of ephemeral ports is not known',
     todo: 'load inet_diag and tcp_diag',
   },
@@ -111,6 +122,7 @@ const SOURCES: readonly Source[] = [
     },
     absent: 'this host is a container: the log is that of its machine',
     todo: 'let the unit have /dev/kmsg and CAP_SYSLOG',
+    absentTodo: '',
   },
   {
     source: 'mail store',
@@ -185,14 +197,15 @@ const SOURCES: readonly Source[] = [
 /** What one whole report says of the sources behind it: all of them, in a fixed order, and what the kernel lacks or refuses. */
 export function findingsOf(report: HostReport): Finding[] {
   const {failing} = report.agent;
-  const found = SOURCES.map(({source, collector, seen, absent, isDenied, todo, needs}): Finding => {
+  const found = SOURCES.map(({source, collector, seen, absent, isDenied, todo, absentTodo, needs}): Finding => {
     const isOther = (needs !== undefined && report.role === 'control') || (needs === 'backend' && report.role !== 'backend');
     if (isOther) return {source, state: 'unused', detail: `not on a host of role ${report.role}`, todo: ''};
     const reason = failing[collector];
     if (reason !== undefined) return {source, state: 'unreadable', detail: reason, todo};
     const detail = seen(report);
     if (detail !== null) return {source, state: 'read', detail, todo: ''};
-    return {source, state: isDenied?.(report) === true ? 'unreadable' : 'absent', detail: absent, todo};
+    if (isDenied?.(report) === true) return {source, state: 'unreadable', detail: absent, todo};
+    return {source, state: 'absent', detail: absent, todo: absentTodo ?? todo};
   });
   return [...found, ...kernelFiles(report)];
 }
@@ -200,10 +213,17 @@ export function findingsOf(report: HostReport): Finding[] {
 function kernelFiles({agent, system}: HostReport): Finding[] {
   const lacking = Object.entries(system?.lacking ?? {}).filter(([name]) => name !== 'services' && name !== 'kernelLog');
   const absent = lacking.map(
-    ([name, files]): Finding => ({source: 'kernel files', state: 'absent', detail: `${name}: ${files}`, todo: ''}),
+    ([name, files]): Finding => ({source: 'kernel files', state: 'absent', detail: lackOf(name, files), todo: ''}),
   );
   const odd = agent.failing.kernel;
   return odd === undefined ? absent : [...absent, {source: 'kernel files', state: 'unreadable', detail: odd, todo: RIGHTS}];
+}
+
+/** @param name a folder and the code of the reason, or a source. */
+function lackOf(name: string, files: string): string {
+  const [folder = '', code = ''] = name.split(' ');
+  const reason = {ENOENT: 'not in this kernel, or not shown to this host', EOPNOTSUPP: 'switched off'}[code];
+  return reason === undefined ? `${name}: ${files}` : `${reason}: ${files} of ${folder}`;
 }
 
 function namesOf(values: object | undefined): string | null {

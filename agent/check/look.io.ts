@@ -6,7 +6,6 @@ import {packageVersion} from '../../base/version.io.ts';
 import {PressureWatch} from '../../native/kernel.ts';
 import type {Log} from '../../wire/log.ts';
 import {connectNats} from '../../wire/nats.io.ts';
-import type {Role} from '../../wire/schema.ts';
 import {inboxPrefix} from '../../wire/subjects.ts';
 import {type AgentConfig, isProbeUser} from '../config.ts';
 import {probesOf} from '../probe/run.io.ts';
@@ -21,8 +20,8 @@ import {type Finding, findingsOf} from './findings.ts';
 
 const NATS_WAIT_MS = 4 * SECOND_MS;
 const PROBE_WAIT_MS = 5 * SECOND_MS;
-/** The second: what needs the account that the first has read. */
-const PROBE_ROUNDS = 2;
+/** The second: what needs the account that the first has read. The third: whether connections that idle are still there. */
+const PROBE_ROUNDS = 3;
 const KINDS: Record<'backend' | 'edge', readonly ProbeKind[]> = {
   backend: ['delivery', 'lmtp', 'login', 'idle'],
   edge: ['smtpBanner', 'imapBanner', 'delivery', 'login'],
@@ -97,18 +96,25 @@ async function probes(config: AgentConfig): Promise<Finding[]> {
     for (const outcome of await Promise.all(asked.round())) if (outcome !== null) outcomes.set(outcome.probe, outcome);
   }
   await asked.close();
-  return KINDS[role].map(kind => probeFinding(role, kind, outcomes.get(kind), probe.passwordFile));
+  return KINDS[role].map(kind => probeFinding(config, kind, outcomes));
 }
 
-function probeFinding(role: Role, kind: ProbeKind, outcome: ProbeOutcome | undefined, passwordFile: string | null): Finding {
+function probeFinding({role, probe}: AgentConfig, kind: ProbeKind, outcomes: ReadonlyMap<ProbeKind, ProbeOutcome>): Finding {
   const source = `probe: ${kind}`;
-  if (outcome?.ok) return {source, state: 'read', detail: `came through in ${Math.round(outcome.tookMs)} ms`, todo: ''};
+  const outcome = outcomes.get(kind);
+  if (outcome?.ok) {
+    const detail = outcome.idle ? `${outcome.idle.open} connections stay open` : `came through in ${Math.round(outcome.tookMs)} ms`;
+    return {source, state: 'read', detail, todo: ''};
+  }
   if (outcome !== undefined) return {source, state: 'unreadable', detail: outcome.reason, todo: 'look at the log of Postfix or Dovecot'};
-  // On an edge all that needs the account.
-  if (passwordFile === null && (kind !== 'delivery' || role === 'edge'))
+  // On an edge all that acts as a user needs the account.
+  if (probe.passwordFile === null && (kind !== 'delivery' || role === 'edge'))
     return unused(source, 'no account to log in with', 'set probe.passwordFile');
   if (kind === 'delivery') return unused(source, 'the port of the sink is taken, by the agent that runs here if one does');
-  return {source, state: 'unreadable', detail: `${passwordFile} cannot be read`, todo: 'write the password of the probe mailbox to it'};
+  if (kind === 'idle' && probe.idleConnections === 0) return unused(source, 'probe.idleConnections is 0');
+  if (outcomes.has('login')) return {source, state: 'unreadable', detail: 'no connection stayed open', todo: 'look at the log of Dovecot'};
+  const todo = 'write the password of the probe mailbox to it';
+  return {source, state: 'unreadable', detail: `${probe.passwordFile} cannot be read`, todo};
 }
 
 async function routes({role, routesDb}: AgentConfig): Promise<Finding> {
@@ -116,7 +122,7 @@ async function routes({role, routesDb}: AgentConfig): Promise<Finding> {
   return tried('routes.db', 'start mailherd-agent: it makes the table', () => {
     const db = new DatabaseSync(routesDb, {readOnly: true});
     try {
-      const {users} = db.prepare('SELECT count(*) AS users FROM routes').get() as {users: number};
+      const {users} = db.prepare("SELECT count(*) AS users FROM routes WHERE user NOT LIKE '%.mailherd.invalid'").get() as {users: number};
       const self = db.prepare('SELECT revision FROM self').get() as {revision: number} | undefined;
       return `${users} users, revision ${self?.revision ?? 'none'}`;
     } finally {

@@ -1,4 +1,3 @@
-import {writeFileSync} from 'node:fs';
 import {connect, type Socket} from 'node:net';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {octavePercentile} from '../../base/histogram.ts';
@@ -166,16 +165,20 @@ const SHOWN: Record<string, Seen> = {
     (report.system?.files?.services.dovecot?.fullest[1] ?? 0) > 0 && Object.keys(report.system?.files?.inotify ?? {}).length > 0,
   'kernel: setup of the mail store, its mount judged': report =>
     report.system?.setup?.store?.type === 'ext4' && report.system.setup.store.faults.every(fault => fault !== ''),
-  'kernel: block queue of its disk': report => (report.system?.setup?.store?.requestsMax ?? 0) > 0 && report.system?.setup?.store?.disk !== undefined,
-  'kernel: errors of its file system, and all that was written': report =>
-    report.system?.disk?.errors === 0 && (report.system.disk.lifetimeWrittenBytes ?? 0) > 0,
+  'kernel: block queue of its disk': report =>
+    (report.system?.setup?.store?.requestsMax ?? 0) > 0 && report.system?.setup?.store?.disk !== undefined,
+  // These hosts see no /sys/fs of their own.
+  'kernel: errors of its file system are not there, and why': report =>
+    Object.entries(report.system?.lacking ?? {}).some(
+      ([folder, files]) => /^\/sys\/fs\/ext4\/\w+ ENOENT/.test(folder) && files.includes('errors_count'),
+    ),
   'kernel: distance to throttling': report =>
     report.system?.memory?.dirtyOfThrottle !== undefined && report.system.memory.dirtyOfBackground !== undefined,
   // Farm hosts know each other's addresses by the coordinator.
   'kernel: connections to port 25 by where they go': report => (report.system?.outbound?.smtpPeers?.farm?.rttMsP50 ?? 0) > 0,
   'kernel: connections by state': report => (report.system?.network?.openConnections ?? 0) > 0 && report.system?.connections !== undefined,
   // A host of this farm is a guest in the kernel of its machine.
-  'kernel: its log is not this host\'s, and why': report => report.system?.lacking?.kernelLog?.includes('container') === true,
+  "kernel: its log is not this host's, and why": report => report.system?.lacking?.kernelLog?.includes('container') === true,
   'probes: through the queue, by LMTP, by IMAP': report =>
     report.slis.probeDeliveryMs !== null && report.slis.probeLoginMs !== null && (figures(report)?.probes?.lmtpMs ?? 0) > 0,
   'probes: connections that idle': report => figures(report)?.probes?.idle?.open === 2,
@@ -209,7 +212,6 @@ describe.concurrent.each(EDGES)('%s', host => {
     };
     expect(await watch(host, asked, 60_000)).toEqual([]);
     const {code, stdout} = await agent(host, 'check');
-    writeFileSync(`/tmp/sight-${host}-check.txt`, stdout);
     expect({code, stdout}).toMatchObject({code: 0});
   });
 });
@@ -222,12 +224,10 @@ describe.concurrent.each(BACKENDS)('%s', host => {
     expect(await watch(host, SHOWN, 60_000)).toEqual([]);
     for (const words of [['check'], ['once'], ['once', '--json']]) {
       const {code, stdout, stderr} = await agent(host, ...words);
-      writeFileSync(`/tmp/sight-${host}-${words.join('')}.txt`, stdout + stderr);
       expect({words, code, stderr}).toEqual({words, code: 0, stderr: ''});
     }
-    expect(await runIn(paths, host, ['systemctl', 'show', 'mailherd-agent', '-p', 'Type,WatchdogUSec,MemoryMax,NRestarts'])).toBe(
-      'Type=notify\nNRestarts=0\nWatchdogUSec=1min 30s\nMemoryMax=268435456\n',
-    );
+    const unit = await runIn(paths, host, ['systemctl', 'show', 'mailherd-agent', '-p', 'Type,WatchdogUSec,MemoryMax,NRestarts']);
+    expect(unit.trim().split('\n').sort()).toEqual(['MemoryMax=268435456', 'NRestarts=0', 'Type=notify', 'WatchdogUSec=1min 30s']);
     // Wrong passwords wait for two seconds; they are no logins.
     expect(slowestLoginMs(reports.get(host) ?? [])).toBeLessThan(1_500);
 
@@ -255,8 +255,6 @@ describe.concurrent.each(BACKENDS)('%s', host => {
     expect(await watch(host, SHOWN_AT_LIMIT, 45_000)).toEqual([]);
     // What seldom changes is told seldom.
     const sizes = (reports.get(host) ?? []).map(report => JSON.stringify(report).length).sort((a, b) => a - b);
-    writeFileSync(`/tmp/sight-${host}-sizes.txt`, JSON.stringify(sizes));
-    writeFileSync(`/tmp/sight-${host}-reports.txt`, JSON.stringify(reports.get(host)));
     expect(sizes[Math.floor(sizes.length / 2)]).toBeLessThan(4_096);
     expect((reports.get(host) ?? []).flatMap(report => Object.keys(report.agent.failing))).toEqual([]);
   });

@@ -55,9 +55,27 @@ test('what the role does without is unused, even if it failed', () => {
 test('kernel files: what the kernel lacks is no fault, what it refuses is', () => {
   const lacking = findingsOf(report({system: {lacking: {'/proc ENOENT': 'schedstat', services: 'none'}}}));
   expect(lacking.filter(({source}) => source === 'kernel files')).toEqual([
-    {source: 'kernel files', state: 'absent', detail: '/proc ENOENT: schedstat', todo: ''},
+    {source: 'kernel files', state: 'absent', detail: 'not in this kernel, or not shown to this host: schedstat of /proc', todo: ''},
   ]);
   expect(isWell(findingsOf(report({}, {kernel: 'open /proc/stat: EACCES'})))).toBe(false);
+});
+
+test("the log of the kernel: what it complains of, that it is another host's, that it is kept from us", () => {
+  const source = 'log of the kernel';
+  const told = (system: HostReport['system'], failing = {}) =>
+    of(source, findingsOf(report(system === undefined ? {} : {system}, failing)));
+  const troubles = [{trouble: 'diskError', of: 'sda', complaints: 2}];
+  expect(told({kernelLog: {troubles, lost: 0}})).toMatchObject({state: 'read', detail: 'diskError of sda'});
+  expect(told({kernelLog: {troubles: [], lost: 0}})?.detail).toBe('complains of nothing');
+  // Nothing can be done about that.
+  expect(told({lacking: {kernelLog: 'this host is a container'}})).toMatchObject({state: 'absent', todo: ''});
+  expect(told(undefined, {kernelLog: 'EPERM'})).toMatchObject({state: 'unreadable', todo: expect.stringContaining('CAP_SYSLOG')});
+});
+
+test('figures that are not known now are named', () => {
+  const kernel = {...report({}).kernel, cpuBusyShare: 0.5};
+  const detail = of('kernel of the host', findingsOf(report({kernel})))?.detail;
+  expect(detail).toMatch(/^1 figures; not now: cpuIowaitShare, /);
 });
 
 test('the table has a line a source and says how many cannot be read', () => {
@@ -74,7 +92,17 @@ test('the table has a line a source and says how many cannot be read', () => {
 test('a report as a table: units by name, unknown as a dash, failures by themselves', () => {
   const mailStore = {totalBytes: 2_000_000, freeBytes: 0, freeInodes: null};
   const lines = renderReport(
-    report({mailStore, system: {listeners: {tcp: {'*:25': [3, 100]}, unixWatched: 0, unixWaiting: {}}}}, {queue: 'gone'}),
+    report(
+      {
+        mailStore,
+        system: {
+          listeners: {tcp: {'*:25': [3, 100]}, unixWatched: 0, unixWaiting: {}},
+          disk: {commitMs: 0.0625},
+          kernelLog: {troubles: [], lost: 0},
+        },
+      },
+      {queue: 'gone'},
+    ),
   )
     .split('\n')
     .map(line => line.replace(/ {2,}/, ' = '));
@@ -85,6 +113,8 @@ test('a report as a table: units by name, unknown as a dash, failures by themsel
       'mailStore.freeInodes = -',
       'intervalMs = 1.0 s',
       'system.listeners.tcp.*:25 = 3 of 100',
+      'system.disk.commitMs = 0.0625 ms',
+      'system.kernelLog.troubles = none',
       'queue = gone',
     ]),
   );
