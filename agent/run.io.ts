@@ -15,7 +15,9 @@ import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {serveMetrics} from './metrics/serve.io.ts';
 import {Passes} from './move/admit.ts';
+import {KnownTexts} from './move/bodies.io.ts';
 import {doveadmStore} from './move/doveadm.io.ts';
+import {DoveadmServer} from './move/doveadm-server.io.ts';
 import {mailFiles} from './move/files.io.ts';
 import type {HostPorts} from './move/host-ports.ts';
 import {measured} from './move/measured.ts';
@@ -219,14 +221,12 @@ function serve(
   const {tuner, activity, mailLog} = known;
   void followRoutes(nc, table, probes, log, signal);
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
-  const places = new MailPlaces(mail.store);
-  const store = measured(
-    doveadmStore({store: mail.store, runDir: mail.dovecotRun, places, doveadmPort: mail.doveadmPort, clock: systemClock}),
-    watched,
-  );
+  const places = new MailPlaces(mail.store, new DoveadmServer(join(mail.dovecotRun, 'doveadm-server')));
+  const texts = new KnownTexts();
+  const store = measured(doveadmStore({store: mail.store, places, texts, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
   const queue = postfixQueue(isProbeUser);
   const relief = role === 'backend' ? queueRelief({host, table, isProbe: isProbeUser, log}) : null;
-  const files = mailFiles({places, seedPort: mail.seedPort, log, signal});
+  const files = mailFiles({places, texts, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,
     ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune: tuner, relief},

@@ -1,5 +1,7 @@
-import {createHash, type Hash, hash} from 'node:crypto';
+import {createHash} from 'node:crypto';
+import {setNewest} from '../../base/bounded.ts';
 import {MailherdError} from '../../base/errors.ts';
+import {TextDigest} from './text-digest.io.ts';
 
 /** The fields that a `BodyReader` reads, in this order. */
 export const BODY_FIELDS = 'mailbox-guid uid size.physical text';
@@ -7,17 +9,15 @@ export const BODY_FIELDS = 'mailbox-guid uid size.physical text';
 const HEADER = /^(?:\f\n)?mailbox-guid: ([0-9a-f]+)\nuid: (\d+)\nsize\.physical: (\d+)\ntext:\n/;
 /** Longer than any header. */
 const HEADER_BYTES_MAX = 256;
-const CR = 0x0d;
-const CRLF = '\r\n';
+/** Of so many users' messages the digests are remembered at once; of others they are read again. */
+const USERS_MAX = 64;
 
-/**
- * Reads the stream of `doveadm -f pager fetch` with BODY_FIELDS: a SHA-256 of each message's whole text, lines ended by LF, whatever ends
- * them on disk: stores differ in that, and a copy between them may.
- */
+/** Reads the stream of `doveadm -f pager fetch` with BODY_FIELDS: the digest of each message's whole text. */
 export class BodyReader {
   readonly #found: (folderGuid: string, uid: number, digest: Buffer) => void;
+  readonly #digest = new TextDigest();
   #head: Buffer = Buffer.alloc(0);
-  #body: {folderGuid: string; uid: number; left: number; hash: Hash | null; endsInCr: boolean} | null = null;
+  #body: {folderGuid: string; uid: number; left: number} | null = null;
 
   constructor(found: (folderGuid: string, uid: number, digest: Buffer) => void) {
     this.#found = found;
@@ -45,9 +45,11 @@ export class BodyReader {
       return Buffer.alloc(0);
     }
     this.#head = Buffer.alloc(0);
-    this.#body = {folderGuid, uid: Number(uid), left: Number(size), hash: null, endsInCr: false};
-    const rest = joined.subarray(start + whole.length);
-    return Number(size) === 0 ? this.#readBody(rest) : rest;
+    const body = {folderGuid, uid: Number(uid), left: Number(size)};
+    const empty = this.#digest.begin(body.left);
+    if (empty === null) this.#body = body;
+    else this.#found(folderGuid, body.uid, empty);
+    return joined.subarray(start + whole.length);
   }
 
   #readBody(chunk: Buffer): Buffer {
@@ -55,34 +57,12 @@ export class BodyReader {
     if (body === null) return chunk;
     const text = chunk.subarray(0, body.left);
     body.left -= text.length;
-    let digest: Buffer | null = null;
-    // Nearly all come in one piece and have no CR: that is quicker without an object for each.
-    if (body.left === 0 && body.hash === null && !text.includes(CR)) digest = hash('sha256', text, 'buffer');
-    else {
-      body.hash ??= createHash('sha256');
-      this.#hash(body, body.hash, text);
-      if (body.left === 0) digest = (body.endsInCr ? body.hash.update('\r') : body.hash).digest();
-    }
+    const digest = this.#digest.push(text);
     if (digest !== null) {
       this.#found(body.folderGuid, body.uid, digest);
       this.#body = null;
     }
     return chunk.subarray(text.length);
-  }
-
-  #hash(body: {endsInCr: boolean}, hash: Hash, text: Buffer): void {
-    if (text.length === 0) return;
-    if (body.endsInCr && text[0] !== 0x0a) hash.update('\r');
-    body.endsInCr = text.at(-1) === CR;
-    const end = body.endsInCr ? text.length - 1 : text.length;
-    let from = 0;
-    for (;;) {
-      const at = text.indexOf(CRLF, from, 'latin1');
-      if (at === -1) break;
-      hash.update(text.subarray(from, at));
-      from = at + 1;
-    }
-    hash.update(text.subarray(from, end));
   }
 
   #odd(reason: string): MailherdError {
@@ -93,6 +73,8 @@ export class BodyReader {
 /** SHA-256 of the texts of one folder by UID: 40 bytes a message. */
 class FolderBodies {
   readonly #places = new Map<number, number>();
+  /** Up to this UID all that there were are known. */
+  through = 0;
   #digests = Buffer.alloc(32 * 64);
 
   put(uid: number, digest: Buffer): void {
@@ -113,12 +95,13 @@ export class BodyDigests {
   readonly #folders = new Map<string, FolderBodies>();
 
   put(folderGuid: string, uid: number, digest: Buffer): void {
-    let folder = this.#folders.get(folderGuid);
-    if (folder === undefined) {
-      folder = new FolderBodies();
-      this.#folders.set(folderGuid, folder);
-    }
-    folder.put(uid, digest);
+    this.#folder(folderGuid).put(uid, digest);
+  }
+
+  /** All texts of the folder up to that UID were read. */
+  readThrough(folderGuid: string, uid: number): void {
+    const folder = this.#folder(folderGuid);
+    folder.through = Math.max(folder.through, uid);
   }
 
   get(folderGuid: string, uid: number): Buffer | null {
@@ -127,12 +110,17 @@ export class BodyDigests {
 
   /** What has doveadm fetch the texts of these messages that are not known; null when all are. @param uids ascending, by folder GUID. */
   query(uids: ReadonlyMap<string, readonly number[]>): string[] | null {
-    const parts: string[][] = [];
-    for (const [guid, all] of uids) {
-      const unknown = all.filter(uid => this.get(guid, uid) === null);
-      if (unknown.length > 0) parts.push(['(', 'mailbox-guid', guid, 'uid', `${unknown[0]}:${unknown.at(-1)}`, ')']);
-    }
-    return parts.length === 0 ? null : parts.flatMap((part, index) => (index === 0 ? part : ['OR', ...part]));
+    return queryFor(
+      [...uids].map(([guid, all]) => {
+        const unknown = all.filter(uid => this.get(guid, uid) === null);
+        return [guid, unknown[0] ?? 1, unknown.at(-1) ?? 0];
+      }),
+    );
+  }
+
+  /** The same for whatever was not read yet below these UIDs. @param nextUids by folder GUID. */
+  queryBelow(nextUids: ReadonlyMap<string, number>): string[] | null {
+    return queryFor([...nextUids].map(([guid, next]) => [guid, this.#folder(guid).through + 1, next - 1]));
   }
 
   /**
@@ -147,5 +135,36 @@ export class BodyDigests {
       hash.update(`${uid} `).update(digest);
     }
     return hash.digest('hex');
+  }
+
+  #folder(guid: string): FolderBodies {
+    const known = this.#folders.get(guid);
+    if (known !== undefined) return known;
+    const folder = new FolderBodies();
+    this.#folders.set(guid, folder);
+    return folder;
+  }
+}
+
+/** @param ranges of UIDs, from and to, by folder GUID; empty where `to` is before `from`. @returns null when all are. */
+function queryFor(ranges: readonly (readonly [guid: string, from: number, to: number])[]): string[] | null {
+  const parts = ranges
+    .filter(([, from, to]) => from <= to)
+    .map(([guid, from, to]) => ['(', 'mailbox-guid', guid, 'uid', `${from}:${to}`, ')']);
+  return parts.length === 0 ? null : parts.flatMap((part, index) => (index === 0 ? part : ['OR', ...part]));
+}
+
+/** What this host knows of the texts of mailboxes that are moved. */
+export class KnownTexts {
+  readonly #users = new Map<string, BodyDigests>();
+
+  of(user: string): BodyDigests {
+    const digests = this.#users.get(user) ?? new BodyDigests();
+    setNewest(this.#users, user, digests, USERS_MAX);
+    return digests;
+  }
+
+  forget(user: string): void {
+    this.#users.delete(user);
   }
 }

@@ -1,5 +1,7 @@
 import {connect, type Socket} from 'node:net';
+import Type from 'typebox';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
+import {decode} from '../../wire/codec.ts';
 import {must} from './doveadm-run.io.ts';
 import {escapeTab, parseTab, unescapeTab} from './tab.ts';
 
@@ -58,6 +60,26 @@ export class DoveadmServer {
    * @returns the values of its answer, row after row; null when the server did not do it.
    */
   async values(user: string | null, command: readonly string[]): Promise<string[] | null> {
+    // Each value has a tab behind it, and rows have nothing between them.
+    return (await this.#ask(user, command))?.split('\t').slice(0, -1).map(unescapeTab) ?? null;
+  }
+
+  /** The first value of a command for a user. @throws MailherdError USER_UNSERVED, COMMAND_FAILED. */
+  async value(user: string, [words = '', ...args]: readonly string[]): Promise<string> {
+    const values = await this.values(user, [words, ...args]);
+    return values === null ? (await must([...words.split(' '), '-u', user, ...args])).trim() : (values[0] ?? '');
+  }
+
+  /** What the user database says of him, by field. @throws MailherdError USER_UNSERVED, COMMAND_FAILED. */
+  async fields(user: string): Promise<ReadonlyMap<string, string>> {
+    const told = readFields(user, (await this.#ask(user, ['user', user])) ?? '');
+    if (told !== null) return told;
+    const rows = parseTab(await must(['-f', 'tab', 'user', '--', user]));
+    return new Map(rows.map(({field = '', value = ''}) => [field, value]));
+  }
+
+  /** @returns the answer without its end; null when the server did not do it. */
+  async #ask(user: string | null, command: readonly string[]): Promise<string | null> {
     const kind = user === null ? 'host' : 'user';
     const connection = this.#idle[kind].pop() ?? (await this.#connect(kind));
     if (connection === null) return null;
@@ -79,6 +101,15 @@ export class DoveadmServer {
     return null;
   }
 }
+
+/** The server tells fields as JSON: `{"ada@example.org":{"uid":"5000",...}}`. @returns null for anything else. */
+function readFields(user: string, answer: string): ReadonlyMap<string, string> | null {
+  if (!answer.startsWith('{')) return null;
+  const told = decode(UserFields, Buffer.from(answer), 'answer of doveadm user')[user];
+  return told === undefined ? null : new Map(Object.entries(told));
+}
+
+const UserFields = Type.Record(Type.String(), Type.Record(Type.String(), Type.String()));
 
 const DONE = '\n+\n';
 const LINE_END = 0x0a;
@@ -114,14 +145,12 @@ class Connection {
   }
 
   /** @returns null when it was refused, or the connection is gone. */
-  async ask(user: string, command: readonly string[]): Promise<string[] | null> {
+  async ask(user: string, command: readonly string[]): Promise<string | null> {
     // However long that takes.
     this.#socket.setTimeout(0);
     this.#socket.ref();
     const answer = await this.#answer(`${['', user, ...command].map(escapeTab).join('\t')}\n`, 2);
-    if (answer?.endsWith(DONE) !== true) return null;
-    // Each value has a tab behind it, and rows have nothing between them.
-    return answer.slice(0, -DONE.length).split('\t').slice(0, -1).map(unescapeTab);
+    return answer?.endsWith(DONE) === true ? answer.slice(0, -DONE.length) : null;
   }
 
   /** Waits for the next command, at most so long. @returns false when it is gone. */

@@ -6,8 +6,8 @@ import {MailherdError} from '../../base/errors.ts';
 import {syncDirectory} from '../../base/replace.io.ts';
 import type {Bytes} from '../../base/units.ts';
 import {AclReader} from './acls.io.ts';
+import type {KnownTexts} from './bodies.io.ts';
 import {doveadm, lastLines} from './doveadm-run.io.ts';
-import {DoveadmServer} from './doveadm-server.io.ts';
 import type {MailboxSize} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
 import type {PlainStore} from './measured.ts';
@@ -19,9 +19,8 @@ import {parseTab} from './tab.ts';
 interface DoveadmOptions {
   /** Directory of the mail store. */
   store: string;
-  /** base_dir of Dovecot. */
-  runDir: string;
   places: MailPlaces;
+  texts: KnownTexts;
   /** Port of the doveadm service on the other backends. */
   doveadmPort: number;
   clock: Clock;
@@ -32,10 +31,10 @@ const EXIT_AGAIN = 2;
 const SIZES_AT_ONCE = 500;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
-export function doveadmStore({store, runDir, places, doveadmPort, clock}: DoveadmOptions): PlainStore {
+export function doveadmStore({store, places, texts, doveadmPort, clock}: DoveadmOptions): PlainStore {
   const acls = new AclReader(places);
-  const server = new DoveadmServer(join(runDir, 'doveadm-server'));
-  const manifests = new ManifestReader(acls, server);
+  const {server} = places;
+  const manifests = new ManifestReader(acls, server, texts);
 
   return {
     async exists(user) {

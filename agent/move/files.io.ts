@@ -1,5 +1,6 @@
 import {systemClock} from '../../base/clock.io.ts';
 import type {Log} from '../../wire/log.ts';
+import type {KnownTexts} from './bodies.io.ts';
 import type {HostPorts} from './host-ports.ts';
 import {Rate} from './rate.ts';
 import {type MailPlaces, syncPlace} from './seed-place.io.ts';
@@ -8,6 +9,8 @@ import {sendSeed} from './seed-send.io.ts';
 
 interface FilesOptions {
   places: MailPlaces;
+  /** Learns the texts of what is sent. */
+  texts: KnownTexts;
   /** Where this host takes seeds. */
   seedPort: number;
   log: Log;
@@ -15,13 +18,18 @@ interface FilesOptions {
 }
 
 /** Mailboxes as files on this host's disks. */
-export function mailFiles({places, seedPort, log, signal}: FilesOptions): HostPorts['files'] {
-  const receiver = new SeedReceiver({port: seedPort, log, signal});
+export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions): HostPorts['files'] {
+  const receiver = new SeedReceiver({port: seedPort, server: places.server, log, signal});
   return {
     offer: async terms => receiver.offer(terms, await places.of(terms.user)),
     end: user => receiver.end(user),
-    async send(user, offer, bytesPerSecond) {
-      const outcome = await sendSeed(places, user, offer, bytesPerSecond === null ? null : new Rate(bytesPerSecond, systemClock));
+    async send(user, offer, bytesPerSecond, gone) {
+      const outcome = await sendSeed(
+        {places, texts, gone},
+        user,
+        offer,
+        bytesPerSecond === null ? null : new Rate(bytesPerSecond, systemClock),
+      );
       log.info({user, ...outcome}, 'seed');
       return outcome;
     },

@@ -21,6 +21,8 @@ export interface SeedTerms {
   /** Where other hosts reach this one. */
   address: string;
   bytesMax: Bytes;
+  /** Reads the texts of what was unpacked, ahead of the manifests. @throws MailherdError COMMAND_FAILED when Dovecot cannot read all of it. */
+  readTexts(): Promise<unknown>;
   /** Called when everything is unpacked, found by Dovecot and on disk; durable before it resolves. */
   arrived(): Promise<void>;
 }
@@ -45,8 +47,11 @@ export interface HostPorts {
     offer(terms: SeedTerms): Promise<SeedOffer>;
     /** Target: no seed of that user is taken any more, and nothing writes to the home because of one. */
     end(user: string): Promise<void>;
-    /** Source: sends one, no faster than told. @throws MailherdError COPY_FAILED when it broke off; the target knows. */
-    send(user: string, offer: SeedOffer, bytesPerSecond: number | null): Promise<SeedOutcome>;
+    /**
+     * Source: sends one, no faster than told. @param gone called when all of it is on its way, before the target has proved it.
+     * @throws MailherdError COPY_FAILED when it broke off; the target knows.
+     */
+    send(user: string, offer: SeedOffer, bytesPerSecond: number | null, gone: () => void): Promise<SeedOutcome>;
     /** Everything of these users that was written here before this call is on disk when it resolves. @throws MailherdError COMMAND_FAILED. */
     persist(users: readonly string[]): Promise<void>;
   };

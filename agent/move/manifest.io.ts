@@ -1,21 +1,18 @@
 import {createHash} from 'node:crypto';
-import {setNewest} from '../../base/bounded.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {addTo} from '../../base/groups.ts';
 import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {AclReader} from './acls.io.ts';
-import {BODY_FIELDS, BodyDigests, BodyReader} from './bodies.io.ts';
+import {BODY_FIELDS, type BodyDigests, BodyReader, type KnownTexts} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
 import {folderManifest, linesByFolder, type MessageLine} from './manifest.ts';
 import {start} from './tool.io.ts';
 
-/** Of so many users' messages the digests are remembered at once; of others they are read again. */
-const USERS_MAX = 64;
 /** Columns, in the order in which doveadm tells them, whatever was asked for first. */
 const STATUS = ['mailbox', 'messages', 'uidnext', 'uidvalidity', 'highestmodseq', 'vsize', 'guid'] as const;
 const STATE = ['mailbox', 'messages', 'uidnext', 'highestmodseq'] as const;
+const COUNTS = ['mailbox', 'messages', 'uidnext', 'guid'] as const;
 const MESSAGE = ['mailbox', 'uid', 'guid', 'size.virtual', 'date.received', 'flags'] as const;
 const TRIES = 3;
 /** Commands of a manifest that run side by side. */
@@ -26,13 +23,15 @@ const AT_ONCE = 4;
  * read ahead of a hold, and in it only what has come since.
  */
 export class ManifestReader {
-  readonly #known = new Map<string, BodyDigests>();
   readonly #acls: AclReader;
   readonly #server: DoveadmServer;
+  readonly #texts: KnownTexts;
+  readonly #reading = new Map<string, Promise<number>>();
 
-  constructor(acls: AclReader, server: DoveadmServer) {
+  constructor(acls: AclReader, server: DoveadmServer, texts: KnownTexts) {
     this.#acls = acls;
     this.#server = server;
+    this.#texts = texts;
   }
 
   /** @throws MailherdError COMMAND_FAILED when a folder or a message cannot be read. */
@@ -96,28 +95,40 @@ export class ManifestReader {
     });
   }
 
-  /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
+  /**
+   * Reads what is not known yet of the texts; when asked again meanwhile, what has come by the end of it.
+   * @returns how many messages there are. @throws MailherdError COMMAND_FAILED.
+   */
   async readTexts(user: string): Promise<number> {
+    while (this.#reading.has(user)) await this.#reading.get(user)?.catch(ignoreEnd);
+    const reading = this.#readTexts(user);
+    this.#reading.set(user, reading);
+    try {
+      return await reading;
+    } finally {
+      this.#reading.delete(user);
+    }
+  }
+
+  async #readTexts(user: string): Promise<number> {
     const all = await this.#acls.unrestricted(user);
-    const [folders, messages] = await Promise.all([
-      this.#server.rows(user, ['mailbox status', 'messages', '*'], ['mailbox', 'messages'], all),
-      this.#server.rows(user, ['fetch', 'mailbox-guid uid', 'ALL'], ['mailbox-guid', 'uid'], all),
-    ]);
+    const folders = await this.#server.rows(user, ['mailbox status', COUNTS.slice(1).join(' '), '*'], COUNTS, all);
     await this.#acls.read(
       user,
       folders.map(({mailbox = ''}) => mailbox),
     );
-    const uids = new Map<string, number[]>();
-    for (const {'mailbox-guid': guid = '', uid} of messages) addTo(uids, guid, Number(uid));
-    for (const own of uids.values()) own.sort((a, b) => a - b);
-    await this.#readUnknown(user, uids);
+    const digests = this.#texts.of(user);
+    const nextUids = new Map(folders.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
+    await this.#fetch(user, digests.queryBelow(nextUids), digests);
+    // Not before all of it went well: what could not be read is tried again, before a hold.
+    for (const [guid, next] of nextUids) digests.readThrough(guid, next - 1);
     await this.#server.prepare('user', AT_ONCE);
-    return [...uids.values()].reduce((sum, own) => sum + own.length, 0);
+    return folders.reduce((sum, {messages}) => sum + Number(messages), 0);
   }
 
   forget(user: string): void {
     this.#acls.forget(user);
-    this.#known.delete(user);
+    this.#texts.forget(user);
   }
 
   async #subscribed(user: string, options: readonly string[]): Promise<string[]> {
@@ -127,16 +138,22 @@ export class ManifestReader {
   }
 
   async #readUnknown(user: string, uids: ReadonlyMap<string, readonly number[]>): Promise<BodyDigests> {
-    const digests = this.#known.get(user) ?? new BodyDigests();
-    setNewest(this.#known, user, digests, USERS_MAX);
-    const query = digests.query(uids);
-    if (query !== null) await fetchTexts(user, await this.#acls.unrestricted(user), query, digests);
+    const digests = this.#texts.of(user);
+    await this.#fetch(user, digests.query(uids), digests);
     return digests;
+  }
+
+  async #fetch(user: string, query: readonly string[] | null, digests: BodyDigests): Promise<void> {
+    if (query !== null) await fetchTexts(user, await this.#acls.unrestricted(user), query, digests);
   }
 }
 
+/** doveadm writes 8 KiB at a time: to wake the agent for each of them costs several times what the digests cost. */
+const IN_LARGE_PIECES = 'set -o pipefail; "$@" | dd bs=256K iflag=fullblock status=none';
+
 async function fetchTexts(user: string, options: readonly string[], query: readonly string[], digests: BodyDigests): Promise<void> {
-  const {child, ended} = start(['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query], null);
+  const fetch = ['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query];
+  const {child, ended} = start(['bash', '-c', IN_LARGE_PIECES, 'fetch', ...fetch], null);
   child.stdin?.end();
   const reader = new BodyReader((folderGuid, uid, digest) => digests.put(folderGuid, uid, digest));
   let odd: unknown = null;
@@ -149,6 +166,9 @@ async function fetchTexts(user: string, options: readonly string[], query: reado
   odd ??= failureOf(() => reader.end());
   if (odd !== null) throw odd;
 }
+
+/** Whoever began it is told how it ended. */
+const ignoreEnd = (): void => undefined;
 
 /** @returns what it throws, else null. */
 function failureOf(work: () => void): unknown {

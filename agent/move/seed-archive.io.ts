@@ -5,6 +5,7 @@ import type {Bytes} from '../../base/units.ts';
 import type {SeedSummary} from '../../wire/seed.ts';
 import {type SeedLine, write} from './seed-line.io.ts';
 import {TarReader, tarEnd, tarHeader, tarPadding} from './seed-tar.ts';
+import {TextDigest} from './text-digest.io.ts';
 import {start} from './tool.io.ts';
 
 /** What tar may say of a file that is gone or renamed; whatever else it says, the archive may be wrong. */
@@ -19,15 +20,25 @@ export class SeedArchive {
   files = 0;
   bytes: Bytes = 0;
 
-  /** @param onFile told of every file by its name in the archive. */
-  constructor(line: SeedLine, onFile: (name: string) => void) {
+  /** @param parcel is told of every file. */
+  constructor(line: SeedLine, parcel: Pick<SeedParcel, 'sent' | 'read'>) {
     this.#line = line;
-    this.#reader = new TarReader(({name, isDirectory, bytes}) => {
-      if (isDirectory) return;
-      this.files++;
-      this.bytes += bytes;
-      onFile(name);
-    });
+    const text = new TextDigest();
+    let present = {name: '', bytes: 0};
+    const tell = (digest: Buffer | null): void => {
+      if (digest !== null) parcel.read?.(present.name, digest, present.bytes);
+    };
+    this.#reader = new TarReader(
+      ({name, isDirectory, bytes}) => {
+        if (isDirectory) return;
+        this.files++;
+        this.bytes += bytes;
+        present = {name, bytes};
+        parcel.sent(name);
+        if (parcel.read !== null) tell(text.begin(bytes));
+      },
+      parcel.read === null ? null : part => tell(text.push(part)),
+    );
   }
 
   /** @throws MailherdError COPY_FAILED, or the socket's error. */
@@ -113,6 +124,8 @@ export function ifGone(error: NodeJS.ErrnoException): null {
 export interface SeedParcel {
   /** Told of every file that was sent, by its name in the archive. */
   sent(name: string): void;
+  /** Told of the digest of its text; null where files are not just texts. */
+  readonly read: ((name: string, digest: Buffer, bytes: Bytes) => void) | null;
   /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED */
   send(archive: SeedArchive): Promise<Pick<SeedSummary, 'folders' | 'gone'>>;
 }

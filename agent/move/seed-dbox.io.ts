@@ -6,13 +6,12 @@ import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
 import {SEED_GONE_MAX, type SeedFolder} from '../../wire/seed.ts';
-import {must} from './doveadm-run.io.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import {ifGone, type SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {type FileVersion, unsent} from './seed-dbox.ts';
 import {uidsIn} from './seed-index.ts';
 import type {MailPlace} from './seed-place.io.ts';
 import {tarMember} from './seed-tar.ts';
-import {parseTab} from './tab.ts';
 
 /** Copies of indexes that do not fit, and files that vanish while they are sent, are tried again so often, after so long. */
 const ROUNDS_MAX = 20;
@@ -44,8 +43,10 @@ interface Indexes {
  * grown, up to the length that they had then.
  */
 export class DboxParcel implements SeedParcel {
+  readonly read = null;
   readonly #user: string;
   readonly #root: string;
+  readonly #server: DoveadmServer;
   readonly #isMulti: boolean;
   /** What shows doveadm folders that are hidden from their owner. */
   readonly #hidden: readonly string[];
@@ -57,20 +58,24 @@ export class DboxParcel implements SeedParcel {
    * @returns null when it lies in more places than one, or when its logs may tell of attributes (Sieve scripts, METADATA), which are no files
    * of it: by such a log dsync takes them for there already, and leaves them out. @throws MailherdError COMMAND_FAILED
    */
-  static async of(user: string, {inbox, root, format}: MailPlace, offered: readonly Feature[]): Promise<DboxParcel | null> {
+  static async of(
+    user: string,
+    {inbox, root, format}: MailPlace,
+    server: DoveadmServer,
+    offered: readonly Feature[],
+  ): Promise<DboxParcel | null> {
     const isHere = existsSync(join(inbox, 'dovecot.index.log')) && (format === 'sdbox' || existsSync(join(root, `${MAP}.log`)));
     if (!isHere || offered.includes('metadata')) return null;
-    const [elsewhere, scripts] = await Promise.all([
-      must(['mailbox', 'path', '-u', user, '-t', 'alt-mailbox', 'INBOX']),
-      must(['-f', 'tab', 'sieve', 'list', '-u', user]),
-    ]);
-    if (elsewhere.trim() !== '' || parseTab(scripts).length > 0) return null;
-    return new DboxParcel(user, root, format === 'mdbox', offered.includes('acl'));
+    const elsewhere = await server.value(user, ['mailbox path', '-t', 'alt-mailbox', 'INBOX']);
+    const scripts = await server.rows(user, ['sieve list'], ['script', 'active']);
+    if (elsewhere !== '' || scripts.length > 0) return null;
+    return new DboxParcel(user, root, server, format === 'mdbox', offered.includes('acl'));
   }
 
-  private constructor(user: string, root: string, isMulti: boolean, hasAcls: boolean) {
+  private constructor(user: string, root: string, server: DoveadmServer, isMulti: boolean, hasAcls: boolean) {
     this.#user = user;
     this.#root = root;
+    this.#server = server;
     this.#isMulti = isMulti;
     this.#hidden = hasAcls ? ['-o', 'plugin/acl=', '-o', 'acl_driver='] : [];
   }
@@ -191,7 +196,8 @@ export class DboxParcel implements SeedParcel {
 
   /** @returns null when folders have come or gone: the map has their messages too. */
   async #summary({directories, copies}: Indexes): Promise<SeedFolder[] | null> {
-    const rows = parseTab(await must([...this.#hidden, '-f', 'tab', 'mailbox', 'status', '-u', this.#user, 'guid uidvalidity', '*']));
+    const columns = ['mailbox', 'uidvalidity', 'guid'];
+    const rows = await this.#server.rows(this.#user, ['mailbox status', 'uidvalidity guid', '*'], columns, this.#hidden);
     if ([...(await this.#directories())].sort().join() !== [...directories].sort().join()) return null;
     const folders: SeedFolder[] = [];
     for (const copy of copies.filter(({path}) => path !== MAP)) {

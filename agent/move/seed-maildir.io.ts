@@ -3,13 +3,14 @@ import {readdir, readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
+import type {Bytes} from '../../base/units.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
-import {must} from './doveadm-run.io.ts';
+import type {BodyDigests} from './bodies.io.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
 import {type FolderNames, FolderSeed} from './seed-maildir.ts';
 import {tarMember} from './seed-tar.ts';
-import {parseTab} from './tab.ts';
 
 /**
  * Keywords (the small letters) are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
@@ -26,21 +27,37 @@ const ROUNDS_MAX = 8;
 export class MaildirParcel implements SeedParcel {
   readonly #inbox: string;
   readonly #folders: ReadonlyMap<string, FolderSeed>;
+  readonly #texts: BodyDigests | null;
+  readonly read: SeedParcel['read'];
 
-  /** @param inbox directory of the INBOX. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
-  static async of(user: string, inbox: string): Promise<MaildirParcel | null> {
-    const folders = existsSync(join(inbox, 'cur')) ? await readFolders(user, inbox) : [];
-    return folders.length === 0 ? null : new MaildirParcel(inbox, folders);
+  /** @param inbox directory of the INBOX. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
+  static async of(user: string, inbox: string, server: DoveadmServer, texts: BodyDigests | null): Promise<MaildirParcel | null> {
+    const folders = existsSync(join(inbox, 'cur')) ? await readFolders(user, inbox, server) : [];
+    return folders.length === 0 ? null : new MaildirParcel(inbox, folders, texts);
   }
 
-  private constructor(inbox: string, folders: readonly FolderSeed[]) {
+  private constructor(inbox: string, folders: readonly FolderSeed[], texts: BodyDigests | null) {
     this.#inbox = inbox;
     this.#folders = new Map(folders.map(folder => [folder.directory, folder]));
+    this.#texts = texts;
+    this.read = texts === null ? null : (name, digest, bytes) => this.#read(texts, name, digest, bytes);
   }
 
   sent(name: string): void {
+    const [folder, message] = this.#find(name);
+    folder?.sent(message);
+  }
+
+  #read(texts: BodyDigests, name: string, digest: Buffer, bytes: Bytes): void {
+    const [folder, message] = this.#find(name);
+    const uid = folder?.read(message, bytes) ?? null;
+    if (folder !== null && uid !== null) texts.put(folder.guid, uid, digest);
+  }
+
+  /** @returns no folder for what is no message. */
+  #find(name: string): [folder: FolderSeed | null, message: string] {
     const [message = '', part, directory = ''] = name.split('/').reverse();
-    if (part === 'cur' || part === 'new') this.#folders.get(directory)?.sent(message);
+    return [part === 'cur' || part === 'new' ? (this.#folders.get(directory) ?? null) : null, message];
   }
 
   async send(archive: SeedArchive): Promise<{folders: SeedFolder[]; gone: string[]}> {
@@ -56,14 +73,18 @@ export class MaildirParcel implements SeedParcel {
         throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: missing.length});
       await archive.passFiles(this.#inbox, missing, [`--transform=${WITHOUT_KEYWORDS}`]);
     }
-    for (const folder of folders) await sendBesides(folder, bytes => archive.pass(bytes));
+    for (const folder of folders) {
+      await sendBesides(folder, bytes => archive.pass(bytes));
+      // What is not among them by now was expunged.
+      this.#texts?.readThrough(folder.guid, folder.readThrough());
+    }
     return {folders: folders.map(folder => folder.summary()), gone: []};
   }
 }
 
 /** The folders that can go. */
-async function readFolders(user: string, inbox: string): Promise<FolderSeed[]> {
-  const nextUids = await readNextUids(user);
+async function readFolders(user: string, inbox: string, server: DoveadmServer): Promise<FolderSeed[]> {
+  const nextUids = await readNextUids(user, server);
   const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
   const folders: FolderSeed[] = [];
   for (const directory of ['', ...below.map(({name}) => name)]) {
@@ -77,8 +98,8 @@ async function readFolders(user: string, inbox: string): Promise<FolderSeed[]> {
 }
 
 /** By folder GUID; asking for it gives every message its UID and every folder its GUID. */
-async function readNextUids(user: string): Promise<ReadonlyMap<string, number>> {
-  const rows = parseTab(await must(['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidnext messages', '*']));
+async function readNextUids(user: string, server: DoveadmServer): Promise<ReadonlyMap<string, number>> {
+  const rows = await server.rows(user, ['mailbox status', 'messages uidnext guid', '*'], ['mailbox', 'messages', 'uidnext', 'guid']);
   return new Map(rows.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
 }
 

@@ -1,3 +1,4 @@
+import type {Bytes} from '../../base/units.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
 
 /** Names in the two directories of a folder that hold messages, as they were at one moment. */
@@ -59,8 +60,11 @@ function baseOf(name: string): string {
 export class FolderSeed {
   readonly directory: string;
   readonly #list: Uidlist;
-  readonly #wanted: ReadonlySet<string>;
+  /** UIDs by name without flags. */
+  readonly #wanted: ReadonlyMap<string, number>;
   readonly #sent = new Set<string>();
+  /** The first UID whose text must be read by Dovecot. */
+  #odd = Number.POSITIVE_INFINITY;
 
   /**
    * @param directory below the maildir: empty for the INBOX, `.Sent` for another (Maildir++).
@@ -77,7 +81,7 @@ export class FolderSeed {
   private constructor(directory: string, list: Uidlist) {
     this.directory = directory;
     this.#list = list;
-    this.#wanted = new Set(list.entries.map(({base}) => base));
+    this.#wanted = new Map(list.entries.map(({base, uid}) => [base, uid]));
   }
 
   /** Paths below the maildir of the files that must still go, each message once. What is gone from the folder is expunged. */
@@ -95,6 +99,27 @@ export class FolderSeed {
   /** Notes a file as sent, by its name without the directory. */
   sent(name: string): void {
     this.#sent.add(baseOf(name));
+  }
+
+  get guid(): string {
+    return this.#list.guid;
+  }
+
+  /**
+   * Notes that the text of a file is known, by its name without the directory.
+   * @returns its UID; null when it is not as long as its name says: Dovecot has a word to say about that, and mends it when it reads it.
+   */
+  read(name: string, bytes: Bytes): number | null {
+    const uid = this.#wanted.get(baseOf(name));
+    if (uid === undefined) return null;
+    if (Number(/,S=(\d+)/.exec(name)?.[1]) === bytes) return uid;
+    this.#odd = Math.min(this.#odd, uid);
+    return null;
+  }
+
+  /** Up to this UID all texts are known when all that are left have been sent. */
+  readThrough(): number {
+    return Math.min(this.#list.entries.at(-1)?.uid ?? 0, this.#odd - 1);
   }
 
   path(name: string): string {

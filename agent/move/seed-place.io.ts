@@ -7,10 +7,9 @@ import {MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS, type Millis} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
 import type {SeedFormat} from '../../wire/seed.ts';
-import {must} from './doveadm-run.io.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import {offeredIn} from './features.ts';
 import {DBOX_INBOX, formatOf, type MailDialect, readDialect, readDriver} from './seed-fit.ts';
-import {parseTab} from './tab.ts';
 import {output, type RunAs} from './tool.io.ts';
 
 /** Where and as whom a user's mail lies on this host, as Dovecot says. */
@@ -37,12 +36,14 @@ const ANSWERS_MAX = 1_000;
  * and again: they are remembered while the files of the configuration stay as they are, and no longer than a minute.
  */
 export class MailPlaces {
+  readonly server: DoveadmServer;
   readonly #store: string;
   readonly #answers = new Map<string, {atMs: Millis; answer: Promise<unknown>}>();
   #state = '';
 
-  /** @param store directory of the mail store; nothing outside it is touched. */
-  constructor(store: string) {
+  /** @param store directory of the mail store; nothing outside it is touched. @param server asked where it can tell. */
+  constructor(store: string, server: DoveadmServer) {
+    this.server = server;
     this.#store = resolve(store);
   }
 
@@ -63,24 +64,23 @@ export class MailPlaces {
   }
 
   async #ask(user: string): Promise<MailPlace> {
-    const [fields, path, control, doveconf] = await Promise.all([
-      must(['-f', 'tab', 'user', '--', user]),
-      must(['mailbox', 'path', '-u', user, 'INBOX']),
-      must(['mailbox', 'path', '-u', user, '-t', 'control', 'INBOX']),
-      this.settings(),
-    ]);
+    const settings = this.settings();
+    settings.catch(() => undefined);
+    const fields = await this.server.fields(user);
+    const path = await this.server.value(user, ['mailbox path', 'INBOX']);
+    const control = await this.server.value(user, ['mailbox path', '-t', 'control', 'INBOX']);
+    const doveconf = await settings;
     const dialect = readDialect(doveconf);
     if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
-    const rows = parseTab(fields);
-    const field = (name: string): string => rows.find(row => row.field === name)?.value ?? '';
+    const field = (name: string): string => fields.get(name) ?? '';
     const home = resolve(field('home'));
     if (!home.startsWith(`${this.#store}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${this.#store}`});
-    const inbox = resolve(path.trim());
+    const inbox = resolve(path);
     const format = formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
     return {
       home,
       inbox,
-      control: resolve(control.trim()),
+      control: resolve(control),
       format,
       root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
       owner: {uid: Number(field('uid')), gid: Number(field('gid'))},

@@ -4,6 +4,7 @@ import {MailherdError, toRefusal} from '../../base/errors.ts';
 import {HOUR_MS, MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import {SeedHello} from '../../wire/seed.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {SeedOffer, SeedTerms} from './host-ports.ts';
 import {SeedLine} from './seed-line.io.ts';
 import type {MailPlace} from './seed-place.io.ts';
@@ -27,6 +28,7 @@ interface Open {
 
 interface ReceiverOptions {
   port: number;
+  server: DoveadmServer;
   log: Log;
   /** Ends all of it. */
   signal: AbortSignal;
@@ -128,20 +130,26 @@ export class SeedReceiver {
   /** Never rejects: what went wrong is told to the peer and the log. */
   async #receive({place, terms, over}: Open, socket: Socket, line: SeedLine, hello: SeedHello): Promise<void> {
     const {signal} = over;
+    const {log} = this.#options;
     const stop = (): void => {
       socket.destroy();
     };
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     try {
-      const unpacked = await unpackSeed(line, hello, place, terms, signal);
-      signal.throwIfAborted();
-      await terms.arrived();
-      this.#options.log.info({user: terms.user, ...unpacked}, 'a seed has arrived');
-      await line.say('{"refusal":null}\n');
+      const {reading, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options.server, signal);
+      try {
+        signal.throwIfAborted();
+        await terms.arrived();
+        log.info({user: terms.user, ...unpacked}, 'a seed has arrived');
+        await line.say('{"refusal":null}\n');
+      } finally {
+        const unread = await reading;
+        if (unread !== null) log.warn({user: terms.user, refusal: unread}, 'texts of a seed cannot be read');
+      }
     } catch (error) {
       const refusal = toRefusal(error);
-      this.#options.log.warn({user: terms.user, refusal}, 'a seed was not taken');
+      log.warn({user: terms.user, refusal}, 'a seed was not taken');
       await line.say(`${JSON.stringify({refusal})}\n`).catch(() => socket.destroy());
     } finally {
       signal.removeEventListener('abort', stop);

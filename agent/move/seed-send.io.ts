@@ -2,6 +2,7 @@ import {connect} from 'node:net';
 import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {SeedAnswer, type SeedHello, type SeedSummary} from '../../wire/seed.ts';
+import type {KnownTexts} from './bodies.io.ts';
 import type {SeedOffer, SeedOutcome} from './host-ports.ts';
 import type {Rate} from './rate.ts';
 import {SeedArchive, type SeedParcel} from './seed-archive.io.ts';
@@ -13,11 +14,17 @@ import type {MailPlaces} from './seed-place.io.ts';
 const CONNECT_MS = 10 * SECOND_MS;
 
 /**
- * Sends a user's mailbox as files to the target's agent.
+ * Sends a user's mailbox as files to the target's agent. Where files are messages as they are, their texts are known by then: the
+ * manifests need not have Dovecot read them again.
  * @param rate at which it may; null: no limit.
  * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
  */
-export async function sendSeed(places: MailPlaces, user: string, offer: SeedOffer, rate: Rate | null): Promise<SeedOutcome> {
+export async function sendSeed(
+  {places, texts, gone}: {places: MailPlaces; texts: KnownTexts; gone: () => void},
+  user: string,
+  offer: SeedOffer,
+  rate: Rate | null,
+): Promise<SeedOutcome> {
   const place = await places.of(user);
   const {format, dialect} = place;
   if (format === null) return {kind: 'unfit', reason: 'neither a maildir nor dbox'};
@@ -27,16 +34,19 @@ export async function sendSeed(places: MailPlaces, user: string, offer: SeedOffe
     const line = new SeedLine(socket, rate);
     await line.say(`${JSON.stringify(hello)}\n`);
     const parcel: SeedParcel | null =
-      format === 'maildir' ? await MaildirParcel.of(user, place.root) : await DboxParcel.of(user, place, await places.offered());
+      format === 'maildir'
+        ? await MaildirParcel.of(user, place.root, places.server, dialect.transforms.length === 0 ? texts.of(user) : null)
+        : await DboxParcel.of(user, place, places.server, await places.offered());
     if (parcel === null) return {kind: 'unfit', reason: 'its folders alone, as far as they are understood, are not all of it'};
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
     if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};
     if (refusal !== null) throw fromRefusal(refusal);
-    const archive = new SeedArchive(line, name => parcel.sent(name));
+    const archive = new SeedArchive(line, parcel);
     const found = await parcel.send(archive);
     await archive.end();
     await line.say(`${JSON.stringify({files: archive.files, ...found} satisfies SeedSummary)}\n`);
     socket.end();
+    gone();
     const last = await line.hear(SeedAnswer, 'answer to the summary');
     if (last.refusal !== null) throw fromRefusal(last.refusal);
     return {kind: 'seeded', messages: found.folders.reduce((sum, folder) => sum + folder.messages, 0), bytes: archive.bytes};

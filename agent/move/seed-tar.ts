@@ -2,6 +2,9 @@ import {assert} from '../../base/assert.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
 
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
 /** Blocks of a ustar archive (POSIX.1-1988): a header of 512 bytes a member, its content padded to whole blocks. */
 const BLOCK = 512;
 const NAME = {at: 0, length: 100};
@@ -11,6 +14,9 @@ const TIME = {at: 136, length: 12};
 const SUM = {at: 148, length: 8};
 const TYPE_AT = 156;
 const MAGIC = {at: 257, text: 'ustar\u000000'};
+const USTAR = encoder.encode('ustar');
+const TYPE_FILE = 0x30;
+const TYPE_DIRECTORY = 0x35;
 const PREFIX = {at: 345, length: 155};
 
 export interface TarMember {
@@ -21,9 +27,8 @@ export interface TarMember {
 
 /** What is said of the members before anything of them is passed on. @throws to refuse the archive. */
 type OnMember = (member: TarMember) => void;
-
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
+/** Content of the member that was told of last, piece by piece. */
+type OnContent = (part: Uint8Array) => void;
 
 /**
  * Reads the headers of ustar archives, one after the other, in a stream that is cut anywhere, and nothing but their headers: files and
@@ -31,15 +36,19 @@ const encoder = new TextEncoder();
  */
 export class TarReader {
   readonly #onMember: OnMember;
+  readonly #onContent: OnContent | null;
   #header = new Uint8Array(BLOCK);
   #headerFilled = 0;
   /** Content and padding of the present member still to come. */
   #left = 0;
+  /** The content of it. */
+  #contentLeft = 0;
   #tail: Uint8Array[] | null = null;
   #tailBytes = 0;
 
-  constructor(onMember: OnMember) {
+  constructor(onMember: OnMember, onContent: OnContent | null = null) {
     this.#onMember = onMember;
+    this.#onContent = onContent;
   }
 
   /** @returns the part of `chunk` that belongs to archives. @throws MailherdError COPY_FAILED for what is no plain ustar archive. */
@@ -49,6 +58,7 @@ export class TarReader {
       if (this.#left > 0) {
         const skipped = Math.min(this.#left, chunk.length - at);
         this.#left -= skipped;
+        if (this.#contentLeft > 0) this.#content(chunk.subarray(at, at + Math.min(skipped, this.#contentLeft)));
         at += skipped;
         continue;
       }
@@ -85,6 +95,12 @@ export class TarReader {
     const member = readHeader(this.#header);
     this.#onMember(member);
     this.#left = Math.ceil(member.bytes / BLOCK) * BLOCK;
+    this.#contentLeft = this.#onContent === null ? 0 : member.bytes;
+  }
+
+  #content(part: Uint8Array): void {
+    this.#contentLeft -= part.length;
+    this.#onContent?.(part);
   }
 }
 
@@ -104,14 +120,15 @@ function readHeader(header: Uint8Array): TarMember {
   const refuse = (reason: string): never => {
     throw new MailherdError('COPY_FAILED', {reason: `no plain ustar archive: ${reason}`});
   };
-  if (text(header, MAGIC.at, MAGIC.text.length) !== MAGIC.text.slice(0, 5)) refuse('magic');
-  const type = String.fromCharCode(header[TYPE_AT] ?? 0);
-  if (type !== '0' && type !== '5') refuse(`a member of type ${JSON.stringify(type)}`);
+  for (let at = 0; at < USTAR.length; at++) if (header[MAGIC.at + at] !== USTAR[at]) refuse('magic');
+  if (header[MAGIC.at + USTAR.length] !== 0) refuse('magic');
+  const type = header[TYPE_AT] ?? 0;
+  if (type !== TYPE_FILE && type !== TYPE_DIRECTORY) refuse(`a member of type ${JSON.stringify(String.fromCharCode(type))}`);
+  const isDirectory = type === TYPE_DIRECTORY;
   const bytes = octal(header, SIZE);
-  if (!Number.isSafeInteger(bytes) || bytes < 0 || (type === '5' && bytes > 0)) refuse('size');
-  const prefix = text(header, PREFIX.at, PREFIX.length);
+  if (!Number.isSafeInteger(bytes) || (isDirectory && bytes > 0)) refuse('size');
   const name = text(header, NAME.at, NAME.length);
-  return {name: prefix === '' ? name : `${prefix}/${name}`, isDirectory: type === '5', bytes};
+  return {name: header[PREFIX.at] === 0 ? name : `${text(header, PREFIX.at, PREFIX.length)}/${name}`, isDirectory, bytes};
 }
 
 /** The field up to its first zero byte. */
@@ -121,9 +138,16 @@ function text(header: Uint8Array, at: number, length: number): string {
   return decoder.decode(end === -1 ? field : field.subarray(0, end));
 }
 
+/** Digits, filled up with zeros, that end in a zero byte or a blank. @returns NaN for anything else. */
 function octal(header: Uint8Array, {at, length}: {at: number; length: number}): number {
-  const digits = text(header, at, length).trim();
-  return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+  let value = 0;
+  for (let place = at; place < at + length - 1; place++) {
+    const digit = (header[place] ?? 0) - 0x30;
+    if (digit < 0 || digit > 7) return Number.NaN;
+    value = 8 * value + digit;
+  }
+  const end = header[at + length - 1];
+  return end === 0 || end === 0x20 ? value : Number.NaN;
 }
 
 /** Sum of all bytes of the header, its own field counted as spaces. */

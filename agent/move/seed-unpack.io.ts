@@ -1,8 +1,9 @@
-import {MailherdError} from '../../base/errors.ts';
+import {MailherdError, type Refusal, toRefusal} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
 import {type SeedFormat, type SeedHello, SeedSummary} from '../../wire/seed.ts';
-import {doveadm, lastLines, must} from './doveadm-run.io.ts';
+import {doveadm, lastLines} from './doveadm-run.io.ts';
+import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {SeedTerms} from './host-ports.ts';
 import {isDboxPath} from './seed-dbox.ts';
 import {whyNotFound, whyUnfit} from './seed-fit.ts';
@@ -10,7 +11,6 @@ import {type SeedLine, write} from './seed-line.io.ts';
 import {isMaildirPath} from './seed-maildir.ts';
 import {type MailPlace, syncPlace} from './seed-place.io.ts';
 import {TarReader} from './seed-tar.ts';
-import {parseTab} from './tab.ts';
 import {output, start} from './tool.io.ts';
 
 /** What a seed was, and how long it took to come and be unpacked, and to be found by Dovecot and put on disk. */
@@ -18,6 +18,8 @@ export interface Unpacked {
   files: number;
   unpackedMs: Millis;
   provedMs: Millis;
+  /** Reading its texts, which goes on. Never rejects: why it failed, or null; whoever must know them all reads them again. */
+  reading: Promise<Refusal | null>;
 }
 
 /**
@@ -30,6 +32,7 @@ export async function unpackSeed(
   hello: SeedHello,
   place: MailPlace,
   terms: SeedTerms,
+  server: DoveadmServer,
   signal: AbortSignal,
 ): Promise<Unpacked> {
   const {format} = hello;
@@ -41,24 +44,33 @@ export async function unpackSeed(
   const {files, folders, gone} = await unpack(line, format, place, terms.bytesMax, signal);
   if (gone.length > 0) await output(['rm', '--', ...gone], place.owner, place.root);
   const unpackedMs = performance.now() - begun;
-  const [found] = await Promise.all([look(terms.user, format), syncPlace(place)]);
-  const missing = whyNotFound(folders, parseTab(found));
-  if (missing !== null)
-    throw new MailherdError('COPY_FAILED', {user: terms.user, files, reason: `Dovecot does not find the seed: ${missing}`});
-  return {files, unpackedMs: Math.round(unpackedMs), provedMs: Math.round(performance.now() - begun - unpackedMs)};
+  const looking = look(terms.user, format, server);
+  // The disk is slow, the processor has nothing else to do meanwhile.
+  const reading = looking.then(() => terms.readTexts()).then(() => null, toRefusal);
+  try {
+    const [found] = await Promise.all([looking, syncPlace(place)]);
+    const missing = whyNotFound(folders, found);
+    if (missing !== null)
+      throw new MailherdError('COPY_FAILED', {user: terms.user, files, reason: `Dovecot does not find the seed: ${missing}`});
+  } catch (error) {
+    // Dovecot writes its indexes where the caller is about to remove everything.
+    await reading;
+    throw error;
+  }
+  return {files, unpackedMs: Math.round(unpackedMs), provedMs: Math.round(performance.now() - begun - unpackedMs), reading};
 }
 
 /**
  * What Dovecot finds. Where indexes came along they are believed only if it finds every message that they name, and complains of nothing,
  * which it would before it mends: a copy that is torn must not become anybody's mailbox.
  */
-async function look(user: string, format: SeedFormat): Promise<string> {
-  const status = ['-f', 'tab', 'mailbox', 'status', '-u', user, 'guid uidvalidity messages', '*'];
-  if (format === 'maildir') return must(status);
-  const proof = await doveadm(['-f', 'tab', 'fetch', '-u', user, 'uid guid size.physical date.saved', 'ALL']);
-  const {exit, out, err} = proof.exit === 0 && proof.err === '' ? await doveadm(status) : proof;
-  if (exit === 0 && err === '') return out;
-  throw new MailherdError('COPY_FAILED', {user, exit, reason: `Dovecot does not take the seed: ${lastLines(err)}`});
+async function look(user: string, format: SeedFormat, server: DoveadmServer): Promise<Record<string, string>[]> {
+  if (format !== 'maildir') {
+    const {exit, err} = await doveadm(['-f', 'tab', 'fetch', '-u', user, 'uid guid size.physical date.saved', 'ALL']);
+    if (exit !== 0 || err !== '')
+      throw new MailherdError('COPY_FAILED', {user, exit, reason: `Dovecot does not take the seed: ${lastLines(err)}`});
+  }
+  return server.rows(user, ['mailbox status', 'messages uidvalidity guid', '*'], ['mailbox', 'messages', 'uidvalidity', 'guid']);
 }
 
 async function unpack(
@@ -78,7 +90,7 @@ async function unpack(
     seen.bytes += bytes;
     if (seen.bytes > bytesMax) throw new MailherdError('COPY_FAILED', {reason: 'larger than expected', bytesMax});
   });
-  const tar = ['tar', '--extract', '--file=-', '--ignore-zeros', '--no-same-owner', '--no-same-permissions'];
+  const tar = ['tar', '--extract', '--file=-', '--blocking-factor=128', '--ignore-zeros', '--no-same-owner', '--no-same-permissions'];
   // Files that grow are sent again.
   const again = format === 'mdbox' ? '--overwrite' : '--keep-old-files';
   const {child, ended} = start([...tar, again], owner, root);

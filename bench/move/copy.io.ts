@@ -9,7 +9,7 @@ import {homeOf} from '../../farm/mail/owned.io.ts';
 import {ended, startMove} from '../../farm/moves.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
 import {median, rounded} from '../benchmark.ts';
-import {FORMATS} from './farm.io.ts';
+import {formatOf} from './farm.io.ts';
 import {fillMaildir} from './mailbox.io.ts';
 
 const TAR_PORT = 9_999;
@@ -17,50 +17,64 @@ const TAR_PORT = 9_999;
 const NICE = 'nice -n 5';
 const MOVE_TIMEOUT_MS = 300_000;
 const TAR_TIMEOUT_MS = 60_000;
+const LONG_MS = 10_000;
+
+type Format = ReturnType<typeof formatOf>;
+
+/** What is copied, and between which hosts; the first two are the main figures. */
+const KINDS: Readonly<Record<string, readonly [source: string, target: string, format: Format]>> = {
+  'maildir 2.3 -> 2.3': ['m12a', 'm12b', 'maildir'],
+  'maildir 2.4 -> 2.4': ['m13a', 'm13b', 'maildir'],
+  'maildir 2.3 -> 2.4': ['m12a', 'm13b', 'maildir'],
+  'maildir 2.4 -> 2.3': ['m13a', 'm12b', 'maildir'],
+  'sdbox 2.3 -> 2.3': ['m12a', 'm12b', 'sdbox'],
+  'sdbox 2.4 -> 2.4': ['m13a', 'm13b', 'sdbox'],
+  'mdbox 2.3 -> 2.3': ['m12a', 'm12b', 'mdbox'],
+  'mdbox 2.4 -> 2.4': ['m13a', 'm13b', 'mdbox'],
+};
+const MAIN = Object.keys(KINDS).slice(0, 2);
 
 export interface CopyOptions {
   messages: number;
   /** Messages of the mailboxes of other formats and pairs. */
   otherMessages: number;
-  /** Mailboxes moved for each of the two main figures; the median counts. */
+  /** Mailboxes moved of each kind; the median counts. */
   runs: number;
+  /** Measures only the kinds that have this in their name. */
+  only: string;
 }
 
 /** Messages a second of each way to copy one mailbox. */
 interface Speeds {
   plain: number;
   ours: number;
+  /** null: not measured. */
   tar: number | null;
 }
 
 /** Plain `doveadm backup`, `tar | tar` and a move's own copying, one after the other, for every pair of releases and format. */
 export async function measureCopies(farm: Farm, access: ApiAccess, options: CopyOptions): Promise<Record<string, unknown>> {
   const bench = new CopyBench(farm, access, await readCorpus(2_000));
-  const old = await bench.maildirs('m12a', 'm12b', options.messages, options.runs);
-  const recent = await bench.maildirs('m13a', 'm13b', options.messages, options.runs);
-  const formats: Record<string, Speeds> = {
-    'maildir 2.3 -> 2.4': await bench.one('m12a', 'm13b', 'maildir', options.otherMessages),
-    'maildir 2.4 -> 2.3': await bench.one('m13a', 'm12b', 'maildir', options.otherMessages),
-  };
-  for (const format of ['sdbox', 'mdbox'] as const) {
-    formats[`${format} 2.3 -> 2.3`] = await bench.one('m12a', 'm12b', format, options.otherMessages);
-    formats[`${format} 2.4 -> 2.4`] = await bench.one('m13a', 'm13b', format, options.otherMessages);
-  }
+  const speeds = new Map<string, Speeds>();
+  for (const kind of Object.keys(KINDS).filter(name => name.includes(options.only))) speeds.set(kind, await bench.measure(kind, options));
+  const [old, recent] = MAIN.map(kind => speeds.get(kind) ?? null);
+  const tarRatios = [old, recent].flatMap(each => (each?.tar == null ? [] : [each.ours / each.tar]));
   return {
     messages: options.messages,
-    plainMsgsPerSecond: rounded(old.plain),
-    msgsPerSecond: rounded(old.ours),
-    ratio: rounded(old.ours / old.plain),
-    plainMsgsPerSecond24: rounded(recent.plain),
-    msgsPerSecond24: rounded(recent.ours),
-    ratio24: rounded(recent.ours / recent.plain),
-    tarRatio: rounded(Math.min(old.ours / old.tar, recent.ours / recent.tar)),
-    formats: Object.fromEntries(
-      Object.entries(formats).map(([name, {plain, ours}]) => [
-        name,
-        {plainMsgsPerSecond: rounded(plain), msgsPerSecond: rounded(ours), ratio: rounded(ours / plain)},
-      ]),
-    ),
+    ...figures(old ?? null, ''),
+    ...figures(recent ?? null, '24'),
+    tarRatio: tarRatios.length === 0 ? null : rounded(Math.min(...tarRatios)),
+    formats: Object.fromEntries([...speeds].filter(([kind]) => !MAIN.includes(kind)).map(([kind, each]) => [kind, figures(each, '')])),
+  };
+}
+
+/** @param suffix of their names. */
+function figures(speeds: Speeds | null, suffix: string): Record<string, number | null> {
+  const {plain, ours} = speeds ?? {plain: null, ours: null};
+  return {
+    [`plainMsgsPerSecond${suffix}`]: plain === null ? null : rounded(plain),
+    [`msgsPerSecond${suffix}`]: ours === null ? null : rounded(ours),
+    [`ratio${suffix}`]: plain === null || ours === null ? null : rounded(ours / plain),
   };
 }
 
@@ -76,26 +90,21 @@ class CopyBench {
     this.#corpus = corpus;
   }
 
-  /** `doveadm backup` is measured once, what is short as often as there are runs. */
-  async maildirs(source: string, target: string, messages: number, runs: number): Promise<{plain: number; ours: number; tar: number}> {
-    const tarMs: number[] = [];
-    const oursMs: number[] = [];
-    let plainMs: number | null = null;
+  /** What takes long is measured once, the rest once a run. */
+  async measure(kind: string, {messages, otherMessages, runs}: CopyOptions): Promise<Speeds> {
+    const [source, target, format] = KINDS[kind] ?? [];
+    if (source === undefined || target === undefined || format === undefined) throw new Error(`no kind ${kind}`);
+    const isMain = MAIN.includes(kind);
+    const count = isMain ? messages : otherMessages;
+    const ms: Record<keyof Speeds, number[]> = {plain: [], ours: [], tar: []};
     for (let run = 0; run < runs; run++) {
-      const {user} = await this.#filled(source, 'maildir', messages, run);
-      plainMs ??= await this.#plain(source, target, user, messages);
-      tarMs.push(await this.#tar(source, target, user, messages));
-      oursMs.push(await this.#move(user, target, messages));
+      const {user} = await this.#filled(source, format, count, run);
+      if (!(Math.max(...ms.plain) > LONG_MS)) ms.plain.push(await this.#plain(source, target, user, count));
+      if (isMain) ms.tar.push(await this.#tar(source, target, user, count));
+      ms.ours.push(await this.#move(user, target, count));
     }
-    const perSecond = (ms: number): number => (messages * 1_000) / ms;
-    return {plain: perSecond(plainMs ?? Number.NaN), ours: perSecond(median(oursMs)), tar: perSecond(median(tarMs))};
-  }
-
-  async one(source: string, target: string, format: 'maildir' | keyof typeof FORMATS, messages: number): Promise<Speeds> {
-    const {user} = await this.#filled(source, format, messages, 99);
-    const plainMs = await this.#plain(source, target, user, messages);
-    const oursMs = await this.#move(user, target, messages);
-    return {plain: (messages * 1_000) / plainMs, ours: (messages * 1_000) / oursMs, tar: null};
+    const perSecond = (times: readonly number[]): number => (count * 1_000) / median(times);
+    return {plain: perSecond(ms.plain), ours: perSecond(ms.ours), tar: isMain ? perSecond(ms.tar) : null};
   }
 
   #store(host: string): string {
@@ -113,15 +122,8 @@ class CopyBench {
   }
 
   /** A user of `host` nobody has used yet, with so many messages that Dovecot has seen. */
-  async #filled(host: string, format: 'maildir' | keyof typeof FORMATS, messages: number, seed: number): Promise<UserSpec> {
-    const given = format === 'maildir' ? null : FORMATS[format];
-    const others = Object.values(FORMATS).map(name => `${name}.`);
-    const found = users(this.#farm.layout).find(
-      ({user, host: home}) =>
-        home === host &&
-        !this.#used.has(user) &&
-        (given === null ? !others.some(name => user.startsWith(name)) : user.startsWith(`${given}.`)),
-    );
+  async #filled(host: string, format: Format, messages: number, seed: number): Promise<UserSpec> {
+    const found = users(this.#farm.layout).find(each => each.host === host && !this.#used.has(each.user) && formatOf(each.user) === format);
     if (found === undefined) throw new Error(`no user of ${host} is left`);
     const {user} = found;
     this.#used.add(user);

@@ -66,13 +66,19 @@ export async function begin(farm: Farm, hasFormats = true): Promise<ApiAccess> {
 /** Formats of mailboxes, by the given names of their users in the farm (farm/layout.ts); everybody else has a maildir. */
 export const FORMATS = {sdbox: 'eva', mdbox: 'finn'} as const;
 
+/** The format of that user's mailbox: `finn.m13a@...` and `finn2.m13a@...` have mdbox. */
+export function formatOf(user: string): 'maildir' | keyof typeof FORMATS {
+  const given = /^[a-z]+/.exec(user)?.[0];
+  return given === FORMATS.sdbox ? 'sdbox' : given === FORMATS.mdbox ? 'mdbox' : 'maildir';
+}
+
 /** Has the user database name another format for those users. */
 async function allowFormats({paths}: Farm, host: string, release: Release): Promise<void> {
   const file = release === 'bookworm' ? '/etc/dovecot/routes-sql.conf.ext' : '/etc/dovecot/dovecot.conf';
   const name = release === 'bookworm' ? '%n' : '%{user | username}';
   const choose = (value: (format: string) => string): string =>
     `CASE ${Object.entries(FORMATS)
-      .map(([format, given]) => `WHEN '${name}' LIKE '${given}.____' THEN '${value(format)}'`)
+      .map(([format, given]) => `WHEN '${name}' GLOB '${given}*.????' THEN '${value(format)}'`)
       .join(' ')} END`;
   const fields =
     release === 'bookworm'

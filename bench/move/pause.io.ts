@@ -13,7 +13,7 @@ import {ended, purgeMove, startMove} from '../../farm/moves.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
 import {runSender} from '../../farm/traffic/sender.io.ts';
 import type {MoveRecord} from '../../wire/record.ts';
-import {FORMATS} from './farm.io.ts';
+import {formatOf} from './farm.io.ts';
 import {fillMaildir} from './mailbox.io.ts';
 
 const HOSTS = ['m12a', 'm12b'] as const;
@@ -31,7 +31,7 @@ const OPERATION_MS = 10;
  */
 export async function measurePauses(farm: Farm, access: ApiAccess, moves: number): Promise<Record<string, unknown>> {
   const movers = users(farm.layout)
-    .filter(({user, host}) => host === HOSTS[0] && !Object.values(FORMATS).some(given => user.startsWith(`${given}.`)))
+    .filter(({user, host}) => host === HOSTS[0] && formatOf(user) === 'maildir')
     .slice(-USERS);
   const corpus = await readCorpus(500);
   for (const [index, mover] of movers.entries()) {

@@ -1,6 +1,7 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import type {Feature} from '../../wire/command.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import {kicksOf} from '../../wire/policy.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
@@ -103,12 +104,15 @@ async function reserve({ports, leftOnTarget}: MoveContext, record: MoveRecord): 
     route.move === null ? await ports.writeRoute({...route, move, hold: null, flip: null}, stored.revision) : stored.revision;
   // Either may not have heard of a user who is new.
   const synced = (host: string): Promise<unknown> => ports.command(host, 'sync', {v: 1, token: ports.token(), revision}, COMMAND_MS);
+  const room = {source, bytes: record.bytes, discard: [...leftOnTarget]};
+  const reserve = (needs: Feature[]): Promise<unknown> =>
+    ports.command(target, 'reserve', {...ofMove(ports, record), ...room, needs}, COMMAND_MS);
   const [{needs}] = await Promise.all([
     synced(source).then(() => ports.command(source, 'needs', ofMove(ports, record), COMMAND_MS)),
-    synced(target),
+    synced(target).then(() => reserve([])),
   ]);
-  const room = {source, bytes: record.bytes, needs, discard: [...leftOnTarget]};
-  await ports.command(target, 'reserve', {...ofMove(ports, record), ...room}, COMMAND_MS);
+  // Hardly anybody has any.
+  if (needs.length > 0) await reserve(needs);
   return {...record, step: 'seeding', routeRevision: revision};
 }
 

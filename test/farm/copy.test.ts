@@ -259,6 +259,8 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     const {atime, mtime} = await stat(`${home}/${first}`);
     await writeFile(`${home}/${first}`, text);
     await utimes(`${home}/${first}`, atime, mtime);
+    // It had read that text when it came.
+    await inHost('m12b', 'systemctl', 'restart', 'mailherd-agent');
     trapped?.release();
     const record = await ended(user);
     expect(record).toMatchObject({step: 'backedOut', refusal: {code: 'MANIFEST_DIFFERS'}});

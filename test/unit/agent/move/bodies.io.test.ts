@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto';
 import {describe, expect, test} from 'vitest';
-import {BodyDigests, BodyReader} from '../../../../agent/move/bodies.io.ts';
+import {BodyDigests, BodyReader, KnownTexts} from '../../../../agent/move/bodies.io.ts';
 import {seededRng} from '../../../../base/random.ts';
 
 const GUID = '62d4b4196faa056b1f0100007ee9bd88';
@@ -77,5 +77,36 @@ describe('digests of texts', () => {
     expect(known.digest(GUID, [1, 2])).toBe(known.digest(GUID, [1, 2]));
     expect(known.digest(GUID, [1, 2])).not.toBe(known.digest(GUID, [1, 3]));
     expect(() => known.digest(GUID, [1, 999])).toThrow(expect.objectContaining({code: 'COMMAND_FAILED'}));
+  });
+});
+
+describe('texts that are read ahead', () => {
+  test('are those above what was read through, of any folder', () => {
+    const known = new BodyDigests();
+    const next = new Map([
+      [GUID, 10],
+      ['empty', 1],
+      ['b', 3],
+    ]);
+    expect(known.queryBelow(next)?.join(' ')).toBe(`( mailbox-guid ${GUID} uid 1:9 ) OR ( mailbox-guid b uid 1:2 )`);
+    known.put(GUID, 9, Buffer.alloc(32));
+    // One that is known does not tell of those below it.
+    expect(known.queryBelow(new Map([[GUID, 10]]))).toContain('1:9');
+    known.readThrough(GUID, 8);
+    known.readThrough(GUID, 4);
+    expect(known.queryBelow(new Map([[GUID, 10]]))).toContain('9:9');
+    known.readThrough(GUID, 9);
+    expect(known.queryBelow(new Map([[GUID, 10]]))).toBeNull();
+  });
+
+  test('are remembered of 64 users, and forgotten when told to', () => {
+    const texts = new KnownTexts();
+    texts.of('ada').readThrough(GUID, 5);
+    expect(texts.of('ada').queryBelow(new Map([[GUID, 6]]))).toBeNull();
+    texts.forget('ada');
+    expect(texts.of('ada').queryBelow(new Map([[GUID, 6]]))).not.toBeNull();
+    texts.of('ada').readThrough(GUID, 5);
+    for (let user = 0; user < 64; user++) texts.of(`${user}`);
+    expect(texts.of('ada').queryBelow(new Map([[GUID, 6]]))).not.toBeNull();
   });
 });

@@ -57,6 +57,27 @@ test('rows by their columns', async () => {
   ]);
 });
 
+test('fields of a user, and a single value', async () => {
+  answer = line => (line === GREETING ? '+\n' : '{"ada@farm.example":{"uid":"5000","home":"/mail/ada\\u0009"}}\n+\n');
+  expect([...(await new DoveadmServer(path).fields('ada@farm.example'))]).toEqual([
+    ['uid', '5000'],
+    ['home', '/mail/ada\t'],
+  ]);
+  answer = line => (line === GREETING ? '+\n' : '/mail/ada/Maildir\t\n+\n');
+  expect(await new DoveadmServer(path).value('ada@farm.example', ['mailbox path', 'INBOX'])).toBe('/mail/ada/Maildir');
+});
+
+test('what the server does not tell of a user the program is asked, which says why', async () => {
+  for (const said of ['{}\n+\n', '\n-NOUSER\n', null]) {
+    answer = line => (line === GREETING ? '+\n' : said);
+    const doveadm = new DoveadmServer(path);
+    // There is no such program here.
+    await expect(doveadm.fields('ada@farm.example')).rejects.toMatchObject({code: 'COMMAND_FAILED'});
+    if (said === null)
+      await expect(doveadm.value('ada@farm.example', ['mailbox path', 'INBOX'])).rejects.toMatchObject({code: 'COMMAND_FAILED'});
+  }
+});
+
 test('whatever is no success is none: a refusal, half an answer, a wish for a password, nobody there', async () => {
   const doveadm = new DoveadmServer(path);
   for (const [greeting, said] of [

@@ -2,7 +2,9 @@ import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} 
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
+import {KnownTexts} from '../../../../agent/move/bodies.io.ts';
 import {doveadmStore} from '../../../../agent/move/doveadm.io.ts';
+import {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import type {PlainStore} from '../../../../agent/move/measured.ts';
 import type {MailPlaces} from '../../../../agent/move/seed-place.io.ts';
 import {systemClock} from '../../../../base/clock.io.ts';
@@ -12,8 +14,11 @@ let mail: PlainStore;
 
 beforeEach(() => {
   store = mkdtempSync(join(tmpdir(), 'mailherd-store-'));
-  const places = {of: async (user: string) => ({home: join(store, user)})} as unknown as MailPlaces;
-  mail = doveadmStore({store, runDir: store, places, doveadmPort: 24245, clock: systemClock});
+  const places = {
+    of: async (user: string) => ({home: join(store, user)}),
+    server: new DoveadmServer(join(store, 'doveadm-server')),
+  } as unknown as MailPlaces;
+  mail = doveadmStore({store, places, texts: new KnownTexts(), doveadmPort: 24245, clock: systemClock});
 });
 afterEach(() => rmSync(store, {recursive: true}));
 

@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest';
 import type {AclReader} from '../../../../agent/move/acls.io.ts';
+import {KnownTexts} from '../../../../agent/move/bodies.io.ts';
 import type {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import {ManifestReader} from '../../../../agent/move/manifest.io.ts';
 
@@ -12,7 +13,7 @@ function readerOf(counts: string[]): ManifestReader {
     if (words === 'mailbox status') return [{mailbox: 'INBOX', messages: counts.shift() ?? '2', guid: 'f', uidvalidity: '1', uidnext: '3'}];
     return words === 'fetch' ? ['1', '2'].map(uid => ({mailbox: 'INBOX', uid, ...MESSAGE})) : [];
   };
-  return new ManifestReader(ACLS, {rows, values: async () => []} as unknown as DoveadmServer);
+  return new ManifestReader(ACLS, {rows, values: async () => []} as unknown as DoveadmServer, new KnownTexts());
 }
 const WISH = {folder: null, texts: false};
 
@@ -23,4 +24,24 @@ test('a message that is stored between the two questions is no fault: both are a
 test('a mailbox that goes on telling two numbers is refused, with both', async () => {
   const read = readerOf(Array(9).fill('1')).read('ada@x', WISH);
   await expect(read).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {folder: 'INBOX', reason: '1 messages by status, 2 fetched'}});
+});
+
+test('texts that could not be read are not taken for read, and whoever asks meanwhile waits', async () => {
+  let asked = 0;
+  const rows = async (): Promise<Record<string, string>[]> => {
+    asked++;
+    return [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
+  };
+  const server = {rows, values: async () => [], prepare: async () => undefined} as unknown as DoveadmServer;
+  const texts = new KnownTexts();
+  const reader = new ManifestReader(ACLS, server, texts);
+  // There is no such program here.
+  const both = [reader.readTexts('ada@x'), reader.readTexts('ada@x')];
+  expect(asked).toBe(0);
+  const ended = await Promise.allSettled(both);
+  expect(ended.map(({status}) => status)).toEqual(['rejected', 'rejected']);
+  await expect(reader.readTexts('ada@x')).rejects.toMatchObject({code: 'COMMAND_FAILED'});
+  texts.of('ada@x').readThrough('f', 2);
+  expect(await reader.readTexts('ada@x')).toBe(2);
+  expect(asked).toBe(4);
 });

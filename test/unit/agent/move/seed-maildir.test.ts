@@ -14,6 +14,27 @@ function seedOf(list = LIST, uidNext = 9, directory = '.Sent'): FolderSeed {
   return seed;
 }
 
+describe('texts that were read while they were sent', () => {
+  test('are those of files as long as their names say, flags or none', () => {
+    const seed = seedOf();
+    expect(seed.read('100.M0P1.h,S=10,W=11:2,S', 10)).toBe(1);
+    expect(seed.read('300.M2P1.h,S=5', 5)).toBe(5);
+    expect(seed.readThrough()).toBe(5);
+    expect(seed.read('900.M9P1.h,S=5', 5)).toBeNull();
+    expect(seed.readThrough()).toBe(5);
+  });
+
+  test.each([
+    ['another length', '300.M2P1.h,S=5', 4],
+    ['no length', '200.M1P1.h:2,', 19],
+  ])('Dovecot reads from the first message on that has %s in its name', (_what, name, bytes) => {
+    const seed = seedOf();
+    expect(seed.read('100.M0P1.h,S=10,W=11', 10)).toBe(1);
+    expect(seed.read(name, bytes)).toBeNull();
+    expect(seed.readThrough()).toBe(name.startsWith('300') ? 4 : 2);
+  });
+});
+
 describe('a uidlist', () => {
   test('is read with what stands in its header and lines', () => {
     expect(parseUidlist(LIST)).toMatchObject({guid: GUID, uidValidity: 1_795_522_547, uidNext: 9});

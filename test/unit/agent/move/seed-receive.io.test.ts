@@ -3,6 +3,7 @@ import {type AddressInfo, connect, createServer, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import type {SeedOffer} from '../../../../agent/move/host-ports.ts';
 import {SeedReceiver} from '../../../../agent/move/seed-receive.io.ts';
 import {tarEnd, tarMember} from '../../../../agent/move/seed-tar.ts';
@@ -39,7 +40,12 @@ async function freePort(): Promise<number> {
 }
 
 async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: SeedOffer}> {
-  const receiver = new SeedReceiver({port: await freePort(), log: QUIET, signal: stop.signal});
+  const receiver = new SeedReceiver({
+    port: await freePort(),
+    server: new DoveadmServer(join(store, 'doveadm-server')),
+    log: QUIET,
+    signal: stop.signal,
+  });
   const owner = process.getuid?.() === 0 ? {uid: NOBODY, gid: NOBODY} : {uid: process.getuid?.() ?? 1, gid: process.getgid?.() ?? 1};
   const root = `${store}/home/Maildir`;
   const place = {home: `${store}/home`, inbox: root, control: root, root, format: 'maildir' as const, owner, dialect: DIALECT};
@@ -47,6 +53,7 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
     user: USER,
     address: '127.0.0.1',
     bytesMax,
+    readTexts: async () => 0,
     arrived: async () => {
       arrived++;
     },
