@@ -10,8 +10,11 @@ import {AdviceId, KnobName} from './tune.ts';
 const base = {v: Type.Literal(1), token: Token};
 const ofMove = {...base, moveId: MoveId, user: UserName};
 
-/** What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). */
-const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt'), Type.Literal('metadata')]);
+/**
+ * What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). Keys
+ * that each user has of his own no Dovecot keeps.
+ */
+const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt'), Type.Literal('metadata'), Type.Literal('user-keys')]);
 export type Feature = Type.Static<typeof Feature>;
 
 /** One connection to this address, which shows the secret, may bring one seed. */

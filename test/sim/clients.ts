@@ -1,4 +1,5 @@
 import type {Rng} from '../../base/random.ts';
+import {Mailbox} from './mailbox.ts';
 import type {World} from './world.ts';
 
 /** What clients and senders were told: held against the mailboxes at the end. */
@@ -66,8 +67,10 @@ async function offer(world: World, rng: Rng, user: string, guid: string): Promis
     // RCPT was accepted; the message is stored only after DATA, and the fence is not asked again in between.
     await world.time.sleep(rng.unit() < 0.1 ? rng.between(100, 4_000) : rng.between(1, 30));
     const mailbox = host.mailboxes.get(user);
-    if (!host.isUp || mailbox === undefined) return false;
-    mailbox.append(guid);
+    if (!host.isUp) return false;
+    if (mailbox !== undefined) mailbox.append(guid);
+    // Where it was removed meanwhile Dovecot makes one to store it in.
+    else host.mailboxes.set(user, Mailbox.of(guid));
     return true;
   }
   return false;

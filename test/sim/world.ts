@@ -6,6 +6,7 @@ import type {Log} from '../../wire/log.ts';
 import {DEFAULT_POLICY, type Policy} from '../../wire/policy.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
+import {AGENT} from './agent.ts';
 import {SimTime, WALL_START} from './clock.ts';
 import {SimHost} from './host.ts';
 import {Mailbox} from './mailbox.ts';
@@ -127,6 +128,10 @@ export class World {
     void this.engine.run();
   }
 
+  get holdMs(): number {
+    return {...POLICY.move, ...this.options.move}.holdMs;
+  }
+
   killCoordinator(): void {
     this.#engineStop.abort();
     this.engine = null;
@@ -153,8 +158,7 @@ export class World {
   /** A watch: entries come late, but in order; a host that was cut off gets all it missed when it is back. */
   #deliver(host: SimHost, entry: RouteEntry): void {
     const lateness = this.rng.unit() < this.options.trouble ? this.rng.between(50, 8_000) : this.rng.between(0.3, 5);
-    this.time.at(lateness, () => this.catchUp(host));
-    void entry;
+    this.time.at(lateness, () => AGENT.hear(this, host, entry));
   }
 
   catchUp(host: SimHost): void {
