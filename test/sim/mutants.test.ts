@@ -288,7 +288,7 @@ function blind(context: MoveContext): MoveContext {
   return having(context, {command});
 }
 
-const SEEDS = 400;
+const SEEDS = Number(process.env.MAILHERD_MUTANT_SEEDS ?? 400);
 const STEP_RUNS = new Map(Object.entries(STEPS).map(([name, {run}]) => [name as MoveStep, run]));
 const AGENT_ORIGINAL = {...AGENT};
 

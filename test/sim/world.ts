@@ -87,14 +87,19 @@ export class World {
     return effectiveRoute(entry.route, entry.storedAtMs).host;
   }
 
+  /** null: somebody removed him. */
+  #ownerOrNull(user: string): string | null {
+    return this.routes.has(user) ? this.owner(user) : null;
+  }
+
   /** A pass must never write over the mailbox of its owner. */
   overwritten(user: string, host: string, snapshot: Mailbox): void {
-    if (this.owner(user) === host)
+    if (this.#ownerOrNull(user) === host)
       this.violate('I2', `a pass overwrote ${user} on its own host ${host} (${snapshot.messages.size} messages)`);
   }
 
   removing(user: string, host: string): void {
-    if (this.owner(user) === host) this.violate('I4', `the mailbox of ${user} was removed on its own host ${host}`);
+    if (this.#ownerOrNull(user) === host) this.violate('I4', `the mailbox of ${user} was removed on its own host ${host}`);
   }
 
   /** Sessions that were ended by moves, and to where their users move. */
@@ -126,6 +131,12 @@ export class World {
       found,
     });
     void this.engine.run();
+  }
+
+  /** An administrator takes a user out of the bucket; his files stay where they are. */
+  removeUser(user: string): void {
+    this.routes.delete(user);
+    for (const host of this.hosts.values()) host.rows.delete(user);
   }
 
   get holdMs(): number {
