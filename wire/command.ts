@@ -9,9 +9,14 @@ import {AdviceId, KnobName} from './tune.ts';
  */
 const base = {v: Type.Literal(1), token: Token};
 const ofMove = {...base, moveId: MoveId, user: UserName};
+/** The user has no route any more: somebody removed him. That a host has not heard of him is no reason to refuse then. */
+const gone = Type.Optional(Type.Boolean());
 
-/** What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). */
-const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt'), Type.Literal('metadata')]);
+/**
+ * What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). Keys
+ * that each user has of his own no Dovecot keeps.
+ */
+const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt'), Type.Literal('metadata'), Type.Literal('user-keys')]);
 export type Feature = Type.Static<typeof Feature>;
 
 /** One connection to this address, which shows the secret, may bring one seed. */
@@ -106,13 +111,13 @@ export const COMMANDS = {
   /** Target, after the flip: the route of `revision` is in force, the copy is the mailbox now. */
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: the route is in force here too, nobody works here any more, the old copy is retained under the move's id. */
-  retain: verb('retain', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
+  retain: verb('retain', {...ofMove, revision: Generation, gone}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
   carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),
   /** Source, when backing out: no earlier command for the user runs here any more (a pass that is under way would fill the target again). */
   settle: verb('settle', ofMove, {}),
   /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */
-  discard: verb('discard', ofMove, {removedBytes: ByteCount}),
+  discard: verb('discard', {...ofMove, gone}, {removedBytes: ByteCount}),
   /** Target: what was written for these users so far is on disk; a power cut loses nothing of it. */
   persist: verb('persist', {...base, users: Type.Array(UserName, {minItems: 1})}, {tookMs: SpanMs}),
   /** Any host: wait until the route bucket is applied up to `revision`. */

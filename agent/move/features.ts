@@ -19,10 +19,21 @@ export function loadedPlugins(doveconf: string): Set<string> {
 }
 
 /** What a Dovecot with these settings keeps. @param doveconf output of `doveconf -n`. */
-export function offeredIn(doveconf: string): Feature[] {
+export function offeredIn(doveconf: string): Exclude<Feature, 'user-keys'>[] {
   const plugins = loadedPlugins(doveconf);
   const byPlugin = (Object.keys(PLUGINS) as (keyof typeof PLUGINS)[]).filter(feature => plugins.has(PLUGINS[feature]));
   return STORE.test(doveconf) ? [...byPlugin, 'metadata'] : byPlugin;
+}
+
+/** By the names of either release: Dovecot makes a pair of keys for each user and folder, which lie with the mailbox. */
+const USER_KEYS = /^\s*(?:mail_crypt_curve|crypt_user_key_curve) = \S/m;
+
+/**
+ * Whether mail is encrypted with keys that are each user's own. Pairs of keys are no part of what dsync copies, and the copy would get others; whether
+ * doveadm may use them at all depends on a password that only the user's login has.
+ */
+export function hasUserKeys(doveconf: string): boolean {
+  return loadedPlugins(doveconf).has(PLUGINS.crypt) && USER_KEYS.test(doveconf);
 }
 
 /**

@@ -136,9 +136,9 @@ const HANDLERS: Handlers = {
     return {appliedAtMs: ports.clock.now()};
   },
 
-  async retain(ports, {user, moveId, revision}) {
+  async retain(ports, {user, moveId, revision, gone = false}) {
     await ports.routes.reached(revision, ROUTE_WAIT_MS);
-    requireElsewhere(ports, user);
+    requireElsewhere(ports, user, gone);
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
     if (copy === null) await ports.memory.putCopy({user, moveId, kind: 'retained'});
@@ -162,8 +162,8 @@ const HANDLERS: Handlers = {
     return {};
   },
 
-  async discard(ports, {user, moveId}) {
-    requireElsewhere(ports, user);
+  async discard(ports, {user, moveId, gone = false}) {
+    requireElsewhere(ports, user, gone);
     const copy = ports.memory.copy(user);
     if (copy === null) {
       if (await ports.store.exists(user)) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
@@ -234,8 +234,9 @@ function requireHere(ports: HostPorts, user: string): void {
   if (row.host !== ports.host) throw new MailherdError('NOT_OWNER', {user, host: ports.host, owner: row.host});
 }
 
-function requireElsewhere(ports: HostPorts, user: string): void {
+function requireElsewhere(ports: HostPorts, user: string, mayBeGone = false): void {
   const row = ports.routes.row(user);
+  if (row === null && mayBeGone) return;
   if (row === null) throw new MailherdError('USER_UNKNOWN', {user, host: ports.host});
   if (row.host === ports.host) throw new MailherdError('STILL_OWNER', {user, host: ports.host});
 }

@@ -51,9 +51,15 @@ async function carried(ports: MovePorts, record: MoveRecord): Promise<MoveRecord
   }
 }
 
+/** What commands say of a user whom somebody removed meanwhile. */
+export async function goneOf(ports: MovePorts, {user}: MoveRecord): Promise<{gone?: true}> {
+  return (await ports.readRoute(user)) === null ? {gone: true} : {};
+}
+
 /** Removes what a move that was backed out left on its target. @throws MailherdError HOST_SILENT and the like: try again. */
 export async function discardLeft(ports: MovePorts, record: MoveRecord): Promise<void> {
-  await ports.command(record.target, 'discard', ofMove(ports, record), PURGE_MS).catch(error => {
+  const request = {...ofMove(ports, record), ...(await goneOf(ports, record))};
+  await ports.command(record.target, 'discard', request, PURGE_MS).catch(error => {
     if (!(error instanceof MailherdError) || !NOTHING_OF_OURS.has(error.code)) throw error;
   });
 }

@@ -23,7 +23,7 @@ import {
   tellEdges,
   timeLeft,
 } from './asks.ts';
-import {carryLate, discardLeft} from './leftover.ts';
+import {carryLate, discardLeft, goneOf} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 
 /**
@@ -76,7 +76,8 @@ export async function takeOver({ports}: MoveContext, record: MoveRecord): Promis
   const {id, source, target} = record;
   const {phase} = STEPS[record.step];
   if (phase !== 'before' && phase !== 'held') return record;
-  const stored = await routeOf(ports, record.user);
+  const stored = await ports.readRoute(record.user);
+  if (stored === null) return {...record, step: 'backingOut', refusal: {code: 'USER_UNKNOWN', detail: {user: record.user}}};
   const {route} = stored;
   const {isVoid, host} = effectiveRoute(route, stored.storedAtMs);
   if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', routeRevision: stored.revision};
@@ -326,9 +327,9 @@ function flipped(record: MoveRecord, written: StoredRoute): MoveRecord {
 async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {ports} = context;
   assert(record.routeRevision !== null, 'adopting follows a flip');
-  const found = await routeOf(ports, record.user);
-  // Another run of this step got to the end of it; the user may have moved on since.
-  if (found.route.move?.id !== record.id) return {...record, step: 'retaining'};
+  const found = await ports.readRoute(record.user);
+  // Another run of this step got to the end of it; the user may have moved on since, or was removed.
+  if (found?.route.move?.id !== record.id) return {...record, step: 'retaining'};
   await ports.command(record.target, 'adopt', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
   const pauseMs = record.pauseMs ?? (context.heldSince === null ? null : ports.clock.monotonic() - context.heldSince);
   const stored = await routeOf(ports, record.user);
@@ -345,7 +346,8 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
 
 async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   assert(record.routeRevision !== null, 'retaining follows a flip');
-  await ports.command(record.source, 'retain', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
+  const request = {...ofMove(ports, record), revision: record.routeRevision, ...(await goneOf(ports, record))};
+  await ports.command(record.source, 'retain', request, COMMAND_MS);
   const carried = await carryLate(ports, record);
   return carried.step === 'purged' ? carried : {...carried, step: 'retained'};
 }
@@ -353,24 +355,27 @@ async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRec
 async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const proved = await carryLate(ports, record);
   if (proved.step === 'purged') return proved;
-  await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
+  await ports.command(record.source, 'discard', {...ofMove(ports, record), ...(await goneOf(ports, record))}, PURGE_MS);
   return {...proved, step: 'purged'};
 }
 
 async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {user, source, id} = record;
-  const stored = await routeOf(ports, user);
-  const {route} = stored;
-  const {isVoid} = effectiveRoute(route, stored.storedAtMs);
-  if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', refusal: null, routeRevision: stored.revision};
-  if (route.move?.id === id) {
-    const generation = route.generation + (isVoid ? 1 : 0);
-    const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, stored.revision);
-    tellEdges(ports, revision);
-    ports.command(source, 'retry', {v: 1, token: ports.token(), users: [user]}, COMMAND_MS).catch(ignoreLateMail);
-  } else if (route.move === null && record.routeRevision === null) {
-    // Our lock may still be on its way: after this write it no longer finds the revision it expects.
-    await ports.writeRoute(route, stored.revision);
+  const stored = await ports.readRoute(user);
+  // Somebody removed the user: there is nothing to unlock.
+  if (stored !== null) {
+    const {route, storedAtMs, revision: expected} = stored;
+    const {isVoid} = effectiveRoute(route, storedAtMs);
+    if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', refusal: null, routeRevision: expected};
+    if (route.move?.id === id) {
+      const generation = route.generation + (isVoid ? 1 : 0);
+      const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, expected);
+      tellEdges(ports, revision);
+      ports.command(source, 'retry', {v: 1, token: ports.token(), users: [user]}, COMMAND_MS).catch(ignoreLateMail);
+    } else if (route.move === null && record.routeRevision === null) {
+      // Our lock may still be on its way: after this write it no longer finds the revision it expects.
+      await ports.writeRoute(route, expected);
+    }
   }
   await ports.command(source, 'settle', ofMove(ports, record), PURGE_MS);
   try {

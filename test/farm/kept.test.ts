@@ -267,6 +267,39 @@ describe("encryption at rest, with keys that are each host's own", () => {
   });
 });
 
+describe("encryption at rest, with keys that are each user's own", () => {
+  const settings = (release: Release): string =>
+    release === 'bookworm'
+      ? `mail_plugins = quota mail_crypt
+plugin {
+  mail_crypt_curve = secp521r1
+  mail_crypt_save_version = 2
+}
+${withMetadata(release)}`
+      : `mail_plugins {
+  mail_crypt = yes
+}
+crypt_user_key_curve = secp521r1
+${withMetadata(release)}`;
+
+  it.each([
+    ['2.3', 'lena.aco1', 'aco2'],
+    ['2.4', 'lena.acn1', 'acn2'],
+  ])('%s: refused by the source before anything is copied, and the mailbox is as it was', async (_release, name, target) => {
+    const [user, source] = [`${name}@farm.example`, name.slice(-4)];
+    for (const host of [source, target]) await configureWith(host, settings(releaseOf(host)));
+    await shell(source, 'printf "Subject: 1\\n\\nmine alone\\n" | doveadm save -u "$1" || exit 1', user);
+    const keys = await shell(source, 'doveadm mailbox cryptokey list -u "$1" -U', user);
+    const refusal = {code: 'FEATURE_LACKING', detail: {host: source, lacking: ['user-keys']}};
+    const record = await moved(user, target);
+    expect(record).toMatchObject({step: 'backedOut', refusal});
+    expect(record.timeline.map(({step}) => step)).not.toContain('copying');
+    expect(await runIn(FARM.paths, target, ['find', '/var/vmail', '-name', name])).toBe('');
+    expect(await shell(source, 'doveadm mailbox cryptokey list -u "$1" -U', user)).toBe(keys);
+    expect(await shell(source, 'doveadm fetch -u "$1" text ALL', user)).toContain('mine alone');
+  });
+});
+
 describe('IMAP METADATA', () => {
   it.each([
     ['2.3 -> 2.3', 'jan.aco1', 'aco2'],

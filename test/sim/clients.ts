@@ -1,4 +1,5 @@
 import type {Rng} from '../../base/random.ts';
+import {Mailbox} from './mailbox.ts';
 import type {World} from './world.ts';
 
 /** What clients and senders were told: held against the mailboxes at the end. */
@@ -66,8 +67,10 @@ async function offer(world: World, rng: Rng, user: string, guid: string): Promis
     // RCPT was accepted; the message is stored only after DATA, and the fence is not asked again in between.
     await world.time.sleep(rng.unit() < 0.1 ? rng.between(100, 4_000) : rng.between(1, 30));
     const mailbox = host.mailboxes.get(user);
-    if (!host.isUp || mailbox === undefined) return false;
-    mailbox.append(guid);
+    if (!host.isUp) return false;
+    if (mailbox !== undefined) mailbox.append(guid);
+    // Where it was removed meanwhile Dovecot makes one to store it in.
+    else host.mailboxes.set(user, Mailbox.of(guid));
     return true;
   }
   return false;
@@ -81,7 +84,7 @@ async function read(world: World, rng: Rng, user: string, ledger: Ledger, untilM
     const host = name === null ? null : world.host(name);
     if (host === null || name === null || !host.isUp || !host.isMine(user)) continue; // refused for now: try again
     // Dovecot has let the login through; until it counts as a session the fence may come up, and nobody asks it again.
-    await world.time.sleep(rng.unit() < 0.1 ? rng.between(5, START_MAX_MS) : rng.between(0.2, 2));
+    await world.time.sleep(rng.unit() < 0.5 ? rng.between(5, START_MAX_MS) : rng.between(0.2, 2));
     if (!host.isUp) continue;
     host.sessions.set(user, (host.sessions.get(user) ?? 0) + 1);
     while (world.time.now < untilMs && host.isUp && host.sessions.has(user)) {

@@ -1,10 +1,10 @@
 import {Passes} from '../../agent/move/admit.ts';
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
-import {serve, turnOf} from '../../agent/move/serve.ts';
-import {isHoldOver, type RouteRow, rowOf} from '../../agent/route/apply.ts';
+import type {RouteRow} from '../../agent/route/apply.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Rng} from '../../base/random.ts';
 import type {Answer, Request, Verb} from '../../wire/command.ts';
+import {AGENT} from './agent.ts';
 import type {SimTime} from './clock.ts';
 import {Mailbox} from './mailbox.ts';
 import {SimSeeds} from './seeds.ts';
@@ -55,10 +55,9 @@ export class SimHost {
     return this.#time.clock(() => this.clockOffset).now() / 1_000;
   }
 
-  /** What the views `backend` of routes.db say: may this host accept anything for the user? */
   isMine(user: string): boolean {
     const row = this.rows.get(user);
-    return row !== undefined && row.host === this.name && row.heldUntil <= this.wallSeconds();
+    return row !== undefined && AGENT.mayServe(this, row);
   }
 
   /** The same of mail, which can be put off alone. */
@@ -76,7 +75,7 @@ export class SimHost {
   apply(entry: RouteEntry): void {
     if (entry.revision <= this.appliedRevision) return;
     this.#deferredUntil.delete(entry.route.user);
-    this.rows.set(entry.route.user, rowOf(entry.route, entry.storedAtMs, this.wallSeconds() * 1_000, this.name));
+    this.rows.set(entry.route.user, AGENT.rowOf(entry.route, entry.storedAtMs, this.wallSeconds() * 1_000, this.name));
     this.#endHold(entry);
     this.appliedRevision = entry.revision;
     const reached = this.#waiters.filter(waiter => waiter.revision <= entry.revision);
@@ -93,7 +92,7 @@ export class SimHost {
       if (this.#life !== life || row === undefined || row.heldUntil === 0) return;
       const present = this.#world.routes.get(route.user);
       if (!this.#world.isHeard(this.name, life) || present === undefined) this.#time.at(1_000, ask);
-      else if (isHoldOver(revision, present.revision)) this.rows.set(route.user, {...row, heldUntil: 0, heldTarget: null});
+      else if (AGENT.isHoldOver(revision, present.revision)) this.rows.set(route.user, {...row, heldUntil: 0, heldTarget: null});
     };
     this.#time.at(route.hold.spanMs, ask);
   }
@@ -143,9 +142,10 @@ export class SimHost {
   async command<V extends Verb>(verb: V, request: Request<V>): Promise<Answer<V>> {
     const life = this.#life;
     const row = (user: string): RouteRow | null => this.rows.get(user) ?? null;
-    const key = turnOf({host: this.name, routes: {row}}, verb, 'user' in request ? request.user : null);
+    const key = AGENT.turnOf({host: this.name, routes: {row}}, verb, 'user' in request ? request.user : null);
     const before = this.#turns.get(key) ?? Promise.resolve();
-    const work = (): Promise<Answer<V>> => (this.#life === life ? serve(this.#ports(life), verb, request) : new Promise(() => undefined));
+    const work = (): Promise<Answer<V>> =>
+      this.#life === life ? AGENT.serve(AGENT.equip(this.#ports(life), this), verb, request) : new Promise(() => undefined);
     const mine = before.then(work, work);
     this.#turns.set(
       key,
@@ -252,7 +252,7 @@ export class SimHost {
         return 0;
       },
       endSessions: async user => {
-        await this.#disk(life, this.#rng.between(10, 150));
+        await this.#disk(life, this.#rng.between(2, 40));
         const sessions = this.sessions.get(user) ?? 0;
         if (sessions > 0) this.#world.kicked(user, sessions);
         this.sessions.delete(user);

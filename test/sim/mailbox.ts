@@ -21,6 +21,12 @@ export class Mailbox {
     this.uidValidity = uidValidity;
   }
 
+  static of(guid: string): Mailbox {
+    const mailbox = new Mailbox(0);
+    mailbox.append(guid);
+    return mailbox;
+  }
+
   append(guid: string): number {
     const uid = this.uidNext++;
     this.messages.set(uid, {uid, guid, flagged: false, isWhole: true});

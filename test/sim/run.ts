@@ -25,9 +25,14 @@ export async function simulate(seed: number): Promise<SimResult> {
   world.elect(false);
   void keepMoving(world, rng.fork('moves'));
   startFaults(world, rng.fork('faults'), BUSY_MS);
-  let steps = await world.time.run(BUSY_MS, () => watch(world));
+  const served = new Served();
+  const look = (): void => {
+    watch(world);
+    served.look(world);
+  };
+  let steps = await world.time.run(BUSY_MS, look);
   heal(world);
-  steps += await world.time.run(QUIET_MS, () => watch(world));
+  steps += await world.time.run(QUIET_MS, look);
   judge(world, ledger);
   judgeLeft(world);
   const records = world.engine?.records() ?? [];
@@ -82,6 +87,32 @@ function heal(world: World): void {
     world.catchUp(host);
   }
   world.elect(false);
+}
+
+/** Beyond the span of a hold: how long a host may take to see that nobody ends it. */
+const HOLD_OVER_MS = 5_000;
+
+/**
+ * I5: whose host is up, hears NATS and has done so for longer than a hold lasts, is served there. How long that is not so is reckoned from the
+ * last time it was otherwise, or its route changed, or its host could not know.
+ */
+class Served {
+  readonly #since = new Map<string, {atMs: number; revision: number; life: number}>();
+
+  look(world: World): void {
+    for (const [user, {revision}] of world.routes) {
+      const host = world.host(world.owner(user));
+      const {life} = host;
+      const before = this.#since.get(user);
+      const isExcused = !host.isUp || !world.isHeard(host.name, life) || host.isMine(user) || host.appliedRevision < revision;
+      if (isExcused || before?.revision !== revision || before.life !== life) {
+        this.#since.set(user, {atMs: world.time.now, revision, life});
+        continue;
+      }
+      const spanMs = world.time.now - before.atMs;
+      if (spanMs > world.holdMs + HOLD_OVER_MS) world.violate('I5', `${user} has been refused on ${host.name} for ${spanMs} ms`);
+    }
+  }
 }
 
 /** I2, at every instant: hosts whose fence is open for a user, or where a session of theirs still may write. */

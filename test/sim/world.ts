@@ -6,6 +6,7 @@ import type {Log} from '../../wire/log.ts';
 import {DEFAULT_POLICY, type Policy} from '../../wire/policy.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
+import {AGENT} from './agent.ts';
 import {SimTime, WALL_START} from './clock.ts';
 import {SimHost} from './host.ts';
 import {Mailbox} from './mailbox.ts';
@@ -86,14 +87,19 @@ export class World {
     return effectiveRoute(entry.route, entry.storedAtMs).host;
   }
 
+  /** null: somebody removed him. */
+  #ownerOrNull(user: string): string | null {
+    return this.routes.has(user) ? this.owner(user) : null;
+  }
+
   /** A pass must never write over the mailbox of its owner. */
   overwritten(user: string, host: string, snapshot: Mailbox): void {
-    if (this.owner(user) === host)
+    if (this.#ownerOrNull(user) === host)
       this.violate('I2', `a pass overwrote ${user} on its own host ${host} (${snapshot.messages.size} messages)`);
   }
 
   removing(user: string, host: string): void {
-    if (this.owner(user) === host) this.violate('I4', `the mailbox of ${user} was removed on its own host ${host}`);
+    if (this.#ownerOrNull(user) === host) this.violate('I4', `the mailbox of ${user} was removed on its own host ${host}`);
   }
 
   /** Sessions that were ended by moves, and to where their users move. */
@@ -127,6 +133,16 @@ export class World {
     void this.engine.run();
   }
 
+  /** An administrator takes a user out of the bucket; his files stay where they are. */
+  removeUser(user: string): void {
+    this.routes.delete(user);
+    for (const host of this.hosts.values()) host.rows.delete(user);
+  }
+
+  get holdMs(): number {
+    return {...POLICY.move, ...this.options.move}.holdMs;
+  }
+
   killCoordinator(): void {
     this.#engineStop.abort();
     this.engine = null;
@@ -153,8 +169,7 @@ export class World {
   /** A watch: entries come late, but in order; a host that was cut off gets all it missed when it is back. */
   #deliver(host: SimHost, entry: RouteEntry): void {
     const lateness = this.rng.unit() < this.options.trouble ? this.rng.between(50, 8_000) : this.rng.between(0.3, 5);
-    this.time.at(lateness, () => this.catchUp(host));
-    void entry;
+    this.time.at(lateness, () => AGENT.hear(this, host, entry));
   }
 
   catchUp(host: SimHost): void {

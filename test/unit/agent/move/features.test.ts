@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {aclLines, loadedPlugins, metadataFile, offeredIn} from '../../../../agent/move/features.ts';
+import {aclLines, hasUserKeys, loadedPlugins, metadataFile, offeredIn} from '../../../../agent/move/features.ts';
 
 const OLD = `# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf
 mail_plugins = quota acl zlib
@@ -33,6 +33,14 @@ describe('features', () => {
     expect(offeredIn('plugin {\n  acl = vfile\n}\nmail_plugins = quota\n')).toEqual([]);
     expect(offeredIn('')).toEqual([]);
   });
+});
+
+test('keys that users have of their own are known by their curve, where mail is encrypted at all', () => {
+  expect(hasUserKeys('mail_plugins = quota mail_crypt\nplugin {\n  mail_crypt_curve = secp521r1\n}\n')).toBe(true);
+  expect(hasUserKeys('mail_plugins {\n  mail_crypt = yes\n}\ncrypt_user_key_curve = X25519\n')).toBe(true);
+  expect(hasUserKeys('mail_plugins = mail_crypt\nplugin {\n  mail_crypt_global_public_key = </etc/x\n}\n')).toBe(false);
+  expect(hasUserKeys('mail_plugins = quota\nplugin {\n  mail_crypt_curve = secp521r1\n}\n')).toBe(false);
+  expect(hasUserKeys('mail_plugins = mail_crypt\nplugin {\n  mail_crypt_curve = \n}\n')).toBe(false);
 });
 
 describe('metadata', () => {
