@@ -30,7 +30,7 @@ const EXPERIMENT_MAX = 2;
 /**
  * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
- * @param joinedMs when a host fell sick last: what they have in common may not be known yet.
+ * @param settlesMs until then what the sick have in common may not be known yet.
  */
 export function decide(
   fleet: Fleet,
@@ -38,7 +38,7 @@ export function decide(
   cohorts: readonly CohortVerdict[],
   policy: Policy,
   nowMs: Instant,
-  joinedMs: Instant = 0,
+  settlesMs: Instant = 0,
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
@@ -53,7 +53,7 @@ export function decide(
     ? [{code: 'TOO_MANY_UNEXPLAINED', detail: {hosts: unexplained.map(({host}) => host), backends: backends.length}}]
     : [];
   const users = usersByHost(fleet);
-  const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, joinedMs};
+  const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
   const evacuated = evacuations(on);
   const wanted = [
     ...pages(on, unexplained, isTooMany),
@@ -145,8 +145,8 @@ function evacuations(on: Situation): Decision[] {
 }
 
 /** Hosts go on falling sick: what they share, and whether moving helps, is not known yet. It is not waited for without end. */
-function openCause({joinedMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Verdict): Veto[] {
-  const untilMs = Math.min(joinedMs + judge.sickDwellMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
+function openCause({settlesMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Verdict): Veto[] {
+  const untilMs = Math.min(settlesMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
   return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
 }
 
