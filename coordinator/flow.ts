@@ -72,7 +72,10 @@ function mayTell({record}: FleetHost): boolean {
 function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, marks: HostMarks): Subject {
   if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', evidence};
   const {kind} = verdict;
-  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: leanOf(verdict, marks), evidence};
+  const lean = leanOf(verdict, marks);
+  // Well before it has done any work to speak of: that proves nothing for its labels.
+  const isUntried = record.stage === 'probation' && lean !== 'bad';
+  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, evidence};
 }
 
 /** What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */

@@ -1,6 +1,7 @@
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 import {ACTION_KINDS, type ActionKind, modeOf, type Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
+import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
@@ -196,6 +197,8 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
   if (mode === 'off') return [];
   let asks = 0;
   const asked = ({members}: CohortVerdict): number => members.filter(name => isBeingReinstalled(fleet.hosts.get(name))).length;
+  const awaited = ({alternatives = []}: CohortVerdict): number =>
+    [...fleet.hosts.values()].filter(host => isTrying(host, alternatives)).length;
   return [...fleet.hosts.values()].flatMap(({record}): Decision[] => {
     if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
     const host = fleet.hosts.get(record.host);
@@ -205,7 +208,7 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
       return other === undefined ? null : labelsOf(other);
     });
     if (host === undefined || cohort === undefined || release === null) return [];
-    if (cohort.experiment !== undefined && asked(cohort) + asks >= EXPERIMENT_MAX) return [];
+    if (cohort.experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX) return [];
     asks++;
     return [
       {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
@@ -215,6 +218,14 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
 
 function isBeingReinstalled(host: FleetHost | undefined): boolean {
   return host !== undefined && (host.record.reinstallAskedBy !== null || host.record.stage === 'reinstalling');
+}
+
+/** Back, and with a label that cannot be told from the cause: how it fares tells, but not yet. */
+function isTrying(host: FleetHost, alternatives: readonly Labels[]): boolean {
+  const own = labelsOf(host);
+  return (
+    host.record.stage === 'probation' && alternatives.some(labels => Object.entries(labels).every(([key, value]) => own[key] === value))
+  );
 }
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */
