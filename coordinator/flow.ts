@@ -3,7 +3,7 @@ import {floorOf, type Policy} from '../wire/policy.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
 import type {Fleet, FleetHost} from './fleet.ts';
-import {type CohortMemory, findCohorts, NO_COHORTS, type Subject} from './health/cohort.ts';
+import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
@@ -58,7 +58,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const felt = hurtOf(fleet, slis, policy.judge, nowMs);
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts)};
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, cohortMemory.joinedMs);
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge));
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
   return {memory: {hosts: hostMemory, cohorts: cohortMemory, figures}, slis, verdicts, cohorts, hurt, decisions};
 }
@@ -72,7 +72,10 @@ function mayTell({record}: FleetHost): boolean {
 function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, marks: HostMarks): Subject {
   if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', evidence};
   const {kind} = verdict;
-  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: leanOf(verdict, marks), evidence};
+  const lean = leanOf(verdict, marks);
+  // Well before it has done any work to speak of: that proves nothing for its labels.
+  const isUntried = record.stage === 'probation' && lean !== 'bad';
+  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, evidence};
 }
 
 /** What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */

@@ -1,6 +1,7 @@
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 import {ACTION_KINDS, type ActionKind, modeOf, type Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
+import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
@@ -30,7 +31,7 @@ const EXPERIMENT_MAX = 2;
 /**
  * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
- * @param joinedMs when a host fell sick last: what they have in common may not be known yet.
+ * @param settlesMs until then what the sick have in common may not be known yet.
  */
 export function decide(
   fleet: Fleet,
@@ -38,7 +39,7 @@ export function decide(
   cohorts: readonly CohortVerdict[],
   policy: Policy,
   nowMs: Instant,
-  joinedMs: Instant = 0,
+  settlesMs: Instant = 0,
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
@@ -53,7 +54,7 @@ export function decide(
     ? [{code: 'TOO_MANY_UNEXPLAINED', detail: {hosts: unexplained.map(({host}) => host), backends: backends.length}}]
     : [];
   const users = usersByHost(fleet);
-  const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, joinedMs};
+  const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
   const evacuated = evacuations(on);
   const wanted = [
     ...pages(on, unexplained, isTooMany),
@@ -145,8 +146,8 @@ function evacuations(on: Situation): Decision[] {
 }
 
 /** Hosts go on falling sick: what they share, and whether moving helps, is not known yet. It is not waited for without end. */
-function openCause({joinedMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Verdict): Veto[] {
-  const untilMs = Math.min(joinedMs + judge.sickDwellMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
+function openCause({settlesMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Verdict): Veto[] {
+  const untilMs = Math.min(settlesMs, sinceMs + CAUSE_DWELLS * judge.sickDwellMs);
   return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
 }
 
@@ -196,6 +197,8 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
   if (mode === 'off') return [];
   let asks = 0;
   const asked = ({members}: CohortVerdict): number => members.filter(name => isBeingReinstalled(fleet.hosts.get(name))).length;
+  const awaited = ({alternatives = []}: CohortVerdict): number =>
+    [...fleet.hosts.values()].filter(host => isTrying(host, alternatives)).length;
   return [...fleet.hosts.values()].flatMap(({record}): Decision[] => {
     if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
     const host = fleet.hosts.get(record.host);
@@ -205,7 +208,7 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
       return other === undefined ? null : labelsOf(other);
     });
     if (host === undefined || cohort === undefined || release === null) return [];
-    if (cohort.experiment !== undefined && asked(cohort) + asks >= EXPERIMENT_MAX) return [];
+    if (cohort.experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX) return [];
     asks++;
     return [
       {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
@@ -215,6 +218,14 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
 
 function isBeingReinstalled(host: FleetHost | undefined): boolean {
   return host !== undefined && (host.record.reinstallAskedBy !== null || host.record.stage === 'reinstalling');
+}
+
+/** Back, and with a label that cannot be told from the cause: how it fares tells, but not yet. */
+function isTrying(host: FleetHost, alternatives: readonly Labels[]): boolean {
+  const own = labelsOf(host);
+  return (
+    host.record.stage === 'probation' && alternatives.some(labels => Object.entries(labels).every(([key, value]) => own[key] === value))
+  );
 }
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */

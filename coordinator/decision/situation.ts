@@ -15,8 +15,8 @@ export interface Situation extends Outlook {
   general: Veto[];
   /** Brakes on what is done because of hosts that nothing explains. */
   tooMany: Veto[];
-  /** When a host fell sick last. */
-  joinedMs: Instant;
+  /** Until then what the sick have in common may not be known yet. */
+  settlesMs: Instant;
 }
 
 /** Stages in which a host holds or may hold mailboxes. */

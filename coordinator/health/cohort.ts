@@ -78,7 +78,7 @@ export function findCohorts(
   const isJoined = memory.sick !== null && sick.some(host => memory.sick?.includes(host) === false);
   const joinedMs = isJoined ? nowMs : memory.joinedMs;
   const waveMs = isJoined && nowMs - memory.joinedMs > WAVE_DWELLS * judge.sickDwellMs ? nowMs : memory.waveMs;
-  const isSettled = memory.sick === null || nowMs - joinedMs >= judge.sickDwellMs + SETTLE_SHARE * (joinedMs - waveMs);
+  const isSettled = memory.sick === null || nowMs >= settlesMs({joinedMs, waveMs}, judge);
   const cells = subjects.map(cellOf);
   const causes = causesOf(subjects, cells, memory);
   const taken = new Set(causes.flatMap(({best}) => best.members));
@@ -94,6 +94,11 @@ export function findCohorts(
     return verdictOf(judged, alternatives, explained, sinceMs);
   });
   return {cohorts, memory: {seen, sick, joinedMs, waveMs}};
+}
+
+/** From when on, unless a further host falls sick, what they have in common may be taken for seen. */
+export function settlesMs({joinedMs, waveMs}: Pick<CohortMemory, 'joinedMs' | 'waveMs'>, {sickDwellMs}: Policy['judge']): Instant {
+  return joinedMs + sickDwellMs + SETTLE_SHARE * (joinedMs - waveMs);
 }
 
 function cellOf(subject: Subject): Cell {

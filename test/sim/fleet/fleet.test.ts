@@ -5,7 +5,9 @@ import {DEFAULT_POLICY} from '../../../wire/policy.ts';
 import {atSeverity, NOTHING} from './effect.ts';
 import {FAULTS} from './faults.ts';
 import {INNOCENTS} from './innocents.ts';
-import {drawFault, drawInnocent, effectOn, membersOf} from './scenario.ts';
+import {play} from './play.ts';
+import {lastFelt} from './quiet.ts';
+import {drawFault, drawInnocent, drawQuiet, effectOn, membersOf, type Scenario} from './scenario.ts';
 import {score} from './score.ts';
 import {countsLatencies, World} from './world.ts';
 
@@ -20,11 +22,11 @@ test('the library is as large as promised, and no name stands twice', () => {
   expect(new Set(INNOCENTS.map(({name}) => name)).size).toBeGreaterThanOrEqual(15);
 });
 
-test('a seed replays: farm, reports and verdicts', () => {
+test('a seed replays: farm, reports and verdicts, through the door or past it', () => {
   const once = fault(7, 'LMTP slow');
   const again = fault(7, 'LMTP slow');
   expect(again.world.hosts).toEqual(once.world.hosts);
-  expect(score(again, DEFAULT_POLICY)).toEqual(score(once, DEFAULT_POLICY));
+  expect(score({...again, isPastTheDoor: true}, DEFAULT_POLICY)).toEqual(score(once, DEFAULT_POLICY));
   expect(fault(8, 'LMTP slow').world.hosts).not.toEqual(once.world.hosts);
 });
 
@@ -47,6 +49,25 @@ test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
     const {falseHosts, evacuatedFalsely} = score(drawInnocent(seed, seededRng(seed), 'nothing at all'), DEFAULT_POLICY);
     expect({seed, falseHosts, evacuatedFalsely}).toEqual({seed, falseHosts: [], evacuatedFalsely: []});
   }
+});
+
+test('quiet hours that are not judged are hours in which nothing is above a floor (seeds 1 to 12)', () => {
+  const above = new Set(['PEERS_AS_BAD', 'OVERLOADED', 'NO_PEERS', 'SLI_WORSE_THAN_PEERS']);
+  let felt = 0;
+  for (let seed = 1; seed <= 12; seed++) {
+    // An hour each, the farms kept small.
+    const draw = (): Scenario => drawQuiet(seed, 1 / 24);
+    if (draw().world.hosts.length > 60) continue;
+    const feltMs = lastFelt(draw(), DEFAULT_POLICY);
+    if (feltMs !== null) felt++;
+    play(draw(), DEFAULT_POLICY, ({verdicts}, atMs) => {
+      // Reports come late, and a window is as long as it is.
+      const isAbove = verdicts.some(({kind, because}) => kind === 'sick' || above.has(because));
+      if (isAbove) expect({seed, atMs, isJudged: atMs <= (feltMs ?? 0) + 90_000}).toEqual({seed, atMs, isJudged: true});
+      return true;
+    });
+  }
+  expect(felt).toBeGreaterThan(0);
 });
 
 test('others are faster, or all are slower in their own measure: nobody is called sick, nobody moved (seed 70000)', () => {

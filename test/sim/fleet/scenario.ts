@@ -1,4 +1,4 @@
-import type {Rng} from '../../../base/random.ts';
+import {type Rng, seededRng} from '../../../base/random.ts';
 import type {Labels} from '../../../wire/schema.ts';
 import {atSeverity, combined, type Effect, NOTHING, type Shape} from './effect.ts';
 import {FAULTS, type FaultKind} from './faults.ts';
@@ -24,7 +24,7 @@ export interface Scenario {
   endMs: number;
   faults: readonly Fault[];
   innocent: InnocentDraw | null;
-  /** Long plays spare the door: what nothing has mangled passes it as it is. */
+  /** Spares the door for reports, which lets in as it is what nothing has mangled. */
   isPastTheDoor?: boolean;
 }
 
@@ -68,6 +68,15 @@ export function drawInnocent(seed: number, rng: Rng, name: string): Scenario {
   const {world, startMs, onsetMs} = begin(rng.fork(`farm ${seed} ${name}`), innocent?.hosts);
   const draw = innocent?.draw(rng.fork(`innocent ${seed} ${name}`), world.hosts) ?? {};
   return {name, world, startMs, onsetMs, endMs: onsetMs + 40 * MINUTE, faults: [], innocent: draw};
+}
+
+/** A farm for so many days in which nothing is wrong, from any hour of the week on. */
+export function drawQuiet(seed: number, days: number): Scenario {
+  const rng = seededRng(seed).fork(`quiet ${seed}`);
+  const world = new World(rng, Math.round(20 * Math.exp(rng.fork('size').between(0, 3))), true);
+  const startMs = EPOCH_MS + Math.round(rng.fork('start').between(0, 7 * DAY) / MINUTE) * MINUTE;
+  const endMs = startMs + days * DAY;
+  return {name: 'quiet', world, startMs, onsetMs: startMs, endMs, faults: [], innocent: null, isPastTheDoor: true};
 }
 
 function placesOf(r: Rng, hosts: readonly SimHost[], scope: Scope): {hosts: string[]; labels: Labels | null}[] {

@@ -31,7 +31,7 @@ const HARM_MS_MIN = 180_000;
 const MILD_RATIO_MIN = 1.3;
 /** Of a latency's 95th percentile to its middle, see World. */
 const LATENCY_P95 = Math.exp(0.6 * 1.645);
-const MONTH_MS = 30 * 86_400_000;
+export const MONTH_MS = 30 * 86_400_000;
 
 interface Truth {
   /** When users begin to feel each faulty host. */

@@ -9,6 +9,28 @@ const GIB = 2 ** 30;
 /** Deviation of the logarithm of one latency, and how many are drawn for all of an interval. */
 const LATENCY_SCATTER = 0.6;
 const LATENCY_DRAWS = 20;
+/** What an agent says where the kernel tells nothing. */
+const NO_KERNEL: HostReport['kernel'] = {
+  cpuBusyShare: null,
+  cpuIowaitShare: null,
+  cpuStealShare: null,
+  runQueueWaitMsPerSecond: null,
+  psiCpuSome10: null,
+  psiIoSome10: null,
+  psiIoFull10: null,
+  psiMemorySome10: null,
+  memoryAvailableBytes: null,
+  memoryTotalBytes: null,
+  dirtyBytes: null,
+  directReclaimPerSecond: null,
+  oomKills: null,
+  diskFlushMs: null,
+  diskReadMs: null,
+  diskWriteMs: null,
+  diskBusyShare: null,
+  retransmitsPerSecond: null,
+  listenDropsPerSecond: null,
+};
 const FIGURES = ['delivery', 'probeDelivery', 'login'] as const;
 
 /** How this farm's figures behave though nothing is wrong. */
@@ -30,6 +52,20 @@ interface Climate {
   doubled: number;
 }
 
+/** What one host shows in one interval; null where nothing was measured. */
+export interface Drawn {
+  deliveries: number;
+  deliveryMs: number | null;
+  queueAgeMs: number | null;
+  probeDeliveryMs: number | null;
+  probeLoginMs: number | null;
+  probeFailureShare: number | null;
+  open: number;
+  dropped: number;
+  ended: number;
+  waiting: number;
+}
+
 interface Momentary {
   noise: Float64Array;
   load: number;
@@ -43,9 +79,12 @@ export class World {
   /** A stream of its own, so that other figures are drawn as ever. */
   readonly #latencies: Rng;
   readonly #state = new Map<string, Momentary>();
+  /** Without what only explains, and without what Dovecot counts: neither comes near a floor where nothing is wrong. */
+  readonly #isBare: boolean;
   #sequence = 0;
 
-  constructor(rng: Rng, count: number) {
+  constructor(rng: Rng, count: number, isBare = false) {
+    this.#isBare = isBare;
     this.#rng = rng.fork('world');
     this.#latencies = rng.fork('latencies');
     this.hosts = drawHosts(rng.fork('hosts'), count);
@@ -94,16 +133,17 @@ export class World {
     };
   }
 
-  /** One report. */
-  report(host: SimHost, atMs: number, effect: Effect): HostReport {
+  /** What one host shows in one interval, by chance. */
+  draw(host: SimHost, atMs: number, effect: Effect): Drawn {
     const r = this.#rng;
     const state = this.#state.get(host.host) as Momentary;
     const {memory, noise} = this.climate;
-    state.load = memory * state.load + Math.sqrt(1 - memory ** 2) * 0.15 * normal(r);
+    const keep = Math.sqrt(1 - memory ** 2);
+    state.load = memory * state.load + keep * 0.15 * normal(r);
     const deliveriesPerSecond = host.meanLoad * dailyLoad(atMs) * effect.load * Math.exp(state.load);
     const deliveries = poisson(r, deliveriesPerSecond * (INTERVAL_MS / 1000));
     for (let index = 0; index < state.noise.length; index++) {
-      state.noise[index] = memory * (state.noise[index] ?? 0) + Math.sqrt(1 - memory ** 2) * noise * host.noisiness * normal(r);
+      state.noise[index] = memory * (state.noise[index] ?? 0) + keep * noise * host.noisiness * normal(r);
     }
     const {deliveryMs, loginMs, probeDeliveryMs} = this.expected(host, atMs, effect);
     // A percentile of few deliveries is a noisy one; now and then a single huge message makes an interval.
@@ -117,6 +157,26 @@ export class World {
     const isMissing = r.unit() < this.climate.missing;
     const failure = Math.min(1, effect.probeFailure + 0.0008);
     const probes = [r.unit() < failure, r.unit() < failure].filter(Boolean).length / 2;
+    const queueAgeMs = waiting === 0 ? null : 200 * effect.queueAge * at(0) * Math.exp(0.3 * normal(r));
+    const isProbed = !isMissing && probes < 1;
+    return {
+      deliveries,
+      deliveryMs: deliveries === 0 ? null : p95,
+      queueAgeMs,
+      probeDeliveryMs: isProbed ? probeDeliveryMs * at(1) : null,
+      probeLoginMs: isProbed ? loginMs * at(2) * Math.exp(r.unit() < 0.003 ? r.between(0.5, 2) : 0) : null,
+      probeFailureShare: isMissing ? null : probes,
+      open,
+      dropped,
+      ended,
+      waiting,
+    };
+  }
+
+  /** One report. */
+  report(host: SimHost, atMs: number, effect: Effect): HostReport {
+    const drawn = this.draw(host, atMs, effect);
+    const {deliveries, deliveryMs, open, dropped, ended, waiting} = drawn;
     return {
       v: 1,
       host: host.host,
@@ -127,13 +187,13 @@ export class World {
       intervalMs: INTERVAL_MS,
       labels: host.labels,
       slis: {
-        deliveryMsP50: deliveries === 0 ? null : p95 / 3,
-        deliveryMsP95: deliveries === 0 ? null : p95,
-        queueAgeMsP95: waiting === 0 ? null : 200 * effect.queueAge * at(0) * Math.exp(0.3 * normal(r)),
+        deliveryMsP50: deliveryMs === null ? null : deliveryMs / 3,
+        deliveryMsP95: deliveryMs,
+        queueAgeMsP95: drawn.queueAgeMs,
         queueAgeMsMax: null,
-        probeDeliveryMs: isMissing || probes === 1 ? null : probeDeliveryMs * at(1),
-        probeLoginMs: isMissing || probes === 1 ? null : loginMs * at(2) * Math.exp(r.unit() < 0.003 ? r.between(0.5, 2) : 0),
-        probeFailureShare: isMissing ? null : probes,
+        probeDeliveryMs: drawn.probeDeliveryMs,
+        probeLoginMs: drawn.probeLoginMs,
+        probeFailureShare: drawn.probeFailureShare,
         imapDropped: dropped,
         imapSessions: open + ended,
       },
@@ -144,9 +204,9 @@ export class World {
         users: host.users,
         activeUsers: Math.min(host.users, open + deliveries),
       },
-      kernel: this.#kernel(effect, dailyLoad(atMs) * effect.load),
+      kernel: this.#isBare ? NO_KERNEL : this.#kernel(effect, dailyLoad(atMs) * effect.load),
       queue: {maildrop: 0, incoming: 0, active: waiting, deferred: Math.round(waiting / 2), hold: 0, complete: true},
-      mailFigures: this.#mailFigures(host, atMs, effect, deliveries, ended),
+      mailFigures: this.#isBare ? null : this.#mailFigures(host, atMs, effect, deliveries, ended),
       mailStore: {totalBytes: 4000 * GIB, freeBytes: 2500 * GIB, freeInodes: null},
       routeRevision: null,
       agent: {version: '0', cpuMs: 1, rssBytes: 1, spooled: 0, dropped: 0, failing: {}},

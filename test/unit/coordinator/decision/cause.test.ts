@@ -53,6 +53,14 @@ test('while hosts still fall sick, what they share is awaited before they are mo
   expect(vetoesOf(farm.pass(60, sick([0, 5])), 'be0')).toEqual([]);
 });
 
+test('the slower they follow each other the longer, so that nobody is moved before a cause could be named', () => {
+  const farm = racks();
+  farm.pass(200, sick([0]));
+  farm.pass(60, sick([0, 5]));
+  expect(vetoesOf(farm.pass(60, sick([0, 5])), 'be0')).toEqual(['CAUSE_OPEN']);
+  expect(vetoesOf(farm.pass(100, sick([0, 5])), 'be0')).toEqual([]);
+});
+
 test('who feels it more than others do is no control, though it is not proved', () => {
   const controls = (factor: number): string[] | undefined => {
     const late = (index: number): ReportChange => ({slis: {deliveryMsP95: 4_900 * (index === 0 ? 10 : index > 8 ? factor : 1)}});
