@@ -32,16 +32,16 @@ export function bucketFrom(bucket: number): number {
 export function octavePercentile(rows: readonly (readonly number[])[], shareOf: (count: number) => number): number | null {
   const counts = new Float64Array(OCTAVE_MAX + 1);
   let all = 0;
-  for (const row of rows) {
-    unpack(row, (bucket, times) => {
-      const octave = Math.min(bucket < PER_OCTAVE ? bucket >> 1 : Math.floor(bucket / PER_OCTAVE) + 1, OCTAVE_MAX);
-      counts[octave] = (counts[octave] ?? 0) + times;
-      all += times;
-    });
-  }
+  const add = (bucket: number, times: number): void => {
+    const octave = Math.min(bucket < PER_OCTAVE ? bucket >> 1 : Math.floor(bucket / PER_OCTAVE) + 1, OCTAVE_MAX);
+    counts[octave] = (counts[octave] ?? 0) + times;
+    all += times;
+  };
+  for (const row of rows) unpack(row, add);
   const rank = shareOf(all) * all;
   let below = 0;
-  for (const [octave, times] of counts.entries()) {
+  for (let octave = 0; octave < counts.length; octave++) {
+    const times = counts[octave] ?? 0;
     if (times > 0 && below + times >= rank) return 2 ** (octave + (rank - below) / times);
     below += times;
   }

@@ -1,5 +1,6 @@
 import type {Rng} from '../../base/random.ts';
-import {quantile} from '../../coordinator/health/statistics.ts';
+import {figureAt} from '../../coordinator/health/figure.ts';
+import {Sample} from '../../coordinator/health/statistics.ts';
 import {judgeShelf, type Shelf} from './drives.ts';
 
 /** Slowings by so many percent are tried. */
@@ -56,10 +57,11 @@ export function scoreDrives(shelves: readonly Shelf[], truth: readonly string[],
 /** How far drives that are well lie apart, pooled over all shelves: their quartiles, which a few slow ones do not move. */
 function spreadOf(shelves: readonly Shelf[]): number {
   const own = shelves.flatMap(shelf => {
-    const lasting = [...judgeShelf(shelf, null, null).memory.hosts.values()].map(host => host.own).sort((a, b) => a - b);
-    const middle = quantile(lasting, 0.5) ?? 0;
+    const {hosts} = judgeShelf(shelf, null, null).memory;
+    const lasting = hosts.names.map((_, place) => figureAt(hosts, place).own);
+    const middle = Sample.of(lasting).quantile(0.5) ?? 0;
     return lasting.map(value => value - middle);
   });
-  own.sort((a, b) => a - b);
-  return ((quantile(own, 0.75) ?? 0) - (quantile(own, 0.25) ?? 0)) / 1.349;
+  const sample = Sample.of(own);
+  return ((sample.quantile(0.75) ?? 0) - (sample.quantile(0.25) ?? 0)) / 1.349;
 }

@@ -1,5 +1,5 @@
 import {compare} from '../../coordinator/health/compare.ts';
-import {type FigureMemory, NO_FIGURE, type Reading, type Yardstick} from '../../coordinator/health/figure.ts';
+import {type FigureMemory, keepHosts, NO_FIGURE, type Reading, type Yardstick} from '../../coordinator/health/figure.ts';
 import {median} from '../../coordinator/health/sli.ts';
 
 /** One benchmark on sibling machines on which nothing is wrong. */
@@ -52,8 +52,7 @@ export function judgeSeries({isRate, readings}: Series): SeriesFigures {
     );
     const compared = compare(now, memory, yardstick, atMs);
     // Machines that come and go would be remembered for ever.
-    const hosts = new Map([...compared.memory.hosts].filter(([host]) => newest.has(host)));
-    memory = {...compared.memory, hosts};
+    memory = {...compared.memory, hosts: keepHosts(compared.memory.hosts, host => newest.has(host))};
     const mark = compared.marks.get(vm);
     const window = [...(windows.get(vm) ?? []), figureOf(value)].slice(-WINDOW);
     windows.set(vm, window);

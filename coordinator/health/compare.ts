@@ -1,11 +1,15 @@
 import type {Instant} from '../../base/units.ts';
 import {
   type FigureMemory,
+  figureAt,
   freshFigure,
   type HostFigure,
+  keepHosts,
   lasting,
   type Mark,
   PAST_MIN,
+  placesOf,
+  putFigure,
   RECENT_MIN,
   type Reading,
   type Yardstick,
@@ -49,29 +53,34 @@ export function compare(
   yardstick: Yardstick,
   nowMs: Instant,
 ): {memory: FigureMemory; marks: Map<string, Mark>} {
-  const farm = farmOf(readings, memory, yardstick);
+  const places = placesOf(readings, memory.hosts);
+  const before = places.map(place => (place < 0 ? undefined : figureAt(memory.hosts, place)));
+  const farm = farmOf(readings, before, memory, yardstick);
   const marks = new Map<string, Mark>();
-  const hosts = new Map(memory.hosts);
+  const names = [...memory.hosts.names];
+  const rows = memory.hosts.rows.slice();
   let {product, square} = memory;
   for (const [index, reading] of readings.entries()) {
-    const known = memory.hosts.get(reading.host) ?? freshFigure(farm.x[index] ?? 0);
+    const known = before[index] ?? freshFigure(farm.x[index] ?? 0);
     if (!reading.isNew && known.mark !== null) {
       marks.set(reading.host, known.mark);
       continue;
     }
-    const next = step(index, reading, known, farm, yardstick, nowMs);
-    hosts.set(reading.host, next.figure);
-    marks.set(reading.host, next.mark);
-    if (known.count > 0 && next.figure.sum < 3) {
-      product = product * 0.9999 + next.figure.last * known.last;
-      square = square * 0.9999 + known.last ** 2;
+    const {count, last} = known;
+    known.mark = step(index, reading, known, farm, yardstick, nowMs);
+    const place = before[index] === undefined ? names.push(reading.host) - 1 : (places[index] ?? 0);
+    putFigure(rows, place, known);
+    marks.set(reading.host, known.mark);
+    if (count > 0 && known.sum < 3) {
+      product = product * 0.9999 + known.last * last;
+      square = square * 0.9999 + last ** 2;
     }
   }
   const rounds = memory.rounds + 1;
   const level = followed(memory.level, farm.level);
   const center = followed(memory.center, farm.center);
   const load = followed(memory.load, farm.middleLoad, Math.max(OWN_RATE, 1 / rounds));
-  return {memory: {slope: farm.slope, product, square, level, center, load, rounds, hosts}, marks};
+  return {memory: {slope: farm.slope, product, square, level, center, load, rounds, hosts: {names, rows}}, marks};
 }
 
 function followed(usual: number | null, now: number, rate: number = LEVEL_RATE): number {
@@ -80,10 +89,7 @@ function followed(usual: number | null, now: number, rate: number = LEVEL_RATE):
 
 /** Forgets a host: it comes back as another one. */
 export function forget(memory: FigureMemory, host: string): FigureMemory {
-  if (!memory.hosts.has(host)) return memory;
-  const hosts = new Map(memory.hosts);
-  hosts.delete(host);
-  return {...memory, hosts};
+  return memory.hosts.names.includes(host) ? {...memory, hosts: keepHosts(memory.hosts, name => name !== host)} : memory;
 }
 
 /** How comparable a host's load is. */
@@ -104,14 +110,8 @@ function comparable({load}: Reading, known: HostFigure, x: number, loadMax: numb
   return {isBeyond, isSurge, isUsual, hasPast: isOld && (!isBeyond || isUsual)};
 }
 
-function step(
-  index: number,
-  reading: Reading,
-  known: HostFigure,
-  farm: Farm,
-  {scale, ratioMin}: Yardstick,
-  nowMs: Instant,
-): {figure: HostFigure; mark: Mark} {
+/** @param known changes to what is known with this reading. */
+function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {scale, ratioMin}: Yardstick, nowMs: Instant): Mark {
   const rest = farm.rest[index] ?? 0;
   const difference = rest - farm.level;
   const x = farm.x[index] ?? 0;
@@ -155,13 +155,14 @@ function step(
     sinceMs: byPast ? sumSinceMs : wasProved ? (known.mark?.sinceMs ?? nowMs) : nowMs,
     peers,
   };
-  const moved: HostFigure = {...known, lately, recent, mean, recentCount, last: 0, sum, sumSinceMs, mark};
+  move(known, lately, recent, mean, sum, sumSinceMs);
+  if (reading.isBurdened) return mark;
   // What is accused is not taken for usual; what it always was goes on to be learnt.
   const isAccused = proof !== null && (byPast || isLately);
-  const isLearning = !reading.isBurdened && !load.isSurge && !isAccused && (sum < limit / 3 || !load.hasPast);
-  if (isLearning) return {figure: learnt(moved, difference, rest, x, chance, width, farm.shock > 0), mark};
-  const doubted = {doubted: known.doubted + 1, doubtedSquares: known.doubtedSquares + deviation ** 2};
-  return {figure: reading.isBurdened ? moved : {...moved, ...doubted}, mark};
+  const isLearning = !load.isSurge && !isAccused && (sum < limit / 3 || !load.hasPast);
+  if (isLearning) learn(known, difference, rest, x, chance, width, farm.shock > 0);
+  else doubt(known, deviation);
+  return mark;
 }
 
 /** From the first reading on, and worse than others of its hardware. @param least what it shows at least. */
@@ -194,33 +195,38 @@ function varianceOf({variance, doubted, doubtedSquares}: HostFigure): number {
   return variance + weight * Math.max(0, doubtedSquares / doubted - variance);
 }
 
+/** What moves with every reading, learnt from or not. */
+function move(known: HostFigure, lately: number, recent: number, mean: number, sum: number, sumSinceMs: Instant): void {
+  known.lately = lately;
+  known.recent = recent;
+  known.mean = mean;
+  known.recentCount++;
+  known.last = 0;
+  known.sum = sum;
+  known.sumSinceMs = sumSinceMs;
+}
+
+function doubt(known: HostFigure, deviation: number): void {
+  known.doubted++;
+  known.doubtedSquares += deviation ** 2;
+}
+
 /** Takes a reading for usual; a wild one counts as a bounded one. What all suffer at once becomes usual within hours only. */
-function learnt(
-  known: HostFigure,
-  difference: number,
-  rest: number,
-  x: number,
-  chance: number,
-  width: number,
-  isShock: boolean,
-): HostFigure {
+function learn(known: HostFigure, difference: number, rest: number, x: number, chance: number, width: number, isShock: boolean): void {
   const count = known.count + 1;
   const rate = isShock && known.count >= PAST_MIN ? OWN_RATE : Math.max(OWN_RATE, 1 / count);
   const bounded = clamp(difference - lasting(known), 0, 3 * chance);
   const variance = varianceOf(known);
   const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
   const rise = known.count === 0 ? rest : clamp(rest - known.usual, 0, 3 * width);
-  return {
-    ...known,
-    own: known.own + rate * change,
-    usual: known.usual + rate * rise,
-    count,
-    variance: variance + VARIANCE_RATE * (bounded ** 2 - variance),
-    doubted: 0,
-    doubtedSquares: 0,
-    last: bounded,
-    load: known.load + Math.max(LOAD_RATE, 1 / count) * (x - known.load),
-  };
+  known.own += rate * change;
+  known.usual += rate * rise;
+  known.count = count;
+  known.variance = variance + VARIANCE_RATE * (bounded ** 2 - variance);
+  known.doubted = 0;
+  known.doubtedSquares = 0;
+  known.last = bounded;
+  known.load += Math.max(LOAD_RATE, 1 / count) * (x - known.load);
 }
 
 /** A moving mean's next value; one reading moves it by no more than a factor of twenty would. */

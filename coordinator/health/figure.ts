@@ -67,7 +67,16 @@ export interface FigureMemory {
   load: number | null;
   /** Rounds it was learnt in. */
   rounds: number;
-  hosts: ReadonlyMap<string, HostFigure>;
+  hosts: Figures;
+}
+
+/**
+ * What is known of one figure on each host: a row of numbers a host, in the order of the names. One array, because ten thousands of
+ * objects that live for a round cost more to keep than to judge; plain data.
+ */
+export interface Figures {
+  names: readonly string[];
+  rows: readonly number[];
 }
 
 export const NO_FIGURE: FigureMemory = {
@@ -78,7 +87,7 @@ export const NO_FIGURE: FigureMemory = {
   center: null,
   load: null,
   rounds: 0,
-  hosts: new Map(),
+  hosts: {names: [], rows: []},
 };
 
 /** One host's figure held against the others' and against its own past. */
@@ -131,4 +140,101 @@ export function freshFigure(x: number): HostFigure {
 /** A host's lasting difference to the others, believed the more the longer it is known. */
 export function lasting(figure: HostFigure | undefined): number {
   return figure === undefined ? 0 : (figure.own * figure.count) / (figure.count + 3);
+}
+
+/** Numbers of a row: a figure's own, then those of its mark. */
+const ROW = 23;
+const PROOFS: readonly Mark['proof'][] = [null, 'past', 'peers'];
+/** Number of the proof of a row that has no mark. */
+const NO_MARK = -1;
+
+/** Where each host's row stands, -1 where it has none. Fast where both are in the same order. */
+export function placesOf(hosts: readonly {host: string}[], {names}: Figures): number[] {
+  let byName: Map<string, number> | null = null;
+  let last = -1;
+  return hosts.map(({host}) => {
+    last++;
+    if (names[last] !== host) {
+      byName ??= new Map(names.map((name, place) => [name, place]));
+      last = byName.get(host) ?? -1;
+    }
+    return last;
+  });
+}
+
+/** @param place of the row. */
+export function figureAt({rows}: Figures, place: number): HostFigure {
+  const number = (field: number): number => rows[place * ROW + field] ?? 0;
+  return {
+    own: number(0),
+    usual: number(1),
+    lately: number(2),
+    count: number(3),
+    recent: number(4),
+    mean: number(5),
+    recentCount: number(6),
+    variance: number(7),
+    doubted: number(8),
+    doubtedSquares: number(9),
+    last: number(10),
+    load: number(11),
+    sum: number(12),
+    sumSinceMs: number(13),
+    mark: number(14) === NO_MARK ? null : markAt(number),
+  };
+}
+
+function markAt(number: (field: number) => number): Mark {
+  return {
+    expected: number(15),
+    ratio: number(16),
+    score: number(17),
+    proof: PROOFS[number(14)] ?? null,
+    isBehindMiddle: number(18) === 1,
+    isOwnDoing: number(19) === 1,
+    isOverloaded: number(20) === 1,
+    sinceMs: number(21),
+    peers: number(22),
+  };
+}
+
+/** Writes a host's row. */
+export function putFigure(rows: number[], place: number, figure: HostFigure): void {
+  const {mark} = figure;
+  let at = place * ROW;
+  rows[at++] = figure.own;
+  rows[at++] = figure.usual;
+  rows[at++] = figure.lately;
+  rows[at++] = figure.count;
+  rows[at++] = figure.recent;
+  rows[at++] = figure.mean;
+  rows[at++] = figure.recentCount;
+  rows[at++] = figure.variance;
+  rows[at++] = figure.doubted;
+  rows[at++] = figure.doubtedSquares;
+  rows[at++] = figure.last;
+  rows[at++] = figure.load;
+  rows[at++] = figure.sum;
+  rows[at++] = figure.sumSinceMs;
+  rows[at++] = mark === null ? NO_MARK : PROOFS.indexOf(mark.proof);
+  rows[at++] = mark?.expected ?? 0;
+  rows[at++] = mark?.ratio ?? 0;
+  rows[at++] = mark?.score ?? 0;
+  rows[at++] = mark?.isBehindMiddle === true ? 1 : 0;
+  rows[at++] = mark?.isOwnDoing === true ? 1 : 0;
+  rows[at++] = mark?.isOverloaded === true ? 1 : 0;
+  rows[at++] = mark?.sinceMs ?? 0;
+  rows[at++] = mark?.peers ?? 0;
+}
+
+/** Only those hosts. */
+export function keepHosts({names, rows}: Figures, isKept: (host: string) => boolean): Figures {
+  const kept = names.flatMap((name, place) => (isKept(name) ? [place] : []));
+  return {names: kept.map(place => names[place] ?? ''), rows: kept.flatMap(place => rows.slice(place * ROW, (place + 1) * ROW))};
+}
+
+/** What is known of a host; undefined of a new one. */
+export function figureOf(figures: Figures, host: string): HostFigure | undefined {
+  const place = figures.names.indexOf(host);
+  return place < 0 ? undefined : figureAt(figures, place);
 }

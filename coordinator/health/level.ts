@@ -1,6 +1,6 @@
 import {type FigureMemory, type HostFigure, lasting, NOISE_PRIOR, PAST_MIN, RECENT_MIN, type Reading, type Yardstick} from './figure.ts';
-import {coefficients, learn, type Point, type Slope} from './slope.ts';
-import {normalQuantile, quantile} from './statistics.ts';
+import {coefficients, learn, type Slope} from './slope.ts';
+import {normalQuantile, Sample} from './statistics.ts';
 
 /** Deviation of lasting differences between hosts before anything is learnt, 12 %, and how many hosts that prior is worth. */
 const SPREAD_PRIOR = 0.12;
@@ -17,7 +17,7 @@ const SHOCK_MIN = Math.log(2);
 
 /** One round of one figure on all hosts; arrays by reading. */
 export interface Farm {
-  x: number[];
+  x: Float64Array;
   middleLoad: number;
   /** log(value + scale) without the influence of load. */
   level: number;
@@ -27,8 +27,8 @@ export interface Farm {
   middle: number;
   /** What the better ones of a host's hardware show; null where no two others are known to be alike. */
   likeLevel: (index: number) => number | null;
-  rest: number[];
-  curve: number[];
+  rest: Float64Array;
+  curve: Float64Array;
   slope: Slope;
   spread: number;
   /** Of one reading of a usual host. */
@@ -42,47 +42,52 @@ export interface Farm {
   shock: number;
   /** How much wider than independent readings the mean of autocorrelated ones scatters. */
   widening: number;
-  loadMax: number[];
+  loadMax: Float64Array;
   /** How much more than usual all hosts have to do, in the middle. */
   loadChange: number;
 }
 
-/** What all hosts of a round have in common: the level, the influence of load, how far they lie apart. */
-export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scale, spread: yardstickSpread}: Yardstick): Farm {
-  const logs = readings.map(({load}) => (load === null ? null : Math.log(1 + load)));
-  const loads = sortedOf(logs);
-  const middleLoad = quantile(loads, 0.5) ?? 0;
+/**
+ * What all hosts of a round have in common: the level, the influence of load, how far they lie apart.
+ * @param known of each reading's host.
+ */
+export function farmOf(
+  readings: readonly Reading[],
+  known: readonly (HostFigure | undefined)[],
+  memory: Omit<FigureMemory, 'hosts'>,
+  {scale, spread: yardstickSpread}: Yardstick,
+): Farm {
+  const logs = columnOf(readings, ({load}) => (load === null ? Number.NaN : Math.log(1 + load)));
+  const loads = Sample.of(logs.filter(load => !Number.isNaN(load)));
+  const middleLoad = loads.quantile(0.5) ?? 0;
   // Beyond what others show the curve is not known.
-  const [low, high] = [quantile(loads, 0.05) ?? 0, quantile(loads, 0.95) ?? 0];
-  const x = logs.map(load => Math.max(low, Math.min(high, load ?? middleLoad)));
-  const y = readings.map(({value}) => Math.log(value + scale));
+  const [low, high] = [loads.quantile(0.05) ?? 0, loads.quantile(0.95) ?? 0];
+  const own = logs.map(load => (Number.isNaN(load) ? middleLoad : load));
+  const x = own.map(load => Math.max(low, Math.min(high, load)));
+  const y = columnOf(readings, ({value}) => Math.log(value + scale));
   const curve = curveOf(memory.slope, x, low, high, memory.load ?? middleLoad);
   const rest = y.map((value, index) => value - (curve[index] ?? 0));
-  const known = readings.map(({host}) => memory.hosts.get(host));
   const deviations = rest.map((value, index) => value - lasting(known[index]));
-  const noise = noiseOf(known);
-  const own = ownOf(known);
-  const spread = yardstickSpread ?? spreadOf(own);
-  const young = known.filter(isYoung).length / Math.max(1, known.length);
+  const {young, noise, differences, loadChanges} = past(known, logs);
+  const spread = yardstickSpread ?? spreadOf(differences);
   const width = Math.sqrt(noise ** 2 + young * spread ** 2);
-  const sorted = sortedOf(deviations);
-  const level = nearer(locate(sorted, LEVEL_QUANTILE, width), quantile(sorted, 0.5) ?? 0, memory.level, width);
-  const points: Point[] = readings.flatMap(({isNew, load, isBurdened}, index) => {
-    if (!isNew || load === null || isBurdened) return [];
-    return [{x: x[index] ?? 0, y: y[index] ?? 0, weight: bisquare(((deviations[index] ?? 0) - level) / (5 * width))}];
+  const sample = Sample.of(deviations);
+  const level = nearer(locate(sample, LEVEL_QUANTILE, width), sample.quantile(0.5) ?? 0, memory.level, width);
+  const weights = columnOf(readings, ({isNew, load, isBurdened}, index) => {
+    return !isNew || load === null || isBurdened ? 0 : bisquare(((deviations[index] ?? 0) - level) / (5 * width));
   });
   const common = commonOf(rest, known, width);
   const correlation = Math.max(0, Math.min(CORRELATION_MAX, memory.product / memory.square));
   return {
-    x: logs.map(load => load ?? middleLoad),
+    x: own,
     middleLoad,
     level,
-    center: centerOf(own, spread, memory.center),
-    middle: quantile(sortedOf(rest), 0.5) ?? 0,
+    center: centerOf(differences, spread, memory.center),
+    middle: Sample.of(rest).quantile(0.5) ?? 0,
     likeLevel: index => likeLevelOf(index, readings, rest),
     rest,
     curve,
-    slope: learn(memory.slope, points),
+    slope: learn(memory.slope, x, y, weights),
     spread,
     noise,
     common,
@@ -90,8 +95,33 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
     shock: Math.max(0, Math.min(common, 2 * (common - SHOCK_MIN))),
     widening: Math.sqrt((1 + correlation) / (1 - correlation)),
     loadMax: highestOthers(logs, loads),
-    loadChange: quantile(sortedOf(logs.map((load, index) => (load === null ? null : load - (known[index]?.load ?? load)))), 0.5) ?? 0,
+    loadChange: loadChanges.quantile(0.5) ?? 0,
   };
+}
+
+/** `map` into an array of numbers that are not objects; `Float64Array.from` is slow. */
+function columnOf(readings: readonly Reading[], numberOf: (reading: Reading, index: number) => number): Float64Array {
+  const column = new Float64Array(readings.length);
+  for (const [index, reading] of readings.entries()) column[index] = numberOf(reading, index);
+  return column;
+}
+
+/** What hosts were until now: share of young ones, noise of one reading, lasting differences, and how their load changed. */
+function past(
+  known: readonly (HostFigure | undefined)[],
+  logs: Float64Array,
+): {young: number; noise: number; differences: Sample; loadChanges: Sample} {
+  const [variances, differences, loadChanges] = [new Sample(known.length), new Sample(known.length), new Sample(known.length)];
+  let young = 0;
+  for (const [index, figure] of known.entries()) {
+    if (figure === undefined || isYoung(figure)) young++;
+    else variances.add(figure.variance);
+    if (figure !== undefined && figure.count >= RECENT_MIN) differences.add(figure.own);
+    const load = logs[index] ?? Number.NaN;
+    if (!Number.isNaN(load)) loadChanges.add(load - (figure?.load ?? load));
+  }
+  const noise = Math.sqrt(pooled(variances.quantile(0.5), variances.length, NOISE_PRIOR ** 2));
+  return {young: young / Math.max(1, known.length), noise, differences, loadChanges};
 }
 
 /**
@@ -99,15 +129,15 @@ export function farmOf(readings: readonly Reading[], memory: FigureMemory, {scal
  * better must not move what hosts show. More to do makes no host faster: where the busy ones are the faster ones, that is not the
  * load's doing.
  */
-function curveOf(slope: Slope, x: readonly number[], low: number, high: number, usual: number): number[] {
+function curveOf(slope: Slope, x: Float64Array, low: number, high: number, usual: number): Float64Array {
   const [b1, b2] = coefficients(slope);
   const at = (load: number): number => b1 * load + b2 * load * load;
   const atUsual = at(Math.max(low, Math.min(high, usual)));
-  return at(high) < at(low) ? x.map(() => 0) : x.map(load => at(load) - atUsual);
+  return at(high) < at(low) ? new Float64Array(x.length) : x.map(load => at(load) - atUsual);
 }
 
 /** Two others of the same hardware that are faster show that it can be; one may be a freak. */
-function likeLevelOf(index: number, readings: readonly Reading[], rest: readonly number[]): number | null {
+function likeLevelOf(index: number, readings: readonly Reading[], rest: Float64Array): number | null {
   const like = readings[index]?.like ?? null;
   let [first, second] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (const [other, reading] of readings.entries()) {
@@ -122,56 +152,37 @@ function likeLevelOf(index: number, readings: readonly Reading[], rest: readonly
  * The rise of the better quarter against their own past. Where that got better the middle tells, for the others still have the day in
  * common: the more the clearer it is. Never a fall, since nobody is worse for what others gained.
  */
-function commonOf(rest: readonly number[], known: readonly (HostFigure | undefined)[], width: number): number {
-  const rises = sortedOf(
-    known.map((figure, index) => (figure === undefined || isYoung(figure) ? null : (rest[index] ?? 0) - figure.usual)),
-  );
-  const better = rises[Math.floor(LEVEL_QUANTILE * (rises.length - 1))] ?? 0;
+function commonOf(rest: Float64Array, known: readonly (HostFigure | undefined)[], width: number): number {
+  const rises = new Sample(known.length);
+  for (const [index, figure] of known.entries()) if (figure !== undefined && !isYoung(figure)) rises.add((rest[index] ?? 0) - figure.usual);
+  const better = rises.at(Math.floor(LEVEL_QUANTILE * (rises.length - 1))) ?? 0;
   const clear = Math.max(0, Math.min(1, -better / width));
-  return Math.max(0, better, clear * (quantile(rises, 0.5) ?? 0));
+  return Math.max(0, better, clear * (rises.quantile(0.5) ?? 0));
 }
 
-function isYoung(figure: HostFigure | undefined): boolean {
-  return figure === undefined || figure.count < PAST_MIN;
-}
-
-function sortedOf(values: readonly (number | null)[]): Float64Array {
-  const sorted = new Float64Array(values.length);
-  let count = 0;
-  for (const value of values) if (value !== null) sorted[count++] = value;
-  return sorted.subarray(0, count).sort();
-}
-
-/** Of one reading of a usual host. */
-function noiseOf(known: readonly (HostFigure | undefined)[]): number {
-  const variances = sortedOf(known.map(figure => (figure === undefined || isYoung(figure) ? null : figure.variance)));
-  return Math.sqrt(pooled(quantile(variances, 0.5), variances.length, NOISE_PRIOR ** 2));
+function isYoung({count}: HostFigure): boolean {
+  return count < PAST_MIN;
 }
 
 /** For each host the 90th percentile of the others' load, nearly: of all, but for the host itself if it is the highest of few. */
-function highestOthers(logs: readonly (number | null)[], sorted: Float64Array): number[] {
-  return logs.map(load => {
-    const others = sorted.length - 1;
-    if (load === null || others < 1) return Number.POSITIVE_INFINITY;
-    const at = Math.floor(0.9 * (others - 1));
-    // Without the host itself the ranks above it move down by one.
-    return sorted[(sorted[at] ?? 0) >= load ? at + 1 : at] ?? Number.POSITIVE_INFINITY;
-  });
-}
-
-function ownOf(known: readonly (HostFigure | undefined)[]): Float64Array {
-  return sortedOf(known.map(figure => (figure === undefined || figure.count < RECENT_MIN ? null : figure.own)));
+function highestOthers(logs: Float64Array, loads: Sample): Float64Array {
+  const others = loads.length - 1;
+  const at = Math.floor(0.9 * (others - 1));
+  const highest = loads.at(at) ?? 0;
+  // Without the host itself the ranks above it move down by one.
+  const next = loads.at(at + 1) ?? Number.POSITIVE_INFINITY;
+  return logs.map(load => (Number.isNaN(load) || others < 1 ? Number.POSITIVE_INFINITY : highest >= load ? next : highest));
 }
 
 /** Deviation between hosts that are well: of the better part, since the worse part may be sick. */
-function spreadOf(own: Float64Array): number {
+function spreadOf(own: Sample): number {
   if (own.length < 5) return SPREAD_PRIOR;
-  const width = ((quantile(own, 0.4) ?? 0) - (quantile(own, 0.1) ?? 0)) / (normalQuantile(0.9) - normalQuantile(0.6));
+  const width = ((own.quantile(0.4) ?? 0) - (own.quantile(0.1) ?? 0)) / (normalQuantile(0.9) - normalQuantile(0.6));
   return Math.min(SPREAD_MAX, Math.sqrt(pooled(width ** 2, own.length, SPREAD_PRIOR ** 2)));
 }
 
-function centerOf(own: Float64Array, spread: number, usual: number | null): number {
-  return own.length < 5 ? 0 : nearer(locate(own, LEVEL_QUANTILE, spread), quantile(own, 0.5) ?? 0, usual, SPREAD_PRIOR);
+function centerOf(own: Sample, spread: number, usual: number | null): number {
+  return own.length < 5 ? 0 : nearer(locate(own, LEVEL_QUANTILE, spread), own.quantile(0.5) ?? 0, usual, SPREAD_PRIOR);
 }
 
 /** The better quarter tells, unless it is what moved: where some hosts got better the others did not get worse. */
@@ -183,13 +194,13 @@ function pooled(seen: number | null, count: number, prior: number): number {
   return seen === null ? prior : (count * seen + PRIOR_HOSTS * prior) / (count + PRIOR_HOSTS);
 }
 
-/** Middle of a sample, told by one of its lower order statistics and its known width. @param sorted ascending. */
-function locate(sorted: ArrayLike<number>, share: number, width: number): number {
-  if (sorted.length === 0) return 0;
-  const at = Math.floor(share * (sorted.length - 1));
+/** Middle of a sample, told by one of its lower order statistics and its known width. */
+function locate(sample: Sample, share: number, width: number): number {
+  if (sample.length === 0) return 0;
+  const at = Math.floor(share * (sample.length - 1));
   // Blom's expectation of the order statistic.
-  const place = (at + 0.625) / (sorted.length + 0.25);
-  return (sorted[at] ?? 0) - normalQuantile(place) * width;
+  const place = (at + 0.625) / (sample.length + 0.25);
+  return (sample.at(at) ?? 0) - normalQuantile(place) * width;
 }
 
 /** Tukey's weight: 1 in the middle, 0 beyond 1. */

@@ -1,11 +1,11 @@
 import type {Instant} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import {compare, forget} from './compare.ts';
-import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from './figure.ts';
+import {type FigureMemory, figureOf, type Mark, NO_FIGURE, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
 import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
 import {STAGE_TABLE, type StageName} from './stages.ts';
-import {quantile} from './statistics.ts';
+import {Sample} from './statistics.ts';
 
 /** So many deviations are no luck. */
 const STANDS_OUT = 3;
@@ -49,7 +49,7 @@ export function markAll(
       figures[`${role}/${sli}`] = compared.memory;
       for (const {host} of own) {
         // A figure that one report lacks is judged as it was.
-        const mark = compared.marks.get(host) ?? known.hosts.get(host)?.mark ?? null;
+        const mark = compared.marks.get(host) ?? figureOf(known.hosts, host)?.mark ?? null;
         if (mark === null) continue;
         const isLuck = trials !== undefined && mark.proof !== null && !standsOut(host, own, sli);
         (marks.get(host) as HostMarks)[sli] = isLuck ? {...mark, proof: null} : mark;
@@ -71,7 +71,7 @@ function standsOut(host: string, all: readonly HostSlis[], sli: SliName): boolea
     const value = values[sli];
     return name === host || value === null ? [] : [{value, trials: trials[sli] ?? 0}];
   });
-  const better = quantile(Float64Array.from(others, ({value}) => value).sort(), 0.25);
+  const better = Sample.of(others.map(({value}) => value)).quantile(0.25);
   if (share === null || better === null || count === 0) return false;
   // As if half a trial more had failed: of few that all went well it is not known that none ever fails.
   const tried = others.reduce((sum, {trials}) => sum + trials, 0);
@@ -112,8 +112,9 @@ export function usualOf(slis: readonly HostSlis[]): Partial<Record<HostSlis['rol
 function betterOf<K extends string>(names: readonly K[], shown: readonly Partial<Record<K, number | null>>[]): Partial<Record<K, number>> {
   const usual: Partial<Record<K, number>> = {};
   for (const name of names) {
-    const values = Float64Array.from(shown.flatMap(own => own[name] ?? [])).sort();
-    const middle = quantile(values, 0.25);
+    const values = new Sample(shown.length);
+    for (const own of shown) if (own[name] != null) values.add(own[name]);
+    const middle = values.quantile(0.25);
     if (middle !== null) usual[name] = middle;
   }
   return usual;

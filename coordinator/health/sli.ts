@@ -181,11 +181,12 @@ function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
 /** Median of the intervals' figures. @param weigh how much an interval counts; all alike without it. */
 function medianOf(pick: Pick, weigh: Pick = () => 1): SliRow['over'] {
   return reports => {
-    const pairs = reports.flatMap(report => {
+    const pairs: {value: number; weight: number}[] = [];
+    for (const report of reports) {
       const value = pick(report);
       // Without its weight a figure counts as the least there is.
-      return value === null ? [] : [{value, weight: Math.max(1, weigh(report) ?? 1)}];
-    });
+      if (value !== null) pairs.push({value, weight: Math.max(1, weigh(report) ?? 1)});
+    }
     return weightedMedian(pairs);
   };
 }
@@ -203,8 +204,13 @@ function queueAgeOf({slis, queue}: HostReport): number | null {
 
 /** What Dovecot counted of one kind of work. */
 function latencyOver(kind: 'lmtp' | 'login'): SliRow['over'] {
-  return reports =>
-    slowMs(reports.flatMap(({mailFigures}) => (mailFigures?.latencies ?? []).flatMap(({of, us}) => (of === kind ? [us] : []))));
+  return reports => {
+    const rows: (readonly number[])[] = [];
+    for (const {mailFigures} of reports) {
+      for (const {of, us} of mailFigures?.latencies ?? []) if (of === kind) rows.push(us);
+    }
+    return slowMs(rows);
+  };
 }
 
 /** Messages that wait for Postfix to deliver them; those that a person put on hold do not. */
@@ -253,10 +259,11 @@ export function median(values: readonly number[]): number | null {
 
 /** The value with half of all weight on either side, the mean of two when the half falls between them; null of nothing. */
 function weightedMedian(pairs: readonly {value: number; weight: number}[]): number | null {
-  const sorted = [...pairs].sort((a, b) => a.value - b.value);
+  const sorted = pairs.toSorted((a, b) => a.value - b.value);
   const half = sorted.reduce((sum, {weight}) => sum + weight, 0) / 2;
   let below = 0;
-  for (const [index, {value, weight}] of sorted.entries()) {
+  for (let index = 0; index < sorted.length; index++) {
+    const {value, weight} = sorted[index] as {value: number; weight: number};
     below += weight;
     if (below < half) continue;
     const next = sorted[index + 1]?.value ?? value;

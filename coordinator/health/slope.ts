@@ -15,13 +15,6 @@ const KEEP = 0.995;
 /** As if so much had been seen of a figure on which load has no influence: steadies the first rounds. */
 const RIDGE = 0.5;
 
-export interface Point {
-  x: number;
-  y: number;
-  /** 0 takes the point out. */
-  weight: number;
-}
-
 /** Coefficients of x and x squared, least squares with a ridge. */
 export function coefficients({xx, xq, qq, xy, qy}: Slope): [number, number] {
   const [a, d] = [xx + RIDGE, qq + RIDGE];
@@ -32,23 +25,29 @@ export function coefficients({xx, xq, qq, xy, qy}: Slope): [number, number] {
 /**
  * Takes one round's points in. Means are taken out first, so that only differences between hosts of one round count, and what all of
  * them feel at once is no influence of load.
+ * @param weights by point; 0 takes a point out.
  */
-export function learn(slope: Slope, points: readonly Point[]): Slope {
+export function learn(slope: Slope, xs: Float64Array, ys: Float64Array, weights: Float64Array): Slope {
   let [sum, meanX, meanQ, meanY] = [0, 0, 0, 0];
-  for (const {x, y, weight} of points) {
+  for (let point = 0; point < weights.length; point++) {
+    const weight = weights[point] ?? 0;
+    const x = xs[point] ?? 0;
     sum += weight;
     meanX += weight * x;
     meanQ += weight * x * x;
-    meanY += weight * y;
+    meanY += weight * (ys[point] ?? 0);
   }
   if (sum === 0) return slope;
   meanX /= sum;
   meanQ /= sum;
   meanY /= sum;
   let {xx, xq, qq, xy, qy} = {xx: slope.xx * KEEP, xq: slope.xq * KEEP, qq: slope.qq * KEEP, xy: slope.xy * KEEP, qy: slope.qy * KEEP};
-  for (const point of points) {
-    const {weight} = point;
-    const [x, q, y] = [point.x - meanX, point.x * point.x - meanQ, point.y - meanY];
+  for (let point = 0; point < weights.length; point++) {
+    const weight = weights[point] ?? 0;
+    const own = xs[point] ?? 0;
+    const x = own - meanX;
+    const q = own * own - meanQ;
+    const y = (ys[point] ?? 0) - meanY;
     xx += weight * x * x;
     xq += weight * x * q;
     qq += weight * q * q;

@@ -1,9 +1,57 @@
-/** Linear interpolation between order statistics. @param sorted ascending; @param share 0..1. @returns null of nothing. */
-export function quantile(sorted: ArrayLike<number>, share: number): number | null {
-  const at = share * (sorted.length - 1);
-  const low = sorted[Math.floor(at)];
-  const high = sorted[Math.ceil(at)];
-  return low === undefined || high === undefined ? null : low + (high - low) * (at - Math.floor(at));
+/** Values of which a few order statistics are wanted: they are put in order only as far as that needs. */
+export class Sample {
+  readonly #values: Float64Array;
+  #length = 0;
+
+  /** @param most as many values as it may take. */
+  constructor(most: number) {
+    this.#values = new Float64Array(most);
+  }
+
+  static of(values: Float64Array | readonly number[]): Sample {
+    const sample = new Sample(values.length);
+    for (const value of values) sample.add(value);
+    return sample;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @param value no NaN. */
+  add(value: number): void {
+    this.#values[this.#length++] = value;
+  }
+
+  /** The value with so many below it; undefined beyond the last. Hoare's selection (1961), the middle one as pivot. */
+  at(rank: number): number | undefined {
+    const values = this.#values;
+    let [from, to] = [0, this.#length - 1];
+    while (from < to && rank <= to) {
+      const pivot = values[(from + to) >> 1] ?? 0;
+      let [low, high] = [from, to];
+      while (low <= high) {
+        while ((values[low] ?? pivot) < pivot) low++;
+        while ((values[high] ?? pivot) > pivot) high--;
+        if (low > high) break;
+        const swapped = values[low] ?? 0;
+        values[low++] = values[high] ?? 0;
+        values[high--] = swapped;
+      }
+      if (rank > high && rank < low) break;
+      if (rank <= high) to = high;
+      else from = low;
+    }
+    return rank < this.#length ? values[rank] : undefined;
+  }
+
+  /** Linear interpolation between order statistics. @param share 0..1. @returns null of nothing. */
+  quantile(share: number): number | null {
+    const place = share * (this.#length - 1);
+    const low = this.at(Math.floor(place));
+    const high = this.at(Math.ceil(place));
+    return low === undefined || high === undefined ? null : low + (high - low) * (place - Math.floor(place));
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {type Rng, seededRng} from '../../../../base/random.ts';
-import {compare} from '../../../../coordinator/health/compare.ts';
-import {type FigureMemory, type Mark, NO_FIGURE, type Reading} from '../../../../coordinator/health/figure.ts';
+import {compare, forget} from '../../../../coordinator/health/compare.ts';
+import {type FigureMemory, figureOf, type Mark, NO_FIGURE, type Reading} from '../../../../coordinator/health/figure.ts';
 
 const YARDSTICK = {scale: 10, ratioMin: 1.3};
 const hosts = (count: number): string[] => Array.from({length: count}, (_, index) => `h${index}`);
@@ -95,7 +95,7 @@ test('however the curve of load is learnt, a host at usual load shows what it sh
     const slope = {xx: 1e9, xq: 0, qq: 1e9, xy: b1 * 1e9, qy: b2 * 1e9};
     const readings = hosts(5).map((host, index) => ({host, load: index + 1, value: 500, isNew: true, isBurdened: false, like: null}));
     const {memory} = compare(readings, {...NO_FIGURE, slope, load: Math.log(4), rounds: 100}, YARDSTICK, 0);
-    return memory.hosts.get('h2')?.lately ?? 0;
+    return figureOf(memory.hosts, 'h2')?.lately ?? 0;
   };
   expect(shown(0, 0)).toBeCloseTo(Math.log(510), 3);
   expect(shown(1, 0)).toBeCloseTo(Math.log(510), 3);
@@ -171,8 +171,8 @@ test('nothing is learnt of a host that we burden ourselves', () => {
     const readings = hosts(5).map(host => ({host, load: 2, value: 700, isNew: true, isBurdened, like: null}));
     return compare(readings, NO_FIGURE, YARDSTICK, 0).memory;
   };
-  expect(memory(false).hosts.get('h1')?.count).toBe(1);
-  expect(memory(true).hosts.get('h1')?.count).toBe(0);
+  expect(figureOf(memory(false).hosts, 'h1')?.count).toBe(1);
+  expect(figureOf(memory(true).hosts, 'h1')?.count).toBe(0);
 });
 
 test('a reading that was seen before changes nothing', () => {
@@ -180,6 +180,28 @@ test('a reading that was seen before changes nothing', () => {
     hosts(5).map(host => ({host, load: 2, value, isNew, isBurdened: false, like: null}));
   const once = compare(reading(500, true), NO_FIGURE, YARDSTICK, 0);
   expect(compare(reading(500, false), once.memory, YARDSTICK, 5).memory.hosts).toEqual(once.memory.hosts);
+});
+
+test('another leader goes on from the memory as JSON with the same marks; hosts that come, go and change places keep their own past', () => {
+  const rng = seededRng(5);
+  let [here, there]: [FigureMemory, FigureMemory] = [NO_FIGURE, NO_FIGURE];
+  for (let round = 0; round < 200; round++) {
+    const readings = hosts(9).flatMap((host, index): Reading[] => {
+      const isThere = (index !== 4 || round >= 50) && rng.unit() > 0.1;
+      const value = 500 * (index === 2 && round >= 120 ? 3 : 1 + index / 4) * Math.exp(0.1 * chance(rng));
+      return isThere ? [{host, load: 2, value, isNew: rng.unit() > 0.1, isBurdened: false, like: null}] : [];
+    });
+    const compared = compare(readings, here, YARDSTICK, round * 10_000);
+    const elsewhere = compare(readings.toReversed(), JSON.parse(JSON.stringify(there)) as FigureMemory, YARDSTICK, round * 10_000);
+    [here, there] = [compared.memory, elsewhere.memory];
+    // Sums of the same numbers in another order.
+    const ratios = ({marks}: {marks: Map<string, Mark>}): [string, number, string | null][] =>
+      [...marks].map(([host, {ratio, proof}]): [string, number, string | null] => [host, Number(ratio.toFixed(6)), proof]).sort();
+    expect(ratios(elsewhere)).toEqual(ratios(compared));
+  }
+  expect(figureOf(here.hosts, 'h2')?.mark?.proof).toBe('past');
+  const without = forget(here, 'h2').hosts;
+  expect([figureOf(without, 'h2'), figureOf(without, 'h3')]).toEqual([undefined, figureOf(here.hosts, 'h3')]);
 });
 
 test('it gets well again: no proof is left some minutes later', () => {
