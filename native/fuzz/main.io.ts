@@ -11,7 +11,18 @@ const OUT = join(ROOT, 'build', 'fuzz');
 const CORPUS = join(ROOT, 'test', 'native', 'fixtures');
 const PARSERS = [
   ...['block_queue', 'conntrack', 'cpu_stat', 'journal', 'kernel_file', 'key_values', 'listen_queues', 'mounts', 'numbers', 'port_use'],
-  ...['postfix_processes', 'pressure', 'process_use', 'queue_file', 'queue_id', 'smtp_peers', 'sock_diag', 'softnet', 'source_sets', 'xfs_stat'],
+  ...[
+    'postfix_processes',
+    'pressure',
+    'process_use',
+    'queue_file',
+    'queue_id',
+    'smtp_peers',
+    'sock_diag',
+    'softnet',
+    'source_sets',
+    'xfs_stat',
+  ],
   ...['tune/knob', 'tune/ledger'],
 ];
 const SANITIZERS = 'address,undefined';
