@@ -16,6 +16,7 @@ export const CODES = {
   },
   MOVE_UNKNOWN: {http: 404, next: 'fix', text: 'no such move'},
   PLAN_UNKNOWN: {http: 404, next: 'fix', text: 'no such plan'},
+  INCIDENT_UNKNOWN: {http: 404, next: 'fix', text: 'no such incident'},
   PATH_UNKNOWN: {http: 404, next: 'fix', text: 'the API has no such path'},
   COHORT_UNKNOWN: {http: 404, next: 'fix', text: 'no such cohort'},
   DECISION_UNKNOWN: {http: 404, next: 'fix', text: 'that is not proposed now, or needs no approval'},

@@ -60,25 +60,6 @@ export class ApiClient {
     }
   }
 
-  /** Events that are kept, oldest first; ends when none came for `quietMs`. @throws Unavailable when the stream breaks before that. */
-  async *kept(quietMs: number): AsyncGenerator<{sequence: number; data: string}> {
-    const quiet = new AbortController();
-    const response = await this.#send('GET', '/v1/events?since=0', undefined, quiet.signal);
-    const lines = new EventLines();
-    const decoder = new TextDecoder();
-    const timer = setTimeout(() => quiet.abort(), quietMs);
-    try {
-      for await (const chunk of response.body ?? []) {
-        timer.refresh();
-        for (const {id, data} of lines.feed(decoder.decode(chunk as Uint8Array, {stream: true}))) yield {sequence: Number(id), data};
-      }
-    } catch (error) {
-      if (!quiet.signal.aborted) throw new Unavailable('the event stream broke', {cause: error});
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   async #send(method: string, path: string, body: object | undefined, signal: AbortSignal | null): Promise<Response> {
     const {api, token} = this.#access;
     if (token === null)

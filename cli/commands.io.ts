@@ -1,20 +1,19 @@
 import {Command} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
-import {MailherdError} from '../base/errors.ts';
-import {SECOND_MS} from '../base/units.ts';
-import type {HostView, HurtView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
+import type {HostView, HurtView, IncidentsView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
+import type {Incident} from '../wire/incident.ts';
 import {ACTION_KINDS} from '../wire/policy.ts';
 import type {Decision, HostRecord, Plan} from '../wire/record.ts';
+import {decisionWords} from '../wire/words.ts';
 import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
 import {emptyingCommands, pauseCommands} from './emptying-commands.io.ts';
-import {Incidents, incidentMarkdown, renderIncidents} from './incidents.ts';
+import {incidentMarkdown, renderIncidents} from './incidents.ts';
 import {moveCommands} from './move-commands.io.ts';
 import {patchPolicy} from './policy-patch.ts';
 import {renderDecisions, renderEvent, renderHost, renderHosts, renderHurt, renderUser, renderUsers, renderVerdicts} from './render.ts';
 import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
 import {tuneCommand} from './tune-command.io.ts';
-import {decisionWords} from './veto-words.ts';
 import {renderWhy} from './why.ts';
 
 /** The operator's commands. Each prints a table, or with --json what the API answered. */
@@ -71,7 +70,7 @@ function readCommands(): Command[] {
       .action(async (options: Common) => show(options, await get<VerdictsView>('/v1/verdicts'), renderDecisions)),
     new Command('incidents')
       .argument('[id]')
-      .description('times of trouble, from the events that are kept; with an id its report as Markdown')
+      .description('times of trouble; with an id its report as Markdown')
       .addHelpText('after', example('mailherd incidents', 'mailherd incidents 4711 > incident.md'))
       .action(showIncidents),
     new Command('hurt')
@@ -226,20 +225,7 @@ async function followEvents({json, since}: Common & {since?: string}): Promise<v
   }
 }
 
-/** So long without an event, and all that is kept was replayed. */
-const REPLAY_QUIET_MS = 2 * SECOND_MS;
-
 async function showIncidents(id: string | undefined, options: Common): Promise<void> {
-  const {all} = await replayIncidents();
-  if (id === undefined) return show(options, all, list => renderIncidents(list, Date.now()));
-  const incident = all.find(candidate => String(candidate.id) === id);
-  if (incident === undefined)
-    throw new MailherdError('INPUT_INVALID', {path: '/id', reason: `no incident ${id} in the events that are kept`});
-  show(options, incident, incidentMarkdown);
-}
-
-async function replayIncidents(): Promise<Incidents> {
-  const incidents = new Incidents();
-  for await (const {sequence, data} of client().kept(REPLAY_QUIET_MS)) incidents.take(sequence, JSON.parse(data) as FarmEvent);
-  return incidents;
+  if (id === undefined) return show(options, await get<IncidentsView>('/v1/incidents'), view => renderIncidents(view, Date.now()));
+  show(options, await get<Incident>(`/v1/incidents/${part(id)}`), incidentMarkdown);
 }

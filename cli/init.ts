@@ -1,6 +1,7 @@
 import {MailherdError} from '../base/errors.ts';
 import {FARM_ACCOUNT, farmApi, MIRRORS, mirrorDelivery, type ReaderAccount, readerApi} from '../wire/accounts.ts';
 import {fits} from '../wire/codec.ts';
+import {AGENT_EVENTS} from '../wire/event.ts';
 import {HostName, Role} from '../wire/schema.ts';
 import {
   commandSubjects,
@@ -8,6 +9,7 @@ import {
   EVENT_SUBJECTS,
   eventSubject,
   HOST_BUCKET,
+  INCIDENT_BUCKET,
   inboxPrefix,
   LEASE_BUCKET,
   MOVE_BUCKET,
@@ -61,7 +63,11 @@ export function permissionsOf(name: string): Permissions {
   if (name === COORDINATOR) return coordinatorPermissions();
   if (name === OBSERVER) return observerPermissions();
   return {
-    publish: [reportSubject(name), eventSubject(name, '>'), ...[HOST_BUCKET, ROUTE_BUCKET].flatMap(bucketReading)],
+    publish: [
+      reportSubject(name),
+      ...AGENT_EVENTS.map(type => eventSubject(name, type)),
+      ...[HOST_BUCKET, ROUTE_BUCKET].flatMap(bucketReading),
+    ],
     subscribe: [commandSubjects(name), `${inboxPrefix(name)}.>`],
     responses: COMMAND_REPLIES,
   };
@@ -77,7 +83,7 @@ function bucketReading(bucket: string): string[] {
 }
 
 function coordinatorPermissions(): Permissions {
-  const buckets = [HOST_BUCKET, ROUTE_BUCKET, MOVE_BUCKET, PLAN_BUCKET, POLICY_BUCKET, LEASE_BUCKET];
+  const buckets = [HOST_BUCKET, ROUTE_BUCKET, MOVE_BUCKET, PLAN_BUCKET, POLICY_BUCKET, LEASE_BUCKET, INCIDENT_BUCKET];
   return {
     publish: [
       'mailherd.command.>',

@@ -14,7 +14,7 @@ import {
   type Plan,
   type VerdictKind,
 } from '../wire/record.ts';
-import {decisionWords, vetoWords} from './veto-words.ts';
+import {decisionWords, vetoWords} from '../wire/words.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 

@@ -1,7 +1,7 @@
 import {facts, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
-import {decisionWords} from './veto-words.ts';
+import {decisionWords, experimentWords} from '../wire/words.ts';
 
 /** What is felt, and as much of what goes along with it, beside the stage at which mail waits. */
 const EVIDENCE_MAX = 2;
@@ -37,9 +37,12 @@ function decided(host: string, {decisions = []}: VerdictsView): (readonly [strin
   return decisions.filter(each => each.host === host && each.kind !== 'watch').map(each => ['Decided', decisionWords(each)] as const);
 }
 
-function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (readonly [string, string])[] {
+function whyCohort(cohort: CohortVerdict, {hurt, experiments = []}: VerdictsView, look: Look): (readonly [string, string])[] {
   const {sick, members, controls, controlsSick, effect, effectLow, effectHigh, chance, explained, alternatives = [], experiment} = cohort;
   const name = labels(cohort.labels);
+  const tried = experiments.filter(({outcome, labels: own, alternatives: same}) => {
+    return outcome !== null && [own, ...same].some(each => labels(each) === name);
+  });
   const between = effectLow === undefined || effectHigh === undefined ? '' : ` (${effectLow.toFixed(1)} to ${effectHigh.toFixed(1)})`;
   const others = alternatives.length === 0 ? '' : `; cannot be told from ${alternatives.map(labels).join(' or ')}`;
   const users = sick.reduce((sum, host) => sum + (hurt?.byHost[host] ?? 0), 0);
@@ -54,6 +57,7 @@ function whyCohort(cohort: CohortVerdict, {hurt}: VerdictsView, look: Look): (re
     ],
     ['Effect', `${effect === null ? '-' : `x${effect.toFixed(1)}${between}`}${others}`],
     ...(experiment === undefined ? [] : [['To tell', `change ${experiment.change} on ${experiment.hosts.join(', ')} first`] as const]),
+    ...tried.slice(-1).map(each => ['Tried', experimentWords(each)] as const),
     ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
     ['Controls', controls.slice(0, 8).join(', ') + (controls.length > 8 ? ` and ${controls.length - 8} more` : '')],
     ['Customers hurt', `${users}${hurt === null || hurt.users === 0 ? '' : ` (${percent(users / hurt.users)})`}`],

@@ -7,7 +7,7 @@ import type {MoveRecord} from '../wire/record.ts';
 import {Actor} from './act.ts';
 import {announce} from './announce.ts';
 import {Operator} from './api/operate.ts';
-import type {Writes} from './api/ports.ts';
+import type {EventFeed, Writes} from './api/ports.ts';
 import type {Audit} from './audit.io.ts';
 import type {Commander} from './command.io.ts';
 import type {CoordinatorConfig} from './config.ts';
@@ -17,6 +17,7 @@ import type {FlowOutcome} from './flow.ts';
 import type {Drivers} from './host/drivers.io.ts';
 import {isPaused} from './host/emptying.ts';
 import {HostKeeper} from './host/keeper.io.ts';
+import {IncidentKeeper} from './incident/keeper.ts';
 import type {LeaseKeeper, Term} from './lease.io.ts';
 import {startMover} from './move/mover.io.ts';
 import type {Mover, WaitingMove} from './move/mover.ts';
@@ -37,6 +38,7 @@ export interface LoopDeps {
   command: Commander;
   drivers: Drivers;
   emit: Emit;
+  events: EventFeed;
   audit: Audit;
   clock: Clock;
   log: Log;
@@ -52,6 +54,7 @@ interface Leading {
   relief: ReliefKeeper;
   approvals: Approvals;
   operator: Operator;
+  incidents: IncidentKeeper;
   sizes: Sizes;
 }
 
@@ -100,6 +103,7 @@ export class Loop {
     if (!leading.term.signal.aborted) await leading.actor.act(decisions);
     if (!leading.term.signal.aborted) await leading.relief.look(decisions);
     if (!leading.term.signal.aborted) await leading.tuning.look();
+    if (!leading.term.signal.aborted) await leading.incidents.look(outcome);
   }
 
   /** One term, from the lease taken to the lease lost or given back. */
@@ -119,7 +123,7 @@ export class Loop {
   }
 
   async #begin(term: Term): Promise<Leading> {
-    const {picture, store, command, drivers, emit, audit, clock, log, config} = this.#deps;
+    const {picture, store, command, drivers, emit, events, audit, clock, log, config} = this.#deps;
     const {token, signal} = term;
     const stepped = (record: MoveRecord, tookMs: number): void => {
       const {id: moveId, user, source, target, step, pauseMs, refusal} = record;
@@ -151,6 +155,7 @@ export class Loop {
     const tuning = new TuneKeeper({picture, command, token, audit, clock, log});
     const relief = new ReliefKeeper({picture, command, token, emit, audit, clock, log});
     const approvals = new Approvals();
+    const incidents = new IncidentKeeper({picture, bucket: store.incidents, events, emit, clock, log, signal});
     const {routes, policy: policies} = store;
     const operator = new Operator({
       picture,
@@ -166,7 +171,7 @@ export class Loop {
       emit,
       clock,
     });
-    return {term, mover, keeper, actor, tuning, relief, approvals, operator, sizes};
+    return {term, mover, keeper, actor, tuning, relief, approvals, operator, incidents, sizes};
   }
 
   #present(): Leading | null {

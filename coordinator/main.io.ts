@@ -55,7 +55,8 @@ export async function runCoordinator(
   const lease = new LeaseKeeper({bucket: store.lease, holder: config.name, clock, log});
   const drivers = new Drivers(config.reinstallCommand, log, signal);
   const command = commander(nc, prefix);
-  const loop = new Loop({config, picture, store, lease, command, drivers, emit: events.emit, audit, clock, log});
+  const feed = eventFeed(nc, log);
+  const loop = new Loop({config, picture, store, lease, command, drivers, emit: events.emit, events: feed, audit, clock, log});
   const intake = new Intake(picture.fleet, (host, reason, path, refusedCount) => {
     log.warn({host, reason, path, refusedCount}, 'report refused');
     if (picture.isComplete && lease.term() !== null) events.emit('reportRefused', host, {reason, path, refusedCount});

@@ -7,6 +7,7 @@ import {domainOf, emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, 
 import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
 import {verdictOf} from './health/judge.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
+import {IncidentBook} from './incident/book.ts';
 import type {WaitingMove} from './move/mover.ts';
 import type {Whereabouts} from './move/order.ts';
 import {apartOf} from './plan/rules.ts';
@@ -38,6 +39,7 @@ export class Picture {
   isComplete = false;
   outcome: FlowOutcome | null = null;
   readonly hurtHistory: Hurt[] = [];
+  readonly incidents = new IncidentBook();
   readonly #wellSince = new Map<string, {generation: number; sinceMs: Instant}>();
   #memory: FlowMemory = emptyMemory();
   #names: string[] | null = null;

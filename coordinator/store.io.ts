@@ -13,6 +13,7 @@ import {MailherdError} from '../base/errors.ts';
 import type {Millis} from '../base/units.ts';
 import {MIB} from '../base/units.ts';
 import {Bucket} from '../wire/bucket.io.ts';
+import {Incident, IncidentState} from '../wire/incident.ts';
 import {ensureMirror} from '../wire/mirror.io.ts';
 import {DEFAULT_POLICY, Policy} from '../wire/policy.ts';
 import {CurrentPlan, HostRecord, Lease, MoveRecord, Plan} from '../wire/record.ts';
@@ -23,6 +24,7 @@ import {
   EVENT_STREAM,
   EVENT_SUBJECTS,
   HOST_BUCKET,
+  INCIDENT_BUCKET,
   LEASE_BUCKET,
   MOVE_BUCKET,
   PLAN_BUCKET,
@@ -35,6 +37,7 @@ import {
 import {POLICY_KEY} from './keys.ts';
 
 const StoredPlan = Type.Union([Plan, CurrentPlan]);
+const StoredIncident = Type.Union([IncidentState, Incident]);
 const CLUSTER_REPLICAS = 3;
 
 /** Everything durable that coordinators share. */
@@ -45,6 +48,7 @@ export interface Store {
   plans: Bucket<typeof StoredPlan>;
   policy: Bucket<typeof Policy>;
   lease: Bucket<typeof Lease>;
+  incidents: Bucket<typeof StoredIncident>;
 }
 
 interface StreamShape {
@@ -75,6 +79,7 @@ export async function openStore(nc: NatsConnection): Promise<Store> {
     plans: await Bucket.open(nc, PLAN_BUCKET, StoredPlan, {create: true}),
     policy: await Bucket.open(nc, POLICY_BUCKET, Policy, {create: true, history: 20}),
     lease: await Bucket.open(nc, LEASE_BUCKET, Lease, {create: true}),
+    incidents: await Bucket.open(nc, INCIDENT_BUCKET, StoredIncident, {create: true}),
   };
   if ((await store.policy.get(POLICY_KEY)) === null) {
     await store.policy.create(POLICY_KEY, DEFAULT_POLICY).catch(error => {

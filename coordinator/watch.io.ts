@@ -37,6 +37,10 @@ export async function watchFarm(
     if ('removed' in entry) picture.moves.delete(entry.key);
     else picture.applyMove(entry.value);
   }, signal);
+  await store.incidents.watch(entry => {
+    if ('removed' in entry) picture.incidents.remove(entry.key);
+    else picture.incidents.apply(entry);
+  }, signal);
   const reports = new Follower(nc, {
     stream: REPORT_STREAM,
     filter: REPORT_SUBJECTS,

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {Experiment, Incident} from './incident.ts';
 import {ACTION_KINDS, type ActionKind, Policy} from './policy.ts';
 import {Account, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
@@ -43,6 +44,8 @@ export const VerdictsView = Type.Object({
   hurtPeak: orNull(Hurt),
   /** What the last round decided, with what stops it. */
   decisions: Type.Optional(Type.Array(Decision)),
+  /** Of the incident that lasts, or of the last one. */
+  experiments: Type.Optional(Type.Array(Experiment)),
 });
 export type VerdictsView = Type.Static<typeof VerdictsView>;
 
@@ -91,6 +94,10 @@ export type MovesView = Type.Static<typeof MovesView>;
 export const HurtView = Type.Object({history: Type.Array(Hurt)});
 export type HurtView = Type.Static<typeof HurtView>;
 
+/** Times of trouble in order, without what only the report of one tells. */
+export const IncidentsView = Type.Object({incidents: Type.Array(Type.Omit(Incident, ['timeline', 'hurt', 'experiments']))});
+export type IncidentsView = Type.Static<typeof IncidentsView>;
+
 /** The policy with its revision; a change names the revision it was made from. */
 export const PolicyView = Type.Object({policy: Policy, revision: Generation}, {additionalProperties: false});
 export type PolicyView = Type.Static<typeof PolicyView>;
@@ -105,6 +112,8 @@ export const FarmView = Type.Object({
   hosts: Count,
   users: Count,
   hurt: orNull(Hurt),
+  /** The one that lasts; null in quiet times, absent from an older release. */
+  incident: Type.Optional(orNull(Type.Object({id: Count, onsetMs: InstantMs, cause: orNull(Type.String()), hosts: Type.Array(HostName)}))),
 });
 export type FarmView = Type.Static<typeof FarmView>;
 

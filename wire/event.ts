@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import {CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
-import {ByteCount, Count, HostName, InstantMs, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
+import {ByteCount, Count, HostName, InstantMs, Labels, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
 import {Advice, AdviceId, ChangeOutcome, KnobName} from './tune.ts';
 
 const Resource = Type.Union([Type.Literal('cpu'), Type.Literal('memory'), Type.Literal('io')]);
@@ -29,6 +29,29 @@ export const EVENTS = {
   cohortCleared: Type.Object({cohort: CohortVerdict}),
   hurtChanged: Hurt,
   decided: Type.Object({decision: Decision}),
+  /** What a person was called for is not there any more. */
+  pageEnded: Type.Object({because: Type.String()}),
+  incidentChanged: Type.Object({
+    incidentId: Count,
+    /** Opened, closed, or another cause, or more hosts. */
+    state: Type.Union([Type.Literal('opened'), Type.Literal('changed'), Type.Literal('closed')]),
+    onsetMs: InstantMs,
+    closedAtMs: orNull(InstantMs),
+    cause: orNull(Type.String()),
+    hosts: Type.Array(HostName),
+    usersHurt: Count,
+    usersHurtPeak: Count,
+    /** Minutes that customers were hurt, summed over customers. */
+    hurtMinutes: Count,
+  }),
+  /** Hosts that came back with another label have told which of several labels it is; none blamed: they did not agree. */
+  experimentEnded: Type.Object({
+    change: Type.String(),
+    from: Type.String(),
+    hosts: Type.Array(Type.Object({host: HostName, kind: Type.String(), to: Type.String()})),
+    blamed: Type.Array(Labels),
+    cleared: Type.Array(Labels),
+  }),
   planned: Type.Object({planId: PlanId, kind: Type.String(), moves: Count, bytes: ByteCount, unplaced: Count}),
   hostStaged: Type.Object({from: orNull(Type.String()), to: Type.String(), reason: Type.String(), tookMs: orNull(SpanMs)}),
   hostCordoned: Type.Object({by: Type.String(), reason: Type.String()}),
@@ -78,6 +101,18 @@ export const EVENTS = {
 } as const;
 
 export type EventType = keyof typeof EVENTS;
+/** What an agent tells by itself; everything else is the coordinator's to say, and no host may say it in its place. */
+export const AGENT_EVENTS = [
+  'agentStarted',
+  'pressureRose',
+  'pressureFell',
+  'limitReached',
+  'limitCleared',
+  'tuneAdvised',
+  'tuneChanged',
+  'tuneKept',
+  'tuneEnded',
+] as const satisfies readonly EventType[];
 export type EventData<T extends EventType> = Type.Static<(typeof EVENTS)[T]>;
 
 /** The envelope; `id` is unique for ever (also the JetStream message id), so that a consumer can drop repeats. */

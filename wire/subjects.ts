@@ -14,6 +14,7 @@ export const MOVE_BUCKET = 'mailherd_moves';
 export const PLAN_BUCKET = 'mailherd_plans';
 export const POLICY_BUCKET = 'mailherd_policy';
 export const LEASE_BUCKET = 'mailherd_lease';
+export const INCIDENT_BUCKET = 'mailherd_incidents';
 
 export const reportSubject = (host: string): string => `mailherd.report.${host}`;
 export const REPORT_SUBJECTS = 'mailherd.report.*';

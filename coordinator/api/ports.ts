@@ -4,6 +4,7 @@ import type {
   FarmView,
   HostView,
   HurtView,
+  IncidentsView,
   MovesView,
   NewHost,
   NewMove,
@@ -21,6 +22,7 @@ import type {
   WhatIfView,
 } from '../../wire/api.ts';
 import type {FarmEvent} from '../../wire/event.ts';
+import type {Incident} from '../../wire/incident.ts';
 import type {Decision, HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
 import type {TuneView} from '../../wire/tune.ts';
@@ -39,6 +41,8 @@ export interface Reads {
   plan(id: string): Promise<Plan>;
   policy(): PolicyView;
   hurt(): HurtView;
+  incidents(): IncidentsView;
+  incident(id: number): Incident;
   tune(): TuneView;
   /** Prometheus text format. */
   metrics(): string;

@@ -5,6 +5,7 @@ import {
   FarmView,
   HostView,
   HurtView,
+  IncidentsView,
   MoveIds,
   MovesView,
   NewHost,
@@ -23,6 +24,7 @@ import {
   WhatIf,
   WhatIfView,
 } from '../../wire/api.ts';
+import {Incident} from '../../wire/incident.ts';
 import {Decision, HostRecord, MoveRecord, Plan} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
 import {HostName, MoveId, PlanId, UserName, WrittenUserName} from '../../wire/schema.ts';
@@ -56,6 +58,7 @@ const Nothing = Type.Object({}, {additionalProperties: false});
 const OfHost = Type.Object({host: HostName});
 const OfUser = Type.Object({user: WrittenUserName});
 const OfMove = Type.Object({id: MoveId});
+const OfIncident = Type.Object({id: Type.String({pattern: '^[0-9]{1,15}$', description: 'id of an incident'})});
 const OfPlan = Type.Object({id: Type.Union([PlanId, Type.Literal('current')])});
 const UsersQuery = Type.Object(
   {
@@ -116,6 +119,10 @@ const READS: readonly ApiRoute[] = [
   read('/v1/plans/:id', 'One plan', {params: OfPlan, answer: Plan}, ({ports, params}) => ports.reads.plan(params.id)),
   read('/v1/policy', 'The policy and its revision', {answer: PolicyView}, ({ports}) => ports.reads.policy()),
   read('/v1/tune', 'Advice on kernel values, and what was changed', {answer: TuneView}, ({ports}) => ports.reads.tune()),
+  read('/v1/incidents', 'Times of trouble', {answer: IncidentsView}, ({ports}) => ports.reads.incidents()),
+  read('/v1/incidents/:id', 'One incident with its timeline', {params: OfIncident, answer: Incident}, ({ports, params}) =>
+    ports.reads.incident(Number(params.id)),
+  ),
   read('/v1/hurt', 'Customers hurt over time', {answer: HurtView}, ({ports}) => ports.reads.hurt()),
 ];
 

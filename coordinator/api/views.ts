@@ -1,6 +1,7 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Instant} from '../../base/units.ts';
-import type {EvacuationView, FarmView, HostView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
+import type {EvacuationView, FarmView, HostView, IncidentsView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
+import type {Incident} from '../../wire/incident.ts';
 import {completed} from '../../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
 import type {TuneView} from '../../wire/tune.ts';
@@ -38,6 +39,7 @@ export class Views implements Reads {
   farm(): FarmView {
     const {picture, name, leader, now} = this.#deps;
     const leads = leader();
+    const open = picture.incidents.open();
     return {
       leader: leads?.holder ?? null,
       answeredBy: name,
@@ -47,6 +49,7 @@ export class Views implements Reads {
       hosts: picture.hosts.size,
       users: picture.fleet.routes.size,
       hurt: picture.outcome?.hurt ?? null,
+      incident: open === null ? null : {id: open.id, onsetMs: open.onsetMs, cause: open.cause, hosts: open.hosts},
     };
   }
 
@@ -117,7 +120,7 @@ export class Views implements Reads {
       return hurt.atMs >= sinceMs && (peak === null || hurt.share > peak.share) ? hurt : peak;
     }, null);
     const {verdicts = [], cohorts = [], hurt = null, decisions = []} = outcome ?? {};
-    return {verdicts, cohorts, hurt, hurtPeak, decisions};
+    return {verdicts, cohorts, hurt, hurtPeak, decisions, experiments: this.#deps.picture.incidents.experiments()};
   }
 
   moves(): MovesView {
@@ -185,6 +188,14 @@ export class Views implements Reads {
 
   hurt(): {history: Hurt[]} {
     return {history: [...this.#deps.picture.hurtHistory]};
+  }
+
+  incidents(): IncidentsView {
+    return {incidents: this.#deps.picture.incidents.all().map(({timeline: _, hurt: __, experiments: ___, ...rest}) => rest)};
+  }
+
+  incident(id: number): Incident {
+    return this.#deps.picture.incidents.one(id);
   }
 
   tune(): TuneView {

@@ -1,5 +1,8 @@
+import {jetstream} from '@nats-io/jetstream';
 import {afterAll, beforeAll, expect, test, vi} from 'vitest';
-import type {FarmView, HurtView} from '../../wire/api.ts';
+import type {FarmView, HurtView, IncidentsView} from '../../wire/api.ts';
+import type {Incident} from '../../wire/incident.ts';
+import {eventSubject} from '../../wire/subjects.ts';
 import {TestServer} from './server.ts';
 import {TestCoordinator} from './test-coordinator.ts';
 
@@ -44,6 +47,21 @@ test('how many customers were hurt is known to a coordinator that starts later',
   await third.stop();
 });
 
+const incidents = async (of: TestCoordinator): Promise<IncidentsView['incidents']> =>
+  (await of.call<IncidentsView>('GET', '/v1/incidents')).json.incidents;
+
+test('an incident is stored, and known to every coordinator', async () => {
+  const verdict = {host: 'be01', kind: 'sick', sinceMs: Date.now(), because: 'SLI_WORSE_THAN_PEERS', evidence: []} as const;
+  const event = {v: 1, id: 'test-event-1', type: 'verdictChanged', host: 'be01', atMs: Date.now(), data: {from: null, verdict}};
+  await jetstream(await server.connect('coordinator')).publish(eventSubject('be01', 'verdictChanged'), JSON.stringify(event));
+  await vi.waitFor(async () => expect((await incidents(second))[0]).toMatchObject({hosts: ['be01'], closedAtMs: null}), WAIT);
+  const [{id} = {id: 0}] = await incidents(first);
+  const {timeline} = (await second.call<Incident>('GET', `/v1/incidents/${id}`)).json;
+  expect(timeline[0]).toMatchObject({phase: 'verdict', what: expect.stringContaining('be01 is sick')});
+  expect((await second.call('GET', '/v1/incidents/987654')).status).toBe(404);
+  expect((await farm(second)).incident).toMatchObject({id, hosts: ['be01']});
+});
+
 test('through an outage of NATS nobody leads for long; afterwards one does, and no token comes back', async () => {
   const before = (await farm(first)).token ?? 0;
   await server.stop('SIGKILL');
@@ -66,4 +84,11 @@ test('when the leader ends in order, the other takes over at once', async () => 
   await leading.stop();
   await vi.waitFor(async () => expect((await other.call('POST', '/v1/resume', {})).status).toBe(200), {timeout: 6_000, interval: 50});
   expect((await farm(other)).token).toBeGreaterThan(token ?? 0);
+  // The incident goes on with the new leader.
+  await vi.waitFor(async () => {
+    const [open] = await incidents(other);
+    const {timeline = []} = (await other.call<Incident>('GET', `/v1/incidents/${open?.id}`)).json;
+    expect(timeline.map(({what}) => what)).toContain(`${(await farm(other)).leader} leads`);
+    expect(timeline.filter(({phase}) => phase === 'verdict')).toHaveLength(1);
+  }, WAIT);
 });

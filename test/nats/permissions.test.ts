@@ -72,16 +72,19 @@ test('a host stores its own reports and events', async () => {
   expect(refused).toEqual([]);
 });
 
-test.each([reportSubject('be02'), eventSubject('be02', 'agentStarted'), eventSubject('farm', 'evacuated'), commandSubject('be02', 'hold')])(
-  'a host may not publish %s',
-  async subject => {
-    const before = [await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)];
-    host.publish(subject, '{}');
-    await host.flush();
-    await expectRefused('publish', subject);
-    expect([await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)]).toEqual(before);
-  },
-);
+test.each([
+  reportSubject('be02'),
+  eventSubject('be02', 'agentStarted'),
+  eventSubject('farm', 'evacuated'),
+  eventSubject('be01', 'verdictChanged'),
+  commandSubject('be02', 'hold'),
+])('a host may not publish %s', async subject => {
+  const before = [await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)];
+  host.publish(subject, '{}');
+  await host.flush();
+  await expectRefused('publish', subject);
+  expect([await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)]).toEqual(before);
+});
 
 test('a host answers a command with many replies', async () => {
   const subscription = host.subscribe(commandSubjects('be01'), {

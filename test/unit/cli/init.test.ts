@@ -5,6 +5,7 @@ import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {parse} from 'yaml';
 import {initCommand} from '../../../cli/init.io.ts';
 import {parseNewHost, permissionsOf, usersConf} from '../../../cli/init.ts';
+import {AGENT_EVENTS} from '../../../wire/event.ts';
 
 let parent: string;
 let dir: string;
@@ -110,7 +111,10 @@ test.each([
 
 test("a host's permissions name nobody else and write no bucket", () => {
   const {publish, subscribe, responses} = permissionsOf('be01');
-  expect(publish.filter(subject => subject.startsWith('mailherd.'))).toEqual(['mailherd.report.be01', 'mailherd.event.be01.>']);
+  expect(publish.filter(subject => subject.startsWith('mailherd.'))).toEqual([
+    'mailherd.report.be01',
+    ...AGENT_EVENTS.map(type => `mailherd.event.be01.${type}`),
+  ]);
   expect(publish.filter(subject => /^\$KV|STREAM\.(?!MSG\.GET)|DELETE|PURGE|UPDATE|^>|\*/.test(subject))).toEqual([]);
   expect(subscribe).toEqual(['mailherd.command.be01.>', '_INBOX_be01.>']);
   expect(responses).not.toBeNull();

@@ -55,6 +55,23 @@ test('a cohort: effect with interval, controls, what it cannot be told from and 
   expect(text.split('\n').length).toBeLessThanOrEqual(12);
 });
 
+test('what an experiment has told stands with the cohort', () => {
+  const hosts = [{host: 'be4', kind: 'healthy', to: 'debian-12'}];
+  const outcome = {atMs: T0, blamed: [{os: 'debian-13'}], cleared: [{hardware: 'gen11'}], hosts};
+  const tried = {
+    labels: {os: 'debian-13'},
+    alternatives: [{hardware: 'gen11'}],
+    change: 'os',
+    from: 'debian-13',
+    hosts: ['be4'],
+    sinceMs: T0,
+  };
+  expect(renderWhy('os=debian-13', {...VIEW, experiments: [{...tried, outcome}]}, LOOK)).toMatch(
+    /Tried +be4 healthy with os=debian-12: os=debian-13 is blamed, hardware=gen11 cleared/,
+  );
+  expect(renderWhy('os=debian-13', {...VIEW, experiments: [{...tried, outcome: null}]}, LOOK)).not.toContain('Tried');
+});
+
 test('a host that shares nothing; a name nobody has', () => {
   expect(renderWhy('be1', VIEW, LOOK)).toContain('nothing with other sick hosts');
   expect(renderWhy('be9', VIEW, LOOK)).toBeNull();

@@ -97,6 +97,12 @@ export class FakeBucket<T> implements BucketPort<T> {
     return this.#write(key, value);
   }
 
+  async remove(key: string, expectedRevision: number): Promise<void> {
+    await this.#weather();
+    if (this.rows.get(key)?.revision !== expectedRevision) throw new MailherdError('STORE_CONFLICT', {key, expectedRevision});
+    this.rows.delete(key);
+  }
+
   #write(key: string, value: T): number {
     this.revision++;
     this.writes++;

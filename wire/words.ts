@@ -1,5 +1,6 @@
-import {instant, percent, size, span} from '../base/format.ts';
-import type {Decision, Veto} from '../wire/record.ts';
+import {instant, labels, percent, size, span} from '../base/format.ts';
+import type {Experiment} from './incident.ts';
+import type {Decision, Veto} from './record.ts';
 
 /** A brake with its figures, for people, e.g. `DOES_NOT_FIT: needs 12 GB, free 8 GB, missing 4 GB`. */
 export function vetoWords({code, detail}: Veto): string {
@@ -53,4 +54,14 @@ export function decisionWords(
 ): string {
   const held = vetoes.length > 0 ? `, stopped by ${vetoes.map(vetoWords).join('; ')}` : mode === 'on' ? '' : `, mode ${mode}`;
   return `${kind} ${hosts.length === 0 ? 'the farm' : hosts.join(', ')} (${because})${held}`;
+}
+
+/** e.g. `be4 sick with os=debian-12: hardware=gen11 is blamed, os=debian-13 cleared`. */
+export function experimentWords({change, outcome}: Experiment): string {
+  if (outcome === null) return 'its hosts are not back yet';
+  const {hosts, blamed, cleared} = outcome;
+  const seen = hosts.map(({host, kind, to}) => `${host} ${kind} with ${change}=${to}`).join(', ');
+  if (blamed.length === 0) return `${seen}: they do not agree, nothing is told apart`;
+  const off = cleared.length === 0 ? '' : `, ${cleared.map(labels).join(' and ')} cleared`;
+  return `${seen}: ${blamed.map(labels).join(' or ')} is blamed${off}`;
 }

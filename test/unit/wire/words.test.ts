@@ -1,8 +1,7 @@
 import {expect, test} from 'vitest';
-import {Incidents, incidentMarkdown} from '../../../cli/incidents.ts';
-import {decisionWords, vetoWords} from '../../../cli/veto-words.ts';
 import {renderWhy} from '../../../cli/why.ts';
 import type {Decision} from '../../../wire/record.ts';
+import {decisionWords, experimentWords, vetoWords} from '../../../wire/words.ts';
 
 const FIT = {
   code: 'DOES_NOT_FIT',
@@ -35,27 +34,18 @@ test.each([
   ['NO_HEALTHY_RELAY', {relays: ['be1', 'be2']}, 'relays be1 be2'],
 ])('%s in words', (code, detail, words) => expect(vetoWords({code, detail})).toBe(`${code}: ${words}`));
 
-test('an incident tells of a host that fell silent, of what was done by whom, and of relieved queues', () => {
-  const incidents = new Incidents();
-  const take = (sequence: number, type: string, host: string | null, data: object): void =>
-    incidents.take(sequence, {v: 1, id: `event-${sequence}`, type, host, atMs: sequence * 60_000, data} as never);
-  const page = {kind: 'page', host: 'be4', atMs: 1, because: 'SILENT', evidence: [], vetoes: [], mode: 'on'};
-  take(1, 'decided', 'be4', {decision: page});
-  take(2, 'hostCordoned', 'be4', {by: 'mailherd', reason: 'SICK_ALONE'});
-  take(3, 'decided', 'be4', {decision: CUT});
-  take(4, 'queueRelieved', 'be4', {isOn: true, relay: '[10.0.0.9]:25', queued: 40, by: 'mailherd'});
-  take(5, 'apiCalled', null, {by: 'ada', method: 'POST', path: '/v1/hosts/be4/evacuate', status: 202});
-  take(6, 'apiCalled', null, {by: 'ada', method: 'POST', path: '/v1/moves', status: 409});
-  take(7, 'verdictChanged', 'be4', {
-    from: 'silent',
-    verdict: {host: 'be4', kind: 'healthy', sinceMs: 1, because: 'WITHIN_BOUNDS', evidence: []},
-  });
-  expect(incidents.all).toMatchObject([{cause: 'SILENT', hosts: ['be4'], closedAtMs: 420_000}]);
-  const [incident] = incidents.all;
-  const text = incident === undefined ? '' : incidentMarkdown(incident);
-  expect(text).toContain('be4 gets no new mailbox: SICK_ALONE (mailherd)');
-  expect(text).toContain('missing 4.0 GB');
-  expect(text).toContain('be4: its queue is being relieved by [10.0.0.9]:25, 40 messages wait');
-  expect(text).toContain('ada: POST /v1/hosts/be4/evacuate');
-  expect(text).not.toContain('/v1/moves');
+test('an experiment in words: what came back how, and what that says', () => {
+  const hosts = [{host: 'be4', kind: 'sick', to: 'debian-12'}];
+  const tried = {
+    labels: {os: 'debian-13'},
+    alternatives: [{hardware: 'gen11'}],
+    change: 'os',
+    from: 'debian-13',
+    hosts: ['be4'],
+    sinceMs: 1,
+  };
+  const outcome = {atMs: 2, blamed: [{hardware: 'gen11'}], cleared: [{os: 'debian-13'}], hosts};
+  expect(experimentWords({...tried, outcome})).toBe('be4 sick with os=debian-12: hardware=gen11 is blamed, os=debian-13 cleared');
+  expect(experimentWords({...tried, outcome: {...outcome, blamed: [], cleared: []}})).toMatch(/do not agree, nothing is told apart$/);
+  expect(experimentWords({...tried, outcome: null})).toMatch(/not back yet/);
 });
