@@ -1,4 +1,4 @@
-import type {Instant, Millis} from '../../base/units.ts';
+import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type PlannedMove} from '../../wire/record.ts';
 import {type Pace, paceOf} from './pace.ts';
@@ -28,7 +28,7 @@ export function mayBegin(
   limits: Policy['move'],
   pace: Pace,
   isPaused: boolean,
-  now: Instant,
+  isQuieting: (record: MoveRecord) => boolean,
 ): string | null {
   if (isPaused) return 'PAUSED';
   let running = 0;
@@ -36,7 +36,7 @@ export function mayBegin(
   let atTarget = 0;
   for (const record of records) {
     if (record.user === planned.user && !isSettled(record)) return 'USER_MOVING';
-    if (record.user === planned.user && record.source === planned.target && isQuieting(record, limits.quietMs, now)) return 'QUIET_TIME';
+    if (record.user === planned.user && record.source === planned.target && isQuieting(record)) return 'QUIET_TIME';
     // Once begun anew, backing out only waits for a host that is away.
     if (!isUnderWay(record) || (record.step === 'backingOut' && record.attempts > 0)) continue;
     running++;
@@ -56,10 +56,4 @@ export function mayBegin(
 export function retainedAtMs(record: MoveRecord): Instant | null {
   if (record.step !== 'retained') return null;
   return record.timeline.find(({step}) => step === 'retained')?.atMs ?? null;
-}
-
-/** True while a delivery that was under way during the hold may still be written into the retained copy. */
-export function isQuieting(record: MoveRecord, quietMs: Millis, now: Instant): boolean {
-  const retained = retainedAtMs(record);
-  return retained !== null && now - retained < quietMs;
 }

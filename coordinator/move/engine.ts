@@ -5,7 +5,7 @@ import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wire/record.ts';
 import type {MoveContext} from './asks.ts';
-import {isQuieting, mayBegin, retainedAtMs} from './budget.ts';
+import {mayBegin, retainedAtMs} from './budget.ts';
 import {firstRecord} from './first-record.ts';
 import {KickRate} from './kicks.ts';
 import {carryLate, discardLeft} from './leftover.ts';
@@ -13,6 +13,7 @@ import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
+import {QuietTimes} from './quiet.ts';
 import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
 
@@ -55,6 +56,7 @@ export class MoveEngine implements Mover {
   readonly #kicks = new KickRate();
   /** Move id -> how many looks at its retained copy are done; those that a predecessor did or missed are one. */
   readonly #looks = new Map<string, number>();
+  readonly #quiet: QuietTimes;
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
   readonly #again = new Map<string, QueuedMove>();
@@ -63,7 +65,13 @@ export class MoveEngine implements Mover {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    for (const record of options.found) this.#records.set(record.id, record);
+    this.#quiet = new QuietTimes(options.ports.clock);
+    for (const record of options.found) this.#take(record);
+  }
+
+  #take(record: MoveRecord): void {
+    this.#quiet.take(record);
+    this.#records.set(record.id, record);
   }
 
   /** Goes on with what a predecessor left and begins what waits, until the signal. Never rejects. */
@@ -93,7 +101,7 @@ export class MoveEngine implements Mover {
         // It may have purged what we take for retained, too.
         const isPurgedSince = known?.step === 'retained' && (record.step === 'purging' || record.step === 'purged');
         if (known !== undefined && !isPurgedSince) continue;
-        this.#records.set(record.id, record);
+        this.#take(record);
         if (STEPS[record.step].phase !== 'end') this.#launch(record);
       }
       return true;
@@ -179,16 +187,20 @@ export class MoveEngine implements Mover {
     if (moveIds.length === 0)
       throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
     const records = moveIds.map(moveId => this.#known(moveId));
-    const {quietMs} = this.#options.policy().move;
-    const now = this.#options.ports.clock.now();
     for (const record of records) {
       if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
-      if (isQuieting(record, quietMs, now))
+      if (this.#isQuieting(record)) {
+        const {quietMs} = this.#options.policy().move;
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
+      }
     }
     // All at once: while one is stored nobody else may begin the same.
     for (const record of records) this.#records.set(record.id, {...record, step: 'purging', refusal: null});
     for (const record of records) this.#launch(await this.#keep({...record, step: 'purging', refusal: null}, record));
+  }
+
+  #isQuieting(record: MoveRecord): boolean {
+    return this.#quiet.isQuieting(record, this.#options.policy().move.quietMs);
   }
 
   async prove(host: string): Promise<string[]> {
@@ -249,12 +261,12 @@ export class MoveEngine implements Mover {
   }
 
   #whyNot(waiting: QueuedMove, isUrgent: boolean, order: DomainOrder): string | null {
-    const {policy, pace, ports} = this.#options;
+    const {policy, pace} = this.#options;
     const {planned} = waiting;
     const {move, paused} = policy();
     if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';
     if (isUrgent && planned.isLow === true) return 'LOWER_PRIORITY';
-    return mayBegin(planned, this.records(), move, pace(), paused !== null, ports.clock.now()) ?? order.why(planned);
+    return mayBegin(planned, this.records(), move, pace(), paused !== null, record => this.#isQuieting(record)) ?? order.why(planned);
   }
 
   #begin(queued: QueuedMove): void {
@@ -284,7 +296,7 @@ export class MoveEngine implements Mover {
       const next = this.#stamped(await this.#step(context, current), current);
       if (signal.aborted) return;
       await ports.storeMove(next);
-      this.#records.set(next.id, next);
+      this.#take(next);
       ports.stepped(next, ports.clock.monotonic() - begun);
       current = next;
     }
@@ -351,6 +363,7 @@ export class MoveEngine implements Mover {
   async #purgeOnTarget({user, target}: MoveRecord): Promise<void> {
     const left = this.records().filter(other => other.user === user && other.source === target && isPurgeable(other));
     for (const {id} of left) {
+      await this.#until(() => !this.#isQuieting(this.#known(id)));
       if (this.#known(id).step === 'retained') await this.purge([id]);
       await this.#until(() => this.#known(id).step !== 'purging');
       const {step: ended, refusal} = this.#known(id);

@@ -59,7 +59,8 @@ test(`whatever waits for whom: no moment brings a domain too close, and nothing 
         const order = new DomainOrder(where, records, nowMs);
         const left: WaitingMove[] = [];
         for (const one of waiting) {
-          const because = mayBegin(one.planned, records, {...DEFAULT_POLICY.move, ...limits}, {}, false, nowMs) ?? order.why(one.planned);
+          const because =
+            mayBegin(one.planned, records, {...DEFAULT_POLICY.move, ...limits}, {}, false, () => false) ?? order.why(one.planned);
           if (because !== null) left.push({...one, because});
           else {
             order.begun(one.planned);

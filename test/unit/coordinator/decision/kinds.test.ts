@@ -65,7 +65,7 @@ describe('drain', () => {
     const [first, second] = plan.moves;
     if (first === undefined || second === undefined) throw new Error('no moves');
     const ask = (planned: typeof first, records: Parameters<typeof mayBegin>[1]): string | null =>
-      mayBegin(planned, records, POLICY.move, {}, false, 0);
+      mayBegin(planned, records, POLICY.move, {}, false, () => false);
     expect(ask(first, [])).toBeNull();
     expect(ask(second, [moveOf(first.user, 'be2', first.target, 'copying')])).toBe('LOWER_PRIORITY');
     expect(ask({...second, isLow: false}, [moveOf(first.user, 'be2', first.target, 'copying')])).toBeNull();
