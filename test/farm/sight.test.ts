@@ -166,7 +166,8 @@ const SHOWN: Record<string, Seen> = {
     (report.system?.files?.services.dovecot?.fullest[1] ?? 0) > 0 && Object.keys(report.system?.files?.inotify ?? {}).length > 0,
   'kernel: setup of the mail store, its mount judged': report =>
     report.system?.setup?.store?.type === 'ext4' && report.system.setup.store.faults.every(fault => fault !== ''),
-  'kernel: block queue of its disk': report => (report.system?.setup?.store?.requestsMax ?? 0) > 0 && report.system?.setup?.store?.disk !== undefined,
+  'kernel: block queue of its disk': report =>
+    (report.system?.setup?.store?.requestsMax ?? 0) > 0 && report.system?.setup?.store?.disk !== undefined,
   'kernel: errors of its file system, and all that was written': report =>
     report.system?.disk?.errors === 0 && (report.system.disk.lifetimeWrittenBytes ?? 0) > 0,
   'kernel: distance to throttling': report =>
@@ -175,7 +176,7 @@ const SHOWN: Record<string, Seen> = {
   'kernel: connections to port 25 by where they go': report => (report.system?.outbound?.smtpPeers?.farm?.rttMsP50 ?? 0) > 0,
   'kernel: connections by state': report => (report.system?.network?.openConnections ?? 0) > 0 && report.system?.connections !== undefined,
   // A host of this farm is a guest in the kernel of its machine.
-  'kernel: its log is not this host\'s, and why': report => report.system?.lacking?.kernelLog?.includes('container') === true,
+  "kernel: its log is not this host's, and why": report => report.system?.lacking?.kernelLog?.includes('container') === true,
   'probes: through the queue, by LMTP, by IMAP': report =>
     report.slis.probeDeliveryMs !== null && report.slis.probeLoginMs !== null && (figures(report)?.probes?.lmtpMs ?? 0) > 0,
   'probes: connections that idle': report => figures(report)?.probes?.idle?.open === 2,
