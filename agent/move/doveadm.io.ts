@@ -72,6 +72,7 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
     },
     manifest: (user, wanted) => manifests.read(user, wanted),
     readTexts: user => manifests.readTexts(user),
+    readAhead: user => manifests.readAhead(user),
     forgetTexts: user => manifests.forget(user),
 
     async remove(user) {

@@ -21,8 +21,8 @@ export interface SeedTerms {
   /** Where other hosts reach this one. */
   address: string;
   bytesMax: Bytes;
-  /** Reads the texts of what was unpacked, ahead of the manifests. @throws MailherdError COMMAND_FAILED when Dovecot cannot read all of it. */
-  readTexts(): Promise<unknown>;
+  /** Reads the texts of what was unpacked. Never rejects. */
+  readAhead(): Promise<void>;
   /** Called when everything is unpacked, found by Dovecot and on disk; durable before it resolves. */
   arrived(): Promise<void>;
 }
@@ -141,6 +141,8 @@ export interface MailStore {
   manifest(user: string, wish: ManifestWish): Promise<Manifest>;
   /** Reads texts ahead for later manifests. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
   readTexts(user: string): Promise<number>;
+  /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next. */
+  readAhead(user: string): Promise<void>;
   /** What was read ahead is no longer needed. */
   forgetTexts(user: string): void;
   /** Deletes everything of the user on this host. @returns bytes freed. */

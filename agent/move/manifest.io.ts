@@ -26,7 +26,7 @@ export class ManifestReader {
   readonly #acls: AclReader;
   readonly #server: DoveadmServer;
   readonly #texts: KnownTexts;
-  readonly #reading = new Map<string, Promise<number>>();
+  readonly #ahead = new Map<string, Promise<number>>();
 
   constructor(acls: AclReader, server: DoveadmServer, texts: KnownTexts) {
     this.#acls = acls;
@@ -95,22 +95,22 @@ export class ManifestReader {
     });
   }
 
-  /**
-   * Reads what is not known yet of the texts; when asked again meanwhile, what has come by the end of it.
-   * @returns how many messages there are. @throws MailherdError COMMAND_FAILED.
-   */
+  /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
   async readTexts(user: string): Promise<number> {
-    while (this.#reading.has(user)) await this.#reading.get(user)?.catch(ignoreEnd);
-    const reading = this.#readTexts(user);
-    this.#reading.set(user, reading);
-    try {
-      return await reading;
-    } finally {
-      this.#reading.delete(user);
-    }
+    const ahead = this.#ahead.get(user);
+    this.#ahead.delete(user);
+    await ahead;
+    return this.#readUnread(user);
   }
 
-  async #readTexts(user: string): Promise<number> {
+  /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next. */
+  async readAhead(user: string): Promise<void> {
+    const reading = this.#readUnread(user);
+    this.#ahead.set(user, reading);
+    await reading.catch(ignoreEnd);
+  }
+
+  async #readUnread(user: string): Promise<number> {
     const all = await this.#acls.unrestricted(user);
     const folders = await this.#server.rows(user, ['mailbox status', COUNTS.slice(1).join(' '), '*'], COUNTS, all);
     await this.#acls.read(
@@ -129,6 +129,7 @@ export class ManifestReader {
   forget(user: string): void {
     this.#acls.forget(user);
     this.#texts.forget(user);
+    this.#ahead.delete(user);
   }
 
   async #subscribed(user: string, options: readonly string[]): Promise<string[]> {
@@ -167,7 +168,7 @@ async function fetchTexts(user: string, options: readonly string[], query: reado
   if (odd !== null) throw odd;
 }
 
-/** Whoever began it is told how it ended. */
+/** Whoever reads next is told. */
 const ignoreEnd = (): void => undefined;
 
 /** @returns what it throws, else null. */

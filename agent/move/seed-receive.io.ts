@@ -144,8 +144,7 @@ export class SeedReceiver {
         log.info({user: terms.user, ...unpacked}, 'a seed has arrived');
         await line.say('{"refusal":null}\n');
       } finally {
-        const unread = await reading;
-        if (unread !== null) log.warn({user: terms.user, refusal: unread}, 'texts of a seed cannot be read');
+        await reading;
       }
     } catch (error) {
       const refusal = toRefusal(error);

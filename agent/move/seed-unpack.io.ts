@@ -1,4 +1,4 @@
-import {MailherdError, type Refusal, toRefusal} from '../../base/errors.ts';
+import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
 import {type SeedFormat, type SeedHello, SeedSummary} from '../../wire/seed.ts';
@@ -18,8 +18,8 @@ export interface Unpacked {
   files: number;
   unpackedMs: Millis;
   provedMs: Millis;
-  /** Reading its texts, which goes on. Never rejects: why it failed, or null; whoever must know them all reads them again. */
-  reading: Promise<Refusal | null>;
+  /** Reading its texts, which goes on. Never rejects. */
+  reading: Promise<void>;
 }
 
 /**
@@ -46,7 +46,10 @@ export async function unpackSeed(
   const unpackedMs = performance.now() - begun;
   const looking = look(terms.user, format, server);
   // The disk is slow, the processor has nothing else to do meanwhile.
-  const reading = looking.then(() => terms.readTexts()).then(() => null, toRefusal);
+  const reading = looking.then(
+    () => terms.readAhead(),
+    () => undefined,
+  );
   try {
     const [found] = await Promise.all([looking, syncPlace(place)]);
     const missing = whyNotFound(folders, found);

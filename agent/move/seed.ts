@@ -22,8 +22,8 @@ export async function receiveSeed(ports: HostPorts, {user, moveId, address, byte
   }
   await mark('open');
   const bytesMax = Math.min(bytes * GROWTH_MAX + SLACK_BYTES, await ports.store.freeBytes());
-  const readTexts = (): Promise<unknown> => ports.store.readTexts(user);
-  return {offer: await ports.files.offer({user, address, bytesMax, readTexts, arrived: () => mark('closed')})};
+  const readAhead = (): Promise<void> => ports.store.readAhead(user);
+  return {offer: await ports.files.offer({user, address, bytesMax, readAhead, arrived: () => mark('closed')})};
 }
 
 /** Small messages take whole blocks of an archive, and a mailbox grows while it waits for its move. */

@@ -75,8 +75,8 @@ const HANDLERS: Handlers = {
   async seed(ports, {user, offer, bytesPerSecond = null}) {
     requireHere(ports, user);
     const begun = ports.clock.monotonic();
-    // While the target proves it there is time to read what it does not tell of the texts. Whoever needs them asks again.
-    const outcome = await ports.files.send(user, offer, bytesPerSecond, () => void ports.store.readTexts(user).catch(ignoreUnread));
+    // While the target proves it there is time to read the texts that it does not tell of.
+    const outcome = await ports.files.send(user, offer, bytesPerSecond, () => void ports.store.readAhead(user));
     const tookMs = ports.clock.monotonic() - begun;
     return outcome.kind === 'seeded'
       ? {seeded: true, reason: null, messages: outcome.messages, bytes: outcome.bytes, tookMs}
@@ -220,8 +220,6 @@ const HANDLERS: Handlers = {
     return {users: ports.routes.usersHere().length, queued: await ports.queue.count(), copies: [...copies]};
   },
 };
-
-const ignoreUnread = (): void => undefined;
 
 function tunerOf({tune, host}: HostPorts): NonNullable<HostPorts['tune']> {
   if (tune === null) throw new MailherdError('TUNE_REFUSED', {host, code: 'MODE', reason: 'nothing is tuned here'});

@@ -270,6 +270,7 @@ export class SimHost {
         await this.#disk(life, this.#rng.between(10, 200));
         return this.mailboxes.get(user)?.messages.size ?? 0;
       },
+      readAhead: async () => undefined,
       forgetTexts: () => undefined,
       remove: async user => {
         this.#world.removing(user, this.name);

@@ -53,7 +53,7 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
     user: USER,
     address: '127.0.0.1',
     bytesMax,
-    readTexts: async () => 0,
+    readAhead: async () => undefined,
     arrived: async () => {
       arrived++;
     },
