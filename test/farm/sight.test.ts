@@ -88,8 +88,8 @@ async function stir(host: string): Promise<void> {
   await open(host, 143, `a LOGIN ${user} ${password}`, 'b SELECT INBOX', 'c NOOP');
   await eventually(10_000, async () => (await tryRunIn(paths, host, ['doveadm', 'kick', user])).code === 0);
   await open(host, SCREENED_PORT, 'QUIT');
-  const other = findHost(layout, host === 'sa12' ? 'sa13' : 'sa12')?.address ?? '';
-  await shell(host, `bash -c 'exec 3<>/dev/tcp/${other}/25; exec sleep 100' >/dev/null 2>&1 &`);
+  const edge = findHost(layout, host === 'sa12' ? 'sae12' : 'sae13')?.address ?? '';
+  await shell(host, `bash -c 'exec 3<>/dev/tcp/${edge}/25; exec sleep 100' >/dev/null 2>&1 &`);
   // Held mail stays as it is; the mark says that it shall be returned.
   await shell(
     host,

@@ -91,6 +91,15 @@ test('accept queues, open files, and histograms', () => {
       system: {
         listeners: {tcp: {25: [7, 100], 143: [0, 511]}, unixWatched: 30, unixWaiting: {'private/smtp': [2, 100]}},
         files: {services: {dovecot: {processes: 9, fullest: [90, 1024]}}, inotify: {1001: [3, 40]}, lookedShare: 1},
+        outbound: {
+          toSmtp: {},
+          smtpPeers: {ipv4: {connections: 3, rttMsP50: 12, resentShare: 0.5}},
+          portsMax: 1,
+          portsTaken: {},
+          complete: true,
+        },
+        connections: {closeWait: 4},
+        kernelLog: {troubles: [{trouble: 'diskError', of: 'sda', complaints: 2}], lost: 0},
       },
       mailFigures: {
         log: {deliveries: [{...row, delays: {before: none, queued: none, connecting: none, sending: quick.pack()}}]},
@@ -111,6 +120,13 @@ test('accept queues, open files, and histograms', () => {
     [`mailherd_mail_figures_log_deliveries_sent${way}`]: 3,
     [`${sending}_count${way}`]: 100,
     'mailherd_mail_figures_latencies_count{of="imap SELECT"}': 100,
+  });
+  expect(Object.fromEntries(samples)).toMatchObject({
+    'mailherd_system_outbound_smtp_peers_rtt_p50_seconds{name="ipv4"}': 0.012,
+    'mailherd_system_outbound_smtp_peers_resent_ratio{name="ipv4"}': 0.5,
+    'mailherd_system_connections{name="closeWait"}': 4,
+    'mailherd_system_kernel_log_troubles_complaints{trouble="diskError",of="sda"}': 2,
+    mailherd_system_kernel_log_lost: 0,
   });
   const told = (name: string): number => samples.get(name) ?? Number.NaN;
   expect(told(`${sending}_p95_seconds${way}`)).toBeCloseTo(0.002, 3);
