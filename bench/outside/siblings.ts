@@ -52,7 +52,9 @@ export function judgeSeries({isRate, readings}: Series): SeriesFigures {
     );
     const compared = compare(now, memory, yardstick, atMs);
     // Machines that come and go would be remembered for ever.
-    memory = {...compared.memory, hosts: keepHosts(compared.memory.hosts, host => newest.has(host))};
+    const {hosts} = compared.memory;
+    const hasLeft = hosts.names.length > newest.size;
+    memory = hasLeft ? {...compared.memory, hosts: keepHosts(hosts, host => newest.has(host))} : compared.memory;
     const mark = compared.marks.get(vm);
     const window = [...(windows.get(vm) ?? []), figureOf(value)].slice(-WINDOW);
     windows.set(vm, window);

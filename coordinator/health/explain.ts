@@ -36,6 +36,9 @@ const LABELS_MAX = 3;
 const BEAM = [0, 40, 15];
 /** Each label more must make what is seen so much likelier, or chance found it among many. */
 const LABEL_COST = 3;
+/** So much less gain is as good. */
+const SLACK_MAX = 0.5;
+const SLACK_SHARE = 0.02;
 
 /**
  * Looks for the labels that divide bad from good, alone and in twos and threes. Cells with neither weight are members but say nothing.
@@ -69,16 +72,14 @@ export function search(cells: readonly Cell[], labelsMax: number = LABELS_MAX): 
 /**
  * The simplest explanation that is as good as the best, and those that cannot be told apart from it.
  * @param isBetter orders explanations of equal worth.
- * @param slackOf how much less gain is as good.
  */
 export function simplest(
   {candidates}: Search,
   isBetter: (a: Candidate, b: Candidate) => number,
-  slackOf: (gain: number) => number = gain => Math.min(0.5, 0.02 * gain),
 ): {best: Candidate; alternatives: Candidate[]} | null {
   const [first] = candidates;
   if (first === undefined) return null;
-  const enough = first.gain - slackOf(first.gain);
+  const enough = first.gain - Math.min(SLACK_MAX, SLACK_SHARE * first.gain);
   const close = candidates.filter(({gain}) => gain >= enough);
   const fewest = Math.min(...close.map(({labels}) => Object.keys(labels).length));
   const [best, ...rest] = close.filter(({labels}) => Object.keys(labels).length === fewest).sort(isBetter);

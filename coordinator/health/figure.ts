@@ -163,7 +163,8 @@ export function placesOf(hosts: readonly {host: string}[], {names}: Figures): nu
 }
 
 /** @param place of the row. */
-export function figureAt({rows}: Figures, place: number): HostFigure {
+export function figureAt(figures: Figures, place: number): HostFigure {
+  const {rows} = figures;
   const number = (field: number): number => rows[place * ROW + field] ?? 0;
   return {
     own: number(0),
@@ -180,11 +181,14 @@ export function figureAt({rows}: Figures, place: number): HostFigure {
     load: number(11),
     sum: number(12),
     sumSinceMs: number(13),
-    mark: number(14) === NO_MARK ? null : markAt(number),
+    mark: markAt(figures, place),
   };
 }
 
-function markAt(number: (field: number) => number): Mark {
+/** @param place of the row, -1 for none. */
+export function markAt({rows}: Figures, place: number): Mark | null {
+  const number = (field: number): number => rows[place * ROW + field] ?? 0;
+  if (place < 0 || number(14) === NO_MARK) return null;
   return {
     expected: number(15),
     ratio: number(16),

@@ -1,7 +1,7 @@
 import type {Instant} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import {compare, forget} from './compare.ts';
-import {type FigureMemory, figureOf, type Mark, NO_FIGURE, type Reading} from './figure.ts';
+import {type FigureMemory, type Mark, markAt, NO_FIGURE, placesOf, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
 import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
 import {STAGE_TABLE, type StageName} from './stages.ts';
@@ -47,9 +47,10 @@ export function markAll(
       if (readings.length === 0) continue;
       const compared = compare(readings, known, {scale: scaleShare * floorOf(judge, sli), ratioMin: judge.ratioMax}, nowMs);
       figures[`${role}/${sli}`] = compared.memory;
-      for (const {host} of own) {
+      const places = placesOf(own, known.hosts);
+      for (const [index, {host}] of own.entries()) {
         // A figure that one report lacks is judged as it was.
-        const mark = compared.marks.get(host) ?? figureOf(known.hosts, host)?.mark ?? null;
+        const mark = compared.marks.get(host) ?? markAt(known.hosts, places[index] ?? -1);
         if (mark === null) continue;
         const isLuck = trials !== undefined && mark.proof !== null && !standsOut(host, own, sli);
         (marks.get(host) as HostMarks)[sli] = isLuck ? {...mark, proof: null} : mark;
