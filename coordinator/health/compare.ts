@@ -124,9 +124,9 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
   const width = scatter * Math.sqrt(1 + 1 / Math.max(1, known.count));
   const least = Math.log(ratioMin);
   const drift = Math.max(0.5, least / (2 * width));
-  const doubt = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
+  const unsure = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
   const limit = LOG_ARL / (2 * drift);
-  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift - doubt));
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift - unsure));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
   const relative = difference - farm.center;
