@@ -35,6 +35,8 @@ const Z_MAX = 4.5;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
 const LOG_ARL = Math.log(1e9);
 const PEERS_Z_MIN = 4.5;
+/** What a host usually shows is known to within its scatter over the root of its readings; so many times that speaks for it. */
+const PAST_DOUBT = 1.5;
 /** Share of a difference that a host must have got worse by itself. */
 const RISE_SHARE = 2 / 3;
 const COMMON_MIN = Math.log(2);
@@ -122,8 +124,9 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
   const width = scatter * Math.sqrt(1 + 1 / Math.max(1, known.count));
   const least = Math.log(ratioMin);
   const drift = Math.max(0.5, least / (2 * width));
+  const unsure = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
   const limit = LOG_ARL / (2 * drift);
-  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift));
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift - unsure));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
   const relative = difference - farm.center;

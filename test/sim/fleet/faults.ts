@@ -4,8 +4,13 @@ import {type Effect, gradual, intermittent, periodic, type Shape, sudden, underL
 /** A way in which a host goes wrong. */
 export interface FaultKind {
   name: string;
+  /** Where it is; absent: drawn. */
+  scope?: Scope;
   draw: (rng: Rng) => {full: Partial<Effect>; shape: Shape};
 }
+
+/** Alone, on some hosts, on all with a label, with a pair of labels, from the beginning; or in several places at once, each in its own way. */
+export type Scope = 'host' | 'hosts' | 'cohort' | 'pair' | 'born' | 'two causes' | 'two cohorts';
 
 const kind = (name: string, shape: (rng: Rng) => Shape, full: (rng: Rng) => Partial<Effect>): FaultKind => ({
   name,
@@ -119,4 +124,16 @@ export const FAULTS: readonly FaultKind[] = [
     r => intermittent(r, 0.5, 1.5),
     () => ({delivery: 60, login: 40, probeFailure: 0.8, drop: 0.05}),
   ),
+  {
+    name: 'two labels go bad at once, each in its own way',
+    scope: 'two cohorts',
+    draw: r => ({
+      full: r.pick([
+        {delivery: 30, probeDelivery: 10, kernel: {diskFlushMs: 300}},
+        {login: 60, kernel: {psiCpuSome10: 60}},
+        {drop: 0.06, probeFailure: 0.4},
+      ]),
+      shape: r.pick([sudden(), gradual(5)]),
+    }),
+  },
 ];

@@ -44,6 +44,14 @@ test('a fault is on its hosts from its onset on, and its labels name just these'
   }
 });
 
+test('two labels that go bad at once share no host (seeds 1 to 10)', () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const {faults} = fault(seed, 'two labels go bad at once, each in its own way');
+    const hosts = faults.flatMap(({hosts: own}) => own);
+    expect({seed, hosts: new Set(hosts).size}).toEqual({seed, hosts: hosts.length});
+  }
+});
+
 test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
   for (const seed of [1, 2, 3]) {
     const {falseHosts, evacuatedFalsely} = score(drawInnocent(seed, seededRng(seed), 'nothing at all'), DEFAULT_POLICY);

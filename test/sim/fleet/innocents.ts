@@ -238,4 +238,31 @@ export const INNOCENTS: readonly Innocent[] = [
       };
     },
   },
+  {
+    name: 'counters are reset here and there',
+    draw: r => ({
+      isFromStart: true,
+      mangle: report => {
+        if (r.unit() >= 0.02) return sent(report);
+        const slis = {...report.slis, deliveryMsP50: null, deliveryMsP95: null, imapDropped: null, imapSessions: null};
+        return sent({...report, slis, load: {...report.load, deliveriesPerSecond: null, loginsPerSecond: null}, mailFigures: null});
+      },
+    }),
+  },
+  {
+    name: 'a few users send in bursts',
+    draw: (r, hosts) => {
+      // One user of thousands makes half of a host's mail at times; each host has its own.
+      const bursts = new Map(
+        hosts.map(({host}) => [host, {every: r.between(8, 40), share: r.between(0.03, 0.15), times: r.unit() ** -0.7}]),
+      );
+      return {
+        isFromStart: true,
+        effect: ({host}, _since, atMs) => {
+          const {every = 1, share = 0, times = 1} = bursts.get(host) ?? {};
+          return (atMs / MINUTE / every) % 1 < share ? atSeverity({load: Math.min(times, 6)}, 1) : NOTHING;
+        },
+      };
+    },
+  },
 ];

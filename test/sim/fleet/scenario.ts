@@ -1,7 +1,7 @@
 import {type Rng, seededRng} from '../../../base/random.ts';
 import type {Labels} from '../../../wire/schema.ts';
 import {atSeverity, combined, type Effect, NOTHING, type Shape} from './effect.ts';
-import {FAULTS, type FaultKind} from './faults.ts';
+import {FAULTS, type FaultKind, type Scope} from './faults.ts';
 import type {SimHost} from './hosts.ts';
 import {INNOCENTS, type Innocent, type InnocentDraw} from './innocents.ts';
 import {World} from './world.ts';
@@ -28,13 +28,14 @@ export interface Scenario {
   isPastTheDoor?: boolean;
 }
 
+/** Of the farms so many have up to 400 hosts, the others up to 99. */
+const LARGE_SHARE = 0.06;
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 /** 2024-01-01, a Monday by this count of days. */
 const EPOCH_MS = 19_726 * DAY + ((7 - (19_726 % 7)) % 7) * DAY;
 const LABELS = ['os', 'kernel', 'image', 'dovecot', 'hardware', 'batch', 'firmware', 'bios', 'disk', 'rack', 'age', 'dirty'];
 
-export type Scope = 'host' | 'hosts' | 'cohort' | 'pair' | 'born' | 'two causes';
 const SCOPES: readonly Scope[] = ['host', 'host', 'hosts', 'cohort', 'cohort', 'pair', 'born', 'two causes'];
 
 /** Names of everything that can be played. */
@@ -43,17 +44,18 @@ export const INNOCENT_NAMES = INNOCENTS.map(({name}) => name);
 
 /** In working hours, when there is load enough that a fault is felt. */
 function begin(rng: Rng, few: Innocent['hosts']): {world: World; startMs: number; onsetMs: number} {
-  const many = Math.round(20 * Math.exp(rng.between(0, 1.6)));
+  const usual = Math.round(20 * Math.exp(rng.between(0, 1.6)));
+  const many = rng.fork('large').unit() < LARGE_SHARE ? 4 * usual : usual;
   const world = new World(rng, few === undefined ? many : few.min + rng.below(few.max - few.min + 1));
   const startMs = EPOCH_MS + rng.below(7) * DAY + Math.round(rng.between(7, 17) * 60) * MINUTE;
   return {world, startMs, onsetMs: startMs + Math.round(rng.between(15, 30)) * MINUTE};
 }
 
-/** @param few a farm of so few hosts instead of one of 20 to 99. */
+/** @param few a farm of so few hosts instead of one of 20 to 99, or now and then of 80 to 396. */
 export function drawFault(seed: number, rng: Rng, kind: FaultKind, few?: Innocent['hosts']): Scenario {
   const {world, startMs, onsetMs} = begin(rng.fork(`farm ${seed} ${kind.name}`), few);
   const r = rng.fork(`fault ${seed} ${kind.name}`);
-  const scope = r.pick(SCOPES);
+  const scope = kind.scope ?? r.pick(SCOPES);
   const places = placesOf(r, world.hosts, scope);
   const faults = places.map(({hosts, labels}) => {
     const {full, shape} = kind.draw(r);
@@ -106,7 +108,18 @@ function placesOf(r: Rng, hosts: readonly SimHost[], scope: Scope): {hosts: stri
       return [cohort(2)];
     case 'two causes':
       return [cohort(1), alone()];
+    case 'two cohorts':
+      return apart(cohort(1), () => cohort(1));
   }
+}
+
+/** Two that share no host; of two that overlap in most hosts nobody could tell which host has which. */
+function apart<P extends {hosts: string[]}>(first: P, draw: () => P): P[] {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const second = draw();
+    if (!second.hosts.some(host => first.hosts.includes(host))) return [first, second];
+  }
+  return [first];
 }
 
 function omit(labels: Labels, key: string): Labels {
