@@ -77,6 +77,7 @@ class QueueWalk::Pass {
   std::optional<SysError> List(int directory, const struct stat& facts, int depth, uint32_t& hashed);
   void Repeat(int directory, const Listings::Entries& entries, int depth, uint32_t& hashed);
   void Entry(int directory, unsigned char type, const char* text, int depth, uint32_t& hashed);
+  void Flush(int directory);
   void Message(int directory, const char* name, const QueueId& id);
   bool Stat(int directory, const char* name, bool isAsked, size_t slice, int64_t& arrivalUs);
   void Open(int directory, const char* name);
@@ -105,6 +106,12 @@ class QueueWalk::Pass {
   int64_t buckets_ = 0;
   int64_t bucketMax_ = 0;
   int64_t kept_ = 0;  // directories whose names were known
+  struct Named {
+    const char* name;
+    QueueId id;
+  };
+  std::array<Named, 16> coming_;  // messages that are about to be counted
+  size_t comingCount_ = 0;
   int64_t askedHere_ = 0;  // of the queue that is walked now
   int64_t openEvery_ = 1;
   AgeHistogram ages_;
@@ -171,6 +178,7 @@ std::optional<SysError> QueueWalk::Pass::List(int directory, const struct stat& 
       if (kept && !walk_.listings_.Note(*kept, entry->d_type, name)) kept.reset();
       Entry(directory, entry->d_type, entry->d_name, depth, hashed);
     }
+    Flush(directory);
   }
   return std::nullopt;
 }
@@ -183,6 +191,7 @@ void QueueWalk::Pass::Repeat(int directory, const Listings::Entries& entries, in
     at += 2 + std::string_view(name).size();
     Entry(directory, type, name, depth, hashed);
   }
+  Flush(directory);
 }
 
 void QueueWalk::Pass::Entry(int directory, unsigned char type, const char* text, int depth, uint32_t& hashed) {
@@ -197,8 +206,18 @@ void QueueWalk::Pass::Entry(int directory, unsigned char type, const char* text,
   }
   const bool mayBeFile = type == DT_REG || type == DT_UNKNOWN;
   const QueueId id = mayBeFile ? ParseQueueId(name) : QueueId{QueueId::Form::foreign, 0, 0};
-  if (id.form == QueueId::Form::foreign) foreign_++;
-  else Message(directory, text, id);
+  if (id.form == QueueId::Form::foreign) {
+    foreign_++;
+    return;
+  }
+  if (id.form == QueueId::Form::shortForm && aged()) walk_.arrivals_.Expect(id.shortKey);
+  coming_[comingCount_++] = {text, id};
+  if (comingCount_ == coming_.size()) Flush(directory);
+}
+
+void QueueWalk::Pass::Flush(int directory) {
+  for (size_t i = 0; i < comingCount_ && complete_; i++) Message(directory, coming_[i].name, coming_[i].id);
+  comingCount_ = 0;
 }
 
 void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id) {

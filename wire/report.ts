@@ -61,6 +61,7 @@ export type MailStore = Type.Static<typeof MailStore>;
 /** What the agent costs and how it fares. */
 export const AgentSelf = Type.Object({
   version: Type.String({maxLength: 40}),
+  /** Of its whole service in the interval, children too; outside one of its own threads. */
   cpuMs: SpanMs,
   rssBytes: ByteCount,
   /** Reports waiting on disk, and lost for ever because the spool was full. */

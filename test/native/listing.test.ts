@@ -60,7 +60,7 @@ test('a directory that rests is listed once, and whatever changes in it is seen 
   writeFileSync(name, 'x');
   renameSync(name, join(spool, 'deferred/0', shortId()));
   expect(await counts()).toMatchObject({deferred: 3, foreign: 0});
-}, 60_000);
+});
 
 test('a directory that another one has taken the place of is listed anew', async () => {
   message('deferred/A');
@@ -74,7 +74,7 @@ test('a directory that another one has taken the place of is listed anew', async
   expect(await walker.walk('names', BUDGET_MS)).toMatchObject({deferred: 0, buckets: 2});
   renameSync(join(folder, 'aside'), join(spool, 'deferred/A'));
   expect(await walker.walk('names', BUDGET_MS)).toMatchObject({deferred: 1, buckets: 3});
-}, 60_000);
+});
 
 test('of a directory that rests only the names are kept: modes, births and ages are asked for', async () => {
   const half = message('deferred/A', 0o600);
@@ -88,7 +88,7 @@ test('of a directory that rests only the names are kept: modes, births and ages 
   const old = await walker.walk('stat', BUDGET_MS);
   expect(old).toMatchObject({...known, statCalls: 1, facts: {asked: 1, halfWritten: 0}});
   expect(old.ageMsMax).toBeGreaterThan(young.ageMsMax ?? Number.NaN);
-}, 60_000);
+});
 
 test('a change at the very moment of a listing is not missed, and what has just changed is not kept', async () => {
   const walker = new QueueWalker(spool);
@@ -104,7 +104,7 @@ test('more names than are kept: the rest is listed each time, and all are counte
   const walker = new QueueWalker(spool);
   await expect.poll(async () => (await walker.walk('names', BUDGET_MS)).directoriesKept, {timeout: RESTS_WITHIN_MS}).toBe(DIRECTORIES - 1);
   expect(await walker.walk('names', BUDGET_MS)).toMatchObject({foreign: 11_000, directoriesKept: DIRECTORIES - 1});
-}, 60_000);
+});
 
 const CHILD = `
 import {QueueWalker} from ${JSON.stringify(join(import.meta.dirname, '../../native/binding.ts'))};
