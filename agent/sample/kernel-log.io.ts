@@ -66,7 +66,10 @@ export class KernelLog {
     const {changed, isWhole} = this.#read();
     const hasSettled = isWhole && this.#troubles.settle(systemClock.now());
     if (changed || hasSettled || systemClock.monotonic() - this.#savedAtMs >= SAVE_EVERY_MS) await this.save();
-    const newest = this.#troubles.open.sort((a, b) => b.lastMs - a.lastMs).slice(0, TOLD_MAX);
+    const newest = this.#troubles
+      .standing(systemClock.now())
+      .sort((a, b) => b.lastMs - a.lastMs)
+      .slice(0, TOLD_MAX);
     return {troubles: newest.map(({trouble, of, complaints}) => ({trouble, of, complaints})), lost: this.#troubles.lost};
   }
 

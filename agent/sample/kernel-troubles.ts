@@ -66,6 +66,11 @@ export class KernelTroubles {
     return this.#all.open;
   }
 
+  /** Those that are not over yet, also while older records are still being read. */
+  standing(nowMs: Instant): OpenTrouble[] {
+    return this.#all.open.filter(({trouble, lastMs}) => nowMs - lastMs < QUIET_AFTER_MS[trouble]);
+  }
+
   /** @param ageMsOf how long ago a moment of the kernel's clock was. @returns true when a trouble began or ended. */
   take(line: string, nowMs: Instant, ageMsOf: (atUs: number) => Millis): boolean {
     const record = parseKernelRecord(line);

@@ -132,6 +132,7 @@ test('a link that flaps is told each time; one that came up before anybody looke
   say(UP, -500);
   say('XFS (vdb): log I/O error -5', -400);
   say(FAILED, -3_600);
+  expect(troubles.standing(START_MS).map(({of}) => of)).toEqual(['vdb']);
   troubles.settle(START_MS);
   // Of an hour ago, and quiet since: over.
   expect(told).toEqual(['Began fileSystemError vdb']);
