@@ -93,6 +93,8 @@ class FolderBodies {
 /** What is known of the texts of one mailbox's messages. A text never changes under its UID (RFC 3501 2.3.1.1). */
 export class BodyDigests {
   readonly #folders = new Map<string, FolderBodies>();
+  /** Reading broke off or was complained of: which are known must be looked at one by one. */
+  isBroken = false;
 
   put(folderGuid: string, uid: number, digest: Buffer): void {
     this.#folder(folderGuid).put(uid, digest);

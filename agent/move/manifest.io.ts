@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import {MailherdError} from '../../base/errors.ts';
+import {addTo} from '../../base/groups.ts';
 import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {AclReader} from './acls.io.ts';
 import {BODY_FIELDS, type BodyDigests, BodyReader, type KnownTexts} from './bodies.io.ts';
@@ -119,11 +120,22 @@ export class ManifestReader {
     );
     const digests = this.#texts.of(user);
     const nextUids = new Map(folders.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
-    await this.#fetch(user, digests.queryBelow(nextUids), digests);
-    // Not before all of it went well: what could not be read is tried again, before a hold.
+    const query = digests.isBroken ? digests.query(await this.#uids(user, all)) : digests.queryBelow(nextUids);
+    digests.isBroken = true;
+    await this.#fetch(user, query, digests);
+    digests.isBroken = false;
     for (const [guid, next] of nextUids) digests.readThrough(guid, next - 1);
     await this.#server.prepare('user', AT_ONCE);
     return folders.reduce((sum, {messages}) => sum + Number(messages), 0);
+  }
+
+  /** Of all messages, ascending, by folder GUID. */
+  async #uids(user: string, options: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
+    const messages = await this.#server.rows(user, ['fetch', 'mailbox-guid uid', 'ALL'], ['mailbox-guid', 'uid'], options);
+    const uids = new Map<string, number[]>();
+    for (const {'mailbox-guid': guid = '', uid} of messages) addTo(uids, guid, Number(uid));
+    for (const own of uids.values()) own.sort((a, b) => a - b);
+    return uids;
   }
 
   forget(user: string): void {

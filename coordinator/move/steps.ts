@@ -170,7 +170,8 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
 /** Sessions that are ended come back at once: so many a second as edges and target can take. Where that was waited for, another pass is due. */
 async function untilMayKick({ports, kicks, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const waitMs = kicks.take(record.target, kicksOf(limits), ports.clock.monotonic());
-  if (waitMs === 0) return {...record, step: 'holding', refusal: null};
+  const refusal = record.refusal?.code === 'KICKS_SPREAD' ? null : record.refusal;
+  if (waitMs === 0) return {...record, step: 'holding', refusal};
   await ports.clock.sleep(Math.min(waitMs, KICK_WAIT_MS));
   // Passes that only pass the time do not count as vain.
   return {...record, passesMs: record.passesMs.slice(-2), refusal: {code: 'KICKS_SPREAD', detail: {target: record.target, waitMs}}};

@@ -22,6 +22,7 @@ import {eventually} from './smoke.ts';
 
 /** Needs root and what the farm needs. Two hosts of each release; mailboxes are moved with the project's own package. */
 const FARM = moveFarm(() => undefined);
+const CONTROL = FARM.layout.hosts.find(({role}) => role === 'control');
 const MESSAGES = 2_000;
 let access: ApiAccess;
 
@@ -48,9 +49,24 @@ async function inOwnFormat(host: string, user: string): Promise<void> {
   await rm(`${homeOf(storeOf(host), user)}/Maildir`, {recursive: true});
 }
 
-/** A mail program that files and flags, until the mailbox has gone. */
-async function changeWhileSeeding(source: string, user: string): Promise<void> {
-  for (let turn = 1; (await moveOf(user))?.step === 'seeding' || turn < 5; turn++) {
+/** Has the mailbox moved while these work in it; they come to an end before its copying goes on: no hold keeps doveadm from writing. */
+async function moveWhile(user: string, target: string, ...work: readonly ((isSeeded: () => boolean) => Promise<void>)[]): Promise<void> {
+  if (CONTROL === undefined) throw new Error('no control host');
+  let isSeeded = false;
+  const trapping = trapStep(FARM, {host: CONTROL.name, address: CONTROL.address}, user, 'copying', 0, () => void beginMove(user, target));
+  const ended = trapping.finally(() => {
+    isSeeded = true;
+  });
+  try {
+    await Promise.all(work.map(each => each(() => isSeeded)));
+  } finally {
+    (await ended)?.release();
+  }
+}
+
+/** A mail program that files and flags. */
+async function changeWhileSeeding(source: string, user: string, isSeeded: () => boolean): Promise<void> {
+  for (let turn = 1; !isSeeded() || turn < 5; turn++) {
     const change = turn % 2 === 0 ? 'remove' : 'add';
     await inHost(source, 'doveadm', 'flags', change, '-u', user, '\\Flagged $New', 'mailbox', 'INBOX', 'uid', `${turn}:${turn * 40}`);
     await inHost(source, 'doveadm', 'expunge', '-u', user, 'mailbox', 'Sent', 'uid', `${turn * 7}`);
@@ -106,8 +122,7 @@ describe('a maildir goes as a seed', () => {
     ['2.4', '2.3', 'm13a', 'm12b'],
   ])('from Dovecot %s to %s, with all it is, while it changes', async (_from, _to, source, target) => {
     const user = await filled(source, target.endsWith('b') && source.slice(0, 3) === target.slice(0, 3) ? 0 : 1);
-    await beginMove(user, target);
-    await changeWhileSeeding(source, user);
+    await moveWhile(user, target, isSeeded => changeWhileSeeding(source, user, isSeeded));
     const record = await ended(user);
     expect(record).toMatchObject({step: 'retained', refusal: null});
     expect(await seedsAt(target, user)).toBe(1);
@@ -127,8 +142,12 @@ describe('sdbox and mdbox go as a seed between hosts of one release', () => {
       .findIndex(each => each.user.startsWith(`${FORMATS[format]}.`));
     const user = await filled(source, index);
     await inOwnFormat(source, user);
-    await beginMove(user, target);
-    await Promise.all([changeWhileSeeding(source, user), saveAndPurge(source, user)]);
+    await moveWhile(
+      user,
+      target,
+      isSeeded => changeWhileSeeding(source, user, isSeeded),
+      isSeeded => saveAndPurge(source, user, isSeeded),
+    );
     expect(await ended(user)).toMatchObject({step: 'retained', refusal: null});
     expect(await seedsAt(target, user)).toBe(1);
     const sent = await everything(source, user);
@@ -138,11 +157,9 @@ describe('sdbox and mdbox go as a seed between hosts of one release', () => {
     expect(await everything(target, user)).toEqual(sent);
   });
 
-  /** Only as long as the mailbox is on its way: no hold keeps doveadm from saving. */
-  async function saveAndPurge(source: string, user: string): Promise<void> {
+  async function saveAndPurge(source: string, user: string, isSeeded: () => boolean): Promise<void> {
     const script = `printf 'Subject: %s\\n\\nnew\\n' "$2" | doveadm save -u "$1" -m INBOX; doveadm purge -u "$1"`;
-    for (let turn = 1; turn === 1 || (await moveOf(user))?.step === 'seeding'; turn++)
-      await inHost(source, 'sh', '-c', script, 'sh', user, `${turn}`);
+    for (let turn = 1; !isSeeded() || turn < 3; turn++) await inHost(source, 'sh', '-c', script, 'sh', user, `${turn}`);
   }
 });
 
@@ -204,8 +221,6 @@ describe('a power cut of the target right after the flip', () => {
 });
 
 describe('what is odd is refused with its reason, and stays as it is', () => {
-  const control = FARM.layout.hosts.find(({role}) => role === 'control');
-
   async function added(user: string, host: string): Promise<string> {
     await call(access, 'POST', '/v1/users', Route, {user, host});
     return user;
@@ -246,10 +261,10 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
   it('a text that is damaged in the copy is found, and named', async () => {
     const user = await filled('m12a', 3);
     const home = `${homeOf(storeOf('m12b'), user)}/Maildir/cur`;
-    if (control === undefined) throw new Error('no control host');
+    if (CONTROL === undefined) throw new Error('no control host');
     const trapped = await trapStep(
       FARM,
-      {host: control.name, address: control.address},
+      {host: CONTROL.name, address: CONTROL.address},
       user,
       'copying',
       0,
