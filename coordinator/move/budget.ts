@@ -1,5 +1,5 @@
 import {count} from '../../base/counts.ts';
-import type {Instant, Millis} from '../../base/units.ts';
+import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type PlannedMove} from '../../wire/record.ts';
 import {type Pace, paceOf} from './pace.ts';
@@ -32,10 +32,11 @@ export class RunningMoves {
   readonly #at = new Map<string, number>();
   #count = 0;
 
-  constructor(records: Iterable<MoveRecord>, quietMs: Millis, now: Instant) {
+  /** @param isQuieting of a record: its retained copy may still get late mail. */
+  constructor(records: Iterable<MoveRecord>, isQuieting: (record: MoveRecord) => boolean) {
     for (const record of records) {
       if (!isSettled(record)) this.#users.add(record.user);
-      if (isQuieting(record, quietMs, now)) this.#quieting.add(copyKey(record.user, record.source));
+      if (isQuieting(record)) this.#quieting.add(copyKey(record.user, record.source));
       // Once begun anew, backing out only waits for a host that is away.
       if (isUnderWay(record) && !(record.step === 'backingOut' && record.attempts > 0)) this.#add(record);
     }
@@ -76,10 +77,4 @@ function copyKey(user: string, host: string): string {
 export function retainedAtMs(record: MoveRecord): Instant | null {
   if (record.step !== 'retained') return null;
   return record.timeline.find(({step}) => step === 'retained')?.atMs ?? null;
-}
-
-/** True while a delivery that was under way during the hold may still be written into the retained copy. */
-export function isQuieting(record: MoveRecord, quietMs: Millis, now: Instant): boolean {
-  const retained = retainedAtMs(record);
-  return retained !== null && now - retained < quietMs;
 }

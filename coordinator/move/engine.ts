@@ -6,13 +6,14 @@ import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wire/record.ts';
 import {Aftercare} from './aftercare.ts';
 import type {MoveContext} from './asks.ts';
-import {isQuieting, RunningMoves} from './budget.ts';
+import {RunningMoves} from './budget.ts';
 import {firstRecord} from './first-record.ts';
 import {KickRate} from './kicks.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
+import {QuietTimes} from './quiet.ts';
 import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
 
@@ -46,6 +47,7 @@ export class MoveEngine implements Mover {
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancelled = new Map<string, string>();
   readonly #kicks = new KickRate();
+  readonly #quiet: QuietTimes;
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
   readonly #again = new Map<string, QueuedMove>();
@@ -53,9 +55,15 @@ export class MoveEngine implements Mover {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    for (const record of options.found) this.#records.set(record.id, record);
     const {ports, log, signal} = options;
+    this.#quiet = new QuietTimes(ports.clock);
+    for (const record of options.found) this.#take(record);
     this.#aftercare = new Aftercare({ports, log, signal, records: this.#records, keep: (next, before) => this.#keep(next, before)});
+  }
+
+  #take(record: MoveRecord): void {
+    this.#quiet.take(record);
+    this.#records.set(record.id, record);
   }
 
   /** Goes on with what a predecessor left and begins what waits, until the signal. Never rejects. */
@@ -82,7 +90,7 @@ export class MoveEngine implements Mover {
         // It may have purged what we take for retained, too.
         const isPurgedSince = known?.step === 'retained' && (record.step === 'purging' || record.step === 'purged');
         if (known !== undefined && !isPurgedSince) continue;
-        this.#records.set(record.id, record);
+        this.#take(record);
         if (STEPS[record.step].phase !== 'end') this.#launch(record);
       }
       return true;
@@ -96,7 +104,7 @@ export class MoveEngine implements Mover {
   async #keep(next: MoveRecord, before: MoveRecord): Promise<MoveRecord> {
     const stored = this.#stamped(next, before);
     await this.#options.ports.storeMove(stored);
-    this.#records.set(stored.id, stored);
+    this.#take(stored);
     return stored;
   }
 
@@ -130,10 +138,9 @@ export class MoveEngine implements Mover {
       throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
     const records = moveIds.map(moveId => this.#known(moveId));
     const {quietMs} = this.#options.policy().move;
-    const now = this.#options.ports.clock.now();
     for (const record of records) {
       if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
-      if (isQuieting(record, quietMs, now))
+      if (this.#quiet.isQuieting(record, quietMs))
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
     }
     // All at once: while one is stored nobody else may begin the same.
@@ -178,7 +185,7 @@ export class MoveEngine implements Mover {
     const {move: limits, paused} = policy();
     const now = ports.clock.now();
     const paces = pace();
-    const running = new RunningMoves(this.#records.values(), limits.quietMs, now);
+    const running = new RunningMoves(this.#records.values(), record => this.#quiet.isQuieting(record, limits.quietMs));
     const order = new DomainOrder(whereabouts(), this.#records.values(), now);
     const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && !this.#isStopped(waiting));
     const whyNot = (waiting: QueuedMove): string | null => {
@@ -235,7 +242,7 @@ export class MoveEngine implements Mover {
       const next = this.#stamped(await this.#step(context, current), current);
       if (signal.aborted) return;
       await ports.storeMove(next);
-      this.#records.set(next.id, next);
+      this.#take(next);
       ports.stepped(next, ports.clock.monotonic() - begun);
       current = next;
     }
@@ -302,6 +309,7 @@ export class MoveEngine implements Mover {
   async #purgeOnTarget({user, target}: MoveRecord): Promise<void> {
     const left = this.records().filter(other => other.user === user && other.source === target && isPurgeable(other));
     for (const {id} of left) {
+      await this.#until(() => !this.#quiet.isQuieting(this.#known(id), this.#options.policy().move.quietMs));
       if (this.#known(id).step === 'retained') await this.purge([id]);
       await this.#until(() => this.#known(id).step !== 'purging');
       const {step: ended, refusal} = this.#known(id);

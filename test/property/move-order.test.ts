@@ -58,7 +58,7 @@ test(`whatever waits for whom: no moment brings a domain too close, and nothing 
         const nowMs = START_MS + at * 1_000;
         const order = new DomainOrder(where, records, nowMs);
         const budget = {...DEFAULT_POLICY.move, ...limits};
-        const begun = new RunningMoves(records, budget.quietMs, nowMs);
+        const begun = new RunningMoves(records, () => false);
         const left: WaitingMove[] = [];
         for (const one of waiting) {
           const because = begun.why(one.planned, budget, {}) ?? order.why(one.planned);

@@ -84,13 +84,13 @@ async function read(world: World, rng: Rng, user: string, ledger: Ledger, untilM
     const host = name === null ? null : world.host(name);
     if (host === null || name === null || !host.isUp || !host.isMine(user)) continue; // refused for now: try again
     // Dovecot has let the login through; until it counts as a session the fence may come up, and nobody asks it again.
-    await world.time.sleep(rng.unit() < 0.5 ? rng.between(5, START_MAX_MS) : rng.between(0.2, 2));
+    await world.time.sleep(rng.unit() < 0.8 ? rng.between(5, START_MAX_MS) : rng.between(0.2, 2));
     if (!host.isUp) continue;
     host.sessions.set(user, (host.sessions.get(user) ?? 0) + 1);
     while (world.time.now < untilMs && host.isUp && host.sessions.has(user)) {
       change(world, rng, user, name, known, ledger);
       await world.time.sleep(rng.between(20, 300));
-      if (rng.unit() < 0.05) break;
+      if (rng.unit() < 0.2) break;
     }
     host.sessions.delete(user);
   }

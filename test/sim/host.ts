@@ -252,7 +252,7 @@ export class SimHost {
         return 0;
       },
       endSessions: async user => {
-        await this.#disk(life, this.#rng.between(2, 40));
+        await this.#disk(life, this.#rng.between(1, 15));
         const sessions = this.sessions.get(user) ?? 0;
         if (sessions > 0) this.#world.kicked(user, sessions);
         this.sessions.delete(user);

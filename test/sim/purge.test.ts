@@ -14,7 +14,7 @@ afterEach(() => {
 });
 
 /** A farm without trouble in which one mailbox has moved. */
-async function moved(): Promise<{world: World; record: () => MoveRecord; after: (ms: number) => Promise<unknown>}> {
+async function moved(ms = 60_000): Promise<{world: World; record: () => MoveRecord; after: (ms: number) => Promise<unknown>}> {
   const world = new World({seed: 1, backends: 2, users: 1, trouble: 0});
   world.elect(false);
   const [user = ''] = [...world.routes.keys()];
@@ -34,7 +34,7 @@ async function moved(): Promise<{world: World; record: () => MoveRecord; after: 
   };
   world.engine?.enqueue(plan);
   const after = (ms: number): Promise<unknown> => world.time.run(world.time.now + ms, () => undefined);
-  await after(60_000);
+  await after(ms);
   const record = (): MoveRecord => {
     const [only] = world.engine?.records() ?? [];
     if (only === undefined) throw new Error('no move');
@@ -95,6 +95,19 @@ test('a copy in whose place another move has put its own is gone', async () => {
   world.host(source).copies.set(user, {user, moveId: 'move-000009', kind: 'arriving'});
   const [proved] = await Promise.all([world.engine?.prove(source), after(5_000)]);
   expect([proved, record().id, record().step]).toEqual([[], id, 'purged']);
+});
+
+test("a clock that is set forward, or that was another leader's, makes no quiet time shorter", async () => {
+  const {world, record, after} = await moved(1_500);
+  expect(record().step).toBe('retained');
+  world.coordinatorOffset = 3_600_000;
+  await expect(world.engine?.purge([record().id])).rejects.toMatchObject({code: 'MOVE_STATE'});
+  world.elect(false);
+  await after(4_000);
+  await expect(world.engine?.purge([record().id])).rejects.toMatchObject({code: 'MOVE_STATE'});
+  await after(2_000);
+  await Promise.all([world.engine?.purge([record().id]), after(5_000)]);
+  expect(record().step).toBe('purged');
 });
 
 test('a host that lost its retained copies may be wiped: what is gone is proved to be', async () => {

@@ -61,6 +61,8 @@ export class World {
   #lease = 0;
   #ids = 0;
   isNatsUp = true;
+  /** The wall clock of whoever leads was set. */
+  coordinatorOffset = 0;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -227,7 +229,7 @@ export class World {
 
   #ports(token: number): MovePorts {
     return {
-      clock: this.time.clock(),
+      clock: this.time.clock(() => this.coordinatorOffset),
       token: () => token,
       command: (host, verb, request, timeoutMs) => this.#command(host, timeoutMs, () => this.host(host).command(verb, request)),
       readRoute: user => this.#request(() => this.routes.get(user) ?? null),

@@ -65,7 +65,7 @@ describe('drain', () => {
     const [first, second] = plan.moves;
     if (first === undefined || second === undefined) throw new Error('no moves');
     const ask = (planned: typeof first, records: MoveRecord[]): string | null =>
-      new RunningMoves(records, POLICY.move.quietMs, 0).why(planned, POLICY.move, {});
+      new RunningMoves(records, () => false).why(planned, POLICY.move, {});
     expect(ask(first, [])).toBeNull();
     expect(ask(second, [moveOf(first.user, 'be2', first.target, 'copying')])).toBe('LOWER_PRIORITY');
     expect(ask({...second, isLow: false}, [moveOf(first.user, 'be2', first.target, 'copying')])).toBeNull();

@@ -58,7 +58,7 @@ test('nothing goes to a sick target at once, whatever it bore; a host that is em
 
 test('a move waits for the pace of either end and says so', () => {
   const planned = {user: 'u', source: 's', target: 't', bytes: 1, why: 'x'} as unknown as PlannedMove;
-  const ask = (pace: Pace): string | null => new RunningMoves([], 0, 0).why(planned, POLICY.move, pace);
+  const ask = (pace: Pace): string | null => new RunningMoves([], () => false).why(planned, POLICY.move, pace);
   expect(ask({})).toBeNull();
   expect(ask({t: {limit: 0.5, changedAtMs: 0}})).toBe('TARGET_STRAINED');
   expect(ask({s: {limit: 0, changedAtMs: 0}})).toBe('SOURCE_STRAINED');
