@@ -32,7 +32,7 @@ export class RunningMoves {
   readonly #at = new Map<string, number>();
   #count = 0;
 
-  /** @param isQuieting whether late deliveries may still go to the copy that this move retains. */
+  /** @param isQuieting of a record: its retained copy may still get late mail. */
   constructor(records: Iterable<MoveRecord>, isQuieting: (record: MoveRecord) => boolean) {
     for (const record of records) {
       if (!isSettled(record)) this.#users.add(record.user);

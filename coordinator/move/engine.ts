@@ -55,9 +55,9 @@ export class MoveEngine implements Mover {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#quiet = new QuietTimes(options.ports.clock);
-    for (const record of options.found) this.#take(record);
     const {ports, log, signal} = options;
+    this.#quiet = new QuietTimes(ports.clock);
+    for (const record of options.found) this.#take(record);
     this.#aftercare = new Aftercare({ports, log, signal, records: this.#records, keep: (next, before) => this.#keep(next, before)});
   }
 
@@ -104,7 +104,7 @@ export class MoveEngine implements Mover {
   async #keep(next: MoveRecord, before: MoveRecord): Promise<MoveRecord> {
     const stored = this.#stamped(next, before);
     await this.#options.ports.storeMove(stored);
-    this.#records.set(stored.id, stored);
+    this.#take(stored);
     return stored;
   }
 
@@ -137,20 +137,15 @@ export class MoveEngine implements Mover {
     if (moveIds.length === 0)
       throw new MailherdError('INPUT_INVALID', {what: 'purge', path: '/moves', reason: 'an empty list means nothing, never all'});
     const records = moveIds.map(moveId => this.#known(moveId));
+    const {quietMs} = this.#options.policy().move;
     for (const record of records) {
       if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
-      if (this.#isQuieting(record)) {
-        const {quietMs} = this.#options.policy().move;
+      if (this.#quiet.isQuieting(record, quietMs))
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
-      }
     }
     // All at once: while one is stored nobody else may begin the same.
     for (const record of records) this.#records.set(record.id, {...record, step: 'purging', refusal: null});
     for (const record of records) this.#launch(await this.#keep({...record, step: 'purging', refusal: null}, record));
-  }
-
-  #isQuieting(record: MoveRecord): boolean {
-    return this.#quiet.isQuieting(record, this.#options.policy().move.quietMs);
   }
 
   async prove(host: string): Promise<string[]> {
@@ -190,7 +185,7 @@ export class MoveEngine implements Mover {
     const {move: limits, paused} = policy();
     const now = ports.clock.now();
     const paces = pace();
-    const running = new RunningMoves(this.#records.values(), record => this.#isQuieting(record));
+    const running = new RunningMoves(this.#records.values(), record => this.#quiet.isQuieting(record, limits.quietMs));
     const order = new DomainOrder(whereabouts(), this.#records.values(), now);
     const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && !this.#isStopped(waiting));
     const whyNot = (waiting: QueuedMove): string | null => {
@@ -314,7 +309,7 @@ export class MoveEngine implements Mover {
   async #purgeOnTarget({user, target}: MoveRecord): Promise<void> {
     const left = this.records().filter(other => other.user === user && other.source === target && isPurgeable(other));
     for (const {id} of left) {
-      await this.#until(() => !this.#isQuieting(this.#known(id)));
+      await this.#until(() => !this.#quiet.isQuieting(this.#known(id), this.#options.policy().move.quietMs));
       if (this.#known(id).step === 'retained') await this.purge([id]);
       await this.#until(() => this.#known(id).step !== 'purging');
       const {step: ended, refusal} = this.#known(id);

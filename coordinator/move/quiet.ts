@@ -17,8 +17,8 @@ export class QuietTimes {
   }
 
   take({id, step}: MoveRecord): void {
+    if (step === 'retained' && !this.#sinceMs.has(id)) this.#sinceMs.set(id, this.#clock.monotonic());
     if (step === 'purged') this.#sinceMs.delete(id);
-    else if (step === 'retained' && !this.#sinceMs.has(id)) this.#sinceMs.set(id, this.#clock.monotonic());
   }
 
   /** @param quietMs of the policy. */

@@ -39,9 +39,13 @@ const FAULTS: Record<string, Fault> = {
   },
   coordinatorKilled: (world, rng) => {
     world.killCoordinator();
-    world.time.at(rng.between(100, 20_000), () => world.elect(false));
+    world.time.at(rng.between(100, 20_000), () => {
+      if (!world.isStranded) world.elect(false);
+    });
   },
-  coordinatorStale: world => world.elect(true),
+  coordinatorStale: world => {
+    if (!world.isStranded) world.elect(true);
+  },
   natsDown: (world, rng) => {
     world.isNatsUp = false;
     world.time.at(rng.between(200, 40_000), () => {

@@ -61,6 +61,7 @@ export class World {
   #lease = 0;
   #ids = 0;
   isNatsUp = true;
+  #strandedUntilMs = 0;
   /** The wall clock of whoever leads was set. */
   coordinatorOffset = 0;
 
@@ -216,6 +217,8 @@ export class World {
   /** The worst moment: the coordinator dies with its flip still on the way, and nobody backs out before the hold has ended. */
   #strandedFlip(write: () => number): Promise<number> {
     this.killCoordinator();
+    const spanMs = this.rng.between(75_000, 90_000);
+    this.#strandedUntilMs = this.time.now + spanMs;
     this.time.at(this.rng.between(1_000, 70_000), () => {
       try {
         write();
@@ -223,8 +226,13 @@ export class World {
         if (!(error instanceof MailherdError)) throw error;
       }
     });
-    this.time.at(this.rng.between(75_000, 90_000), () => this.elect(false));
+    this.time.at(spanMs, () => this.elect(false));
     return new Promise(() => undefined);
+  }
+
+  /** No coordinator is started meanwhile. */
+  get isStranded(): boolean {
+    return this.time.now < this.#strandedUntilMs;
   }
 
   #ports(token: number): MovePorts {
@@ -298,7 +306,7 @@ export class World {
       };
       time.at(lateness, arrive);
       // A duplicate, as a coordinator makes that lost the answer and asks again.
-      if (rng.unit() < options.trouble / 3) time.at(lateness + rng.between(1, 20_000), arrive);
+      if (rng.unit() < options.trouble / 3) time.at(lateness + rng.between(1, rng.unit() < 0.5 ? 1_500 : 20_000), arrive);
     });
   }
 }
