@@ -14,7 +14,7 @@ import {
   type Plan,
   type VerdictKind,
 } from '../wire/record.ts';
-import {decisionWords, vetoWords} from '../wire/words.ts';
+import {circumstanceWords, decisionWords, vetoWords} from '../wire/words.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 
@@ -112,10 +112,11 @@ export function renderUser({user, host, generation, moveId, held, bytes, message
 }
 
 /** Who is hurt, what explains it, and the verdict on each host that is not well. */
-export function renderVerdicts({verdicts, cohorts, hurt, hurtPeak}: VerdictsView, look: Look): string {
+export function renderVerdicts({verdicts, cohorts, hurt, hurtPeak, circumstances = []}: VerdictsView, look: Look): string {
   const head = facts([
     ['Customers hurt', hurtLine(hurt)],
     ['At peak', hurtPeak === null ? '-' : `${hurtLine(hurtPeak)} at ${instant(hurtPeak.atMs)}`],
+    ...circumstances.map(each => ['Not the hosts', tint(circumstanceWords(each), 'warn', look)] as const),
   ]);
   const rows = verdicts.map(({host, kind, because, sinceMs, evidence: seen}) => {
     const worst = [...seen].sort((a, b) => (b.ratio ?? 0) - (a.ratio ?? 0))[0];

@@ -1,7 +1,7 @@
 import {facts, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
-import {decisionWords, experimentWords} from '../wire/words.ts';
+import {circumstanceWords, decisionWords, experimentWords} from '../wire/words.ts';
 
 /** What is felt, and as much of what goes along with it, beside the stage at which mail waits. */
 const EVIDENCE_MAX = 2;
@@ -15,7 +15,11 @@ export function renderWhy(name: string, view: VerdictsView, look: Look): string 
   const verdict = view.verdicts.find(({host}) => host === name);
   if (verdict !== undefined) return whyHost(verdict, view, look);
   const cohort = view.cohorts.find(candidate => labels(candidate.labels) === name || [candidate.labels].some(own => name in own));
-  return cohort === undefined ? null : facts(whyCohort(cohort, view, look));
+  if (cohort !== undefined) return facts(whyCohort(cohort, view, look));
+  const circumstance = view.circumstances?.find(({code, labels: place = {}}) => code === name || labels(place) === name);
+  if (circumstance === undefined) return null;
+  const {sinceMs, evidence} = circumstance;
+  return facts([['Not the hosts', circumstanceWords(circumstance)], ['For', span(look.nowMs - sinceMs)], ...evidenceLines(evidence)]);
 }
 
 function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
@@ -27,9 +31,15 @@ function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
     ['Verdict', `${kind} (${because}) for ${span(look.nowMs - sinceMs)}`],
     ['Customers hurt', String(hurt)],
     ...decided(host, view),
+    ...circumstancesOf(view, host),
     ...evidenceLines(evidence),
     ...(cohort === undefined ? [['Shared', 'nothing with other sick hosts'] as const] : whyCohort(cohort, view, look).slice(0, 5)),
   ]);
+}
+
+/** What is wrong where the host stands, and is not the host. */
+function circumstancesOf({circumstances = []}: VerdictsView, host: string): (readonly [string, string])[] {
+  return circumstances.filter(({hosts}) => hosts.includes(host)).map(each => ['Not the host', circumstanceWords(each)] as const);
 }
 
 /** What is wanted for it, and what stops that. */

@@ -1,4 +1,4 @@
-import type {CohortVerdict, Decision} from '../wire/record.ts';
+import type {Circumstance, CohortVerdict, Decision} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
 import type {FlowOutcome} from './flow.ts';
 
@@ -16,6 +16,11 @@ export function announce(before: FlowOutcome | null, after: FlowOutcome, emit: E
     cohorts.delete(keyOf(cohort));
   }
   for (const cohort of cohorts.values()) emit('cohortCleared', null, {cohort});
+  const circumstances = new Map(before?.circumstances.map(each => [circumstanceKey(each), each]));
+  for (const circumstance of after.circumstances) {
+    if (!circumstances.delete(circumstanceKey(circumstance))) emit('circumstanceBegan', null, {circumstance});
+  }
+  for (const circumstance of circumstances.values()) emit('circumstanceEnded', null, {circumstance});
   const {hurt} = after;
   if (before === null || hurtKey(before.hurt) !== hurtKey(hurt)) emit('hurtChanged', null, hurt);
 }
@@ -39,6 +44,10 @@ export class DecisionNews {
 
 function decisionKey({kind, host, because, mode, vetoes}: Decision): string {
   return JSON.stringify([kind, host, because, mode, vetoes.map(({code}) => code)]);
+}
+
+function circumstanceKey({code, sinceMs, labels, hosts}: Circumstance): string {
+  return JSON.stringify([code, sinceMs, labels, code === 'ONE_EDGE' || code === 'OVERLOADED' ? hosts : null]);
 }
 
 function keyOf({labels}: CohortVerdict): string {

@@ -1,8 +1,9 @@
 import type {Instant} from '../base/units.ts';
 import {floorOf, type Policy} from '../wire/policy.ts';
-import type {CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
+import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
 import type {Fleet, FleetHost} from './fleet.ts';
+import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE} from './health/judge.ts';
@@ -20,6 +21,7 @@ export interface FlowMemory {
   hosts: Readonly<Record<string, JudgeMemory>>;
   cohorts: CohortMemory;
   figures: FiguresMemory;
+  circumstances: CircumstanceMemory;
 }
 
 export interface FlowOutcome {
@@ -28,11 +30,12 @@ export interface FlowOutcome {
   verdicts: Verdict[];
   cohorts: CohortVerdict[];
   hurt: Hurt;
+  circumstances: Circumstance[];
   decisions: Decision[];
 }
 
 export function emptyMemory(): FlowMemory {
-  return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES};
+  return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES, circumstances: {}};
 }
 
 /**
@@ -58,9 +61,13 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const felt = hurtOf(fleet, slis, policy.judge, nowMs);
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts)};
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge));
+  const scene = {hosts, slis, verdicts, cohorts, figures};
+  const seen = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
+  const {circumstances} = seen;
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
-  return {memory: {hosts: hostMemory, cohorts: cohortMemory, figures}, slis, verdicts, cohorts, hurt, decisions};
+  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen.memory};
+  return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
 }
 
 /** What is gone for good, or has yet to come, tells nothing of a label. */

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import {Experiment, Incident} from './incident.ts';
 import {ACTION_KINDS, type ActionKind, Policy} from './policy.ts';
-import {Account, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
+import {Account, Circumstance, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
 import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName, WrittenUserName} from './schema.ts';
 
@@ -44,6 +44,8 @@ export const VerdictsView = Type.Object({
   hurtPeak: orNull(Hurt),
   /** What the last round decided, with what stops it. */
   decisions: Type.Optional(Type.Array(Decision)),
+  /** What is wrong and is not the hosts. */
+  circumstances: Type.Optional(Type.Array(Circumstance)),
   /** Of the incident that lasts, or of the last one. */
   experiments: Type.Optional(Type.Array(Experiment)),
 });

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import {CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
+import {Circumstance, CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
 import {ByteCount, Count, HostName, InstantMs, Labels, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
 import {Advice, AdviceId, ChangeOutcome, KnobName} from './tune.ts';
 
@@ -28,6 +28,9 @@ export const EVENTS = {
   cohortJudged: Type.Object({cohort: CohortVerdict}),
   cohortCleared: Type.Object({cohort: CohortVerdict}),
   hurtChanged: Hurt,
+  /** Something is wrong that is not the hosts; it is not any more. */
+  circumstanceBegan: Type.Object({circumstance: Circumstance}),
+  circumstanceEnded: Type.Object({circumstance: Circumstance}),
   decided: Type.Object({decision: Decision}),
   /** What a person was called for is not there any more. */
   pageEnded: Type.Object({because: Type.String()}),

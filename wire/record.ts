@@ -149,6 +149,33 @@ export const CohortVerdict = Type.Object({
 });
 export type CohortVerdict = Type.Static<typeof CohortVerdict>;
 
+export const CircumstanceCode = Type.Union(
+  (
+    ['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL', 'ONE_EDGE', 'REPORTS_LATE', 'PLACE_CUT_OFF', 'PLACE_NETWORK', 'OVERLOADED'] as const
+  ).map(name => Type.Literal(name)),
+);
+export type CircumstanceCode =
+  | 'MAIL_STORM'
+  | 'EVERYTHING_SLOW'
+  | 'PROBES_FAIL'
+  | 'ONE_EDGE'
+  | 'REPORTS_LATE'
+  | 'PLACE_CUT_OFF'
+  | 'PLACE_NETWORK'
+  | 'OVERLOADED';
+
+/** What is wrong and is not the hosts, named as what it is. */
+export const Circumstance = Type.Object({
+  code: Type.Unsafe<CircumstanceCode>(CircumstanceCode),
+  sinceMs: InstantMs,
+  /** Where it is seen. */
+  hosts: Type.Array(HostName),
+  /** The place that it is about, as `rack`. */
+  labels: Type.Optional(Labels),
+  evidence: Type.Array(Evidence),
+});
+export type Circumstance = Type.Static<typeof Circumstance>;
+
 export const Hurt = Type.Object({
   atMs: InstantMs,
   users: Count,

@@ -1,6 +1,6 @@
 import {instant, labels, percent, size, span} from '../base/format.ts';
 import type {Experiment} from './incident.ts';
-import type {Decision, Veto} from './record.ts';
+import type {Circumstance, CircumstanceCode, Decision, Veto} from './record.ts';
 
 /** A brake with its figures, for people, e.g. `DOES_NOT_FIT: needs 12 GB, free 8 GB, missing 4 GB`. */
 export function vetoWords({code, detail}: Veto): string {
@@ -64,4 +64,23 @@ export function experimentWords({change, outcome}: Experiment): string {
   if (blamed.length === 0) return `${seen}: they do not agree, nothing is told apart`;
   const off = cleared.length === 0 ? '' : `, ${cleared.map(labels).join(' and ')} cleared`;
   return `${seen}: ${blamed.map(labels).join(' or ')} is blamed${off}`;
+}
+
+const CIRCUMSTANCES: Readonly<Record<CircumstanceCode, string>> = {
+  MAIL_STORM: 'far more mail than usual comes to all of them',
+  EVERYTHING_SLOW: 'slow almost everywhere at once: what all of them need, and no host',
+  PROBES_FAIL: 'probes fail almost everywhere, and users feel nothing: what the probes need',
+  ONE_EDGE: 'this edge is bad, others and the hosts behind it are well',
+  REPORTS_LATE: 'reports come late: NATS or the network to it, and what is judged is old',
+  PLACE_CUT_OFF: 'all hosts of this place are silent, and no other: its network or power',
+  PLACE_NETWORK: 'the network of this place loses packets',
+  OVERLOADED: 'well, with too much to do: it wants fewer mailboxes',
+};
+const HOSTS_TOLD_MAX = 5;
+
+/** e.g. `PLACE_CUT_OFF rack=r7: all hosts of this place are silent, ... (be1, be2)` */
+export function circumstanceWords({code, labels: place, hosts}: Circumstance): string {
+  const more = hosts.length > HOSTS_TOLD_MAX ? ` and ${hosts.length - HOSTS_TOLD_MAX} more` : '';
+  const where = place === undefined ? '' : ` ${labels(place)}`;
+  return `${code}${where}: ${CIRCUMSTANCES[code]} (${hosts.slice(0, HOSTS_TOLD_MAX).join(', ')}${more})`;
 }

@@ -119,8 +119,8 @@ export class Views implements Reads {
     const hurtPeak = hurtHistory.reduce<Hurt | null>((peak, hurt) => {
       return hurt.atMs >= sinceMs && (peak === null || hurt.share > peak.share) ? hurt : peak;
     }, null);
-    const {verdicts = [], cohorts = [], hurt = null, decisions = []} = outcome ?? {};
-    return {verdicts, cohorts, hurt, hurtPeak, decisions, experiments: this.#deps.picture.incidents.experiments()};
+    const {verdicts = [], cohorts = [], hurt = null, circumstances = [], decisions = []} = outcome ?? {};
+    return {verdicts, cohorts, hurt, hurtPeak, decisions, circumstances, experiments: this.#deps.picture.incidents.experiments()};
   }
 
   moves(): MovesView {

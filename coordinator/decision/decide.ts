@@ -1,8 +1,9 @@
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 import {ACTION_KINDS, type ActionKind, modeOf, type Policy} from '../../wire/policy.ts';
-import type {CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
+import type {Circumstance, CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
+import {CALLED_FOR} from '../health/circumstance.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
@@ -17,6 +18,8 @@ import {windowVetoes} from './window.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
 const RETRY_MS: Millis = 60_000;
+/** Circumstances that name what is wrong on many hosts. */
+const EVERYWHERE: ReadonlySet<string> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
@@ -32,6 +35,7 @@ const EXPERIMENT_MAX = 2;
  * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
  * @param settlesMs until then what the sick have in common may not be known yet.
+ * @param circumstances what is wrong and is not the hosts.
  */
 export function decide(
   fleet: Fleet,
@@ -40,6 +44,7 @@ export function decide(
   policy: Policy,
   nowMs: Instant,
   settlesMs: Instant = 0,
+  circumstances: readonly Circumstance[] = [],
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
@@ -57,7 +62,7 @@ export function decide(
   const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
   const evacuated = evacuations(on);
   const wanted = [
-    ...pages(on, unexplained, isTooMany),
+    ...pages(on, unexplained, isTooMany, circumstances),
     ...watches(on),
     ...cordons(on, blamed),
     ...evacuated,
@@ -89,17 +94,35 @@ function isIll({kind, sinceMs, because}: Verdict, policy: Policy, nowMs: Instant
   return kind === 'sick' || (kind === 'suspect' && !UNFELT.has(because) && nowMs - sinceMs >= policy.judge.sickDwellMs);
 }
 
-function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolean): Decision[] {
+function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolean, circumstances: readonly Circumstance[]): Decision[] {
   const paged: Decision[] = [];
   const page = (host: string | null, because: string, evidence: Verdict['evidence']): void => {
     paged.push({kind: 'page', host, atMs: on.nowMs, because, evidence, vetoes: [], mode: 'on'});
   };
+  const isMonitor = on.general.some(({code}) => code === 'MONITOR_SUSPECT');
+  const called = circumstances.filter(({code}) => CALLED_FOR.has(code) && !(isMonitor && code === 'REPORTS_LATE'));
+  // What has a name is not called unexplained as well.
+  const isNamed = called.some(({code}) => EVERYWHERE.has(code));
   const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
-  if (isTooMany) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
+  if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
+  for (const {code, hosts, evidence} of called) page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code, evidence);
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
-  if (on.general.some(({code}) => code === 'MONITOR_SUSPECT')) page(null, 'MONITOR_SUSPECT', []);
-  else for (const {host, kind} of on.verdicts) if (kind === 'silent') page(host, 'SILENT', []);
+  const told = new Set(called.flatMap(({code, hosts}) => (code === 'ONE_EDGE' || code === 'PLACE_CUT_OFF' ? hosts : [])));
+  const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
+  if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
+  else for (const {host} of silent) page(host, 'SILENT', []);
+  for (const {host, vetoes, evidence} of overloads(on)) {
+    const one = vetoes.find(({code}) => code === 'ONE_MAILBOX');
+    if (one !== undefined) page(host, 'ONE_MAILBOX', [...mailboxShare(one), ...evidence]);
+  }
   return paged;
+}
+
+/** Whose mailbox it is. */
+function mailboxShare({detail: {user, share}}: Veto): Verdict['evidence'] {
+  return typeof share !== 'number'
+    ? []
+    : [{sli: 'mailboxShare', unit: 'share', value: share, baseline: null, ratio: null, note: `of the work is for ${String(user)}`}];
 }
 
 function watches({verdicts, nowMs}: Situation): Decision[] {
@@ -267,20 +290,22 @@ function rebalances(on: Situation): Decision[] {
 
 /** Healthy hosts with too much to do: few moves, of the busiest mailboxes, away from each. */
 function unloads(on: Situation): Decision[] {
-  const {backends, policy, nowMs, general, tooMany} = on;
+  const {policy, general, tooMany} = on;
+  return overloads(on).map(({host, evidence, vetoes}) => {
+    const all = [...general, ...tooMany, ...vetoes];
+    return decision('rebalance', on, {host, because: 'OVERLOADED', evidence, vetoes: all, mode: policy.modes.rebalance});
+  });
+}
+
+/** Hosts that have had too much to do for long enough, and what stands against moving some of it away. */
+function overloads(on: Situation): {host: string; evidence: Verdict['evidence']; vetoes: Veto[]}[] {
+  const {backends, policy, nowMs} = on;
   const due = backends.filter(({host, because, sinceMs}) => {
     return because === 'OVERLOADED' && nowMs - sinceMs >= policy.judge.sickDwellMs && mayEvacuate(on, host) && !isLeftOver(on, host);
   });
   return due.map(({host, evidence}) => {
     const {evidence: load, vetoes} = overloadOf(host, on);
-    const all = [...general, ...tooMany, ...vetoes];
-    return decision('rebalance', on, {
-      host,
-      because: 'OVERLOADED',
-      evidence: [...load, ...evidence],
-      vetoes: all,
-      mode: policy.modes.rebalance,
-    });
+    return {host, evidence: [...load, ...evidence], vetoes};
   });
 }
 

@@ -12,7 +12,7 @@ export const SOFTWARE: readonly string[] = ['os', 'kernel', 'image', 'dovecot', 
 /** Labels that somebody can do something about, the most useful first; all others follow by name. */
 const PREFERENCE = [...SOFTWARE, 'firmware', 'batch', 'hardware', 'rack'];
 /** Where hosts stand: they share a network there. */
-const PLACES: readonly string[] = ['rack', 'switch', 'room', 'site'];
+export const PLACES: readonly string[] = ['rack', 'switch', 'room', 'site'];
 const NETWORK_FIGURE = 'retransmitsPerSecond';
 /** A label that leaves many of its hosts well does not explain the others. */
 const MEMBERS_SICK_SHARE_MIN = 0.6;

@@ -3,7 +3,7 @@ import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import type {EventData, FarmEvent} from '../../wire/event.ts';
 import type {Incident, IncidentState, Phase} from '../../wire/incident.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../../wire/record.ts';
-import {decisionWords, experimentWords} from '../../wire/words.ts';
+import {circumstanceWords, decisionWords, experimentWords} from '../../wire/words.ts';
 
 const TIMELINE_MAX = 200;
 const HURT_MAX = 500;
@@ -68,6 +68,9 @@ export class IncidentFold {
         break;
       case 'experimentEnded':
         this.#experimentEnded(event.atMs, event.data);
+        break;
+      case 'circumstanceBegan':
+        this.#note(event.atMs, 'cause', circumstanceWords(event.data.circumstance));
         break;
       case 'leaderElected':
         this.state.ledSinceMs = event.atMs;

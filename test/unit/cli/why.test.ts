@@ -76,3 +76,13 @@ test('a host that shares nothing; a name nobody has', () => {
   expect(renderWhy('be1', VIEW, LOOK)).toContain('nothing with other sick hosts');
   expect(renderWhy('be9', VIEW, LOOK)).toBeNull();
 });
+
+test('what is not the host stands with the host, and by its code', () => {
+  const storm = {code: 'MAIL_STORM' as const, sinceMs: T0, hosts: ['be1', 'be4'], evidence: [SEEN]};
+  const cut = {code: 'PLACE_CUT_OFF' as const, sinceMs: T0, labels: {rack: 'r1'}, hosts: ['be9'], evidence: []};
+  const view = {...VIEW, circumstances: [storm, cut]};
+  expect(renderWhy('be1', view, LOOK)).toMatch(/Not the host +MAIL_STORM: far more mail than usual comes to all of them \(be1, be4\)/);
+  expect(renderWhy('be1', view, LOOK)).not.toContain('PLACE_CUT_OFF');
+  expect(renderWhy('MAIL_STORM', view, LOOK)).toMatch(/Seen +deliveryMsP95/);
+  expect(renderWhy('rack=r1', view, LOOK)).toMatch(/PLACE_CUT_OFF rack=r1: all hosts of this place are silent/);
+});

@@ -19,7 +19,15 @@ beforeEach(async () => {
 test('before the first round nothing is known, and nothing looks like health', () => {
   expect(farm.views.farm().hurt).toBeNull();
   expect(farm.views.host('be01')).toMatchObject({verdict: null, reportAgeMs: null, report: null});
-  expect(farm.views.verdicts()).toEqual({verdicts: [], cohorts: [], hurt: null, hurtPeak: null, decisions: [], experiments: []});
+  expect(farm.views.verdicts()).toEqual({
+    verdicts: [],
+    cohorts: [],
+    hurt: null,
+    hurtPeak: null,
+    decisions: [],
+    circumstances: [],
+    experiments: [],
+  });
   expect(farm.views.metrics()).not.toContain('mailherd_users_hurt');
 });
 

@@ -102,6 +102,12 @@ describe('an overloaded host', () => {
     expect(decided(farm, busy(farm), 'rebalance')[0]?.vetoes).toEqual([
       {code: 'ONE_MAILBOX', detail: {user: 'u004@be1.example', share: 0.892}},
     ]);
+    const note = 'of the work is for u004@be1.example';
+    expect(decided(farm, busy(farm), 'page')).toMatchObject([
+      {host: 'be1', because: 'ONE_MAILBOX', evidence: [{sli: 'mailboxShare', value: 0.892, note}, {}]},
+    ]);
+    told(farm, () => 10);
+    expect(decided(farm, busy(farm), 'page')).toEqual([]);
   });
 
   test('never gives more than ten at once, and none where nothing is known of its load', () => {

@@ -1,0 +1,182 @@
+import type {Instant, Millis} from '../../base/units.ts';
+import {floorOf, type Policy} from '../../wire/policy.ts';
+import type {Circumstance, CircumstanceCode, CohortVerdict, Evidence, Verdict} from '../../wire/record.ts';
+import {type FleetHost, labelsOf} from '../fleet.ts';
+import {PLACES} from './cohort.ts';
+import type {FiguresMemory} from './marks.ts';
+import {type HostSlis, median, SLI_TABLE, type SliName} from './sli.ts';
+
+/** So many of the hosts that can be judged feel it, and it is no host's own. */
+const WIDELY = 2 / 3;
+const FEW = 1 / 3;
+const HOSTS_MIN = 3;
+/** So many times the usual mail is a storm, where users feel it. */
+const STORM_RATIO_MIN = 2;
+/** Readings before a usual load is known. */
+const LOAD_COUNT_MIN = 30;
+/** Half of the hosts report so many intervals late, or keep so many reports waiting. */
+const LATE_SHARE = 0.5;
+const LATE_INTERVALS = 2.5;
+const SPOOLED_MIN = 3;
+const EDGE_FEW = 0.5;
+/** A slow probe is what a user would feel; one that fails may fail by itself. */
+const OF_PROBES: ReadonlySet<SliName> = new Set(['probeFailureShare']);
+const LOAD_FIGURE = 'backend/deliveryMsP95';
+
+/** Since when each is seen, and when it was last, by code and hosts; plain data. */
+export type CircumstanceMemory = Readonly<Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}>>;
+
+export interface Scene {
+  hosts: readonly FleetHost[];
+  slis: readonly HostSlis[];
+  verdicts: readonly Verdict[];
+  cohorts: readonly CohortVerdict[];
+  figures: FiguresMemory;
+}
+
+type Found = Omit<Circumstance, 'sinceMs'>;
+
+/**
+ * What is wrong and is not the hosts: recognised as what it is, so that nobody looks for it where it is not. Told once it has lasted, and until
+ * it has been gone, for `sickDwellMs`.
+ */
+export function findCircumstances(
+  scene: Scene,
+  memory: CircumstanceMemory,
+  judge: Policy['judge'],
+  nowMs: Instant,
+): {circumstances: Circumstance[]; memory: CircumstanceMemory} {
+  const dwellMs: Millis = judge.sickDwellMs;
+  const wide = everywhere(scene, judge);
+  // In a storm a host that has the most of it is no case of its own.
+  const single = wide.some(({code}) => code === 'MAIL_STORM') ? [] : loaded(scene);
+  const found = new Map([...wide, ...edges(scene), ...late(scene, nowMs), ...places(scene), ...single].map(each => [keyOf(each), each]));
+  const next: Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}> = {};
+  for (const key of new Set([...Object.keys(memory), ...found.keys()])) {
+    const known = memory[key];
+    const now = found.get(key);
+    if (now === undefined && known !== undefined && nowMs - known.lastMs > dwellMs) continue;
+    const sinceMs = known?.sinceMs ?? nowMs;
+    const told = now === undefined ? known?.told : {...now, sinceMs};
+    if (told !== undefined) next[key] = {sinceMs, lastMs: now === undefined ? (known?.lastMs ?? nowMs) : nowMs, told};
+  }
+  const circumstances = Object.values(next).flatMap(({sinceMs, told}) => (nowMs - sinceMs >= dwellMs ? [told] : []));
+  return {circumstances, memory: next};
+}
+
+function keyOf({code, labels = {}, hosts}: Found): string {
+  const whom = code === 'ONE_EDGE' || code === 'OVERLOADED' ? hosts : Object.values(labels);
+  return `${code} ${whom.join(' ')}`;
+}
+
+/** What most backends feel at once, and no label explains: more mail than ever, the way of the probes, or whatever all of them need. */
+function everywhere({slis, cohorts, figures}: Scene, judge: Policy['judge']): Found[] {
+  const blamed = new Set(cohorts.filter(({explained}) => explained).flatMap(({members}) => members));
+  const own = slis.filter(({role, state, host}) => role === 'backend' && state === 'measured' && !blamed.has(host));
+  if (own.length < HOSTS_MIN) return [];
+  const feels = ({values}: HostSlis, sli: SliName): boolean => (values[sli] ?? 0) > floorOf(judge, sli);
+  const feeling = own.filter(host => SLI_TABLE.some(({sli}) => feels(host, sli)));
+  if (feeling.length < WIDELY * own.length) return [];
+  const users = own.filter(host => SLI_TABLE.some(({sli}) => !OF_PROBES.has(sli) && feels(host, sli)));
+  const isOfProbes = users.length <= FEW * own.length;
+  const hosts = feeling.map(({host}) => host);
+  const seen = SLI_TABLE.filter(({sli}) => OF_PROBES.has(sli) === isOfProbes).flatMap(({sli, unit}): {of: number; evidence: Evidence}[] => {
+    const values = own.flatMap(host => (feels(host, sli) ? [host.values[sli] ?? 0] : []));
+    const value = median(values);
+    const note = `in the middle of the ${values.length} of ${own.length} hosts that feel it, against the floor`;
+    if (value === null) return [];
+    const baseline = floorOf(judge, sli);
+    return [{of: values.length, evidence: {sli, unit, value, baseline, ratio: value / baseline, note}}];
+  });
+  const evidence = seen.sort((a, b) => b.of - a.of).map(each => each.evidence);
+  if (isOfProbes) return [{code: 'PROBES_FAIL', hosts, evidence}];
+  const storm = stormOf(own, figures);
+  return storm === null ? [{code: 'EVERYTHING_SLOW', hosts, evidence}] : [{code: 'MAIL_STORM', hosts, evidence: [storm, ...evidence]}];
+}
+
+/** Far more to do than usual, each against its own past. */
+function stormOf(own: readonly HostSlis[], {figures}: FiguresMemory): Evidence | null {
+  const known = figures[LOAD_FIGURE]?.hosts;
+  const pairs = own.flatMap(({host, loadPerSecond}) => {
+    const past = known?.get(host);
+    return loadPerSecond === null || past === undefined || past.count < LOAD_COUNT_MIN
+      ? []
+      : [{now: loadPerSecond, usual: Math.exp(past.load) - 1}];
+  });
+  const ratio = median(pairs.flatMap(({now, usual}) => (usual > 0 ? [now / usual] : [])));
+  const [value, baseline] = [median(pairs.map(({now}) => now)), median(pairs.map(({usual}) => usual))];
+  if (ratio === null || value === null || ratio < STORM_RATIO_MIN) return null;
+  return {
+    sli: 'deliveriesPerSecond',
+    unit: '/s',
+    value,
+    baseline,
+    ratio,
+    note: `in the middle of ${pairs.length} hosts, against their own past`,
+  };
+}
+
+/** Some edges are bad while others are well. What lies behind them, at a backend that is bad, is not theirs. */
+function edges({hosts, verdicts}: Scene): Found[] {
+  const roles = new Map(hosts.map(({record}) => [record.host, record.role]));
+  const ofEdges = verdicts.filter(({host}) => roles.get(host) === 'edge');
+  const isBehind = verdicts.some(({host, kind}) => roles.get(host) === 'backend' && (kind === 'sick' || kind === 'silent'));
+  const bad = ofEdges.filter(({kind, because}) => {
+    const isFelt = kind === 'suspect' && (because === 'PEERS_AS_BAD' || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
+    return kind === 'sick' || kind === 'silent' || (isFelt && !isBehind);
+  });
+  if (bad.length > EDGE_FEW * ofEdges.length && ofEdges.length > 1) return [];
+  return bad.map(({host, evidence}) => ({code: 'ONE_EDGE', hosts: [host], evidence: evidence.slice(0, 2)}));
+}
+
+/** Reports of half of the farm wait on the hosts, or come late: what is judged is of yesterday. */
+function late({hosts}: Scene, nowMs: Instant): Found[] {
+  const heard = hosts.flatMap(host => {
+    const newest = host.reports.at(-1);
+    const ageMs = host.receivedAtMs === null ? null : nowMs - host.receivedAtMs;
+    if (newest === undefined || ageMs === null || host.record.stage === 'retired') return [];
+    return [{host: host.record.host, ageMs, isLate: ageMs > LATE_INTERVALS * newest.intervalMs || newest.agent.spooled >= SPOOLED_MIN}];
+  });
+  const behind = heard.filter(({isLate}) => isLate);
+  if (heard.length < HOSTS_MIN || behind.length < LATE_SHARE * heard.length) return [];
+  const value = median(heard.map(({ageMs}) => ageMs)) ?? 0;
+  const note = `since the newest report came, in the middle; ${behind.length} of ${heard.length} hosts are late or keep reports waiting`;
+  const evidence = [{sli: 'reportAgeMs', unit: 'ms', value, baseline: null, ratio: null, note}];
+  return [{code: 'REPORTS_LATE', hosts: behind.map(({host}) => host), evidence}];
+}
+
+/** All hosts of one rack are silent, and no other: its switch, its power. A network that loses packets is found by what explains. */
+function places({hosts, verdicts, cohorts}: Scene): Found[] {
+  const kinds = new Map(verdicts.map(({host, kind}) => [host, kind]));
+  const judged = hosts.filter(({record}) => (kinds.get(record.host) ?? 'unknown') !== 'unknown');
+  const silent = judged.filter(({record}) => kinds.get(record.host) === 'silent');
+  // Of places that lie within each other the smallest is named.
+  const cut = PLACES.flatMap((place): Found[] => {
+    const value = silent[0] === undefined ? undefined : labelsOf(silent[0])[place];
+    const there = value === undefined ? [] : judged.filter(host => labelsOf(host)[place] === value);
+    const isAll = value !== undefined && there.length >= 2 && there.length < judged.length && there.length === silent.length;
+    if (!isAll || there.some(({record}) => kinds.get(record.host) !== 'silent')) return [];
+    return [{code: 'PLACE_CUT_OFF', labels: {[place]: value}, hosts: there.map(({record}) => record.host), evidence: []}];
+  });
+  const lossy = cohorts.flatMap(({explained, notHosts, labels, sick, evidence}): Found[] => {
+    return explained && notHosts === 'network' ? [{code: 'PLACE_NETWORK', labels, hosts: sick, evidence: evidence.slice(0, 2)}] : [];
+  });
+  return [...cut.slice(0, 1), ...lossy];
+}
+
+/** Well, with too much to do: it wants fewer mailboxes, or one of them is the matter. */
+function loaded({verdicts}: Scene): Found[] {
+  return verdicts.flatMap(({host, kind, because, evidence}): Found[] => {
+    return kind === 'suspect' && because === 'OVERLOADED' ? [{code: 'OVERLOADED', hosts: [host], evidence: evidence.slice(0, 2)}] : [];
+  });
+}
+
+/** Farm-wide ones a person is called for; of single hosts the host's own decision tells. */
+export const CALLED_FOR: ReadonlySet<CircumstanceCode> = new Set([
+  'MAIL_STORM',
+  'EVERYTHING_SLOW',
+  'PROBES_FAIL',
+  'ONE_EDGE',
+  'REPORTS_LATE',
+  'PLACE_CUT_OFF',
+]);

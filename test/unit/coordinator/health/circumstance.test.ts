@@ -1,0 +1,94 @@
+import {expect, test} from 'vitest';
+import type {FlowOutcome} from '../../../../coordinator/flow.ts';
+import {Farm, NEW, OLD, type ReportChange, recordOf, SICK} from '../fleet-builder.ts';
+
+/** Backends of two racks and two edges, seven minutes old. */
+function farmOf(count = 9): Farm {
+  const farm = new Farm();
+  for (let index = 0; index < count; index++) {
+    farm.add(recordOf(`be${index}`, {...(index % 2 === 0 ? OLD : NEW), rack: index < 3 ? 'r1' : 'r2'}), 12);
+  }
+  for (const edge of ['edge1', 'edge2']) farm.add(recordOf(edge, OLD, {role: 'edge'}));
+  farm.pass(420);
+  return farm;
+}
+const on = (change: ReportChange | null, hosts: readonly string[]): Record<string, ReportChange | null> =>
+  Object.fromEntries(hosts.map(host => [host, change]));
+const all = (change: ReportChange): Record<string, ReportChange | null> =>
+  on(
+    change,
+    Array.from({length: 9}, (_, index) => `be${index}`),
+  );
+const codes = ({circumstances}: FlowOutcome): string[] => circumstances.map(({code}) => code);
+const paged = ({decisions}: FlowOutcome): [string | null, string][] =>
+  decisions.filter(({kind}) => kind === 'page').map(({host, because}) => [host, because]);
+const sick = ({verdicts}: FlowOutcome): string[] => verdicts.filter(({kind}) => kind === 'sick').map(({host}) => host);
+
+test('a farm on which all is well, and one with a sick host: nothing else is the matter', () => {
+  const farm = farmOf();
+  expect(farm.pass(60).circumstances).toEqual([]);
+  const outcome = farm.pass(200, {be1: SICK});
+  expect([sick(outcome), codes(outcome)]).toEqual([['be1'], []]);
+});
+
+test.each<[string, ReportChange, string]>([
+  ['MAIL_STORM', {slis: {deliveryMsP95: 20_000}, load: {deliveriesPerSecond: 9}}, 'deliveriesPerSecond'],
+  ['EVERYTHING_SLOW', {slis: {deliveryMsP95: 20_000}}, 'deliveryMsP95'],
+  ['PROBES_FAIL', {slis: {probeFailureShare: 1}}, 'probeFailureShare'],
+])('%s: nobody is sick, one call names it, and it ends', (code, change, first) => {
+  const farm = farmOf();
+  expect(farm.pass(20, all(change)).circumstances).toEqual([]);
+  const outcome = farm.pass(160, all(change));
+  expect([sick(outcome), codes(outcome), paged(outcome)]).toEqual([[], [code], [[null, code]]]);
+  expect(outcome.circumstances[0]?.evidence[0]).toMatchObject({sli: first, note: expect.stringContaining('hosts')});
+  expect(outcome.circumstances[0]?.hosts).toHaveLength(9);
+  expect(outcome.decisions.every(({kind, vetoes}) => kind === 'page' || kind === 'watch' || vetoes.length > 0)).toBe(true);
+  const sinceMs = outcome.circumstances[0]?.sinceMs;
+  // A moment without it is not its end.
+  expect(farm.pass(10, {}).circumstances[0]?.sinceMs).toBe(sinceMs);
+  expect(farm.pass(300).circumstances).toEqual([]);
+});
+
+test('a busy day that nobody feels is no storm; a release that is bad on most hosts is a release', () => {
+  expect(codes(farmOf().pass(160, all({load: {deliveriesPerSecond: 9}})))).toEqual([]);
+  const farm = new Farm();
+  for (let index = 0; index < 12; index++) farm.add(recordOf(`be${index}`, index < 8 ? NEW : OLD), 12);
+  farm.pass(420);
+  const bad = Object.fromEntries(Array.from({length: 8}, (_, index) => [`be${index}`, SICK]));
+  const outcome = farm.pass(200, bad);
+  expect(outcome.cohorts[0]).toMatchObject({labels: {os: 'debian-13'}, explained: true});
+  expect(codes(outcome)).toEqual([]);
+});
+
+test('one edge is bad, or silent: it is named; not when a backend behind it is bad, nor when all edges are', () => {
+  const slow: ReportChange = {slis: {probeDeliveryMs: 30_000, probeFailureShare: 0.8}};
+  const bad = farmOf().pass(200, {edge1: slow});
+  expect([codes(bad), bad.circumstances[0]?.hosts, paged(bad)]).toEqual([['ONE_EDGE'], ['edge1'], [['edge1', 'ONE_EDGE']]]);
+  const gone = farmOf().pass(200, {edge1: null});
+  expect([codes(gone), paged(gone)]).toEqual([['ONE_EDGE'], [['edge1', 'ONE_EDGE']]]);
+  expect(codes(farmOf().pass(200, {edge1: slow, edge2: slow}))).toEqual([]);
+  const dropping: ReportChange = {slis: {imapDropped: 5}};
+  const behind = farmOf().pass(200, {be1: SICK, edge1: dropping, edge2: dropping});
+  expect([sick(behind), codes(behind)]).toEqual([['be1'], []]);
+});
+
+test('reports that wait on the hosts are called late, and who is silent altogether is another matter', () => {
+  const waiting: ReportChange = {agent: {version: '0', cpuMs: 1, rssBytes: 1, spooled: 9, dropped: 0, failing: {}}};
+  const outcome = farmOf().pass(60, {...all(waiting), edge1: waiting});
+  expect([codes(outcome), paged(outcome)]).toEqual([['REPORTS_LATE'], [[null, 'REPORTS_LATE']]]);
+  expect(farmOf().pass(60, on(waiting, ['be1', 'be2'])).circumstances).toEqual([]);
+  const silent = farmOf().pass(200, on(null, ['be0', 'be1', 'be4', 'be5', 'be6', 'be7']));
+  expect(paged(silent)).toEqual([[null, 'MONITOR_SUSPECT']]);
+});
+
+test('all hosts of one rack are silent: one call names the rack', () => {
+  // The edges stand there as well, and one of them speaks.
+  expect(codes(farmOf().pass(200, on(null, ['be0', 'be1', 'be2', 'edge1'])))).not.toContain('PLACE_CUT_OFF');
+  const farm = farmOf();
+  for (const edge of ['edge1', 'edge2']) farm.change(edge, {labels: {...OLD, rack: 'r3'}});
+  const cut = farm.pass(200, on(null, ['be0', 'be1', 'be2']));
+  expect(cut.circumstances).toMatchObject([{code: 'PLACE_CUT_OFF', labels: {rack: 'r1'}, hosts: ['be0', 'be1', 'be2']}]);
+  expect(paged(cut)).toEqual([[null, 'PLACE_CUT_OFF']]);
+  // One more elsewhere, and it is not the rack alone.
+  expect(codes(farm.pass(200, on(null, ['be0', 'be1', 'be2', 'be5'])))).toEqual([]);
+});
