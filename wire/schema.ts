@@ -48,5 +48,5 @@ export const Role = Type.Union([Type.Literal('backend'), Type.Literal('edge'), T
 export type Role = Type.Static<typeof Role>;
 
 /** What a host is, as name -> value: os, kernel, hardware, batch, firmware, image, rack, dovecot, postfix ... */
-export const Labels = Type.Record(Type.String({maxLength: 40}), Type.String({maxLength: 120}));
+export const Labels = Type.Record(Type.String({maxLength: 40}), Type.String({maxLength: 120}), {maxProperties: 100});
 export type Labels = Type.Static<typeof Labels>;

@@ -51,6 +51,7 @@ export class IncidentKeeper {
   readonly #goneSinceMs = new Map<string, Instant>();
   readonly #ended = new Set<string>();
   readonly #concluded = new Set<string>();
+  #warnedMs = 0;
 
   constructor(deps: IncidentDeps) {
     this.#deps = deps;
@@ -69,7 +70,10 @@ export class IncidentKeeper {
       await this.#prune();
     } catch (error) {
       const refusal = toRefusal(error);
-      log.warn({refusal}, 'incidents are not stored');
+      // Once a minute: it is tried again every round.
+      const isNews = clock.now() - this.#warnedMs >= MINUTE_MS;
+      if (isNews) this.#warnedMs = clock.now();
+      if (isNews) log.warn({refusal}, 'incidents are not stored');
       // Somebody else wrote there: what he knows counts.
       if (refusal.code === 'STORE_CONFLICT') this.#revision = null;
     }

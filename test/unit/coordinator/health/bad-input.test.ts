@@ -59,6 +59,90 @@ test('a report of another host, of the future, with nonsense: refused, and nobod
   expect(farm.pass(100).verdicts.every(({kind}) => kind === 'healthy')).toBe(true);
 });
 
+test('no number that is none, in whatever figure; no host with thousands of labels: refused at the door', () => {
+  const farm = farmOf(3);
+  const told: unknown[] = [];
+  const intake = new Intake(farm.fleet, (_host, _reason, path) => told.push(path));
+  const record = recordOf('be1', OLD);
+  const send = (text: string, atMs: number): void => intake.take('mailherd.report.be1', new TextEncoder().encode(text), atMs);
+  const fine = reportOf(record, 900, farm.nowMs, {
+    slis: {deliveryMsP95: 123_456},
+    load: {loginsPerSecond: 123_457},
+    kernel: {diskFlushMs: 123_458},
+  });
+  const misfits = ['NaN', 'Infinity', '-1', '1e999', '"1"', 'true', '{}', '[]'].flatMap(bad =>
+    ['123456', '123457', '123458'].map(figure => JSON.stringify(fine).replace(figure, bad)),
+  );
+  const labels = Object.fromEntries(Array.from({length: 10_000}, (_, index) => [`label${index}`, 'x']));
+  for (const text of [...misfits, JSON.stringify({...fine, labels}), JSON.stringify({...fine, labels: {os: 'x'.repeat(10_000)}})]) {
+    send(text, farm.nowMs);
+  }
+  expect([intake.accepted, intake.refused().get('be1')]).toEqual([0, misfits.length + 2]);
+  send(JSON.stringify(fine), farm.nowMs);
+  expect(intake.accepted).toBe(1);
+});
+
+test.each<[string, ReportChange]>([
+  ['deliveryMsP95', {slis: {deliveryMsP95: 1e300}}],
+  ['queueAgeMsP95', {slis: {queueAgeMsP95: 1e300}}],
+  ['imapDropped', {slis: {imapDropped: 1e300, imapSessions: 1e300}}],
+  ['more dropped than there were', {slis: {imapDropped: 1e6, imapSessions: 1}}],
+  ['deliveries', {load: {deliveriesPerSecond: 1e300}}],
+  ['sessions', {load: {imapSessions: 1e300, activeUsers: 1e300}}],
+  ['kernel', {kernel: {diskFlushMs: 1e300, retransmitsPerSecond: 1e300, psiIoFull10: 1e300}}],
+  ['an interval of nothing', {intervalMs: 0}],
+  ['an interval of an age', {intervalMs: 1e300}],
+])('one host lies about %s: nobody else is blamed, nothing is done to anybody else, and customers hurt stay customers', (_what, lie) => {
+  const farm = farmOf(8);
+  for (let minute = 0; minute < 4; minute++) {
+    const {verdicts, decisions, hurt, cohorts, circumstances} = farm.pass(60, {be3: lie});
+    expect(verdicts.filter(({host, kind}) => host !== 'be3' && kind !== 'healthy')).toEqual([]);
+    expect(decisions.filter(({host}) => host !== 'be3')).toEqual([]);
+    expect(hurt.usersHurt).toBeLessThanOrEqual(5);
+    expect(cohorts.filter(({explained, sick}) => explained && sick.length > 1)).toEqual([]);
+    expect(circumstances.filter(({hosts}) => hosts.length > 1)).toEqual([]);
+  }
+});
+
+test('a label with thousands of values, or that changes with every report, explains nobody', () => {
+  const farm = new Farm();
+  for (let index = 0; index < 60; index++)
+    farm.add(recordOf(`be${index}`, {os: 'debian-13', asset: `a${index}`, tag: `t${index % 31}`}), 2);
+  farm.pass(400);
+  let explained = 0;
+  for (let round = 0; round < 20; round++) {
+    const churning = Object.fromEntries(
+      Array.from({length: 60}, (_, index): [string, ReportChange] => {
+        const labels = {os: 'debian-13', asset: `a${index}`, tag: `t${round}-${index}`};
+        return [`be${index}`, index < 3 ? {...SICK, labels} : {labels}];
+      }),
+    );
+    explained += farm.pass(10, churning).cohorts.filter(cohort => cohort.explained).length;
+  }
+  expect(explained).toBe(0);
+});
+
+test('a farm of none, and small farms of which anything is silent, idle or without labels: no exception, nobody emptied for lack of knowledge (seed 12)', () => {
+  expect(new Farm().pass(60)).toMatchObject({verdicts: [], cohorts: [], decisions: [], circumstances: []});
+  const weather = fc.constantFrom<ReportChange | null>(null, IDLE, {}, {labels: {}}, {...IDLE, labels: {}});
+  fc.assert(
+    fc.property(
+      fc.integer({min: 1, max: 5}),
+      fc.array(fc.array(weather, {minLength: 5, maxLength: 5}), {minLength: 2, maxLength: 4}),
+      (count, spells) => {
+        const farm = new Farm();
+        for (let index = 0; index < count; index++) farm.add(recordOf(`be${index}`, index % 2 === 0 ? OLD : {}), 2);
+        for (const spell of spells) {
+          const outcome = farm.pass(60, Object.fromEntries(spell.map((change, index) => [`be${index}`, change])));
+          expect(outcome.verdicts.map(({kind}) => kind)).not.toContain('sick');
+          expect(outcome.decisions.filter(({kind}) => !['page', 'watch', 'rebalance'].includes(kind))).toEqual([]);
+        }
+      },
+    ),
+    {numRuns: 30, seed: 12},
+  );
+});
+
 test('labels missing, or different on every host: never an exception, no cohort out of thin air', () => {
   const farm = new Farm();
   for (let index = 0; index < 40; index++) farm.add(recordOf(`be${index}`, index % 2 === 0 ? {} : {serial: `${index}`}), 2);
