@@ -3,7 +3,7 @@ import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CircumstanceCode, CohortVerdict, Evidence, Verdict} from '../../wire/record.ts';
 import {type FleetHost, labelsOf} from '../fleet.ts';
 import {PLACES} from './cohort.ts';
-import {figureOf} from './figure.ts';
+import {figureAt, NO_FIGURE, placesOf} from './figure.ts';
 import type {FiguresMemory} from './marks.ts';
 import {type HostSlis, median, SLI_TABLE, type SliName} from './sli.ts';
 
@@ -97,10 +97,12 @@ function everywhere({slis, cohorts, figures}: Scene, judge: Policy['judge']): Fo
 
 /** Far more to do than usual, each against its own past. */
 function stormOf(own: readonly HostSlis[], {figures}: FiguresMemory): Evidence | null {
-  const known = figures[LOAD_FIGURE]?.hosts;
-  const pairs = own.flatMap(({host, loadPerSecond}) => {
-    const past = known === undefined ? undefined : figureOf(known, host);
-    return loadPerSecond === null || past === undefined || past.count < LOAD_COUNT_MIN
+  const known = figures[LOAD_FIGURE]?.hosts ?? NO_FIGURE.hosts;
+  const rows = placesOf(own, known);
+  const pairs = own.flatMap(({loadPerSecond}, index) => {
+    const place = rows[index] ?? -1;
+    const past = place < 0 ? null : figureAt(known, place);
+    return loadPerSecond === null || past === null || past.count < LOAD_COUNT_MIN
       ? []
       : [{now: loadPerSecond, usual: Math.exp(past.load) - 1}];
   });
