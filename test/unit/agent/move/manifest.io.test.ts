@@ -27,14 +27,15 @@ test('a mailbox that goes on telling two numbers is refused, with both', async (
 });
 
 test('texts that could not be read are not taken for read; what was read ahead in vain is told to who reads next, once', async () => {
-  const rows = async (): Promise<Record<string, string>[]> => [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
+  const rows = async (_user: string, [words]: readonly string[]): Promise<Record<string, string>[]> =>
+    words === 'fetch' ? ['1', '2'].map(uid => ({'mailbox-guid': 'f', uid})) : [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
   const server = {rows, values: async () => [], prepare: async () => undefined} as unknown as DoveadmServer;
   const texts = new KnownTexts();
   const reader = new ManifestReader(ACLS, server, texts);
   // There is no such program here.
   await expect(reader.readTexts('ada@x')).rejects.toMatchObject({code: 'COMMAND_FAILED'});
   await reader.readAhead('ada@x');
-  texts.of('ada@x').readThrough('f', 2);
+  for (const uid of [1, 2]) texts.of('ada@x').put('f', uid, Buffer.alloc(32));
   await expect(reader.readTexts('ada@x')).rejects.toMatchObject({code: 'COMMAND_FAILED'});
   expect(await reader.readTexts('ada@x')).toBe(2);
 });
