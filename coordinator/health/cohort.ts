@@ -88,7 +88,8 @@ export function findCohorts(
     const known = memory.seen[id];
     const sinceMs = known?.sinceMs ?? nowMs;
     const judged = {best, others: othersOf(best, taken, subjects, cells), subjects, searched, cells};
-    const isProved = proves(judged, judge) && (isSettled || nowMs - sinceMs >= WAVE_DWELLS * judge.sickDwellMs);
+    const isSeen = isSettled || isWhole(judged, joinedMs, judge, nowMs) || nowMs - sinceMs >= WAVE_DWELLS * judge.sickDwellMs;
+    const isProved = isSeen && proves(judged, judge);
     const explained = isProved || (known?.explained === true && stillExplains(judged));
     seen[id] = {sinceMs, explained};
     return verdictOf(judged, alternatives, explained, sinceMs);
@@ -162,6 +163,12 @@ function othersOf({members}: Candidate, taken: ReadonlySet<number>, subjects: re
     else if (subject.kind === 'healthy' || subject.kind === 'suspect') others.open++;
   }
   return others;
+}
+
+/** All that have the labels are bad, nobody else is or is on the way: no further host can follow, and the wave of them need not be waited for. */
+function isWhole({best, others, cells}: Judged, joinedMs: Instant, {sickDwellMs}: Policy['judge'], nowMs: Instant): boolean {
+  if (nowMs - joinedMs < sickDwellMs || others.bad.length + others.open > 0) return false;
+  return best.members.every(index => cells[index]?.bad === 1);
 }
 
 function proves({best, others, subjects, searched, cells}: Judged, judge: Policy['judge']): boolean {

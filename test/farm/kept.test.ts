@@ -16,7 +16,7 @@ const backend = (name: string, release: Release, last: number) =>
   ({name, role: 'backend', release, last, labels: {}, isSpare: false}) as const;
 const FARM: Farm = {
   paths: farmPaths({...process.env, MAILHERD_FARM_DIR: '/var/lib/mailherd-farm-kept'}),
-  layout: makeLayout('mhfarm1', '10.213.71', 12, [
+  layout: makeLayout('mhfarm1', '10.213.71', 13, [
     {name: 'acct', role: 'control', release: 'bookworm', last: 1, labels: {}, isSpare: false},
     backend('aco1', 'bookworm', 21),
     backend('aco2', 'bookworm', 22),
@@ -283,8 +283,8 @@ crypt_user_key_curve = secp521r1
 ${withMetadata(release)}`;
 
   it.each([
-    ['2.3', 'lena.aco1', 'aco2'],
-    ['2.4', 'lena.acn1', 'acn2'],
+    ['2.3', 'ada1.aco1', 'aco2'],
+    ['2.4', 'ada1.acn1', 'acn2'],
   ])('%s: refused by the source before anything is copied, and the mailbox is as it was', async (_release, name, target) => {
     const [user, source] = [`${name}@farm.example`, name.slice(-4)];
     for (const host of [source, target]) await configureWith(host, settings(releaseOf(host)));

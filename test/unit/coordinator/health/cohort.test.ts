@@ -182,3 +182,25 @@ test('labels are the same division only by hosts that were judged', () => {
   expect(confounded(many(1, 9, 'unknown', {os: 'old', batch: 'b2'}))).toEqual(['batch']);
   expect(confounded(many(1, 9, 'healthy', {os: 'old', batch: 'b2'}))).toEqual([]);
 });
+
+test('while hosts fall sick one after the other a cause is waited for, unless all that have the label are sick and nobody else may become it', () => {
+  const {sickDwellMs} = judge;
+  /** One more host falls sick in each of six dwell times; how long after the last one the release is blamed. */
+  const afterLast = (late: number): number => {
+    let memory = NO_COHORTS;
+    for (let nowMs = 0; nowMs < 20 * sickDwellMs; nowMs += sickDwellMs / 3) {
+      const sick = Math.min(6, Math.floor(nowMs / sickDwellMs));
+      const farm = [
+        ...many(sick, 0, 'sick', {os: 'new'}),
+        ...many(6 - sick + late, sick, 'healthy', {os: 'new'}).map((host): Subject => ({...host, lean: 'unsure'})),
+        ...many(12, 10, 'healthy', {os: 'old'}),
+      ];
+      const found = findCohorts(farm, memory, judge, nowMs);
+      memory = found.memory;
+      if (sick === 6 && found.cohorts[0]?.explained === true) return nowMs - 6 * sickDwellMs;
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+  expect(afterLast(0)).toBe(sickDwellMs);
+  expect(afterLast(1)).toBeGreaterThan(2 * sickDwellMs);
+});
