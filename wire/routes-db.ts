@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS routes (
 -- At most one row: this host's queue is being relieved; next_hop takes what goes out of the farm, '' = it goes as ever.
 CREATE TABLE IF NOT EXISTS relief (next_hop TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL, by TEXT NOT NULL);
 CREATE VIEW IF NOT EXISTS relief_now AS SELECT next_hop FROM relief WHERE until > (julianday('now') - 2440587.5) * 86400.0;
+-- A delivery that began meanwhile may be refused later: no time limit of Postfix's client is longer than ten minutes (postconf(5)).
+CREATE VIEW IF NOT EXISTS relief_lately AS SELECT next_hop FROM relief WHERE until + 900 > (julianday('now') - 2440587.5) * 86400.0;
 CREATE TABLE IF NOT EXISTS deferrals (user TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS deferred AS SELECT user FROM deferrals WHERE until > (julianday('now') - 2440587.5) * 86400.0;
 -- For a backend. mine = 1: this host may accept logins, mail and changes for the user. Everything else is the fence.

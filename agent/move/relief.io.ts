@@ -49,7 +49,7 @@ export function queueRelief({host, table, isProbe, log}: ReliefOptions): QueueRe
       return counts(found);
     },
     async end() {
-      table.endRelief();
+      table.endRelief(systemClock.now());
       log.warn({}, 'the relief of the queue is over');
       return counts(await sorted());
     },

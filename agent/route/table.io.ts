@@ -163,8 +163,9 @@ export class SqliteRouteTable implements RouteTable {
     this.#db.exec('COMMIT');
   }
 
-  endRelief(): void {
-    this.#db.exec('DELETE FROM relief');
+  /** Its row stays: what deliveries that go on are told is kept for a while yet. */
+  endRelief(nowMs: Instant): void {
+    this.#db.prepare('UPDATE relief SET until = min(until, ?)').run(nowMs / SECOND_MS);
   }
 
   /** Null when the queue is not being relieved at `nowMs`. */

@@ -70,8 +70,8 @@ export const RELIEF_TRANSPORT =
   "SELECT 'lmtp:[' || address || ']:24' FROM backend, relief_now WHERE user = '%s' AND here = 0 AND address IS NOT NULL";
 /** Asked for every sender, and only for mail that would leave by the default transport: the relay. */
 export const RELIEF_RELAY = "SELECT next_hop FROM relief_now WHERE next_hop <> '' AND '%s' <> ''";
-/** What a next hop refuses for good meanwhile is kept and tried again. */
-export const RELIEF_STATUS = "SELECT '4' || substr('%s', 2) FROM relief_now WHERE substr('%s', 1, 1) = '5'";
+/** What a next hop refuses for good meanwhile, or in a delivery that began meanwhile, is kept and tried again. */
+export const RELIEF_STATUS = "SELECT '4' || substr('%s', 2) FROM relief_lately WHERE substr('%s', 1, 1) = '5'";
 
 /** Postfix map of an edge: next hop of a recipient. */
 export const EDGE_TRANSPORT = "SELECT 'smtp:[' || address || ']:25' FROM edge WHERE user = '%s' AND address IS NOT NULL";
