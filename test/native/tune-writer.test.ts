@@ -64,11 +64,18 @@ const env = (dieAt: number | null): NodeJS.ProcessEnv => ({
 });
 
 /** Resolves when it listens, or has died before. */
+/** A socket that is bound and does not listen yet refuses whoever connects; the flag is __SO_ACCEPTCON. */
+function isListening({pid}: ChildProcess): boolean {
+  const table = `/proc/${pid}/net/unix`;
+  const sockets = existsSync(table) ? readFileSync(table, 'utf8').split('\n') : [];
+  return sockets.some(line => line.endsWith(` ${socketPath()}`) && line.split(' ')[3] === '00010000');
+}
+
 async function start(dieAt: number | null = null): Promise<void> {
   rmSync(socketPath(), {force: true});
   const child = spawn(BINARY, [...words('serve'), '--socket', socketPath()], {env: env(dieAt), stdio: 'ignore'});
   running = child;
-  await vi.waitFor(() => expect(child.exitCode !== null || child.signalCode !== null || existsSync(socketPath())).toBe(true), {
+  await vi.waitFor(() => expect(child.exitCode !== null || child.signalCode !== null || isListening(child)).toBe(true), {
     interval: 2,
     timeout: 10_000,
   });
@@ -308,8 +315,9 @@ test.skipIf(process.getuid?.() !== 0)('values of a real kernel, in a network nam
     const serve = ['serve', '--ledger', ledger, '--socket', socketPath()];
     // As the unit runs it: root without any capability.
     const bare = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', BINARY];
-    running = spawn('nsenter', ['-t', String(space.pid), '-n', ...bare, ...serve], {stdio: 'ignore'});
-    await vi.waitFor(() => expect(existsSync(socketPath())).toBe(true), {interval: 5, timeout: 10_000});
+    const child = spawn('nsenter', ['-t', String(space.pid), '-n', ...bare, ...serve], {stdio: 'ignore'});
+    running = child;
+    await vi.waitFor(() => expect(isListening(child)).toBe(true), {interval: 5, timeout: 10_000});
     await writer().set('net.ipv4.ip_local_port_range', before, '16384 60999', 600, 'x');
     expect(ports()).toBe('16384 60999');
     await end('SIGKILL');
