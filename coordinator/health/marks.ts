@@ -48,11 +48,12 @@ export function markAll(
       const compared = compare(readings, known, {scale: scaleShare * floorOf(judge, sli), ratioMin: judge.ratioMax}, nowMs);
       figures[`${role}/${sli}`] = compared.memory;
       const places = placesOf(own, known.hosts);
-      for (const [index, {host}] of own.entries()) {
+      for (const [index, each] of own.entries()) {
+        const {host} = each;
         // A figure that one report lacks is judged as it was.
         const mark = compared.marks.get(host) ?? markAt(known.hosts, places[index] ?? -1);
         if (mark === null) continue;
-        const isLuck = trials !== undefined && mark.proof !== null && !standsOut(host, own, sli);
+        const isLuck = trials !== undefined && mark.proof !== null && !standsOut(each, own, sli);
         (marks.get(host) as HostMarks)[sli] = isLuck ? {...mark, proof: null} : mark;
       }
     }
@@ -64,13 +65,12 @@ export function markAll(
  * A share of few trials jumps from report to report between nothing and all. What single reports seem to prove must stand when all trials of
  * the window count together: the host's own against the share of the better quarter of the others, as deviations of a binomial share.
  */
-function standsOut(host: string, all: readonly HostSlis[], sli: SliName): boolean {
-  const own = all.find(other => other.host === host);
-  const share = own?.values[sli] ?? null;
-  const count = own?.trials[sli] ?? 0;
+function standsOut(own: HostSlis, all: readonly HostSlis[], sli: SliName): boolean {
+  const share = own.values[sli];
+  const count = own.trials[sli] ?? 0;
   const others = all.flatMap(({host: name, values, trials}) => {
     const value = values[sli];
-    return name === host || value === null ? [] : [{value, trials: trials[sli] ?? 0}];
+    return name === own.host || value === null ? [] : [{value, trials: trials[sli] ?? 0}];
   });
   const better = Sample.of(others.map(({value}) => value)).quantile(0.25);
   if (share === null || better === null || count === 0) return false;

@@ -22,6 +22,11 @@ export function isUnderWay(record: MoveRecord): boolean {
   }
 }
 
+/** Under way, and no back-out that was begun anew: that only waits for a host that is away, and its user is where he was. */
+export function isBusy(record: MoveRecord): boolean {
+  return isUnderWay(record) && !(record.step === 'backingOut' && record.attempts > 0);
+}
+
 /** What budgets ask of the moves there are. Counted once for a look at the queue: of an evacuated farm both are long. */
 export class RunningMoves {
   /** Users whose move is not settled. */
@@ -37,8 +42,7 @@ export class RunningMoves {
     for (const record of records) {
       if (!isSettled(record)) this.#users.add(record.user);
       if (isQuieting(record)) this.#quieting.add(copyKey(record.user, record.source));
-      // Once begun anew, backing out only waits for a host that is away.
-      if (isUnderWay(record) && !(record.step === 'backingOut' && record.attempts > 0)) this.#add(record);
+      if (isBusy(record)) this.#add(record);
     }
   }
 

@@ -2,7 +2,7 @@ import {count} from '../../base/counts.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
 import {domainOf} from '../fleet.ts';
-import {isUnderWay} from './budget.ts';
+import {isBusy} from './budget.ts';
 import type {WaitingMove} from './mover.ts';
 
 /** Where the users of domains that are kept apart live, as far as the coordinator has heard. */
@@ -35,10 +35,9 @@ export class DomainOrder {
     this.#where = where;
     if (where.apart.size === 0) return;
     for (const record of records) {
-      const {user, target, step, attempts, createdAtMs, updatedAtMs} = record;
+      const {user, target, step, createdAtMs, updatedAtMs} = record;
       if (!where.apart.has(domainOf(user))) continue;
-      // Once begun anew, backing out only waits for a host that is away; its user is where he was.
-      if (isUnderWay(record) && !(step === 'backingOut' && attempts > 0)) this.#busy.add(domainOf(user));
+      if (isBusy(record)) this.#busy.add(domainOf(user));
       if (!ARRIVED.has(step) || nowMs - updatedAtMs >= HEARD_AFTER_MS) continue;
       if ((this.#arrived.get(user)?.createdAtMs ?? 0) <= createdAtMs) this.#arrived.set(user, {host: target, createdAtMs});
     }

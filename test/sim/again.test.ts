@@ -2,6 +2,7 @@ import {afterEach, expect, test} from 'vitest';
 import {MailherdError} from '../../base/errors.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import type {Plan} from '../../wire/record.ts';
+import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
 const {run: hold} = STEPS.holding;
@@ -27,9 +28,9 @@ function pair(): Pair {
   return {world, user, source, target};
 }
 
-function planOf(kind: Plan['kind'], user: string, source: string, target: string): Plan {
+function onePlan(kind: Plan['kind'], user: string, source: string, target: string): Plan {
   const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
-  return {v: 1, id: 'plan-000001', parent: null, generation: 1, createdAtMs: 0, kind, because: '', moves, unplaced: []};
+  return planOf(kind, moves);
 }
 
 /** One move of a plan of that kind in a farm without trouble, whose sessions do not end the first `lingering` times. @returns how its moves ended. */
@@ -40,17 +41,17 @@ async function moved(kind: Plan['kind'], lingering: number): Promise<string[]> {
     if (++holds <= lingering) throw new MailherdError('SESSIONS_LINGER', {user, sessions: 1});
     return hold(context, record);
   };
-  world.engine?.enqueue(planOf(kind, user, source, target));
+  world.engine?.enqueue(onePlan(kind, user, source, target));
   await world.time.run(120_000, () => undefined);
   return (world.engine?.records() ?? []).map(({step}) => step);
 }
 
 test('back to the host that keeps the old copy: it is purged, and the mailbox comes back', async () => {
   const {world, user, source, target} = pair();
-  world.engine?.enqueue(planOf('single', user, source, target));
+  world.engine?.enqueue(onePlan('single', user, source, target));
   await world.time.run(60_000, () => undefined);
   expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([target, ['retained']]);
-  world.engine?.enqueue(planOf('single', user, target, source));
+  world.engine?.enqueue(onePlan('single', user, target, source));
   await world.time.run(300_000, () => undefined);
   expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([source, ['purged', 'retained']]);
 });
@@ -67,7 +68,7 @@ test('a move that a person asked for ends as it ended', async () => {
 test('of a paused evacuation nothing begins, and says so; what is not of it passes; what runs ends', async () => {
   const {world, user, source, target} = pair();
   world.paused.add(source);
-  world.engine?.enqueue(planOf('evacuate', user, source, target));
+  world.engine?.enqueue(onePlan('evacuate', user, source, target));
   await world.time.run(20_000, () => undefined);
   expect([world.engine?.waiting().map(({because}) => because), world.engine?.records()]).toEqual([['EVACUATION_PAUSED'], []]);
   world.paused.delete(source);
@@ -76,7 +77,7 @@ test('of a paused evacuation nothing begins, and says so; what is not of it pass
   await world.time.run(60_000, () => undefined);
   expect([world.engine?.waiting(), world.engine?.records().map(({step}) => step)]).toEqual([[], ['retained']]);
   world.paused.add(target);
-  world.engine?.enqueue(planOf('single', user, target, source));
+  world.engine?.enqueue(onePlan('single', user, target, source));
   await world.time.run(300_000, () => undefined);
   expect(world.owner(user)).toBe(source);
 });
@@ -84,8 +85,8 @@ test('of a paused evacuation nothing begins, and says so; what is not of it pass
 test('what waits and may wait does not wait for an evacuation that is paused', async () => {
   const {world, user, source, target} = pair();
   world.paused.add(source);
-  const gently: Plan = planOf('evacuate', 'other', target, source);
-  world.engine?.enqueue(planOf('evacuate', user, source, target));
+  const gently: Plan = onePlan('evacuate', 'other', target, source);
+  world.engine?.enqueue(onePlan('evacuate', user, source, target));
   world.engine?.enqueue({...gently, moves: gently.moves.map(move => ({...move, isLow: true}))});
   await world.time.run(5_000, () => undefined);
   expect(world.engine?.waiting().map(({planned, because}) => [planned.user, because])).toEqual([[user, 'EVACUATION_PAUSED']]);

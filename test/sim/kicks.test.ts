@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import type {KickPolicy} from '../../wire/policy.ts';
-import type {Plan} from '../../wire/record.ts';
+import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
 const USERS = 40;
@@ -18,10 +18,7 @@ async function emptied(kicks: KickPolicy): Promise<World> {
     const target = {be1: 'be3', be2: 'be4'}[source];
     return target === undefined ? [] : [{user, source, target, bytes: 1_000, why: 'simulated'}];
   });
-  const plan: Omit<Plan, 'moves'> = {
-    ...{v: 1, id: 'plan-000001', parent: null, generation: 1, createdAtMs: 0, kind: 'evacuate', because: '', unplaced: []},
-  };
-  world.engine?.enqueue({...plan, moves});
+  world.engine?.enqueue(planOf('evacuate', moves));
   await world.time.run(120_000, () => undefined);
   expect(world.engine?.records().map(({step}) => step)).toEqual(moves.map(() => 'retained'));
   return world;
@@ -56,17 +53,7 @@ test('a move that waits for its turn says so', async () => {
     world.host(world.owner(user)).sessions.set(user, 1);
     return world.owner(user) === 'be1' ? [{user, source: 'be1', target: 'be2', bytes: 1_000, why: 'simulated'}] : [];
   });
-  world.engine?.enqueue({
-    v: 1,
-    id: 'plan-000001',
-    parent: null,
-    generation: 1,
-    createdAtMs: 0,
-    kind: 'evacuate',
-    because: '',
-    moves,
-    unplaced: [],
-  });
+  world.engine?.enqueue(planOf('evacuate', moves));
   await world.time.run(30_000, () => undefined);
   const found = (world.engine?.records() ?? []).map(({step, refusal}) => `${step} ${refusal?.code ?? ''}`);
   expect(found.sort()).toEqual(['copying KICKS_SPREAD', 'retained ']);

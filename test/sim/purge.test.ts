@@ -3,8 +3,9 @@ import {MailherdError} from '../../base/errors.ts';
 import {carryLate} from '../../coordinator/move/leftover.ts';
 import type {MovePorts} from '../../coordinator/move/move-ports.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
-import type {MoveRecord, MoveStep, Plan} from '../../wire/record.ts';
+import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
+import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
 const {run: purge} = STEPS.purging;
@@ -21,18 +22,7 @@ async function moved(ms = 60_000): Promise<{world: World; record: () => MoveReco
   const source = world.owner(user);
   const target = [...world.hosts.values()].find(({name, isEdge}) => !isEdge && name !== source)?.name ?? '';
   const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
-  const plan: Plan = {
-    v: 1,
-    id: 'plan-000001',
-    parent: null,
-    generation: 1,
-    createdAtMs: 0,
-    kind: 'single',
-    because: '',
-    moves,
-    unplaced: [],
-  };
-  world.engine?.enqueue(plan);
+  world.engine?.enqueue(planOf('single', moves));
   const after = (ms: number): Promise<unknown> => world.time.run(world.time.now + ms, () => undefined);
   await after(ms);
   const record = (): MoveRecord => {

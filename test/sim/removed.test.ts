@@ -1,6 +1,7 @@
 import {afterEach, expect, test} from 'vitest';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import {MOVE_STEPS, type MoveStep} from '../../wire/record.ts';
+import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
 const RUNS = new Map(MOVE_STEPS.map(step => [step, STEPS[step].run]));
@@ -30,17 +31,7 @@ async function removedIn(step: MoveStep, isSuccessor: boolean): Promise<{ended: 
     return run(context, record);
   };
   const moves = [{user, source, target, bytes: 1_000, why: 'simulated'}];
-  world.engine?.enqueue({
-    v: 1,
-    id: 'plan-000001',
-    parent: null,
-    generation: 1,
-    createdAtMs: 0,
-    kind: 'single',
-    because: '',
-    moves,
-    unplaced: [],
-  });
+  world.engine?.enqueue(planOf('single', moves));
   await world.time.run(200_000, () => undefined);
   return {ended: world.engine?.records()[0]?.step, world};
 }
