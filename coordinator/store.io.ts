@@ -10,8 +10,7 @@ import {
 import {type NatsConnection, nanos} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {MailherdError} from '../base/errors.ts';
-import type {Millis} from '../base/units.ts';
-import {MIB} from '../base/units.ts';
+import {DAY_MS, MIB, type Millis} from '../base/units.ts';
 import {Bucket} from '../wire/bucket.io.ts';
 import {Incident, IncidentState} from '../wire/incident.ts';
 import {ensureMirror} from '../wire/mirror.io.ts';
@@ -58,6 +57,8 @@ interface StreamShape {
   /** The oldest go when it is full: a farm that writes more must not fill the disk of its NATS server. */
   bytesMax: number;
 }
+/** Plans are small beside what they move, yet there are many in a year; nobody asks after one whose moves are long forgotten. */
+const PLAN_AGE_MAX_MS = 90 * DAY_MS;
 const STREAMS: readonly StreamShape[] = [
   {name: REPORT_STREAM, subject: REPORT_SUBJECTS, ageMaxMs: REPORT_AGE_MAX_MS, bytesMax: 512 * MIB},
   {name: EVENT_STREAM, subject: EVENT_SUBJECTS, ageMaxMs: EVENT_AGE_MAX_MS, bytesMax: 1_024 * MIB},
@@ -76,7 +77,7 @@ export async function openStore(nc: NatsConnection): Promise<Store> {
     hosts: await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: true}),
     routes: await Bucket.open(nc, ROUTE_BUCKET, Route, {create: true}),
     moves: await Bucket.open(nc, MOVE_BUCKET, MoveRecord, {create: true}),
-    plans: await Bucket.open(nc, PLAN_BUCKET, StoredPlan, {create: true}),
+    plans: await Bucket.open(nc, PLAN_BUCKET, StoredPlan, {create: true, ageMaxMs: PLAN_AGE_MAX_MS}),
     policy: await Bucket.open(nc, POLICY_BUCKET, Policy, {create: true, history: 20}),
     lease: await Bucket.open(nc, LEASE_BUCKET, Lease, {create: true}),
     incidents: await Bucket.open(nc, INCIDENT_BUCKET, StoredIncident, {create: true}),

@@ -4,7 +4,7 @@ import type {NatsConnection} from '@nats-io/transport-node';
 import type Type from 'typebox';
 import {assert} from '../base/assert.ts';
 import {MailherdError} from '../base/errors.ts';
-import type {Instant} from '../base/units.ts';
+import type {Instant, Millis} from '../base/units.ts';
 import {decode, encode} from './codec.ts';
 import {Follower, type Stored} from './follow.io.ts';
 import {ensureMirror} from './mirror.io.ts';
@@ -29,6 +29,8 @@ export interface BucketOptions {
   create: boolean;
   /** Values kept of a key, 1 (only the last) to 64. */
   history?: number;
+  /** Values older than this go by themselves; without it none do. Only when the bucket is created. */
+  ageMaxMs?: Millis;
   /** Told of entries that do not fit the schema; without it they are logged as errors. */
   onMisfit?: (key: string, reason: string) => void;
 }
@@ -63,7 +65,7 @@ export class Bucket<S extends Type.TSchema> {
     const replicas = nc.info?.cluster === undefined ? 1 : CLUSTER_REPLICAS;
     const kv = await asked(name, '', async () => {
       if (options.create) {
-        const made = await kvm.create(name, {history: options.history ?? 1, allow_direct: false, replicas});
+        const made = await kvm.create(name, {history: options.history ?? 1, ttl: options.ageMaxMs ?? 0, allow_direct: false, replicas});
         await ensureMirror(nc, `KV_${name}`);
         return made;
       }

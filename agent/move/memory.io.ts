@@ -1,9 +1,13 @@
-import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import Type from 'typebox';
+import {MIB} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
 import {MoveId, Token, UserName} from '../../wire/schema.ts';
 import type {Copy, HostPorts} from './host-ports.ts';
+
+/** Twice what some hundred copies take. */
+const RESERVE_BYTES = MIB / 4;
 
 const Memory = Type.Object({
   v: Type.Literal(1),
@@ -20,10 +24,12 @@ const Memory = Type.Object({
 
 /**
  * What this host must not forget about moves, in one small file that is replaced as a whole: written beside, fsynced, renamed,
- * directory fsynced. @throws MailherdError INPUT_INVALID when the file is damaged: then nobody may guess, a person must look.
+ * directory fsynced. Room for it is set aside: on a full disk the command that frees it, to discard a copy under a newer token, must be
+ * noted first. @throws MailherdError INPUT_INVALID when the file is damaged: then nobody may guess, a person must look.
  */
 export function openMoveMemory(stateDir: string): HostPorts['memory'] {
   const path = join(stateDir, 'moves.json');
+  const reserve = join(stateDir, 'moves.reserve');
   mkdirSync(stateDir, {recursive: true, mode: 0o700});
   let token = 0;
   let copies: ReadonlyMap<string, Copy> = new Map();
@@ -33,15 +39,20 @@ export function openMoveMemory(stateDir: string): HostPorts['memory'] {
     copies = new Map(memory.copies.map(copy => [copy.user, copy]));
   }
 
+  setAside(reserve);
+
   /** What a full disk did not take is not known here either: a command that comes again must try to note it again. */
   function save(nextToken: number, nextCopies: ReadonlyMap<string, Copy>): void {
-    const beside = `${path}.new`;
-    flushed(openSync(beside, 'w', 0o600), file =>
-      writeFileSync(file, JSON.stringify({v: 1, token: nextToken, copies: [...nextCopies.values()]})),
-    );
-    renameSync(beside, path);
-    flushed(openSync(stateDir, 'r'));
+    const text = JSON.stringify({v: 1, token: nextToken, copies: [...nextCopies.values()]});
+    try {
+      replace(stateDir, path, text);
+    } catch (error) {
+      if (!isFull(error) || !existsSync(reserve)) throw error;
+      rmSync(reserve);
+      replace(stateDir, path, text);
+    }
     [token, copies] = [nextToken, nextCopies];
+    setAside(reserve);
   }
 
   return {
@@ -52,6 +63,28 @@ export function openMoveMemory(stateDir: string): HostPorts['memory'] {
     putCopy: async copy => save(token, new Map(copies).set(copy.user, copy)),
     removeCopy: async user => save(token, new Map([...copies].filter(([known]) => known !== user))),
   };
+}
+
+function replace(stateDir: string, path: string, text: string): void {
+  const beside = `${path}.new`;
+  flushed(openSync(beside, 'w', 0o600), file => writeFileSync(file, text));
+  renameSync(beside, path);
+  flushed(openSync(stateDir, 'r'));
+}
+
+/** Where there is no room to set aside, the next note tries again. */
+function setAside(reserve: string): void {
+  if (existsSync(reserve)) return;
+  try {
+    flushed(openSync(reserve, 'w', 0o600), file => writeFileSync(file, Buffer.alloc(RESERVE_BYTES)));
+  } catch (error) {
+    rmSync(reserve, {force: true});
+    if (!isFull(error)) throw error;
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 function flushed(file: number, write: (file: number) => void = () => undefined): void {
