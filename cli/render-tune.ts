@@ -19,7 +19,7 @@ export function renderTune({mode, hosts, waiting}: TuneView, only: string | null
     section(
       'Would change nothing',
       ['HOST', 'KNOB', 'WHY'],
-      shown.flatMap(({host, tune}) => Object.entries(tune.inert).map(([knob, why]) => [host, knob, why])),
+      shown.flatMap(({host, tune}) => Object.entries(tune.inert ?? {}).map(([knob, why]) => [host, knob, why])),
     ),
     mode === 'on'
       ? section(

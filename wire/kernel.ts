@@ -61,15 +61,13 @@ const Memory = Type.Object({
   /** Dirty pages as a share of where the kernel begins to write back, and of where it makes writers wait; may be above 1. */
   dirtyOfBackground: some(Count),
   dirtyOfThrottle: some(Count),
-  majorFaultsPerSecond: some(PerSecond),
-  swapPagesPerSecond: some(PerSecond),
-  /** Pages that were read again soon after they had been dropped. */
-  fileRefaultsPerSecond: some(PerSecond),
-  anonRefaultsPerSecond: some(PerSecond),
-  /** Pages looked at and freed by tasks that had to do it themselves. */
-  directScannedPerSecond: some(PerSecond),
-  directReclaimedPerSecond: some(PerSecond),
-  compactStallsPerSecond: some(PerSecond),
+  /**
+   * Counters of trouble that were read; those of them that grew stand in `troubles`, per second: major faults, pages swapped in and out,
+   * `fileRefaults` and `anonRefaults` (pages read again soon after they had been dropped), `directScanned` and `directReclaimed` (pages
+   * looked at and freed by tasks that had to do it themselves), stalls of compaction.
+   */
+  watched: some(Count),
+  troubles: some(Type.Record(Type.String(), PerSecond)),
 });
 
 /** Of the disk under the mail store and its file system. */

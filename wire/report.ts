@@ -75,7 +75,7 @@ export const AgentSelf = Type.Object({
 export const Relief = Type.Object({relay: orNull(Type.String()), sinceMs: InstantMs, untilMs: InstantMs, by: Type.String()});
 export type Relief = Type.Static<typeof Relief>;
 
-/** One message of one agent about one interval; about 2 KB. */
+/** One message of one agent about one interval; 3 KB, and less than 4 while everything is stirred. */
 export const HostReport = Type.Object(
   {
     v: Type.Literal(1),

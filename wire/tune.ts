@@ -66,11 +66,11 @@ export const TuneReport = Type.Object({
   mode: TuneMode,
   /** Why nothing can be written; null when the writer answers, or was not needed yet. */
   writer: orNull(Type.String({maxLength: 200})),
-  /** Present value of every knob that this kernel has. */
-  values: Type.Record(Type.String({maxLength: 80}), Type.String({maxLength: 40})),
+  /** Present value of every knob that this kernel has. Left out of a report while they are as last told, and before the first look. */
+  values: Type.Optional(Type.Record(Type.String({maxLength: 80}), Type.String({maxLength: 40}))),
   advice: Type.Array(Advice, {maxItems: 16}),
-  /** Knobs that would change nothing here, and why. */
-  inert: Type.Record(Type.String({maxLength: 80}), Type.String({maxLength: 200})),
+  /** Knobs that would change nothing here, and why. Told with `values`. */
+  inert: Type.Optional(Type.Record(Type.String({maxLength: 80}), Type.String({maxLength: 200}))),
   changes: Type.Array(Change, {maxItems: 16}),
   /** The newest few, oldest first. */
   ended: Type.Array(EndedChange, {maxItems: 8}),

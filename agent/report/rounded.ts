@@ -1,4 +1,4 @@
-/** Four significant digits keep a report small and say more than any of the figures is worth. */
+/** Three significant digits keep a report small; no figure of an interval is worth more. */
 export function rounded(value: number): number {
-  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
+  return Number.isInteger(value) ? value : Number(value.toPrecision(3));
 }

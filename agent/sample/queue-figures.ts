@@ -1,5 +1,6 @@
 import type {QueueWalk} from '../../native/binding.ts';
 import type {QueueFigures} from '../../wire/mail-figures.ts';
+import {rounded} from '../report/rounded.ts';
 
 /** With fewer messages the fullest directory is so by chance. */
 const SKEW_MESSAGES_MIN = 500;
@@ -45,8 +46,4 @@ function scheduleOf({facts, deferred}: QueueWalk): Pick<QueueFigures, 'retry' | 
     },
     herd: facts.herdInMs === null ? null : {messages: all(facts.herd), inMs: facts.herdInMs},
   };
-}
-
-function rounded(share: number): number {
-  return Number(share.toPrecision(3));
 }

@@ -62,14 +62,23 @@ export function memoryOf(span: Span): Group<'memory'> {
     writebackBytes: span.level('writebackBytes'),
     dirtyOfBackground: ratio(span.level('dirtyPages'), span.level('dirtyPagesBackground')),
     dirtyOfThrottle: ratio(span.level('dirtyPages'), span.level('dirtyPagesMax')),
-    majorFaultsPerSecond: span.perSecond('majorFaults'),
-    swapPagesPerSecond: sum([span.perSecond('pagesSwappedIn'), span.perSecond('pagesSwappedOut')]),
-    fileRefaultsPerSecond: span.perSecond('fileRefaults'),
-    anonRefaultsPerSecond: span.perSecond('anonRefaults'),
-    directScannedPerSecond: span.perSecond('pagesScannedDirect'),
-    directReclaimedPerSecond: span.perSecond('pagesReclaimedDirect'),
-    compactStallsPerSecond: span.perSecond('compactStalls'),
+    ...troublesOf({
+      majorFaults: span.perSecond('majorFaults'),
+      swapPages: sum([span.perSecond('pagesSwappedIn'), span.perSecond('pagesSwappedOut')]),
+      fileRefaults: span.perSecond('fileRefaults'),
+      anonRefaults: span.perSecond('anonRefaults'),
+      directScanned: span.perSecond('pagesScannedDirect'),
+      directReclaimed: span.perSecond('pagesReclaimedDirect'),
+      compactStalls: span.perSecond('compactStalls'),
+    }),
   });
+}
+
+/** How many of these rates are known, and those of them that are not zero. */
+function troublesOf(rates: Record<string, number | null>): Pick<Group<'network'>, 'watched' | 'troubles'> {
+  const all = Object.values(rates);
+  const grew = Object.fromEntries(Object.entries(rates).filter(([, rate]) => rate !== 0));
+  return {watched: all.filter(rate => rate !== null).length, troubles: known(grew)};
 }
 
 export function diskOf(span: Span): Group<'disk'> {
@@ -96,8 +105,7 @@ export function networkOf({host, tcp, limits}: KernelSpans): Group<'network'> {
     ([counter, name]) => [name, host.perSecond(counter) ?? tcp?.perSecond(counter) ?? null] as const,
   );
   return {
-    watched: rates.filter(([, rate]) => rate !== null).length,
-    troubles: known(Object.fromEntries(rates.filter(([, rate]) => rate !== 0))),
+    ...troublesOf(Object.fromEntries(rates)),
     ...known<Pick<Group<'network'>, 'openConnections' | 'conntrackEntries' | 'conntrackMax'>>({
       openConnections: tcp?.level('tcpEstablished') ?? null,
       conntrackEntries: host.level('conntrackEntries'),

@@ -50,6 +50,8 @@ const LEASE_S = 3_600;
 const RENEW_MS = 15 * MINUTE_MS;
 const BEFORE_MAX = 60;
 const ENDED_MAX = 8;
+/** Values that are as they were are told again so often: the coordinator keeps reports for longer. */
+const TELL_VALUES_MS = 5 * MINUTE_MS;
 const UNDONE_MAX = 2;
 
 /**
@@ -65,6 +67,8 @@ export class Tuner {
   #standing: Standing[] = [];
   #writerFails: string | null = null;
   #renewedMs = 0;
+  /** The values as they were told last, and when. */
+  #told: {text: string; atMs: Millis} | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   /** For tests: resolves when the last guard has ended. */
   guarding: Promise<void> = Promise.resolve();
@@ -82,7 +86,18 @@ export class Tuner {
   /** The report with what there is to say of tuning now; its figures are taken in meanwhile. */
   take(report: HostReport, spans: KernelSpans | null): HostReport {
     void this.observe(report, spans);
-    return {...report, tune: this.report()};
+    return {...report, tune: this.#news()};
+  }
+
+  /** What seldom changes is told seldom. */
+  #news(): TuneReport {
+    const {values, inert, ...rest} = this.report();
+    const nowMs = this.#ports.clock.monotonic();
+    const text = JSON.stringify([values, inert]);
+    if (values === undefined || inert === undefined) return rest;
+    if (text === this.#told?.text && nowMs - this.#told.atMs < TELL_VALUES_MS) return rest;
+    this.#told = {text, atMs: nowMs};
+    return {...rest, values, inert};
   }
 
   /** Takes in one report and a look of its own; goes on with what is under way. Never rejects. */
@@ -98,9 +113,11 @@ export class Tuner {
     return {
       mode: this.#options.mode,
       writer: this.#writerFails,
-      values: Object.fromEntries([...(now?.values ?? [])].map(([knob, value]) => [knob, value.slice(0, 40)])),
+      ...(now !== undefined && {
+        values: Object.fromEntries([...now.values].map(([knob, value]) => [knob, value.slice(0, 40)])),
+        inert: inertKnobs(now),
+      }),
       advice: this.#standing.map(({advice}) => advice),
-      inert: now === undefined ? {} : inertKnobs(now),
       changes: changes.map(({change}) => change),
       ended,
       retired,

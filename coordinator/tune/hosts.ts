@@ -1,6 +1,6 @@
 import {DEFAULT_POLICY, type Policy, type TunePolicy} from '../../wire/policy.ts';
-import type {HostTuning, TuneView} from '../../wire/tune.ts';
-import {labelsOf} from '../fleet.ts';
+import type {HostTuning, TuneReport, TuneView} from '../../wire/tune.ts';
+import {type FleetHost, labelsOf} from '../fleet.ts';
 import {verdictOf} from '../health/judge.ts';
 import type {Picture} from '../picture.ts';
 import {rollout, type TunedHost} from './rollout.ts';
@@ -10,10 +10,18 @@ export function tunePolicyOf(policy: Policy): TunePolicy {
   return policy.tune ?? (DEFAULT_POLICY.tune as TunePolicy);
 }
 
+/** What a host's newest report tells of tuning, with the values that an earlier one has told. */
+function tuneOf({reports}: FleetHost): TuneReport | undefined {
+  const tune = reports.at(-1)?.tune;
+  if (tune === undefined || tune.values !== undefined) return tune;
+  const {values, inert} = reports.findLast(report => report.tune?.values !== undefined)?.tune ?? {};
+  return {...tune, ...(values && {values}), ...(inert && {inert})};
+}
+
 /** Hosts whose newest report tells of tuning. */
 export function tunedHosts(picture: Picture): TunedHost[] {
   return [...picture.fleet.hosts.values()].flatMap(host => {
-    const tune = host.reports.at(-1)?.tune;
+    const tune = tuneOf(host);
     if (tune === undefined) return [];
     const {record} = host;
     const {kind, sinceMs} = verdictOf(record.host, picture.outcome?.verdicts) ?? {};

@@ -110,8 +110,11 @@ const SYSTEM: Interval['system'] = {
       dirtyOfBackground: 0.05387,
       dirtyOfThrottle: 0.0269,
     },
-    ...{majorFaultsPerSecond: 12.34, swapPagesPerSecond: 1.234, fileRefaultsPerSecond: 48.99, anonRefaultsPerSecond: 1.234},
-    ...{directScannedPerSecond: 1234, directReclaimedPerSecond: 1234, compactStallsPerSecond: 0.123},
+    watched: 7,
+    troubles: {
+      ...{majorFaults: 12.3, swapPages: 1.23, fileRefaults: 49, anonRefaults: 1.23},
+      ...{directScanned: 1230, directReclaimed: 1230, compactStalls: 0.123},
+    },
   },
   disk: {
     ...{

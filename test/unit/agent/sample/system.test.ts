@@ -32,7 +32,8 @@ function span(before: Record<string, number>, after: Record<string, number>): Sp
 
 test('a kernel that says nothing gives nothing: no figure is zero', () => {
   const none = span({}, {});
-  expect([processorOf(none), memoryOf(none), diskOf(none), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}, {}]);
+  expect([processorOf(none), diskOf(none), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}]);
+  expect(memoryOf(none)).toEqual({watched: 0, troubles: {}});
   expect(networkOf({host: none, tcp: none, limits: counters({conntrackMax: 100})})).toEqual({watched: 0, troubles: {}});
 });
 
@@ -47,9 +48,10 @@ test('tasks of the moment, forks a second, and what the kernel itself holds', ()
 test('distance to throttling, rates, sums', () => {
   const memory = memoryOf(
     span(
-      {fileRefaults: 100, pagesSwappedIn: 0, pagesSwappedOut: 5},
+      {fileRefaults: 100, anonRefaults: 3, pagesSwappedIn: 0, pagesSwappedOut: 5},
       {
         fileRefaults: 150,
+        anonRefaults: 3,
         pagesSwappedIn: 10,
         pagesSwappedOut: 25,
         dirtyPages: 90,
@@ -60,7 +62,11 @@ test('distance to throttling, rates, sums', () => {
       },
     ),
   );
-  expect(memory).toEqual({dirtyOfThrottle: 0.9, dirtyOfBackground: 1.8, fileRefaultsPerSecond: 5, swapPagesPerSecond: 3, swapUsedBytes: 4});
+  expect(memory).toEqual({
+    ...{dirtyOfThrottle: 0.9, dirtyOfBackground: 1.8, swapUsedBytes: 4},
+    // What has not grown is not named.
+    ...{watched: 3, troubles: {fileRefaults: 5, swapPages: 3}},
+  });
 });
 
 test('journal and errors of ext4; a file system without errors has no time of one', () => {
@@ -75,7 +81,7 @@ test('journal and errors of ext4; a file system without errors has no time of on
   };
   expect(diskOf(span(before, {...after, errors: 0}))).toEqual({
     commitsPerSecond: 5,
-    commitMs: 4.711,
+    commitMs: 4.71,
     writtenBytesPerSecond: 1_048_576,
     errors: 0,
     lifetimeWrittenBytes: 2_048,
@@ -119,7 +125,7 @@ test('ports: the fullest addresses against the range, both ends of it counted', 
   const outbound = outboundOf({toSmtp: {synSent: 3}, peers, states: {timeWait: 5}, sources, isComplete: false}, 32_768, 60_999);
   // Nothing was sent: no share of it. No round trip is known: none is told.
   expect(outbound.smtpPeers?.farm).toEqual({connections: 1, connecting: 0, retransmitting: 0});
-  expect(outbound.smtpPeers?.ipv4).toMatchObject({rttMsP50: 12.35, rttMsMax: 99, resentShare: 0.015});
+  expect(outbound.smtpPeers?.ipv4).toMatchObject({rttMsP50: 12.3, rttMsMax: 99, resentShare: 0.015});
   expect(outbound).toMatchObject({toSmtp: {synSent: 3}, portsMax: 28_232, complete: false});
   expect(Object.keys(outbound.portsTaken)).toHaveLength(8);
   expect(outbound.portsTaken['10.0.0.19']).toBe(19);

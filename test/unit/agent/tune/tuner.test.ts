@@ -236,6 +236,25 @@ test('advise: a person may, the policy may not; off: nobody, and what is changed
   await expect(tuner.apply(ADVICE, 'ada', false)).rejects.toThrow(refused('MODE'));
 });
 
+test('a report tells the values when they are new, when they have changed, and now and then', async () => {
+  const values: [number, string | undefined][] = [];
+  for (let at = 0; at < 70; at++) {
+    if (at === 64) writer.values.set(KNOB, '7');
+    await clock.advance(10_000);
+    const {tune} = tuner.take(report(), null);
+    // Both, or neither.
+    expect(tune?.inert === undefined).toBe(tune?.values === undefined);
+    if (tune?.values !== undefined) values.push([at, tune.values[KNOB]]);
+  }
+  // The first report is made before the first look, and what has changed is seen by the look after it.
+  expect(values).toEqual([
+    [1, '1000'],
+    [31, '1000'],
+    [61, '1000'],
+    [65, '7'],
+  ]);
+});
+
 test('without a writer: refused, said so, nothing pretended', async () => {
   writer.isAway = true;
   await live(100_000);

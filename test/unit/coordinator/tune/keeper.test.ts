@@ -1,5 +1,6 @@
 import {beforeEach, expect, test} from 'vitest';
 import {MailherdError} from '../../../../base/errors.ts';
+import {tuneView} from '../../../../coordinator/tune/hosts.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
 import type {Change, TuneReport} from '../../../../wire/tune.ts';
 import {FakeFarm} from '../fake-farm.ts';
@@ -102,6 +103,17 @@ test('what hosts did is written down once, also on a person’s word and with th
   say('be01', tuneOf({advice: [], ended: [{knob, value, adviceId, outcome: 'released', because: 'somebody else wrote 5', atMs}]}));
   await look('off');
   expect(lines()).toEqual(['ada tune changed be01 ok', 'ada tune kept be01 ok', 'mailherd tune released be01 ok']);
+});
+
+test('values that a report leaves out are those of an earlier one', async () => {
+  const {values: _, inert: __, ...rest} = tuneOf();
+  const ofHost = () => tuneView(farm.picture, farm.clock.now()).hosts.find(({host}) => host === 'be01')?.tune;
+  say('be01', rest);
+  expect(ofHost()).toEqual(rest);
+  say('be01', tuneOf({values: {'fs.file-max': '100'}, inert: {'fs.file-max': 'there is no limit'}}));
+  await farm.rounds();
+  say('be01', {...rest, mode: 'off'});
+  expect(ofHost()).toEqual({...rest, mode: 'off', values: {'fs.file-max': '100'}, inert: {'fs.file-max': 'there is no limit'}});
 });
 
 test('a new leader does not write down again what it finds', async () => {
