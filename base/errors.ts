@@ -14,6 +14,7 @@ export const CODES = {
     next: 'fix',
     text: 'Dovecot of this host knows no such user; has the name characters that auth_username_chars leaves out?',
   },
+  HOME_SHARED: {http: 409, next: 'fix', text: 'homes of other users lie in the home of this one; give him a home of his own'},
   MOVE_UNKNOWN: {http: 404, next: 'fix', text: 'no such move'},
   PLAN_UNKNOWN: {http: 404, next: 'fix', text: 'no such plan'},
   INCIDENT_UNKNOWN: {http: 404, next: 'fix', text: 'no such incident'},

@@ -1,6 +1,7 @@
+import {createHash} from 'node:crypto';
 import {mkdtemp, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
-import {dirname, join} from 'node:path';
+import {basename, dirname, join} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {syncDirectory} from '../../base/replace.io.ts';
@@ -98,8 +99,7 @@ async function dsync(user: string, args: string[]): Promise<{again: boolean}> {
  * @returns bytes freed.
  */
 async function discard(path: string): Promise<Bytes> {
-  // No user has capitals in his name: it is nobody else's home.
-  const doomed = `${path}.DISCARDED`;
+  const doomed = join(dirname(path), doomedName(basename(path)));
   await rm(doomed, {recursive: true, force: true});
   if ((await stat(path).catch(ifGone)) === null) return 0;
   const bytes = await sizeOf(path);
@@ -107,6 +107,16 @@ async function discard(path: string): Promise<Bytes> {
   await syncDirectory(dirname(path));
   await rm(doomed, {recursive: true});
   return bytes;
+}
+
+/** Longest name of a file (NAME_MAX of Linux), in bytes. */
+const NAME_BYTES_MAX = 255;
+
+/** No user has capitals in his name: it is nobody else's home. Of a name that leaves no room for more, a digest stands for it. */
+function doomedName(name: string): string {
+  const doomed = `${name}.DISCARDED`;
+  if (Buffer.byteLength(doomed) <= NAME_BYTES_MAX) return doomed;
+  return `${createHash('sha256').update(name).digest('hex')}.DISCARDED`;
 }
 
 /** One program for many users: starting one for each costs ten times what Dovecot's indexes cost. A user it tells nothing of is left out. */

@@ -1,6 +1,6 @@
 import {existsSync} from 'node:fs';
 import {readdir, stat} from 'node:fs/promises';
-import {join, resolve} from 'node:path';
+import {join, relative, resolve} from 'node:path';
 import {setNewest} from '../../base/bounded.ts';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
@@ -9,6 +9,7 @@ import type {Feature} from '../../wire/command.ts';
 import type {SeedFormat} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import {offeredIn} from './features.ts';
+import {ifGone} from './seed-archive.io.ts';
 import {DBOX_INBOX, formatOf, type MailDialect, readDialect, readDriver} from './seed-fit.ts';
 import {output, type RunAs} from './tool.io.ts';
 
@@ -47,7 +48,7 @@ export class MailPlaces {
     this.#store = resolve(store);
   }
 
-  /** Asks Dovecot; makes nothing. @throws MailherdError USER_UNSERVED, COMMAND_FAILED. */
+  /** Asks Dovecot; makes nothing. @throws MailherdError USER_UNSERVED, HOME_SHARED, COMMAND_FAILED. */
   of(user: string): Promise<MailPlace> {
     return this.#remembered(`place ${user}`, () => this.#ask(user));
   }
@@ -76,6 +77,7 @@ export class MailPlaces {
     const home = resolve(field('home'));
     if (!home.startsWith(`${this.#store}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${this.#store}`});
     const inbox = resolve(path);
+    await refuseShared(user, home, inbox);
     const format = formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
     return {
       home,
@@ -99,6 +101,26 @@ export class MailPlaces {
     setNewest(this.#answers, question, {atMs: nowMs, answer}, ANSWERS_MAX);
     answer.catch(() => this.#answers.delete(question));
     return answer;
+  }
+}
+
+/** Lies in the root of a user's mail, in every format, and in no folder of it. */
+const MARK_OF_ROOT = 'dovecot-uidvalidity';
+
+/**
+ * Where homes are named after domain and local part, a login that is the name of a domain has the homes of all its users in his own: what is
+ * done to his would be done to theirs. @throws MailherdError HOME_SHARED
+ */
+export async function refuseShared(user: string, home: string, inbox: string): Promise<void> {
+  const below = relative(home, inbox);
+  const isBelow = below !== '' && below !== '..' && !below.startsWith('../');
+  const [folder = ''] = isBelow ? below.split('/') : [];
+  const entries = (await readdir(home, {withFileTypes: true}).catch(ifGone)) ?? [];
+  for (const entry of entries) {
+    if (!entry.isDirectory() || entry.name.startsWith('.') || entry.name === folder) continue;
+    const child = join(home, entry.name);
+    const marks = [join(child, MARK_OF_ROOT), ...(folder === '' ? [] : [join(child, folder, MARK_OF_ROOT), join(child, folder, 'cur')])];
+    if (marks.some(mark => existsSync(mark))) throw new MailherdError('HOME_SHARED', {user, home, other: child});
   }
 }
 

@@ -48,3 +48,10 @@ test('what an interrupted removal left goes with the next try', async () => {
 test('a home that cannot be looked at is not an empty one', async () => {
   await expect(mail.exists('ada'.repeat(100))).rejects.toThrow('ENAMETOOLONG');
 });
+
+test('a name that leaves no room for a longer one is removed all the same', async () => {
+  const [long, other] = ['a'.repeat(250), `${'a'.repeat(249)}b`];
+  home(long);
+  home(other);
+  expect([await mail.remove(long), await mail.exists(long), readdirSync(store)]).toEqual([4, false, [other]]);
+});
