@@ -1,8 +1,9 @@
 import {createInbox, type NatsConnection} from '@nats-io/transport-node';
 import {fromRefusal, MailherdError} from '../base/errors.ts';
 import type {Millis} from '../base/units.ts';
-import {decode, encode, parse} from '../wire/codec.ts';
-import {type Answer, COMMAND_SILENCE_MS, COMMANDS, Reply, type Request, type Verb} from '../wire/command.ts';
+import {encode, parse} from '../wire/codec.ts';
+import {type Answer, COMMAND_SILENCE_MS, COMMANDS, type Request, type Verb} from '../wire/command.ts';
+import {ReplyReader} from '../wire/reply.io.ts';
 import {commandSubject} from '../wire/subjects.ts';
 
 /** NATS answers so at once when nobody listens on a subject. */
@@ -21,6 +22,7 @@ export function commander(nc: NatsConnection, prefix: string): Commander {
   return async (host, verb, request, timeoutMs) => {
     const inbox = createInbox(prefix);
     const subscription = nc.subscribe(inbox);
+    const replies = new ReplyReader(`answer of ${host} to ${verb}`);
     let isOverall = false;
     let silence = setTimeout(giveUp, Math.min(COMMAND_SILENCE_MS, timeoutMs));
     const overall = setTimeout(() => {
@@ -34,8 +36,8 @@ export function commander(nc: NatsConnection, prefix: string): Commander {
       nc.publish(commandSubject(host, verb), encode(COMMANDS[verb].request, request as never), {reply: inbox});
       for await (const message of subscription) {
         if (message.headers?.code === NO_RESPONDERS) throw new MailherdError('HOST_SILENT', {host, verb, reason: 'no agent listens'});
-        const reply = decode(Reply, message.data, `answer of ${host} to ${verb}`);
-        if ('working' in reply) {
+        const reply = replies.take(message);
+        if (reply === null || 'working' in reply) {
           clearTimeout(silence);
           silence = setTimeout(giveUp, COMMAND_SILENCE_MS);
           continue;

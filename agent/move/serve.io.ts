@@ -1,8 +1,9 @@
 import type {Msg, NatsConnection} from '@nats-io/transport-node';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
-import {decode, encode} from '../../wire/codec.ts';
-import {COMMAND_SILENCE_MS, COMMANDS, Reply, type Request, type Verb} from '../../wire/command.ts';
+import {decode} from '../../wire/codec.ts';
+import {COMMAND_SILENCE_MS, COMMANDS, type Reply, type Request, type Verb} from '../../wire/command.ts';
 import type {Log} from '../../wire/log.ts';
+import {sendReply} from '../../wire/reply.io.ts';
 import {commandSubjects} from '../../wire/subjects.ts';
 import type {HostPorts} from './host-ports.ts';
 import {serve, turnOf} from './serve.ts';
@@ -27,9 +28,7 @@ export function serveCommands({nc, ports, log, signal}: ServeOptions): void {
   })();
 
   async function answer(message: Msg): Promise<void> {
-    const reply = (value: Reply): void => {
-      message.respond(encode(Reply, value));
-    };
+    const reply = (value: Reply): void => sendReply(message, value);
     const beat = setInterval(() => reply({working: true}), COMMAND_SILENCE_MS / 3);
     const begun = performance.now();
     const verb = message.subject.split('.').at(-1) ?? '';

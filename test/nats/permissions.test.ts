@@ -5,8 +5,10 @@ import {AckPolicy, jetstream, jetstreamManager} from '@nats-io/jetstream';
 import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest';
+import {commander} from '../../coordinator/command.io.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import {ensureMirror} from '../../wire/mirror.io.ts';
+import {sendReply} from '../../wire/reply.io.ts';
 import {
   commandSubject,
   commandSubjects,
@@ -104,6 +106,30 @@ test('a host answers a command with many replies', async () => {
   expect(refused).toEqual([]);
   subscription.unsubscribe();
   inbox.unsubscribe();
+});
+
+test('a host answers with more than a message of NATS holds', async () => {
+  const lines = Array.from({length: 40_000}, (_, uid) => `${uid} ${'x'.repeat(120)}`);
+  const manifest = {folders: [], subscriptions: [], sieve: [], lines};
+  const subscription = host.subscribe(commandSubjects('be01'), {
+    callback: (_error, message) => {
+      sendReply(message, {working: true});
+      sendReply(message, {ok: true, answer: {manifest, tookMs: 1}});
+    },
+  });
+  await host.flush();
+  const ask = commander(coordinator, '_INBOX_coordinator');
+  const request = {
+    v: 1,
+    token: 1,
+    user: 'ada@example.org',
+    moveId: '00000000-0000-4000-8000-000000000001',
+    folder: null,
+    texts: false,
+  } as const;
+  expect((await ask('be01', 'manifest', request, 10_000)).manifest).toEqual(manifest);
+  expect(refused).toEqual([]);
+  subscription.unsubscribe();
 });
 
 test.each([
