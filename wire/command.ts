@@ -16,7 +16,13 @@ const gone = Type.Optional(Type.Boolean());
  * What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). Keys
  * that each user has of his own no Dovecot keeps.
  */
-const Feature = Type.Union([Type.Literal('acl'), Type.Literal('crypt'), Type.Literal('metadata'), Type.Literal('user-keys')]);
+const Feature = Type.Union([
+  Type.Literal('acl'),
+  Type.Literal('crypt'),
+  Type.Literal('metadata'),
+  Type.Literal('sieve'),
+  Type.Literal('user-keys'),
+]);
 export type Feature = Type.Static<typeof Feature>;
 
 /** One connection to this address, which shows the secret, may bring one seed. */

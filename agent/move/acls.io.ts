@@ -2,9 +2,10 @@ import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
-import {aclLines, hasUserKeys, metadataFile, offeredIn} from './features.ts';
+import {aclLines, hasUserKeys, metadataFile, offeredIn, type SetFeature} from './features.ts';
 import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
+import {listSieve} from './sieve.io.ts';
 import {parseTab} from './tab.ts';
 
 const ACL_FILE = 'dovecot-acl';
@@ -60,7 +61,7 @@ export class AclReader {
   async needs(user: string): Promise<Feature[]> {
     const doveconf = await this.#places.settings();
     const {roots} = await this.#of(user);
-    const isUsed: Readonly<Record<Exclude<Feature, 'user-keys'>, () => Promise<boolean>>> = {
+    const isUsed: Readonly<Record<SetFeature, () => Promise<boolean>>> = {
       acl: async () => (await aclState(roots)) !== '',
       crypt: async () => true,
       metadata: async () => {
@@ -70,7 +71,12 @@ export class AclReader {
       },
     };
     const used = await Promise.all(offeredIn(doveconf).map(async feature => ((await isUsed[feature]()) ? [feature] : [])));
-    return [...used.flat(), ...(hasUserKeys(doveconf) ? (['user-keys'] as const) : [])];
+    const scripts = await listSieve(this.#places.server, user);
+    return [
+      ...used.flat(),
+      ...(scripts.length > 0 ? (['sieve'] as const) : []),
+      ...(hasUserKeys(doveconf) ? (['user-keys'] as const) : []),
+    ];
   }
 
   forget(user: string): void {

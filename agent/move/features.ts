@@ -18,8 +18,11 @@ export function loadedPlugins(doveconf: string): Set<string> {
   return found;
 }
 
+/** What settings tell of. */
+export type SetFeature = Exclude<Feature, 'sieve' | 'user-keys'>;
+
 /** What a Dovecot with these settings keeps. @param doveconf output of `doveconf -n`. */
-export function offeredIn(doveconf: string): Exclude<Feature, 'user-keys'>[] {
+export function offeredIn(doveconf: string): SetFeature[] {
   const plugins = loadedPlugins(doveconf);
   const byPlugin = (Object.keys(PLUGINS) as (keyof typeof PLUGINS)[]).filter(feature => plugins.has(PLUGINS[feature]));
   return STORE.test(doveconf) ? [...byPlugin, 'metadata'] : byPlugin;

@@ -8,6 +8,7 @@ import {lastLines, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
 import {folderManifest, linesByFolder, type MessageLine} from './manifest.ts';
+import {readSieve} from './sieve.io.ts';
 import {start} from './tool.io.ts';
 
 /** Columns, in the order in which doveadm tells them, whatever was asked for first. */
@@ -191,18 +192,6 @@ function failureOf(work: () => void): unknown {
   } catch (error) {
     return error;
   }
-}
-
-async function readSieve(server: DoveadmServer, user: string): Promise<Manifest['sieve']> {
-  const scripts = await server.rows(user, ['sieve list'], ['script', 'active']);
-  return Promise.all(
-    scripts.map(async ({script = '', active}) => {
-      const [text] = (await server.values(user, ['sieve get', script])) ?? [];
-      // The program heads it with the column's name.
-      const told = text === undefined ? await must(['sieve', 'get', '-u', user, script]) : `sieve script:\n${text}`;
-      return {name: script, digest: sha256(told), active: active === 'ACTIVE'};
-    }),
-  );
 }
 
 function sha256(text: string): string {

@@ -12,6 +12,7 @@ import {type FileVersion, unsent} from './seed-dbox.ts';
 import {uidsIn} from './seed-index.ts';
 import type {MailPlace} from './seed-place.io.ts';
 import {tarMember} from './seed-tar.ts';
+import {listSieve} from './sieve.io.ts';
 
 /** Copies of indexes that do not fit, and files that vanish while they are sent, are tried again so often, after so long. */
 const ROUNDS_MAX = 20;
@@ -67,7 +68,7 @@ export class DboxParcel implements SeedParcel {
     const isHere = existsSync(join(inbox, 'dovecot.index.log')) && (format === 'sdbox' || existsSync(join(root, `${MAP}.log`)));
     if (!isHere || offered.includes('metadata')) return null;
     const elsewhere = await server.value(user, ['mailbox path', '-t', 'alt-mailbox', 'INBOX']);
-    const scripts = await server.rows(user, ['sieve list'], ['script', 'active']);
+    const scripts = await listSieve(server, user);
     if (elsewhere !== '' || scripts.length > 0) return null;
     return new DboxParcel(user, root, server, format === 'mdbox', offered.includes('acl'));
   }

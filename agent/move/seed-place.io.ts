@@ -11,6 +11,7 @@ import type {DoveadmServer} from './doveadm-server.io.ts';
 import {offeredIn} from './features.ts';
 import {ifGone} from './seed-archive.io.ts';
 import {DBOX_INBOX, formatOf, type MailDialect, readDialect, readDriver} from './seed-fit.ts';
+import {hasSieve} from './sieve.io.ts';
 import {output, type RunAs} from './tool.io.ts';
 
 /** Where and as whom a user's mail lies on this host, as Dovecot says. */
@@ -55,7 +56,8 @@ export class MailPlaces {
 
   /** What doveadm, and with it dsync, keeps on this host. @throws MailherdError COMMAND_FAILED. */
   async offered(): Promise<Feature[]> {
-    return offeredIn(await this.settings('doveadm'));
+    const [settings, isSieved] = await Promise.all([this.settings('doveadm'), this.#remembered('sieve', hasSieve)]);
+    return [...offeredIn(settings), ...(isSieved ? (['sieve'] as const) : [])];
   }
 
   /** Output of `doveconf -n`. @param protocol what of it counts there alone; null: all of it. @throws MailherdError COMMAND_FAILED */

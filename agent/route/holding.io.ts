@@ -7,6 +7,7 @@ import type {Log} from '../../wire/log.ts';
 interface HoldingOptions {
   /** How many users can be held at once; a further one's logins are refused for the moment and tried again by the proxy. */
   ports: number;
+  sessionsMax?: number;
   /** Where the backends' Dovecot answers. */
   imapPort: number;
   log: Log;
@@ -19,6 +20,8 @@ const LINGER_MS: Millis = 5 * SECOND_MS;
 const GREETING_MS: Millis = 3 * SECOND_MS;
 const DIALS_MAX = 3;
 const REDIAL_MS: Millis = SECOND_MS / 2;
+/** Sessions that began in holds, at once: so many are cut at most when the agent stops. */
+const SESSIONS_MAX = 512;
 
 interface Place {
   server: Server;
@@ -33,11 +36,14 @@ interface Place {
 /**
  * Ports on an edge's loopback where the logins of held users wait: the proxy of Dovecot connects and gets no greeting until the
  * move is over; then the connection is joined with one to the backend. To the user that is a slow login, never a refused one.
- * Such a session passes through this process until it ends: it is cut, and its mail program connects again, when the agent stops.
+ * Such a session passes through this process until it ends: it is cut, and its mail program connects again, when the agent stops. Where
+ * there are too many, a new one ends the oldest, which then goes straight to its backend.
  */
 export class HoldingPorts {
   readonly #places: Place[] = [];
   readonly #joined = new Set<Socket>();
+  /** Of sessions, the oldest first. */
+  readonly #sessions = new Set<Socket>();
   readonly #options: HoldingOptions;
 
   private constructor(options: HoldingOptions) {
@@ -133,6 +139,11 @@ export class HoldingPorts {
     backend.on('error', error => log.debug({err: error}, 'a session that began in a hold is over'));
     socket.setNoDelay(true).setKeepAlive(true);
     socket.pipe(backend).pipe(socket);
+    if (socket.destroyed) return;
+    this.#sessions.add(socket);
+    socket.once('close', () => this.#sessions.delete(socket));
+    const [oldest] = this.#sessions;
+    if (this.#sessions.size > (this.#options.sessionsMax ?? SESSIONS_MAX)) oldest?.destroy();
   }
 
   #track(socket: Socket): void {

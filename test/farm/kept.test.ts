@@ -328,3 +328,23 @@ describe('IMAP METADATA', () => {
     expect(await moved(user, 'acn2')).toMatchObject({step: 'retained', refusal: null});
   });
 });
+
+describe('Sieve', () => {
+  const without = (host: string): Promise<string> =>
+    shell(host, 'mv /usr/lib/dovecot/modules/doveadm/lib10_doveadm_sieve_plugin.so /root/ || exit 1', '');
+
+  it.each([
+    ['2.3', 'ada.aco2', 'aco1'],
+    ['2.4', 'ada.acn2', 'acn1'],
+  ])('%s: scripts are refused by a host that has none of it, and other mailboxes come and go', async (_release, name, target) => {
+    const [user, source] = [`${name}@farm.example`, name.slice(-4)];
+    for (const host of [source, target]) await configureWith(host, '');
+    await without(target);
+    await shell(source, 'printf "keep;\\n" | doveadm sieve put -u "$1" -- -x || exit 1', user);
+    const record = await moved(user, target);
+    expect(record).toMatchObject({step: 'backedOut', refusal: {code: 'FEATURE_LACKING', detail: {host: target, lacking: ['sieve']}}});
+    expect(record.timeline.map(({step}) => step)).not.toContain('seeding');
+    await shell(source, 'doveadm sieve delete -u "$1" -- -x && printf "Subject: 1\\n\\n1\\n" | doveadm save -u "$1" || exit 1', user);
+    expect(await moved(user, target)).toMatchObject({step: 'retained', refusal: null, verified: {messages: 1}});
+  });
+});

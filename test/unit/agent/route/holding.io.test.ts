@@ -18,7 +18,7 @@ beforeEach(async () => {
   }).listen(0, '127.0.0.1');
   await once(backend, 'listening');
   imapPort = portOf(backend);
-  holding = await HoldingPorts.open({ports: 2, imapPort, log, signal: stop.signal});
+  holding = await HoldingPorts.open({ports: 2, sessionsMax: 3, imapPort, log, signal: stop.signal});
 });
 afterEach(() => {
   stop.abort();
@@ -93,4 +93,21 @@ test('a backend that does not answer ends the login, so that the proxy tries aga
   backend.close();
   holding.release('ada', '127.0.0.1');
   await closed;
+});
+
+test('where too many sessions pass through, the oldest ends and no other', async () => {
+  const port = holding.take('ada');
+  holding.release('ada', '127.0.0.1');
+  const sessions = [];
+  for (let count = 0; count < 4; count++) {
+    const session = await login(port);
+    await vi.waitFor(() => expect(session.read()).toBe('* OK ready\r\n'));
+    sessions.push(session);
+  }
+  const [oldest, ...others] = sessions;
+  await vi.waitFor(() => expect(oldest?.socket.readableEnded || oldest?.socket.destroyed).toBe(true));
+  for (const {socket, read} of others) {
+    socket.write('a NOOP\r\n');
+    await vi.waitFor(() => expect(read()).toBe('* OK ready\r\na NOOP\r\n'));
+  }
 });
