@@ -22,6 +22,7 @@ const Feature = Type.Union([
   Type.Literal('metadata'),
   Type.Literal('sieve'),
   Type.Literal('user-keys'),
+  Type.Literal('hibernation'),
 ]);
 export type Feature = Type.Static<typeof Feature>;
 

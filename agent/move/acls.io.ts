@@ -2,7 +2,7 @@ import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
-import {aclLines, hasUserKeys, metadataFile, offeredIn, type SetFeature} from './features.ts';
+import {aclLines, hasUserKeys, isHibernating, metadataFile, offeredIn, type SetFeature} from './features.ts';
 import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 import {listSieve} from './sieve.io.ts';
@@ -76,6 +76,7 @@ export class AclReader {
       ...used.flat(),
       ...(scripts.length > 0 ? (['sieve'] as const) : []),
       ...(hasUserKeys(doveconf) ? (['user-keys'] as const) : []),
+      ...(isHibernating(doveconf) ? (['hibernation'] as const) : []),
     ];
   }
 

@@ -19,7 +19,7 @@ export function loadedPlugins(doveconf: string): Set<string> {
 }
 
 /** What settings tell of. */
-export type SetFeature = Exclude<Feature, 'sieve' | 'user-keys'>;
+export type SetFeature = Exclude<Feature, 'sieve' | 'user-keys' | 'hibernation'>;
 
 /** What a Dovecot with these settings keeps. @param doveconf output of `doveconf -n`. */
 export function offeredIn(doveconf: string): SetFeature[] {
@@ -37,6 +37,16 @@ const USER_KEYS = /^\s*(?:mail_crypt_curve|crypt_user_key_curve) = \S/m;
  */
 export function hasUserKeys(doveconf: string): boolean {
   return loadedPlugins(doveconf).has(PLUGINS.crypt) && USER_KEYS.test(doveconf);
+}
+
+const HIBERNATION = /^\s*imap_hibernate_timeout = (?!0+[a-z]*\s*$)\S/m;
+
+/**
+ * Whether idle sessions of many users share a process (`imap-hibernate`). The session of one of them cannot be ended: `doveadm kick` passes over
+ * a process that others are in, and that process does not end.
+ */
+export function isHibernating(doveconf: string): boolean {
+  return HIBERNATION.test(doveconf);
 }
 
 /**

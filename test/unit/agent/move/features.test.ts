@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {aclLines, hasUserKeys, loadedPlugins, metadataFile, offeredIn} from '../../../../agent/move/features.ts';
+import {aclLines, hasUserKeys, isHibernating, loadedPlugins, metadataFile, offeredIn} from '../../../../agent/move/features.ts';
 
 const OLD = `# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf
 mail_plugins = quota acl zlib
@@ -75,4 +75,15 @@ test('lists are told in one order, without what the host itself sets', () => {
     {ID: 'owner', Global: '*', Rights: 'lookup read'},
   ];
   expect(aclLines(rows)).toEqual(['anyone lookup read', 'user=y -write-deleted']);
+});
+
+test('sessions hibernate where a time is set for it, in whatever unit', () => {
+  for (const set of [
+    'imap_hibernate_timeout = 30s\n',
+    'protocol imap {\n  imap_hibernate_timeout = 1 mins\n}\n',
+    'imap_hibernate_timeout = 05s\n',
+  ])
+    expect(isHibernating(set)).toBe(true);
+  for (const off of ['', 'imap_hibernate_timeout = 0\n', 'imap_hibernate_timeout = 0s\n', 'imap_hibernate_timeout = \n'])
+    expect(isHibernating(off)).toBe(false);
 });
