@@ -2,7 +2,7 @@ import {assert} from '../../base/assert.ts';
 import {systemClock} from '../../base/clock.io.ts';
 import type {Rng} from '../../base/random.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
-import type {EventData, EventType} from '../../wire/event.ts';
+import type {AgentEventType, EventData} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import {type HostReport, reportId} from '../../wire/report.ts';
 import {eventSubject, reportSubject} from '../../wire/subjects.ts';
@@ -72,7 +72,7 @@ export class Outbox {
     this.#send({subject: reportSubject(report.host), id: reportId(report), data: report});
   }
 
-  event<T extends EventType>(type: T, data: EventData<T>): void {
+  event<T extends AgentEventType>(type: T, data: EventData<T>): void {
     const {host, generation} = this.#options;
     const id = `${host}-${generation}-e${++this.#eventCount}-${type}`;
     this.#send({subject: eventSubject(host, type), id, data: {v: 1, id, type, host, atMs: systemClock.now(), data}});

@@ -5,7 +5,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {replaceFile} from '../../base/replace.io.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import {decode, encode} from '../../wire/codec.ts';
-import type {EventData, EventType} from '../../wire/event.ts';
+import type {AgentEventType, EventData} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import type {LogFigures} from '../../wire/mail-figures.ts';
 import type {Activity} from './activity.ts';
@@ -36,7 +36,7 @@ interface MailLogOptions {
   isProbe: (user: string) => boolean;
   /** Told of what is stored in each mailbox and of each login, where mailboxes live. */
   activity: Activity | null;
-  onEvent: <T extends EventType>(type: T, data: EventData<T>) => void;
+  onEvent: <T extends AgentEventType>(type: T, data: EventData<T>) => void;
   log: Log;
   signal: AbortSignal;
   /** The program and its first arguments; tests put their own here. */
