@@ -71,8 +71,11 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     served = found;
     return tellReady(log);
   }, fail);
-  const spool = new Spool(join(stateDir, 'spool'), config.spoolBytesMax);
-  const outbox = new Outbox({host, generation, spool, rng: rng.fork('outbox'), log, signal});
+  const spools = {
+    spool: new Spool(join(stateDir, 'spool'), config.spoolBytesMax / 2),
+    aside: new Spool(join(stateDir, 'refused'), config.spoolBytesMax / 2),
+  };
+  const outbox = new Outbox({host, generation, ...spools, rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
   const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
   const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
@@ -82,7 +85,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     ...{mailLog, kernelLog, probes: probes.tally},
     routes: () => (served === null ? null : countsOf(served.table)),
     farm: () => served?.table.addresses() ?? [],
-    spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, failing: outbox.failing}),
+    spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, refused: outbox.refused, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
   outbox.event('agentStarted', {generation, version});

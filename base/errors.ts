@@ -62,6 +62,7 @@ export const CODES = {
   STORE_CONFLICT: {http: 409, next: 'retry', text: 'someone else wrote that record meanwhile'},
   STORE_CORRUPT: {http: 500, next: 'page', text: 'a stored record does not fit its schema'},
   NATS_DOWN: {http: 503, next: 'retry', text: 'NATS does not answer'},
+  PUBLISH_REFUSED: {http: 502, next: 'fix', text: 'the NATS server does not take this message'},
   NATIVE_FAILED: {http: 500, next: 'fix', text: 'a kernel interface could not be read'},
   ADVICE_UNKNOWN: {http: 404, next: 'fix', text: 'the host gives no such advice now'},
   TUNE_REFUSED: {http: 409, next: 'fix', text: 'the kernel value is not changed'},

@@ -109,6 +109,8 @@ export const AGENT_EVENTS = [
   'agentStarted',
   'pressureRose',
   'pressureFell',
+  'kernelTroubleBegan',
+  'kernelTroubleEnded',
   'limitReached',
   'limitCleared',
   'tuneAdvised',
@@ -116,6 +118,7 @@ export const AGENT_EVENTS = [
   'tuneKept',
   'tuneEnded',
 ] as const satisfies readonly EventType[];
+export type AgentEventType = (typeof AGENT_EVENTS)[number];
 export type EventData<T extends EventType> = Type.Static<(typeof EVENTS)[T]>;
 
 /** The envelope; `id` is unique for ever (also the JetStream message id), so that a consumer can drop repeats. */

@@ -67,6 +67,8 @@ export const AgentSelf = Type.Object({
   /** Reports waiting on disk, and lost for ever because the spool was full. */
   spooled: Count,
   dropped: Count,
+  /** Waiting on disk since the server refused them; tried again now and then. Absent from agents that do not know it. */
+  refused: Type.Optional(Count),
   /** Collectors that failed or ran into their deadline in the interval, with the reason. */
   failing: Type.Record(Type.String(), Type.String({maxLength: 200})),
 });

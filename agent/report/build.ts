@@ -27,7 +27,7 @@ export interface Interval {
   mailFigures: Omit<MailFigures, 'probes'> | null;
   probes: ProbeFigures | null;
   routes: {revision: number; userCount: number; relief: Relief | null} | null;
-  self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number};
+  self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number; refused: number};
   failing: Record<string, string>;
 }
 

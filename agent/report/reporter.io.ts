@@ -29,7 +29,7 @@ export interface Sources {
   routes: () => {revision: number; userCount: number; relief: Relief | null} | null;
   /** Addresses of the farm's own hosts; [] until the route table is open. */
   farm: () => readonly string[];
-  spool: () => {spooled: number; dropped: number; failing: string | null};
+  spool: () => {spooled: number; dropped: number; refused: number; failing: string | null};
   labels: () => Labels;
 }
 
@@ -165,7 +165,7 @@ export async function sampleTwice(
     probes: null,
     routes: () => null,
     farm: () => [],
-    spool: () => ({spooled: 0, dropped: 0, failing: null}),
+    spool: () => ({spooled: 0, dropped: 0, refused: 0, failing: null}),
     labels: () => labels,
   };
   const reporter = new Reporter(config, version, 0, none);

@@ -1,5 +1,5 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {createInterface} from 'node:readline';
 import Type from 'typebox';
@@ -17,18 +17,22 @@ const RETRY_MS_MAX = 30 * SECOND_MS;
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 
 const MACHINE_ID = '/etc/machine-id';
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 const JournalEntry = Type.Object({
   MESSAGE: Type.String(),
   SYSLOG_IDENTIFIER: Type.String(),
   __CURSOR: Type.String(),
   __REALTIME_TIMESTAMP: Type.String(),
+  __MONOTONIC_TIMESTAMP: Type.String(),
+  _BOOT_ID: Type.String(),
 });
 
 interface JournalOptions {
   /** Where to go on; null: from now. */
   cursor: string | null;
-  onLine: (identifier: string, message: string, atMs: Instant) => void;
+  /** @param isOld the line was written before this reader began. */
+  onLine: (identifier: string, message: string, atMs: Instant, isOld: boolean) => void;
   log: Log;
   signal: AbortSignal;
   /** The program and its first arguments; tests put their own here. */
@@ -39,6 +43,12 @@ interface JournalOptions {
 /** Follows the journal of Postfix and Dovecot through a `journalctl` child, for as long as the signal lasts. */
 export class JournalReader {
   readonly #options: JournalOptions;
+  readonly #startedAtMs = systemClock.now();
+  /** By the clock that nobody sets, which the journal has too. */
+  readonly #startedAtUs = process.hrtime.bigint() / 1_000n;
+  readonly #boot = readFileSync(BOOT_ID, 'utf8').trim().replaceAll('-', '');
+  /** Lines come in their order: behind one that is new all are. */
+  #isOld = true;
   #cursor: string | null;
   #child: ChildProcess | null = null;
   #failure = 'not started yet';
@@ -132,6 +142,16 @@ export class JournalReader {
     // Entries whose text is not UTF-8 come as arrays of bytes: none of the lines we know.
     if (!fits(JournalEntry, entry)) return;
     this.#cursor = entry.__CURSOR;
-    this.#options.onLine(entry.SYSLOG_IDENTIFIER, entry.MESSAGE, Number(entry.__REALTIME_TIMESTAMP) / 1000);
+    const atMs = Number(entry.__REALTIME_TIMESTAMP) / 1000;
+    this.#isOld &&= this.#isBefore(entry, atMs);
+    this.#options.onLine(entry.SYSLOG_IDENTIFIER, entry.MESSAGE, atMs, this.#isOld);
+  }
+
+  /**
+   * Whether it was logged before this reader began. The time of the day may have been set back since, so it counts only where the boot is
+   * not known to be this one: it may be an earlier one, or we are in a container, whose journal has a boot id of its own.
+   */
+  #isBefore({__MONOTONIC_TIMESTAMP, _BOOT_ID}: Type.Static<typeof JournalEntry>, atMs: Instant): boolean {
+    return BigInt(__MONOTONIC_TIMESTAMP) < this.#startedAtUs || (_BOOT_ID !== this.#boot && atMs < this.#startedAtMs);
   }
 }

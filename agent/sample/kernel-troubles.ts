@@ -26,7 +26,7 @@ const TEXT_CHARS_MAX = 160;
 
 /** Who is told; an `Outbox` is one. */
 export interface TroubleTold {
-  event<T extends 'kernelTroubleBegan' | 'kernelTroubleEnded'>(type: T, data: EventData<T>): void;
+  event: <T extends 'kernelTroubleBegan' | 'kernelTroubleEnded'>(type: T, data: EventData<T>) => void;
 }
 
 /** Which of the kernel's complaints stand, from the records of its log. */

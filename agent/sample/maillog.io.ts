@@ -5,7 +5,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {replaceFile} from '../../base/replace.io.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import {decode, encode} from '../../wire/codec.ts';
-import type {EventData, EventType} from '../../wire/event.ts';
+import type {AgentEventType, EventData} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import type {LogFigures} from '../../wire/mail-figures.ts';
 import type {Activity} from './activity.ts';
@@ -36,7 +36,7 @@ interface MailLogOptions {
   isProbe: (user: string) => boolean;
   /** Told of what is stored in each mailbox and of each login, where mailboxes live. */
   activity: Activity | null;
-  onEvent: <T extends EventType>(type: T, data: EventData<T>) => void;
+  onEvent: <T extends AgentEventType>(type: T, data: EventData<T>) => void;
   log: Log;
   signal: AbortSignal;
   /** The program and its first arguments; tests put their own here. */
@@ -66,7 +66,7 @@ export class MailLog {
     const {files, log, signal} = options;
     this.#tally = new MailTally(position?.open);
     this.#limits = new Limits(position?.limits);
-    const onLine = (identifier: string, message: string, atMs: Instant): void => this.#take(identifier, message, atMs);
+    const onLine = (...line: [identifier: string, message: string, atMs: Instant, isOld: boolean]): void => this.#take(...line);
     this.#journal = files.length > 0 ? null : new JournalReader({...options, cursor: position?.cursor ?? null, onLine, log, signal});
     this.#files = files.map(
       path =>
@@ -77,7 +77,7 @@ export class MailLog {
           onLine: (line, isOld) => {
             const parts = parseFileLine(line);
             // The time in a line has no year, or another clock's zone: what was written before the start is told by where it stands.
-            if (parts !== null) onLine(parts.identifier, parts.message, isOld ? 0 : systemClock.now());
+            if (parts !== null) onLine(parts.identifier, parts.message, isOld ? 0 : systemClock.now(), isOld);
           },
         }),
     );
@@ -143,16 +143,13 @@ export class MailLog {
     await replaceFile(this.#options.path, encode(Position, position));
   }
 
-  #take(identifier: string, message: string, atMs: Instant): void {
+  #take(identifier: string, message: string, atMs: Instant, isOld: boolean): void {
     const event = parseMailLine(identifier, message);
     if (event === null || ('user' in event && this.#options.isProbe(event.user))) return;
     if (event.kind === 'limit') this.#complained(event, atMs);
     this.#noteActivity(event, atMs);
-    if (atMs < this.#startedAtMs) {
-      this.#tally.replay(event);
-      return;
-    }
-    this.#tally.add(event);
+    if (isOld) this.#tally.replay(event);
+    else this.#tally.add(event);
   }
 
   /**

@@ -9,7 +9,7 @@ const LOOK_MS = 5 * SECOND_MS;
 
 /** Who is told; an `Outbox` is one. */
 interface Told {
-  event<T extends 'pressureRose' | 'pressureFell'>(type: T, data: EventData<T>): void;
+  event: <T extends 'pressureRose' | 'pressureFell'>(type: T, data: EventData<T>) => void;
 }
 
 /** Tells of pressure within a window of the kernel's, not with the next report. What the kernel refuses is logged once. Never rejects. */

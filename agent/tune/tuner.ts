@@ -2,7 +2,7 @@ import {assert} from '../../base/assert.ts';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
 import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
-import type {EventData, EventType} from '../../wire/event.ts';
+import type {AgentEventType, EventData} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import type {HostReport} from '../../wire/report.ts';
 import type {Advice, ChangeOutcome, TuneMode, TuneReport} from '../../wire/tune.ts';
@@ -31,7 +31,7 @@ export interface TunerPorts {
   /** Name of the disk under the mail store, once it is known. */
   disk(): string | null;
   memory: {load(): TuneMemory; save(memory: TuneMemory): Promise<void>};
-  emit<T extends EventType>(type: T, data: EventData<T>): void;
+  emit: <T extends AgentEventType>(type: T, data: EventData<T>) => void;
   log: Log;
   signal: AbortSignal;
 }

@@ -1,10 +1,17 @@
 import {execFile} from 'node:child_process';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {AckPolicy, jetstream, jetstreamManager} from '@nats-io/jetstream';
 import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest';
+import {buildReport} from '../../agent/report/build.ts';
+import {natsChannel} from '../../agent/report/channel.io.ts';
+import {Outbox} from '../../agent/report/outbox.io.ts';
+import {Spool} from '../../agent/report/spool.io.ts';
+import {type Rng, seededRng} from '../../base/random.ts';
 import {commander} from '../../coordinator/command.io.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import {ensureMirror} from '../../wire/mirror.io.ts';
@@ -22,8 +29,13 @@ import {
   ROUTE_BUCKET,
   reportSubject,
 } from '../../wire/subjects.ts';
+import {NOTHING} from '../unit/agent/report/interval.ts';
+import {memoryLog} from './plain-server.ts';
 import {TestServer} from './server.ts';
 
+const WAIT = {timeout: 30_000, interval: 50};
+/** A minute must not take a minute. */
+const hurried: Rng = {...seededRng(1), between: low => low / 100, fork: () => hurried};
 const Note = Type.Object({text: Type.String()});
 
 let server: TestServer;
@@ -72,6 +84,50 @@ test('a host stores its own reports and events', async () => {
   await js.publish(eventSubject('be01', 'agentStarted'), '{}');
   expect([await storedIn(REPORT_STREAM), await storedIn(EVENT_STREAM)]).toEqual([1, 1]);
   expect(refused).toEqual([]);
+});
+
+test('an agent is told at once that a message of its is refused, why, and what to do', async () => {
+  const channel = natsChannel(host);
+  const subject = eventSubject('be01', 'verdictChanged');
+  const refusal = (word: string): object => ({code: 'PUBLISH_REFUSED', detail: {reason: expect.stringContaining(word)}});
+  await expect(channel.publish({subject, id: 'x1', data: {}})).rejects.toMatchObject(refusal('Permissions Violation'));
+  const large = {subject: reportSubject('be01'), id: 'x2', data: 'x'.repeat(2_000_000)};
+  await expect(channel.publish(large)).rejects.toMatchObject(refusal('max_payload'));
+  await channel.publish({subject: eventSubject('be01', 'kernelTroubleBegan'), id: 'x3', data: {}});
+});
+
+test('reports flow beside an event that is refused, and it arrives once its right is there', async () => {
+  const own = await TestServer.start();
+  const folder = mkdtempSync(join(tmpdir(), 'mailherd-refused-'));
+  const stop = new AbortController();
+  const manager = await jetstreamManager(await own.connect('coordinator'));
+  const stored = async (stream: string): Promise<number> => (await manager.streams.info(stream)).state.messages;
+  try {
+    await manager.streams.add({name: REPORT_STREAM, subjects: [REPORT_SUBJECTS]});
+    await manager.streams.add({name: EVENT_STREAM, subjects: [EVENT_SUBJECTS]});
+    const users = join(own.dir, 'nats-users.conf');
+    const whole = readFileSync(users, 'utf8');
+    writeFileSync(users, whole.replaceAll('be01.limitReached', 'be01.somethingElse'));
+    await own.reload();
+    const spools = {spool: new Spool(join(folder, 'spool'), 1e6), aside: new Spool(join(folder, 'aside'), 1e6)};
+    const box = new Outbox({host: 'be01', generation: 1, ...spools, rng: hurried, log: memoryLog(), signal: stop.signal});
+    box.connect(natsChannel(await own.connect('be01')));
+    box.event('limitReached', {limit: 'x', service: 'imap', max: 1, clearAfterMs: 1});
+    await vi.waitFor(() => expect(box.refused).toBe(1), WAIT);
+    for (let at = 1; at <= 5; at++) box.report(buildReport({...NOTHING, sequence: at}));
+    await vi.waitFor(async () => expect(await stored(REPORT_STREAM)).toBe(5), WAIT);
+    expect(await stored(EVENT_STREAM)).toBe(0);
+    writeFileSync(users, whole);
+    await own.reload();
+    await vi.waitFor(async () => expect(await stored(EVENT_STREAM)).toBe(1), WAIT);
+    await vi.waitFor(() => expect(box).toMatchObject({refused: 0, spooled: 0, dropped: 0, failing: null}), WAIT);
+    stop.abort();
+    await box.done;
+  } finally {
+    stop.abort();
+    await own.end();
+    rmSync(folder, {recursive: true});
+  }
 });
 
 test.each([

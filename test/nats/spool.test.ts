@@ -65,7 +65,8 @@ const hurried: Rng = {...seededRng(1), between: low => low, fork: () => hurried}
 function outbox(): {box: Outbox; spool: Spool; kill: () => void} {
   const spool = new Spool(join(folder, 'spool'), 32 * 1024 * 1024);
   const stop = new AbortController();
-  const box = new Outbox({host: HOST, generation: 1, spool, rng: hurried, log, signal: stop.signal});
+  const aside = new Spool(join(folder, 'refused'), 32 * 1024 * 1024);
+  const box = new Outbox({host: HOST, generation: 1, spool, aside, rng: hurried, log, signal: stop.signal});
   return {box, spool, kill: () => stop.abort()};
 }
 

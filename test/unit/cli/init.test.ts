@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {parse} from 'yaml';
+import type {Outbox} from '../../../agent/report/outbox.io.ts';
 import {initCommand} from '../../../cli/init.io.ts';
 import {parseNewHost, permissionsOf, usersConf} from '../../../cli/init.ts';
 import {AGENT_EVENTS} from '../../../wire/event.ts';
@@ -118,6 +119,19 @@ test("a host's permissions name nobody else and write no bucket", () => {
   expect(publish.filter(subject => /^\$KV|STREAM\.(?!MSG\.GET)|DELETE|PURGE|UPDATE|^>|\*/.test(subject))).toEqual([]);
   expect(subscribe).toEqual(['mailherd.command.be01.>', '_INBOX_be01.>']);
   expect(responses).not.toBeNull();
+});
+
+test('a host may raise every event that the code of its agent raises, and each is an event', () => {
+  const folder = join(import.meta.dirname, '../../../agent');
+  const files = readdirSync(folder, {recursive: true, encoding: 'utf8'}).filter(name => name.endsWith('.ts'));
+  const text = files.map(name => readFileSync(join(folder, name), 'utf8')).join('\n');
+  const raised = [...text.matchAll(/\b(?:event|emit|onEvent)\('(\w+)',/g)].map(([, type]) => `${type}`);
+  expect(raised.length).toBeGreaterThan(8);
+  expect(permissionsOf('be01').publish).toEqual(expect.arrayContaining(raised.map(type => `mailherd.event.be01.${type}`)));
+  // What the coordinator says, no agent can: nor does it compile.
+  const outbox = {} as Outbox;
+  // @ts-expect-error
+  expect(() => outbox.event('verdictChanged', {})).toThrow();
 });
 
 test('hosts and observers are in other accounts than the coordinator', () => {

@@ -17,6 +17,6 @@ export const NOTHING: Interval = {
   mailFigures: null,
   probes: null,
   routes: null,
-  self: {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0},
+  self: {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0, refused: 0},
   failing: {},
 };

@@ -7,6 +7,7 @@ import type {Channel} from '../../../../agent/report/channel.io.ts';
 import type {Parcel} from '../../../../agent/report/frame.io.ts';
 import {Outbox} from '../../../../agent/report/outbox.io.ts';
 import {Spool} from '../../../../agent/report/spool.io.ts';
+import {MailherdError} from '../../../../base/errors.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {FarmEvent} from '../../../../wire/event.ts';
 import type {HostReport} from '../../../../wire/report.ts';
@@ -18,14 +19,16 @@ const rng = {unit: () => 0, between: () => 0, below: () => 0, pick: <T>(items: r
 
 let folder: string;
 let spool: Spool;
+let aside: Spool;
 let stop: AbortController;
 let outbox: Outbox;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mailherd-outbox-'));
-  spool = new Spool(folder, 1_000_000);
+  spool = new Spool(join(folder, 'spool'), 1_000_000);
+  aside = new Spool(join(folder, 'aside'), 1_000_000);
   stop = new AbortController();
-  outbox = new Outbox({host: 'be01', generation: 3, spool, rng, log, signal: stop.signal});
+  outbox = new Outbox({host: 'be01', generation: 3, spool, aside, rng, log, signal: stop.signal});
 });
 afterEach(async () => {
   stop.abort();
@@ -104,7 +107,7 @@ test('what is still here at the end is on disk', async () => {
   outbox.report(report(2));
   stop.abort();
   await outbox.done;
-  const again = new Spool(folder, 1_000_000);
+  const again = new Spool(join(folder, 'spool'), 1_000_000);
   await again.load();
   expect(again.count).toBe(2);
   await again.close();
@@ -166,6 +169,88 @@ test('a server that refuses is asked again later, and meanwhile everything is ke
   vi.mocked(rng.between).mockRestore();
   expect(asked).toBe(1);
   expect((await spool.newest())?.id).toBe('be01-3-4');
+});
+
+/** A way that does not take some messages. */
+function wayWithout(isRefused: (id: string) => boolean, error: (id: string) => Error): ReturnType<typeof way> & {tries: string[]} {
+  const channel = {...way(), tries: [] as string[]};
+  const publish = channel.publish;
+  channel.publish = async parcel => {
+    channel.tries.push(parcel.id);
+    if (channel.isUp() && isRefused(parcel.id)) throw error(parcel.id);
+    await publish(parcel);
+  };
+  return channel;
+}
+
+const denied = (id: string): Error => new MailherdError('PUBLISH_REFUSED', {subject: id, reason: 'Permissions Violation', do: 'mend it'});
+
+test.each([
+  ['says so', denied],
+  ['fails with each time, and with no other', () => new Error('503')],
+])('a message that the server %s goes aside, and all others go on', async (_, error) => {
+  log.error.mockClear();
+  for (let at = 1; at <= 20; at++) outbox.report(report(at));
+  await vi.waitFor(() => expect(spool.count).toBe(20));
+  // Nothing that was refused is tried a second time here.
+  const between = vi.spyOn(rng, 'between').mockImplementation(((low: number) => (low >= 60_000 ? low : 0)) as () => number);
+  let now = 20;
+  const channel = wayWithout(id => id === 'be01-3-15', error);
+  outbox.connect(channel);
+  const fresh = setInterval(() => outbox.report(report(++now)), 20);
+  await vi.waitFor(() => expect(channel.arrived).toContain('be01-3-1'), 5_000);
+  clearInterval(fresh);
+  await vi.waitFor(() => expect(outbox.spooled).toBe(0));
+  expect(channel.arrived).toHaveLength(now - 1);
+  expect(outbox).toMatchObject({refused: 1, dropped: 0, failing: error('be01-3-15').message.replace('be01-3-15', 'be01-3-15')});
+  expect(log.error).toHaveBeenCalledTimes(1);
+  between.mockRestore();
+});
+
+test('what was refused comes when the rights are mended, after all else, over a restart too', async () => {
+  const between = vi.spyOn(rng, 'between').mockImplementation(((low: number) => (low >= 60_000 ? low : 0)) as () => number);
+  let isMended = false;
+  const channel = wayWithout(id => !isMended && id.includes('-e'), denied);
+  outbox.connect(channel);
+  for (let at = 1; at <= 3; at++) outbox.event('agentStarted', {generation: 3, version: '0.1.0'});
+  outbox.report(report(1));
+  await vi.waitFor(() => expect(outbox).toMatchObject({refused: 3, spooled: 0}));
+  stop.abort();
+  await outbox.done;
+
+  stop = new AbortController();
+  const again = {spool: new Spool(join(folder, 'spool'), 1_000_000), aside: new Spool(join(folder, 'aside'), 1_000_000)};
+  outbox = new Outbox({host: 'be01', generation: 4, ...again, rng, log, signal: stop.signal});
+  outbox.connect(channel);
+  // One round at the start finds them refused still.
+  await vi.waitFor(() => expect(channel.tries.filter(id => id.includes('-e'))).toHaveLength(6));
+  await vi.waitFor(() => expect(outbox).toMatchObject({refused: 3, spooled: 0}));
+  isMended = true;
+  channel.rise();
+  await vi.waitFor(() => expect(outbox).toMatchObject({refused: 0, spooled: 0, failing: null, dropped: 0}));
+  expect(channel.arrived.filter(id => id.includes('-e'))).toHaveLength(3);
+  between.mockRestore();
+});
+
+test('a host that may not report at all tries more and more slowly, and loses nothing', async () => {
+  const pauses: number[] = [];
+  const between = vi.spyOn(rng, 'between').mockImplementation(((low: number, high: number) => {
+    if (high === 2 * low) pauses.push(low);
+    return 0;
+  }) as () => number);
+  const channel = wayWithout(() => true, denied);
+  for (let at = 1; at <= 12; at++) outbox.report(report(at));
+  await vi.waitFor(() => expect(spool.count).toBe(12));
+  outbox.connect(channel);
+  await vi.waitFor(() => expect(pauses.length).toBeGreaterThan(11));
+  expect(pauses.slice(0, 9)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  stop.abort();
+  await outbox.done;
+  const kept = [new Spool(join(folder, 'spool'), 1_000_000), new Spool(join(folder, 'aside'), 1_000_000)];
+  for (const one of kept) await one.load();
+  expect(kept.reduce((sum, {count}) => sum + count, 0)).toBeGreaterThanOrEqual(12);
+  for (const one of kept) await one.close();
+  between.mockRestore();
 });
 
 test('events fit their schema and never share an id', async () => {

@@ -23,8 +23,17 @@ afterEach(() => {
   rmSync(folder, {recursive: true});
 });
 
-const entry = (cursor: string, identifier: string, message: unknown, atMs = Date.now() + 60_000) =>
-  JSON.stringify({__CURSOR: cursor, __REALTIME_TIMESTAMP: String(atMs * 1000), SYSLOG_IDENTIFIER: identifier, MESSAGE: message});
+const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
+/** @param agoMs how long before now it was logged, by the clock that nobody sets; a line of later than the start counts as new. */
+const entry = (cursor: string, identifier: string, message: unknown, {agoMs = -60_000, setBackMs = 0, bootId = boot} = {}) =>
+  JSON.stringify({
+    __CURSOR: cursor,
+    __REALTIME_TIMESTAMP: String(Math.round((Date.now() - agoMs - setBackMs) * 1000)),
+    __MONOTONIC_TIMESTAMP: String(process.hrtime.bigint() / 1_000n - BigInt(Math.round(agoMs * 1000))),
+    _BOOT_ID: bootId,
+    SYSLOG_IDENTIFIER: identifier,
+    MESSAGE: message,
+  });
 const delivery = (user: string) =>
   `4F2A1C0123: to=<${user}>, relay=be[1.2.3.4]:24, delay=0.5, delays=0/0/0/0.5, dsn=2.0.0, status=sent (250 ok)`;
 const login = (user: string, session: string) =>
@@ -54,13 +63,13 @@ const open = (program: string) =>
 
 test('sums up what the journal says, without probes, without lines it cannot use', async () => {
   const program = reader([
+    entry('c0', 'postfix/lmtp', delivery('a@x'), {agoMs: 3_600_000}),
     entry('c1', 'postfix/lmtp', delivery('a@x')),
     entry('c2', 'postfix/lmtp', delivery('probe@be.mailherd.invalid')),
     entry('c3', 'dovecot', login('b@x', 's1')),
     entry('c4', 'dovecot', [255, 254]),
     '{"cut off',
     '[]',
-    entry('c5', 'postfix/lmtp', delivery('a@x'), Date.now() - 3_600_000),
   ]);
   const mailLog = await open(program);
   const seen = {deliveries: 0, logins: 0};
@@ -72,7 +81,28 @@ test('sums up what the journal says, without probes, without lines it cannot use
     expect(figures.sessionsOpen).toBe(1);
   });
   await mailLog.save();
-  expect(JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8'))).toEqual({cursor: 'c5', open: [['s1', 'b@x']]});
+  expect(JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8'))).toEqual({cursor: 'c3', open: [['s1', 'b@x']]});
+});
+
+test('a clock that is set back hides nothing: by the clock that nobody sets a line is old or new', async () => {
+  const hourBack = {setBackMs: 3_600_000};
+  const earlier = 'f'.repeat(32);
+  const program = reader([
+    entry('c1', 'postfix/lmtp', delivery('a@x'), {bootId: earlier, agoMs: DAY_MS}),
+    // An earlier boot may have lasted longer than this one.
+    entry('c2', 'postfix/lmtp', delivery('a@x'), {bootId: earlier, setBackMs: DAY_MS}),
+    entry('c3', 'postfix/lmtp', delivery('a@x'), {agoMs: 1_000, setBackMs: -DAY_MS}),
+    entry('c4', 'postfix/lmtp', delivery('b@x'), hourBack),
+    entry('c5', 'postfix/lmtp', delivery('c@x'), {...hourBack, bootId: earlier}),
+  ]);
+  const mailLog = await open(program);
+  const seen = {deliveries: 0, users: 0};
+  await vi.waitFor(async () => {
+    const {deliveries, activeUsers} = await mailLog.take();
+    seen.deliveries += deliveries;
+    seen.users += activeUsers;
+    expect(seen).toEqual({deliveries: 2, users: 2});
+  });
 });
 
 test('what Dovecot stores and who logs in makes a mailbox busy, also while no agent ran', async () => {
@@ -82,7 +112,7 @@ test('what Dovecot stores and who logs in makes a mailbox busy, also while no ag
     entry('c1', 'postfix/lmtp', delivery('a@x')),
     entry('c2', 'dovecot', stored('a@x')),
     entry('c3', 'postfix/lmtp', delivery('alias@x')),
-    entry('c4', 'dovecot', stored('b@x'), Date.now() - DAY_MS),
+    entry('c4', 'dovecot', stored('b@x'), {agoMs: DAY_MS}),
     entry('c5', 'dovecot', login('b@x', 's1')),
     entry('c6', 'dovecot', stored('probe@be.mailherd.invalid')),
   ]);
