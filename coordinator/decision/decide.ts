@@ -1,10 +1,11 @@
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
-import {ACTION_KINDS, type ActionKind, modeOf, type Policy} from '../../wire/policy.ts';
+import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {CALLED_FOR} from '../health/circumstance.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
+import type {SliName} from '../health/sli.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
@@ -162,7 +163,7 @@ function evacuations(on: Situation): Decision[] {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
     const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(host, on);
-    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict), ...fits];
+    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict, on), ...fits];
     const because = kind === 'sick' ? reasonOf(host, on) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
@@ -174,10 +175,11 @@ function openCause({settlesMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Ve
   return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
 }
 
-/** Sick, but not by much: to be moved would hurt its users more. */
-function cureWorse({kind, evidence}: Verdict): Veto[] {
-  if (kind !== 'sick' || evidence.length === 0) return [];
-  const ratioMax = Math.max(...evidence.map(({ratio}) => ratio ?? Number.POSITIVE_INFINITY));
+/** Sick, but not by much: to be moved would hurt its users more. What only explains, or is below its floor, hurts nobody. */
+function cureWorse({kind, evidence}: Verdict, {policy: {judge}}: Situation): Veto[] {
+  const felt = evidence.filter(({sli, value, explains}) => explains !== true && value > floorOf(judge, sli as SliName));
+  if (kind !== 'sick' || felt.length === 0) return [];
+  const ratioMax = Math.max(...felt.map(({ratio}) => ratio ?? Number.POSITIVE_INFINITY));
   return ratioMax >= CURE_RATIO_MIN ? [] : [{code: 'CURE_WORSE', detail: {ratioMax, needed: CURE_RATIO_MIN}}];
 }
 
