@@ -64,7 +64,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const scene = {hosts, slis, verdicts, cohorts, figures};
   const seen = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
   const {circumstances} = seen;
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances);
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances, hurt.byHost);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
   const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen.memory};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};

@@ -1,6 +1,6 @@
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../../wire/policy.ts';
-import type {Circumstance, CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
+import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {CALLED_FOR} from '../health/circumstance.ts';
@@ -14,7 +14,7 @@ import {overloadOf} from '../plan/overload.ts';
 import {withinBudget} from './budget.ts';
 import {reliefs} from './relief.ts';
 import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, type Situation} from './situation.ts';
-import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
+import {evacuationVetoes, generalVetoes, roomVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 import {windowVetoes} from './window.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
@@ -37,6 +37,7 @@ const EXPERIMENT_MAX = 2;
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
  * @param settlesMs until then what the sick have in common may not be known yet.
  * @param circumstances what is wrong and is not the hosts.
+ * @param hurtOn customers hurt by host: where most are is emptied first.
  */
 export function decide(
   fleet: Fleet,
@@ -46,6 +47,7 @@ export function decide(
   nowMs: Instant,
   settlesMs: Instant = 0,
   circumstances: readonly Circumstance[] = [],
+  hurtOn: Hurt['byHost'] = {},
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
@@ -61,18 +63,17 @@ export function decide(
     : [];
   const users = usersByHost(fleet);
   const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
-  const evacuated = evacuations(on);
+  const evacuated = evacuations(on, hurtOn).map(each => held(each, on));
   const wanted = [
     ...pages(on, unexplained, isTooMany, circumstances),
     ...watches(on),
     ...cordons(on, blamed),
-    ...evacuated,
     ...drains(on, evacuated),
     ...reliefs(on),
     ...reinstalls(on),
     ...rebalances(on),
   ].map(each => held(each, on));
-  return withinBudget(wanted, fleet, policy, nowMs);
+  return withinBudget([...wanted, ...fitting(evacuated, on)], fleet, policy, nowMs);
 }
 
 /** The brakes that hold for a kind at this hour, and for a host that a person took back. */
@@ -146,7 +147,8 @@ function cordons(on: Situation, blamed: ReadonlySet<string>): Decision[] {
   });
 }
 
-function evacuations(on: Situation): Decision[] {
+/** Where most customers are hurt first. */
+function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
   const {backends, explained, tooMany} = on;
   const mode = on.policy.modes.evacuate;
   if (mode === 'off') return [];
@@ -154,19 +156,23 @@ function evacuations(on: Situation): Decision[] {
   const due = backends.filter(({host, kind, because}) => {
     return mayEvacuate(on, host) && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
-  if (due.length === 0) return [];
-  const fits = evacuationVetoes(
-    due.map(({host}) => host),
-    on,
-  );
+  due.sort((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
   return due.map(verdict => {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
     const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(host, on);
-    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict, on), ...fits];
+    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict, on)];
     const because = kind === 'sick' ? reasonOf(host, on) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
+}
+
+/** As many as the farm has room for; what stays where it is for another reason takes none. */
+function fitting(evacuated: readonly Decision[], on: Situation): Decision[] {
+  const free = evacuated.flatMap(({host, vetoes}) => (host === null || vetoes.length > 0 ? [] : [host]));
+  if (free.length === 0) return [...evacuated];
+  const lacking = roomVetoes(free, on);
+  return evacuated.map(each => ({...each, vetoes: [...each.vetoes, ...(lacking.get(each.host ?? '') ?? [])]}));
 }
 
 /** Hosts go on falling sick: what they share, and whether moving helps, is not known yet. It is not waited for without end. */
