@@ -109,6 +109,8 @@ export const AGENT_EVENTS = [
   'agentStarted',
   'pressureRose',
   'pressureFell',
+  'kernelTroubleBegan',
+  'kernelTroubleEnded',
   'limitReached',
   'limitCleared',
   'tuneAdvised',
