@@ -59,14 +59,13 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
       : [subjectOf(host, verdict, own, noticeable(marks.get(verdict.host) ?? {}, slis[index], policy.judge))];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
-  const felt = hurtOf(fleet, slis, policy.judge, nowMs);
-  const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts)};
   const scene = {hosts, slis, verdicts, cohorts, figures};
-  const seen = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
-  const {circumstances} = seen;
+  const {circumstances, memory: seen} = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
+  const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs);
+  const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances, hurt.byHost);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
-  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen.memory};
+  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
 }
 

@@ -21,6 +21,8 @@ import {windowVetoes} from './window.ts';
 const RETRY_MS: Millis = 60_000;
 /** Circumstances that name what is wrong on many hosts. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL']);
+/** Circumstances that are told instead of the silence of their hosts. */
+const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
@@ -102,14 +104,16 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
     paged.push({kind: 'page', host, atMs: on.nowMs, because, evidence, vetoes: [], mode: 'on'});
   };
   const isMonitor = on.general.some(({code}) => code === 'MONITOR_SUSPECT');
-  const called = circumstances.filter(({code}) => CALLED_FOR.has(code) && !(isMonitor && code === 'REPORTS_LATE'));
+  const called = circumstances.filter(
+    ({code}) => CALLED_FOR.has(code) && !(isMonitor && (code === 'REPORTS_LATE' || code === 'MOST_EDGES')),
+  );
   // What has a name is not called unexplained as well.
   const isNamed = called.some(({code}) => EVERYWHERE.has(code));
   const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
   if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
   for (const {code, hosts, evidence} of called) page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code, evidence);
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
-  const told = new Set(called.flatMap(({code, hosts}) => (code === 'ONE_EDGE' || code === 'PLACE_CUT_OFF' ? hosts : [])));
+  const told = new Set(called.flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
   else for (const {host} of silent) page(host, 'SILENT', []);

@@ -54,9 +54,8 @@ describe('room', () => {
   function evacuated(farm: Farm, ratios: Record<string, number>, hurtOn: Record<string, number> = {}): Record<string, Veto[]> {
     const verdicts = [...farm.fleet.hosts.keys()].map((host): Verdict => {
       const ratio = ratios[host];
-      const sick = {kind: 'sick', because: 'SLI_WORSE_THAN_PEERS', evidence: evidence(ratio ?? 1)} as const;
-      const well = {kind: 'healthy', because: 'WITHIN_BOUNDS', evidence: []} as const;
-      return {host, sinceMs: 0, ...(ratio === undefined ? well : sick)};
+      if (ratio === undefined) return {host, sinceMs: 0, kind: 'healthy', because: 'WITHIN_BOUNDS', evidence: []};
+      return {host, sinceMs: 0, kind: 'sick', because: 'SLI_WORSE_THAN_PEERS', evidence: evidence(ratio)};
     });
     const sick = Object.keys(ratios);
     const controls = [...farm.fleet.hosts.keys()].filter(host => ratios[host] === undefined);
