@@ -22,7 +22,7 @@ export function renderIncidents({incidents}: IncidentsView, nowMs: number): stri
 /** The report of one incident, for the apology one would rather not write. */
 export function incidentMarkdown(incident: Incident): string {
   const {id, onsetMs, openedAtMs, closedAtMs, cause, hosts, peak, usersHurt, hurtMinutes, hurtMinutesByCause} = incident;
-  const {moved, longestPauseMs, timeline} = incident;
+  const {moved, longestPauseMs, timeline, leftOut = {}} = incident;
   const byCause = Object.entries(hurtMinutesByCause).map(([name, minutes]) => `${name} ${Math.round(minutes)}`);
   const domains = peak?.domainsHurt === undefined ? '' : `, in ${peak.domainsHurt} of ${peak.domains ?? '?'} domains`;
   const facts = [
@@ -36,7 +36,11 @@ export function incidentMarkdown(incident: Incident): string {
     ['Customer minutes', `${Math.round(hurtMinutes)}${byCause.length === 0 ? '' : ` (${byCause.join(', ')})`}`],
     ['Mailboxes moved', `${moved}${longestPauseMs === null ? '' : `, longest pause ${span(longestPauseMs)}`}`],
   ];
-  const lines = timeline.map(({atMs, what}) => `- ${instant(atMs)} ${what}`);
+  const missing = Object.entries(leftOut).map(([phase, count]) => `${count} of ${phase}`);
+  const lines = [
+    ...timeline.map(({atMs, what}) => `- ${instant(atMs)} ${what}`),
+    ...(missing.length === 0 ? [] : [`- There was no room for lines in between: ${missing.join(', ')}`]),
+  ];
   return [
     `# Incident ${id}`,
     '',

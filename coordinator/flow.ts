@@ -9,7 +9,7 @@ import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, type SliName} from './health/sli.ts';
-import {isUnderWay} from './move/budget.ts';
+import {burdenedHosts} from './move/budget.ts';
 
 /** Marks from which on a healthy host may be on its way to be sick. */
 const UNSURE_SCORE = 3;
@@ -44,7 +44,7 @@ export function emptyMemory(): FlowMemory {
  */
 export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: Instant): FlowOutcome {
   const hosts = [...fleet.hosts.values()].sort((a, b) => (a.record.host < b.record.host ? -1 : 1));
-  const busy = new Set(fleet.moves.filter(isUnderWay).flatMap(({source, target}) => [source, target]));
+  const busy = burdenedHosts(fleet.moves, policy.judge.windowMs + policy.judge.sickDwellMs, nowMs);
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
   const usual = usualOf(slis);
@@ -59,14 +59,13 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
       : [subjectOf(host, verdict, own, noticeable(marks.get(verdict.host) ?? {}, slis[index], policy.judge))];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
-  const felt = hurtOf(fleet, slis, policy.judge, nowMs);
-  const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts)};
   const scene = {hosts, slis, verdicts, cohorts, figures};
-  const seen = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
-  const {circumstances} = seen;
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances);
+  const {circumstances, memory: seen} = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
+  const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs);
+  const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances, hurt.byHost);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
-  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen.memory};
+  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
 }
 

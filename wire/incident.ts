@@ -59,6 +59,8 @@ export const Incident = Type.Object({
   longestPauseMs: orNull(SpanMs),
   experiments: Type.Array(Experiment),
   timeline: Type.Array(IncidentLine),
+  /** Lines for which there was no room, by what they told of. */
+  leftOut: Type.Optional(Type.Record(Type.String(), Count)),
 });
 export type Incident = Type.Static<typeof Incident>;
 

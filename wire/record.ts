@@ -151,7 +151,17 @@ export type CohortVerdict = Type.Static<typeof CohortVerdict>;
 
 export const CircumstanceCode = Type.Union(
   (
-    ['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL', 'ONE_EDGE', 'REPORTS_LATE', 'PLACE_CUT_OFF', 'PLACE_NETWORK', 'OVERLOADED'] as const
+    [
+      'MAIL_STORM',
+      'EVERYTHING_SLOW',
+      'PROBES_FAIL',
+      'ONE_EDGE',
+      'MOST_EDGES',
+      'REPORTS_LATE',
+      'PLACE_CUT_OFF',
+      'PLACE_NETWORK',
+      'OVERLOADED',
+    ] as const
   ).map(name => Type.Literal(name)),
 );
 export type CircumstanceCode =
@@ -159,6 +169,7 @@ export type CircumstanceCode =
   | 'EVERYTHING_SLOW'
   | 'PROBES_FAIL'
   | 'ONE_EDGE'
+  | 'MOST_EDGES'
   | 'REPORTS_LATE'
   | 'PLACE_CUT_OFF'
   | 'PLACE_NETWORK'

@@ -71,6 +71,7 @@ const CIRCUMSTANCES: Readonly<Record<CircumstanceCode, string>> = {
   EVERYTHING_SLOW: 'slow almost everywhere at once: what all of them need, and no host',
   PROBES_FAIL: 'probes fail almost everywhere, and users feel nothing: what the probes need',
   ONE_EDGE: 'this edge is bad, others and the hosts behind it are well',
+  MOST_EDGES: 'all or most edges are bad, and the hosts behind them are well: nobody gets in, or hardly',
   REPORTS_LATE: 'reports come late: NATS or the network to it, and what is judged is old',
   PLACE_CUT_OFF: 'all hosts of this place are silent, and no other: its network or power',
   PLACE_NETWORK: 'the network of this place loses packets',

@@ -1,10 +1,11 @@
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
-import {ACTION_KINDS, type ActionKind, modeOf, type Policy} from '../../wire/policy.ts';
-import type {Circumstance, CohortVerdict, Decision, Verdict, Veto} from '../../wire/record.ts';
+import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../../wire/policy.ts';
+import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {CALLED_FOR} from '../health/circumstance.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
+import type {SliName} from '../health/sli.ts';
 import {MAILHERD} from '../host/life.ts';
 import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
@@ -13,13 +14,15 @@ import {overloadOf} from '../plan/overload.ts';
 import {withinBudget} from './budget.ts';
 import {reliefs} from './relief.ts';
 import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, type Situation} from './situation.ts';
-import {evacuationVetoes, generalVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
+import {evacuationVetoes, generalVetoes, roomVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 import {windowVetoes} from './window.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
 const RETRY_MS: Millis = 60_000;
 /** Circumstances that name what is wrong on many hosts. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL']);
+/** Circumstances that are told instead of the silence of their hosts. */
+const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
@@ -36,6 +39,7 @@ const EXPERIMENT_MAX = 2;
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
  * @param settlesMs until then what the sick have in common may not be known yet.
  * @param circumstances what is wrong and is not the hosts.
+ * @param hurtOn customers hurt by host: where most are is emptied first.
  */
 export function decide(
   fleet: Fleet,
@@ -45,6 +49,7 @@ export function decide(
   nowMs: Instant,
   settlesMs: Instant = 0,
   circumstances: readonly Circumstance[] = [],
+  hurtOn: Hurt['byHost'] = {},
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
@@ -60,18 +65,17 @@ export function decide(
     : [];
   const users = usersByHost(fleet);
   const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
-  const evacuated = evacuations(on);
+  const evacuated = evacuations(on, hurtOn).map(each => held(each, on));
   const wanted = [
     ...pages(on, unexplained, isTooMany, circumstances),
     ...watches(on),
     ...cordons(on, blamed),
-    ...evacuated,
     ...drains(on, evacuated),
     ...reliefs(on),
     ...reinstalls(on),
     ...rebalances(on),
   ].map(each => held(each, on));
-  return withinBudget(wanted, fleet, policy, nowMs);
+  return withinBudget([...wanted, ...fitting(evacuated, on)], fleet, policy, nowMs);
 }
 
 /** The brakes that hold for a kind at this hour, and for a host that a person took back. */
@@ -100,14 +104,16 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
     paged.push({kind: 'page', host, atMs: on.nowMs, because, evidence, vetoes: [], mode: 'on'});
   };
   const isMonitor = on.general.some(({code}) => code === 'MONITOR_SUSPECT');
-  const called = circumstances.filter(({code}) => CALLED_FOR.has(code) && !(isMonitor && code === 'REPORTS_LATE'));
+  const called = circumstances.filter(
+    ({code}) => CALLED_FOR.has(code) && !(isMonitor && (code === 'REPORTS_LATE' || code === 'MOST_EDGES')),
+  );
   // What has a name is not called unexplained as well.
   const isNamed = called.some(({code}) => EVERYWHERE.has(code));
   const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
   if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
   for (const {code, hosts, evidence} of called) page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code, evidence);
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
-  const told = new Set(called.flatMap(({code, hosts}) => (code === 'ONE_EDGE' || code === 'PLACE_CUT_OFF' ? hosts : [])));
+  const told = new Set(called.flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
   else for (const {host} of silent) page(host, 'SILENT', []);
@@ -145,7 +151,8 @@ function cordons(on: Situation, blamed: ReadonlySet<string>): Decision[] {
   });
 }
 
-function evacuations(on: Situation): Decision[] {
+/** Where most customers are hurt first. */
+function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
   const {backends, explained, tooMany} = on;
   const mode = on.policy.modes.evacuate;
   if (mode === 'off') return [];
@@ -153,19 +160,23 @@ function evacuations(on: Situation): Decision[] {
   const due = backends.filter(({host, kind, because}) => {
     return mayEvacuate(on, host) && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
-  if (due.length === 0) return [];
-  const fits = evacuationVetoes(
-    due.map(({host}) => host),
-    on,
-  );
+  due.sort((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
   return due.map(verdict => {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
     const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(host, on);
-    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict), ...fits];
+    const vetoes = [...on.general, ...ofCause, ...cureWorse(verdict, on)];
     const because = kind === 'sick' ? reasonOf(host, on) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
+}
+
+/** As many as the farm has room for; what stays where it is for another reason takes none. */
+function fitting(evacuated: readonly Decision[], on: Situation): Decision[] {
+  const free = evacuated.flatMap(({host, vetoes}) => (host === null || vetoes.length > 0 ? [] : [host]));
+  if (free.length === 0) return [...evacuated];
+  const lacking = roomVetoes(free, on);
+  return evacuated.map(each => ({...each, vetoes: [...each.vetoes, ...(lacking.get(each.host ?? '') ?? [])]}));
 }
 
 /** Hosts go on falling sick: what they share, and whether moving helps, is not known yet. It is not waited for without end. */
@@ -174,10 +185,11 @@ function openCause({settlesMs, policy: {judge}, nowMs}: Situation, {sinceMs}: Ve
   return nowMs >= untilMs ? [] : [{code: 'CAUSE_OPEN', detail: {untilMs}}];
 }
 
-/** Sick, but not by much: to be moved would hurt its users more. */
-function cureWorse({kind, evidence}: Verdict): Veto[] {
-  if (kind !== 'sick' || evidence.length === 0) return [];
-  const ratioMax = Math.max(...evidence.map(({ratio}) => ratio ?? Number.POSITIVE_INFINITY));
+/** Sick, but not by much: to be moved would hurt its users more. What only explains, or is below its floor, hurts nobody. */
+function cureWorse({kind, evidence}: Verdict, {policy: {judge}}: Situation): Veto[] {
+  const felt = evidence.filter(({sli, value, explains}) => explains !== true && value > floorOf(judge, sli as SliName));
+  if (kind !== 'sick' || felt.length === 0) return [];
+  const ratioMax = Math.max(...felt.map(({ratio}) => ratio ?? Number.POSITIVE_INFINITY));
   return ratioMax >= CURE_RATIO_MIN ? [] : [{code: 'CURE_WORSE', detail: {ratioMax, needed: CURE_RATIO_MIN}}];
 }
 

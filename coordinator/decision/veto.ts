@@ -1,3 +1,4 @@
+import type {Bytes} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {Verdict, Veto} from '../../wire/record.ts';
 import {caseOf, type PlanCase, settle} from '../plan/case.ts';
@@ -24,9 +25,56 @@ export function generalVetoes(policy: Policy, kinds: readonly Verdict['kind'][])
 
 /** Brakes on emptying all of `hosts`: the farm must have a place for what lives there, or the cure is worse than the illness. */
 export function evacuationVetoes(hosts: readonly string[], outlook: Outlook): Veto[] {
+  return lackVetoes(caseOf({kind: 'evacuate', hosts}, outlook));
+}
+
+/**
+ * The same where some may be emptied though there is no place for all of them.
+ * @param hosts the most urgent first.
+ * @returns what stops those for whom there is no room any more; it says what is missing for all of them.
+ */
+export function roomVetoes(hosts: readonly string[], outlook: Outlook): ReadonlyMap<string, Veto[]> {
   const on = caseOf({kind: 'evacuate', hosts}, outlook);
-  if (openTargets(on.placing).length === 0) return [{code: 'NO_HEALTHY_TARGET', detail: {hosts: [...hosts]}}];
+  const vetoes = lackVetoes(on);
+  if (vetoes.length === 0) return new Map();
+  const needs = needsOf(on);
+  const largest = roomiest(on);
+  let left = on.hosts.reduce((sum, {isOpen, roomBytes}) => sum + (isOpen ? roomBytes : 0), 0);
+  return new Map(
+    hosts.flatMap((host): [string, Veto[]][] => {
+      const {bytes, largestBytes, hasTier} = needs.get(host) ?? {bytes: 0, largestBytes: 0, hasTier: true};
+      if (openTargets(on.placing).length === 0 || bytes > left || largestBytes > largest || !hasTier) return [[host, vetoes]];
+      left -= bytes;
+      return [];
+    }),
+  );
+}
+
+interface Need {
+  bytes: Bytes;
+  largestBytes: Bytes;
+  /** Hosts that offer what its mailboxes must have take some. */
+  hasTier: boolean;
+}
+
+function needsOf({hosts, movables: {home, bytes, accepts}}: PlanCase): Map<string, Need> {
+  const needs = new Map<string, Need>();
+  const offered = hosts.reduce((bits, {isOpen, offers}) => (isOpen ? bits | (offers ?? 1) : bits), 0);
+  for (const [unit, host] of home.entries()) {
+    const name = hosts[host]?.name ?? '';
+    const need = needs.get(name) ?? {bytes: 0, largestBytes: 0, hasTier: true};
+    const size = bytes[unit] as number;
+    need.bytes += size;
+    need.largestBytes = Math.max(need.largestBytes, size);
+    need.hasTier &&= ((accepts?.[unit] ?? 1) & offered) !== 0;
+    needs.set(name, need);
+  }
+  return needs;
+}
+
+function lackVetoes(on: PlanCase): Veto[] {
   const {movables, placing} = on;
+  if (openTargets(placing).length === 0) return [{code: 'NO_HEALTHY_TARGET', detail: {hosts: [...placing.leaving]}}];
   const lack = lackOf(on.hosts, movables, settle(on), placing.rules.tierName);
   // A few that a search may find a place for are no reason to leave all others on sick hosts.
   const neededBytes = movables.bytes.reduce((sum, bytes) => sum + bytes, 0);

@@ -20,6 +20,9 @@ const LATE_SHARE = 0.5;
 const LATE_INTERVALS = 2.5;
 const SPOOLED_MIN = 3;
 const EDGE_FEW = 0.5;
+/** From this share of the backends on, what edges feel may be theirs. */
+const BEHIND_SHARE = 0.1;
+const EVIDENCE_MAX = 5;
 /** A slow probe is what a user would feel; one that fails may fail by itself. */
 const OF_PROBES: ReadonlySet<SliName> = new Set(['probeFailureShare']);
 const LOAD_FIGURE = 'backend/deliveryMsP95';
@@ -51,7 +54,9 @@ export function findCircumstances(
   const wide = everywhere(scene, judge);
   // In a storm a host that has the most of it is no case of its own.
   const single = wide.some(({code}) => code === 'MAIL_STORM') ? [] : loaded(scene);
-  const found = new Map([...wide, ...edges(scene), ...late(scene, nowMs), ...places(scene), ...single].map(each => [keyOf(each), each]));
+  const found = new Map(
+    [...wide, ...edges(scene, wide.length > 0), ...late(scene, nowMs), ...places(scene), ...single].map(each => [keyOf(each), each]),
+  );
   const next: Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}> = {};
   for (const key of new Set([...Object.keys(memory), ...found.keys()])) {
     const known = memory[key];
@@ -119,17 +124,27 @@ function stormOf(own: readonly HostSlis[], {figures}: FiguresMemory): Evidence |
   };
 }
 
-/** Some edges are bad while others are well. What lies behind them, at a backend that is bad, is not theirs. */
-function edges({hosts, verdicts}: Scene): Found[] {
+/** Some edges are bad while others are well, or most of them are. What lies behind them, at backends that are bad, is not theirs. */
+function edges({hosts, verdicts}: Scene, isWide: boolean): Found[] {
   const roles = new Map(hosts.map(({record}) => [record.host, record.role]));
   const ofEdges = verdicts.filter(({host}) => roles.get(host) === 'edge');
-  const isBehind = verdicts.some(({host, kind}) => roles.get(host) === 'backend' && (kind === 'sick' || kind === 'silent'));
-  const bad = ofEdges.filter(({kind, because}) => {
-    const isFelt = kind === 'suspect' && (because === 'PEERS_AS_BAD' || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
-    return kind === 'sick' || kind === 'silent' || (isFelt && !isBehind);
-  });
-  if (bad.length > EDGE_FEW * ofEdges.length && ofEdges.length > 1) return [];
-  return bad.map(({host, evidence}) => ({code: 'ONE_EDGE', hosts: [host], evidence: evidence.slice(0, 2)}));
+  const backends = verdicts.filter(({host}) => roles.get(host) === 'backend');
+  const ill = backends.filter(({kind}) => kind === 'sick' || kind === 'silent').length;
+  const badIf = (isBehind: boolean): Verdict[] =>
+    ofEdges.filter(({kind, because}) => {
+      const isFelt = kind === 'suspect' && (because === 'PEERS_AS_BAD' || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
+      return kind === 'sick' || kind === 'silent' || (isFelt && !isBehind);
+    });
+  // A backend or two of many are not felt at every edge as an outage.
+  const most = badIf(isWide || ill >= BEHIND_SHARE * backends.length);
+  const few = EDGE_FEW * ofEdges.length;
+  if (most.length > few) {
+    const evidence = most.flatMap(({evidence: [first]}) => first ?? []).slice(0, EVIDENCE_MAX);
+    return [{code: 'MOST_EDGES', hosts: most.map(({host}) => host), evidence}];
+  }
+  const some = badIf(ill > 0);
+  if (some.length > few) return [];
+  return some.map(({host, evidence}) => ({code: 'ONE_EDGE', hosts: [host], evidence: evidence.slice(0, 2)}));
 }
 
 /** Reports of half of the farm wait on the hosts, or come late: what is judged is of yesterday. */
@@ -180,6 +195,7 @@ export const CALLED_FOR: ReadonlySet<CircumstanceCode> = new Set([
   'EVERYTHING_SLOW',
   'PROBES_FAIL',
   'ONE_EDGE',
+  'MOST_EDGES',
   'REPORTS_LATE',
   'PLACE_CUT_OFF',
 ]);

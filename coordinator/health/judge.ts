@@ -18,6 +18,8 @@ export interface JudgeMemory {
   goodSinceMs: Instant | null;
   /** Since when kernel figures stand out without a break, though nobody feels anything. */
   oddSinceMs: Instant | null;
+  /** Since when moves of ours excuse that it is worse. */
+  busySinceMs: Instant | null;
   /**
    * How it went away while it was sick; nothing it did since speaks against that. `out`: out of service, it comes back as a new host.
    * `silent`: it comes back as the host it was.
@@ -43,8 +45,16 @@ const DEFERRED_SHARE_MAX = 0.05;
 /** Nobody feels it: a kernel figure so many times the peers' and its floor, for so many dwell times, makes a suspect and no more. */
 const ODD_RATIO_MIN = 4;
 const ODD_DWELLS = 10;
-/** Moves of ours excuse a host for so many dwell times; then it is sick all the same. */
-const MOVES_EXCUSE_DWELLS = 10;
+/** What moves of ours do to a host is borne for so many dwell times while they are slowed; then no further one begins. */
+const SLOWED_DWELLS = 4;
+/** They excuse it while they run and for some time after; for so long where it is far worse than moves make a host, and at most. */
+const FAR_EXCUSE_DWELLS = 10;
+const EXCUSE_DWELLS_MAX = 60;
+/** So many times the better hosts, and so many floors, is no strain: something is broken. */
+const FAR_RATIO = 10;
+const FAR_FLOORS = 2;
+/** A host that its moves keep bad though they were slowed. */
+export const MOVES_STOPPED = 'MOVES_STOPPED';
 
 /** As bad as the middle of all hosts: only if the better ones are so much better is it the middle that is sick. */
 const MAJORITY_RATIO_MIN = 3;
@@ -56,6 +66,8 @@ interface Finding {
   isAboveFloor: boolean;
   /** Above a floor, and proved to be worse than the other hosts at equal load. */
   isWorse: boolean;
+  /** The same, by far. */
+  isFarWorse: boolean;
   /** Proved to be worse, but nobody feels it. */
   isSlower: boolean;
   hasPeers: boolean;
@@ -86,6 +98,7 @@ export function judgeHost(
   const next = suspectOdd(turn(own, found, memory, judge, nowMs), oddSinceMs, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
   const {kind, because, badSinceMs, goodSinceMs} = next;
+  const busySinceMs = next.busySinceMs ?? (kind === 'suspect' ? (memory?.busySinceMs ?? null) : null);
   const leftSick = leaves(own, memory);
   const isShown = kind === 'sick' || kind === 'suspect';
   const isSeen = found.isAboveFloor || found.isSlower;
@@ -94,7 +107,7 @@ export function judgeHost(
     (isSeen || next.because === 'KERNEL_ONLY') && isShown ? seen : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
-    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, leftSick, evidence},
+    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, evidence},
   };
 }
 
@@ -125,7 +138,7 @@ function suspectOdd(next: Turn, oddSinceMs: Instant | null, {sickDwellMs}: Polic
   return isUnfelt && isLong ? {...next, kind: 'suspect', because: 'KERNEL_ONLY', goodSinceMs: null} : next;
 }
 
-type Turn = Pick<JudgeMemory, 'kind' | 'badSinceMs' | 'goodSinceMs'> & {because: string};
+type Turn = Pick<JudgeMemory, 'kind' | 'badSinceMs' | 'goodSinceMs'> & {because: string; busySinceMs?: Instant};
 
 function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: Policy['judge'], nowMs: Instant): Turn {
   const reset = {badSinceMs: null, goodSinceMs: null};
@@ -144,16 +157,26 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
   }
   const wasSick = isStillSick(memory);
   if (found.isWorse) {
-    const suspectMs = memory?.kind === 'suspect' ? nowMs - memory.sinceMs : 0;
-    const isExcused = own.isMoving && suspectMs < MOVES_EXCUSE_DWELLS * judge.sickDwellMs;
-    if (isExcused && !wasSick) return {kind: 'suspect', because: 'BUSY_WITH_MOVES', ...reset};
-    const badSinceMs = memory?.badSinceMs ?? Math.min(nowMs, found.sinceMs);
+    const excused = wasSick || !own.isMoving ? null : excuse(found, memory, judge, nowMs);
+    if (excused !== null) return excused;
+    const {badSinceMs: wasBadSinceMs = null, busySinceMs = null} = memory ?? {};
+    // Without the moves it is judged anew.
+    const badSinceMs = wasBadSinceMs ?? (busySinceMs === null ? Math.min(nowMs, found.sinceMs) : nowMs);
     const isSick = wasSick || nowMs - badSinceMs >= judge.sickDwellMs;
     return {kind: isSick ? 'sick' : 'suspect', because: 'SLI_WORSE_THAN_PEERS', badSinceMs, goodSinceMs: null};
   }
   if (found.isAboveFloor) return {kind: wasSick ? 'sick' : 'suspect', because: notWorse(found), ...reset};
   if (found.isSlower && !wasSick && !own.isMoving) return {kind: 'suspect', because: 'WORSE_NOT_FELT', ...reset};
   return recover(own, memory, judge, nowMs);
+}
+
+/** Worse while moves of ours burden it, or just did: it is not called sick for what they do. */
+function excuse({isFarWorse}: Finding, memory: JudgeMemory | null, {sickDwellMs}: Policy['judge'], nowMs: Instant): Turn | null {
+  const busySinceMs = memory?.busySinceMs ?? nowMs;
+  const dwells = (nowMs - busySinceMs) / sickDwellMs;
+  if (dwells >= (isFarWorse ? FAR_EXCUSE_DWELLS : EXCUSE_DWELLS_MAX)) return null;
+  const because = dwells < SLOWED_DWELLS ? 'BUSY_WITH_MOVES' : MOVES_STOPPED;
+  return {kind: 'suspect', because, badSinceMs: null, goodSinceMs: null, busySinceMs};
 }
 
 /** Why something that users feel makes no host sick by itself. */
@@ -192,6 +215,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     evidence: [],
     isAboveFloor: false,
     isWorse: false,
+    isFarWorse: false,
     isSlower: false,
     hasPeers: false,
     isOverloaded: false,
@@ -214,6 +238,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;
     found.isWorse ||= isWorse;
+    found.isFarWorse ||= isWorse && isFar(value, floor, mark);
     if (isWorse) found.sinceMs = Math.min(found.sinceMs, mark.sinceMs);
     found.hasPeers ||= isFelt && mark !== undefined && mark.peers > 0;
     found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
@@ -224,6 +249,10 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
   const isDelivery = found.evidence.some(({sli}) => OF_DELIVERY.has(sli as SliName));
   found.evidence.push(...(isDelivery ? slowestStage(own, usual) : []), ...explain(own, usual));
   return found;
+}
+
+function isFar(value: number, floor: number, {ratio}: Mark): boolean {
+  return ratio >= FAR_RATIO && value >= FAR_FLOORS * floor;
 }
 
 /** A majority that did not change is no worse than its hardware is, unless hosts of the same hardware do far better. */

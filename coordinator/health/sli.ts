@@ -89,7 +89,7 @@ export interface HostSlis {
   loadPerSecond: number | null;
   /** The most users that were active in one interval of the window. */
   activeUsers: number | null;
-  /** Moves of ours run from or to the host: what it suffers may be our doing. */
+  /** Moves of ours run from or to the host, or did just before: what it suffers may be our doing. */
   isMoving: boolean;
   /** The host is being emptied or is empty: without its users it cannot prove that it is well. */
   isLeaving: boolean;

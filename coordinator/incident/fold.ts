@@ -1,12 +1,15 @@
 import {labels, percent} from '../../base/format.ts';
+import {addTo} from '../../base/groups.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
-import type {EventData, FarmEvent} from '../../wire/event.ts';
-import type {Incident, IncidentState, Phase} from '../../wire/incident.ts';
+import {AGENT_EVENTS, type EventData, type EventType, type FarmEvent} from '../../wire/event.ts';
+import type {Incident, IncidentLine, IncidentState, Phase} from '../../wire/incident.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../../wire/record.ts';
 import {circumstanceWords, decisionWords, experimentWords} from '../../wire/words.ts';
 
 const TIMELINE_MAX = 200;
 const HURT_MAX = 500;
+/** Hosts that go to the same stage within this time are one line. */
+const TOGETHER_MS = 5 * MINUTE_MS;
 /** The timeline tells of customers hurt again when there are so many times more. */
 const TOLD_RATIO = 1.25;
 const GOOD_STAGES = new Set(['active', 'retired']);
@@ -15,6 +18,8 @@ const FIRST_EVIDENCE_MS = 30 * MINUTE_MS;
 const CALM_MS = 2 * MINUTE_MS;
 /** So long after somebody took the lead, what is decided as before is not told again. */
 const RETOLD_MS = MINUTE_MS;
+/** Told by hosts, by their own clocks: time goes on by what coordinators tell. */
+const OF_HOSTS: ReadonlySet<EventType> = new Set(AGENT_EVENTS);
 /** Reasons of a host that nobody can judge, and that nothing is wrong with as far as is seen. */
 const AT_REST = new Set(['IDLE', 'NO_SLI']);
 
@@ -48,7 +53,7 @@ export class IncidentFold {
 
   take(sequence: number, event: FarmEvent): void {
     if (sequence <= this.state.sequence) return;
-    this.settle(event.atMs);
+    if (!OF_HOSTS.has(event.type)) this.settle(event.atMs);
     this.state.sequence = sequence;
     switch (event.type) {
       case 'verdictChanged':
@@ -249,8 +254,14 @@ export class IncidentFold {
 
   #staged(atMs: Instant, host: string, {from, to, reason}: EventData<'hostStaged'>): void {
     if (this.state.open?.hosts.includes(host) !== true) return;
-    this.#note(atMs, 'action', `${host}: ${from ?? 'new'} -> ${to} (${reason})`);
+    this.#noteStage(atMs, host, `: ${from ?? 'new'} -> ${to} (${reason})`);
     if (GOOD_STAGES.has(to)) this.#recovered(atMs, host, `is ${to}`);
+  }
+
+  #noteStage(atMs: Instant, host: string, what: string): void {
+    const before = this.state.open?.timeline.findLast(line => line.phase === 'action' && line.what.endsWith(what));
+    if (before === undefined || atMs - before.atMs > TOGETHER_MS) this.#note(atMs, 'action', `${host}${what}`);
+    else before.what = `${before.what.slice(0, -what.length)}, ${host}${what}`;
   }
 
   #relieved(atMs: Instant, host: string | null, {isOn, relay, queued}: EventData<'queueRelieved'>): void {
@@ -328,12 +339,24 @@ export class IncidentFold {
   }
 
   #note(atMs: Instant, phase: Phase, what: string): void {
-    const {timeline} = this.state.open ?? {timeline: []};
-    // Its end is told in any case.
-    if (timeline.length >= TIMELINE_MAX && phase !== 'over') return;
-    const after = timeline.findLastIndex(line => line.atMs <= atMs);
-    timeline.splice(after + 1, 0, {atMs, phase, what});
+    const {open} = this.state;
+    if (open === null) return;
+    const after = open.timeline.findLastIndex(line => line.atMs <= atMs);
+    open.timeline.splice(after + 1, 0, {atMs, phase, what});
+    if (open.timeline.length > TIMELINE_MAX) leaveOut(open);
   }
+}
+
+/** What is told of most often loses a line from the middle: how it began and how it ended stays, and what is told of seldom. */
+function leaveOut(incident: Incident): void {
+  const {timeline, leftOut = {}} = incident;
+  const byPhase = new Map<Phase, IncidentLine[]>();
+  for (const line of timeline) addTo(byPhase, line.phase, line);
+  const [most] = [...byPhase.values()].sort((a, b) => b.length - a.length);
+  const line = most?.[Math.floor(most.length / 2)];
+  if (line === undefined) return;
+  timeline.splice(timeline.indexOf(line), 1);
+  incident.leftOut = {...leftOut, [line.phase]: (leftOut[line.phase] ?? 0) + 1};
 }
 
 function labelOf(key: string, of: readonly Readonly<Record<string, string>>[]): string | undefined {

@@ -1,5 +1,5 @@
 import {count} from '../../base/counts.ts';
-import type {Instant} from '../../base/units.ts';
+import type {Instant, Millis} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {isSettled, type MoveRecord, type PlannedMove} from '../../wire/record.ts';
 import {type Pace, paceOf} from './pace.ts';
@@ -25,6 +25,15 @@ export function isUnderWay(record: MoveRecord): boolean {
 /** Under way, and no back-out that was begun anew: that only waits for a host that is away, and its user is where he was. */
 export function isBusy(record: MoveRecord): boolean {
   return isUnderWay(record) && !(record.step === 'backingOut' && record.attempts > 0);
+}
+
+/** Hosts that moves load now, or did until just before: their figures are of the time when they ran. */
+export function burdenedHosts(moves: readonly MoveRecord[], settleMs: Millis, nowMs: Instant): Set<string> {
+  const isBurden = (move: MoveRecord): boolean => {
+    const endedAtMs = move.step === 'backedOut' ? move.updatedAtMs : retainedAtMs(move);
+    return isBusy(move) || (endedAtMs !== null && nowMs - endedAtMs < settleMs);
+  };
+  return new Set(moves.filter(isBurden).flatMap(({source, target}) => [source, target]));
 }
 
 /** What budgets ask of the moves there are. Counted once for a look at the queue: of an evacuated farm both are long. */

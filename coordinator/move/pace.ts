@@ -2,6 +2,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {MoveRecord, Verdict} from '../../wire/record.ts';
+import {MOVES_STOPPED} from '../health/judge.ts';
 import {type HostSlis, SLI_TABLE} from '../health/sli.ts';
 
 /** How many moves each host may bear at once, as a fraction that grows and shrinks; a host that is missing bears what the policy says. */
@@ -21,6 +22,7 @@ const LONG_HOLD_SHARE = 0.1;
 /**
  * Slows moves where they hurt and speeds them again: additive increase, multiplicative decrease (Chiu and Jain, 1989), for each host
  * from or to which a move may go. A host that is being emptied because it is sick is not spared: relief is what its users need.
+ * Where slower moves are still too much for a host no further one begins.
  * @returns the pace from now on.
  */
 export function adjustPace(
@@ -32,14 +34,14 @@ export function adjustPace(
   nowMs: Instant,
 ): Pace {
   const held = heldLong(moves, new Set(hosts.flatMap(({host, isLeaving}) => (isLeaving ? [host] : []))), move.holdMs);
-  const kinds = new Map(verdicts.map(({host, kind}) => [host, kind]));
+  const stopped = new Set(verdicts.flatMap(({host, kind, because}) => (kind === 'sick' || because === MOVES_STOPPED ? [host] : [])));
   const max = Math.max(move.perSourceMax, move.perTargetMax);
   return Object.fromEntries(
     hosts
       .filter(({role, isLeaving}) => role === 'backend' && !isLeaving)
       .map(own => {
         const before = pace[own.host] ?? {limit: max, changedAtMs: 0};
-        if (kinds.get(own.host) === 'sick') return [own.host, {limit: 0, changedAtMs: nowMs}];
+        if (stopped.has(own.host)) return [own.host, {limit: 0, changedAtMs: nowMs}];
         if (nowMs - before.changedAtMs < STEP_MS) return [own.host, before];
         const isTooMuch = isStrained(own, judge) || (held.get(own.host) ?? 0) > before.changedAtMs;
         const limit = isTooMuch ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);

@@ -60,16 +60,30 @@ test('a busy day that nobody feels is no storm; a release that is bad on most ho
   expect(codes(outcome)).toEqual([]);
 });
 
-test('one edge is bad, or silent: it is named; not when a backend behind it is bad, nor when all edges are', () => {
+test('one edge is bad, or silent: it is named; not when a backend behind it is bad', () => {
   const slow: ReportChange = {slis: {probeDeliveryMs: 30_000, probeFailureShare: 0.8}};
   const bad = farmOf().pass(200, {edge1: slow});
   expect([codes(bad), bad.circumstances[0]?.hosts, paged(bad)]).toEqual([['ONE_EDGE'], ['edge1'], [['edge1', 'ONE_EDGE']]]);
   const gone = farmOf().pass(200, {edge1: null});
   expect([codes(gone), paged(gone)]).toEqual([['ONE_EDGE'], [['edge1', 'ONE_EDGE']]]);
-  expect(codes(farmOf().pass(200, {edge1: slow, edge2: slow}))).toEqual([]);
   const dropping: ReportChange = {slis: {imapDropped: 5}};
   const behind = farmOf().pass(200, {be1: SICK, edge1: dropping, edge2: dropping});
   expect([sick(behind), codes(behind)]).toEqual([['be1'], []]);
+});
+
+test('all or most edges are bad: one call says so, and customers are hurt', () => {
+  const slow: ReportChange = {slis: {probeFailureShare: 1, probeLoginMs: null, probeDeliveryMs: null}};
+  const out = farmOf().pass(200, {edge1: slow, edge2: slow});
+  expect([codes(out), paged(out)]).toEqual([['MOST_EDGES'], [[null, 'MOST_EDGES']]]);
+  expect(out.circumstances[0]?.hosts).toEqual(['edge1', 'edge2']);
+  expect(out.hurt).toMatchObject({users: 108, usersHurt: 108, byHost: {edge1: 54, edge2: 54}, byCause: {MOST_EDGES: 108}, domainsHurt: 9});
+  const silent = farmOf().pass(200, {edge1: null, edge2: null});
+  expect([codes(silent), paged(silent)]).toEqual([['MOST_EDGES'], [[null, 'MOST_EDGES']]]);
+  // One backend of many is not what all edges feel.
+  const many = farmOf(20);
+  expect(codes(many.pass(200, {be1: SICK, edge1: slow, edge2: slow}))).toEqual(['MOST_EDGES']);
+  // What all backends feel is theirs.
+  expect(codes(farmOf().pass(200, {...all({slis: {deliveryMsP95: 20_000}}), edge1: slow, edge2: slow}))).toEqual(['EVERYTHING_SLOW']);
 });
 
 test('reports that wait on the hosts are called late, and who is silent altogether is another matter', () => {

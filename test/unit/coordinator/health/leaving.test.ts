@@ -1,7 +1,7 @@
-import {expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
 import type {Verdict} from '../../../../wire/record.ts';
-import {Farm, fiveHosts, IDLE, moveOf, OLD, recordOf, SICK} from '../fleet-builder.ts';
+import {Farm, fiveHosts, IDLE, moveOf, OLD, type ReportChange, recordOf, SICK} from '../fleet-builder.ts';
 
 const verdictOf = ({verdicts}: FlowOutcome, host: string): Verdict | undefined => verdicts.find(verdict => verdict.host === host);
 const decided = ({decisions}: FlowOutcome, kind: string): (string | null)[] => decisions.filter(d => d.kind === kind).map(({host}) => host);
@@ -90,8 +90,47 @@ test('what a host suffers while we move from or to it makes it suspect, not sick
   farm.pass(200);
   farm.fleet.moves = [moveOf('u000@be2.example', 'be2', 'be1', 'copying')];
   expect(verdictOf(farm.pass(120, {be1: SICK}), 'be1')).toMatchObject({kind: 'suspect', because: 'BUSY_WITH_MOVES'});
-  expect(verdictOf(farm.pass(120, {be1: SICK}), 'be1')).toMatchObject({kind: 'suspect', because: 'BUSY_WITH_MOVES'});
+  expect(verdictOf(farm.pass(120, {be1: SICK}), 'be1')).toMatchObject({kind: 'suspect', because: 'MOVES_STOPPED'});
+  // Far worse than moves make a host: it is not waited for their end.
   expect(verdictOf(farm.pass(200, {be1: SICK}), 'be1')?.kind).toBe('sick');
+});
+
+describe('a target that our moves burden', () => {
+  const calm: ReportChange = {slis: {deliveryMsP95: 2_500}};
+  const burdened = {...on(calm), be1: {slis: {deliveryMsP95: 7_500}}};
+  function on(change: ReportChange): Record<string, ReportChange> {
+    return Object.fromEntries(['be1', 'be2', 'be3', 'be4', 'be5'].map(host => [host, change]));
+  }
+  function burdenedFarm(): Farm {
+    const farm = fiveHosts();
+    farm.pass(1_200, on(calm));
+    farm.fleet.moves = [moveOf('u000@be2.example', 'be2', 'be1', 'copying')];
+    return farm;
+  }
+
+  test('is not called sick for what they do, however long they run: they are stopped', () => {
+    const outcome = burdenedFarm().pass(900, burdened);
+    expect(verdictOf(outcome, 'be1')).toMatchObject({kind: 'suspect', because: 'MOVES_STOPPED'});
+    expect(decided(outcome, 'evacuate')).toEqual([]);
+  });
+
+  test('nor for what they leave behind', () => {
+    const farm = burdenedFarm();
+    farm.pass(600, burdened);
+    const timeline = [{step: 'retained', atMs: farm.nowMs}];
+    farm.fleet.moves = [moveOf('u000@be2.example', 'be2', 'be1', 'retained', {timeline, updatedAtMs: farm.nowMs})];
+    expect(verdictOf(farm.pass(60, burdened), 'be1')?.kind).toBe('suspect');
+    expect(verdictOf(farm.pass(60, on(calm)), 'be1')?.kind).toBe('suspect');
+    expect(verdictOf(farm.pass(60, on(calm)), 'be1')?.kind).toBe('healthy');
+  });
+
+  test('but is sick when it stays bad without them', () => {
+    const farm = burdenedFarm();
+    farm.pass(600, burdened);
+    farm.fleet.moves = [moveOf('u000@be2.example', 'be2', 'be1', 'backedOut', {updatedAtMs: farm.nowMs})];
+    expect(verdictOf(farm.pass(80, burdened), 'be1')).toMatchObject({kind: 'suspect', because: 'MOVES_STOPPED'});
+    expect(verdictOf(farm.pass(60, burdened), 'be1')).toMatchObject({kind: 'sick'});
+  });
 });
 
 test('a host that was sick before we moved is sick while we move', () => {

@@ -187,11 +187,41 @@ test('a confounded cause, its experiment and what that told', () => {
   ]);
 });
 
-test('a timeline is bounded, and tells the end all the same', () => {
+test('a host whose clock is a day ahead makes nobody hurt for a day, and closes nothing', () => {
+  const ahead = at(24 * 60, 'pressureRose', 'be7', {resource: 'io', kind: 'full', share: 0.3, windowMs: 2_000, lateMs: 1});
+  const [incident, ...none] = folded([hurt(0, 50), turned(1, 'be1', 'sick'), ahead, hurt(3, 0), turned(4, 'be1', 'healthy')], 5);
+  expect(none).toEqual([]);
+  expect(incident).toMatchObject({hurtMinutes: 100, closedAtMs: T0 + 4 * MINUTE});
+});
+
+test('a timeline is bounded: stages of many hosts are one line, what matters stays, what is left out is counted', () => {
+  const names = Array.from({length: 40}, (_, index) => `be${index}`);
+  const staged = (from: string, to: string, minute: number): FarmEvent[] =>
+    names.map((host, index) => at(minute + index / 100, 'hostStaged', host, {from, to, reason: 'r', tookMs: 1}));
   const many = Array.from({length: 400}, (_, index) =>
-    at(2 + index / 100, 'apiCalled', null, {by: 'ada', method: 'POST', path: `/${index}`, status: 200}),
+    at(10 + index / 100, 'apiCalled', null, {by: 'ada', method: 'POST', path: `/${index}`, status: 200}),
   );
-  const [incident] = folded([turned(1, 'be1', 'sick'), ...many, turned(9, 'be1', 'healthy')], 5);
-  expect(incident?.timeline.length).toBeLessThanOrEqual(202);
-  expect(incident?.timeline.at(-1)?.what).toBe('over');
+  const [incident] = folded(
+    [
+      ...names.map((host, index) => turned(1 + index / 100, host, 'sick')),
+      hurt(2, 50),
+      ...staged('active', 'draining', 3),
+      ...staged('draining', 'drained', 9),
+      ...many,
+      hurt(20, 0),
+      ...staged('probation', 'active', 21),
+    ],
+    5,
+  );
+  const told = lines(incident);
+  expect(told.length).toBeLessThanOrEqual(200);
+  expect(told.filter(line => line.includes('is sick'))).toHaveLength(40);
+  expect(incident?.timeline.filter(({phase}) => phase === 'recovery')).toHaveLength(40);
+  expect(told).toContain(`${names.join(', ')}: active -> draining (r)`);
+  expect(told.filter(line => line.includes('customer'))).toHaveLength(2);
+  expect(told).toEqual(expect.arrayContaining(['ada: POST /0', 'ada: POST /399']));
+  expect(told.at(-1)).toBe('over');
+  const actions = told.filter(line => line.startsWith('ada')).length;
+  expect(incident?.leftOut).toEqual({action: 400 - actions});
+  expect(incident === undefined ? '' : incidentMarkdown(incident)).toContain(`no room for lines in between: ${400 - actions} of action`);
 });

@@ -56,6 +56,12 @@ test('nothing goes to a sick target at once, whatever it bore; a host that is em
   expect(paceOf(after(3, [host('t', {...LATE, isLeaving: true})], sick), 't')).toBe(Number.POSITIVE_INFINITY);
 });
 
+test('where slower moves are still too much none begins', () => {
+  const stopped = {...verdict('t', 'suspect'), because: 'MOVES_STOPPED'};
+  expect(paceOf(after(1, [host('t')], [stopped]), 't')).toBe(0);
+  expect(paceOf(after(1, [host('t')], [{...stopped, because: 'BUSY_WITH_MOVES'}]), 't')).toBe(4);
+});
+
 test('a move waits for the pace of either end and says so', () => {
   const planned = {user: 'u', source: 's', target: 't', bytes: 1, why: 'x'} as unknown as PlannedMove;
   const ask = (pace: Pace): string | null => new RunningMoves([], () => false).why(planned, POLICY.move, pace);
