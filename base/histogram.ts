@@ -30,10 +30,11 @@ export function bucketFrom(bucket: number): number {
  * @returns null of nothing.
  */
 export function octavePercentile(rows: readonly (readonly number[])[], shareOf: (count: number) => number): number | null {
-  const counts = new Float64Array(OCTAVE_MAX + 1);
+  const counts: number[] = [];
   let all = 0;
   const add = (bucket: number, times: number): void => {
     const octave = Math.min(bucket < PER_OCTAVE ? bucket >> 1 : Math.floor(bucket / PER_OCTAVE) + 1, OCTAVE_MAX);
+    while (counts.length <= octave) counts.push(0);
     counts[octave] = (counts[octave] ?? 0) + times;
     all += times;
   };

@@ -8,7 +8,7 @@ import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} fro
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
-import {type HostSlis, measure, type SliName} from './health/sli.ts';
+import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
 import {burdenedHosts} from './move/budget.ts';
 
 /** Marks from which on a healthy host may be on its way to be sick. */
@@ -56,7 +56,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
     const host = hosts[index];
     return host === undefined || !mayTell(host)
       ? []
-      : [subjectOf(host, verdict, own, noticeable(marks.get(verdict.host) ?? {}, slis[index], policy.judge))];
+      : [subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge))];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const scene = {hosts, slis, verdicts, cohorts, figures};
@@ -75,25 +75,28 @@ function mayTell({record}: FleetHost): boolean {
 }
 
 /** What is reinstalled is still known by the system that made it sick, whatever reports there meanwhile. */
-function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, marks: HostMarks): Subject {
+function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, score: number): Subject {
   if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', evidence};
   const {kind} = verdict;
-  const lean = leanOf(verdict, marks);
+  const lean = leanOf(verdict, score);
   // Well before it has done any work to speak of: that proves nothing for its labels.
   const isUntried = record.stage === 'probation' && lean !== 'bad';
   return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, evidence};
 }
 
-/** What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */
-function noticeable(marks: HostMarks, own: HostSlis | undefined, judge: Policy['judge']): HostMarks {
-  const isFar = (sli: SliName): boolean => (own?.values[sli] ?? 0) < NOTICEABLE_SHARE * floorOf(judge, sli);
-  return Object.fromEntries(Object.entries(marks).filter(([sli]) => !isFar(sli as SliName)));
+/** Its worst mark. What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */
+function scoreOf(marks: HostMarks, own: HostSlis | undefined, judge: Policy['judge']): number {
+  let worst = 0;
+  for (const {sli} of SLI_TABLE) {
+    const isFar = (own?.values[sli] ?? 0) < NOTICEABLE_SHARE * floorOf(judge, sli);
+    if (!isFar) worst = Math.max(worst, marks[sli]?.score ?? 0);
+  }
+  return worst;
 }
 
 /** A host that gets worse is no control, even before it is called sick; one that is no worse than its peers is, whatever all of them feel. */
-function leanOf({kind, because}: Verdict, marks: HostMarks): Subject['lean'] {
+function leanOf({kind, because}: Verdict, score: number): Subject['lean'] {
   if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
-  const score = Math.max(0, ...Object.values(marks).map(mark => mark.score));
   if (score >= UNSURE_SCORE) return 'unsure';
   return kind === 'suspect' && because === 'PEERS_AS_BAD' && score < LIKE_PEERS_SCORE ? 'good' : undefined;
 }

@@ -1,17 +1,20 @@
 import type {Instant} from '../../base/units.ts';
 import {
   type FigureMemory,
-  figureAt,
   freshFigure,
   type HostFigure,
   keepHosts,
   lasting,
   type Mark,
+  markAt,
   PAST_MIN,
+  pastOf,
   placesOf,
+  provedSince,
   putFigure,
   RECENT_MIN,
   type Reading,
+  readFigure,
   type Yardstick,
 } from './figure.ts';
 import {type Farm, farmOf} from './level.ts';
@@ -56,23 +59,28 @@ export function compare(
   nowMs: Instant,
 ): {memory: FigureMemory; marks: Map<string, Mark>} {
   const places = placesOf(readings, memory.hosts);
-  const before = places.map(place => (place < 0 ? undefined : figureAt(memory.hosts, place)));
-  const farm = farmOf(readings, before, memory, yardstick);
+  const farm = farmOf(readings, pastOf(memory.hosts, places), memory, yardstick);
   const marks = new Map<string, Mark>();
   const names = [...memory.hosts.names];
   const rows = memory.hosts.rows.slice();
+  const one = freshFigure(0);
   let {product, square} = memory;
-  for (const [index, reading] of readings.entries()) {
-    const known = before[index] ?? freshFigure(farm.x[index] ?? 0);
-    if (!reading.isNew && known.mark !== null) {
-      marks.set(reading.host, known.mark);
+  for (let index = 0; index < readings.length; index++) {
+    const reading = readings[index] as Reading;
+    const place = places[index] ?? -1;
+    const isKnown = place >= 0;
+    const seen = reading.isNew ? null : markAt(memory.hosts, place);
+    if (seen !== null) {
+      marks.set(reading.host, seen);
       continue;
     }
+    const known = isKnown ? one : freshFigure(farm.x[index] ?? 0);
+    if (isKnown) readFigure(memory.hosts.rows, place, known);
+    const sinceMs = isKnown ? provedSince(memory.hosts.rows, place) : null;
     const {count, last} = known;
-    known.mark = step(index, reading, known, farm, yardstick, nowMs);
-    const place = before[index] === undefined ? names.push(reading.host) - 1 : (places[index] ?? 0);
-    putFigure(rows, place, known);
-    marks.set(reading.host, known.mark);
+    const mark = step(index, reading, known, sinceMs, farm, yardstick, nowMs);
+    putFigure(rows, isKnown ? place : names.push(reading.host) - 1, known, mark);
+    marks.set(reading.host, mark);
     if (count > 0 && known.sum < 3) {
       product = product * 0.9999 + known.last * last;
       square = square * 0.9999 + last ** 2;
@@ -112,8 +120,16 @@ function comparable({load}: Reading, known: HostFigure, x: number, loadMax: numb
   return {isBeyond, isSurge, isUsual, hasPast: isOld && (!isBeyond || isUsual)};
 }
 
-/** @param known changes to what is known with this reading. */
-function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {scale, ratioMin}: Yardstick, nowMs: Instant): Mark {
+/** @param known changes to what is known with this reading. @param provedMs since when it was proved to be worse until now. */
+function step(
+  index: number,
+  reading: Reading,
+  known: HostFigure,
+  provedMs: Instant | null,
+  farm: Farm,
+  {scale, ratioMin}: Yardstick,
+  nowMs: Instant,
+): Mark {
   const rest = farm.rest[index] ?? 0;
   const difference = rest - farm.level;
   const x = farm.x[index] ?? 0;
@@ -146,7 +162,6 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
   const hasRisen = known.count >= RECENT_MIN && isRisen && change >= least;
   const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
-  const wasProved = known.mark !== null && known.mark.proof !== null;
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
     ratio: Math.exp(recent),
@@ -155,7 +170,7 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
     isBehindMiddle: byPast || (!isLeftBehind && (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN),
     isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
-    sinceMs: byPast ? sumSinceMs : wasProved ? (known.mark?.sinceMs ?? nowMs) : nowMs,
+    sinceMs: byPast ? sumSinceMs : (provedMs ?? nowMs),
     peers,
   };
   move(known, lately, recent, mean, sum, sumSinceMs);

@@ -51,7 +51,6 @@ export interface HostFigure {
   /** Cumulative sum of what is worse than expected; since when it is above zero. */
   sum: number;
   sumSinceMs: Instant;
-  mark: Mark | null;
 }
 
 /** What is known of one figure on all hosts of a role. */
@@ -133,20 +132,17 @@ export function freshFigure(x: number): HostFigure {
     load: x,
     sum: 0,
     sumSinceMs: 0,
-    mark: null,
   };
 }
 
 /** A host's lasting difference to the others, believed the more the longer it is known. */
-export function lasting(figure: HostFigure | undefined): number {
-  return figure === undefined ? 0 : (figure.own * figure.count) / (figure.count + 3);
+export function lasting({own, count}: Pick<HostFigure, 'own' | 'count'>): number {
+  return (own * count) / (count + 3);
 }
 
 /** Numbers of a row: a figure's own, then those of its mark. */
 const ROW = 23;
 const PROOFS: readonly Mark['proof'][] = [null, 'past', 'peers'];
-/** Number of the proof of a row that has no mark. */
-const NO_MARK = -1;
 
 /** Where each host's row stands, -1 where it has none. Fast where both are in the same order. */
 export function placesOf(hosts: readonly {host: string}[], {names}: Figures): number[] {
@@ -162,49 +158,81 @@ export function placesOf(hosts: readonly {host: string}[], {names}: Figures): nu
   });
 }
 
+/** What is known of the hosts of a round's readings, by reading; NaN of a host that is new. */
+export interface Past {
+  own: Float64Array;
+  usual: Float64Array;
+  count: Float64Array;
+  variance: Float64Array;
+  load: Float64Array;
+}
+
+/** @param places of the rows, -1 for none. */
+export function pastOf({rows}: Figures, places: readonly number[]): Past {
+  const column = (): Float64Array => new Float64Array(places.length).fill(Number.NaN);
+  const past = {own: column(), usual: column(), count: column(), variance: column(), load: column()};
+  for (let index = 0; index < places.length; index++) {
+    const at = (places[index] ?? -1) * ROW;
+    if (at < 0) continue;
+    past.own[index] = rows[at] ?? 0;
+    past.usual[index] = rows[at + 1] ?? 0;
+    past.count[index] = rows[at + 3] ?? 0;
+    past.variance[index] = rows[at + 7] ?? 0;
+    past.load[index] = rows[at + 11] ?? 0;
+  }
+  return past;
+}
+
 /** @param place of the row. */
 export function figureAt(figures: Figures, place: number): HostFigure {
-  const {rows} = figures;
-  const number = (field: number): number => rows[place * ROW + field] ?? 0;
-  return {
-    own: number(0),
-    usual: number(1),
-    lately: number(2),
-    count: number(3),
-    recent: number(4),
-    mean: number(5),
-    recentCount: number(6),
-    variance: number(7),
-    doubted: number(8),
-    doubtedSquares: number(9),
-    last: number(10),
-    load: number(11),
-    sum: number(12),
-    sumSinceMs: number(13),
-    mark: markAt(figures, place),
-  };
+  const figure = freshFigure(0);
+  readFigure(figures.rows, place, figure);
+  return figure;
+}
+
+/** Reads a host's own numbers into a figure: one serves for all hosts of a round. */
+export function readFigure(rows: readonly number[], place: number, figure: HostFigure): void {
+  let at = place * ROW;
+  figure.own = rows[at++] ?? 0;
+  figure.usual = rows[at++] ?? 0;
+  figure.lately = rows[at++] ?? 0;
+  figure.count = rows[at++] ?? 0;
+  figure.recent = rows[at++] ?? 0;
+  figure.mean = rows[at++] ?? 0;
+  figure.recentCount = rows[at++] ?? 0;
+  figure.variance = rows[at++] ?? 0;
+  figure.doubted = rows[at++] ?? 0;
+  figure.doubtedSquares = rows[at++] ?? 0;
+  figure.last = rows[at++] ?? 0;
+  figure.load = rows[at++] ?? 0;
+  figure.sum = rows[at++] ?? 0;
+  figure.sumSinceMs = rows[at++] ?? 0;
+}
+
+/** Since when a host is proved to be worse; null where it is not. @param place of the row. */
+export function provedSince(rows: readonly number[], place: number): Instant | null {
+  return (rows[place * ROW + 14] ?? 0) > 0 ? (rows[place * ROW + 21] ?? 0) : null;
 }
 
 /** @param place of the row, -1 for none. */
 export function markAt({rows}: Figures, place: number): Mark | null {
-  const number = (field: number): number => rows[place * ROW + field] ?? 0;
-  if (place < 0 || number(14) === NO_MARK) return null;
+  if (place < 0) return null;
+  const at = place * ROW;
   return {
-    expected: number(15),
-    ratio: number(16),
-    score: number(17),
-    proof: PROOFS[number(14)] ?? null,
-    isBehindMiddle: number(18) === 1,
-    isOwnDoing: number(19) === 1,
-    isOverloaded: number(20) === 1,
-    sinceMs: number(21),
-    peers: number(22),
+    expected: rows[at + 15] ?? 0,
+    ratio: rows[at + 16] ?? 0,
+    score: rows[at + 17] ?? 0,
+    proof: PROOFS[rows[at + 14] ?? 0] ?? null,
+    isBehindMiddle: rows[at + 18] === 1,
+    isOwnDoing: rows[at + 19] === 1,
+    isOverloaded: rows[at + 20] === 1,
+    sinceMs: rows[at + 21] ?? 0,
+    peers: rows[at + 22] ?? 0,
   };
 }
 
 /** Writes a host's row. */
-export function putFigure(rows: number[], place: number, figure: HostFigure): void {
-  const {mark} = figure;
+export function putFigure(rows: number[], place: number, figure: HostFigure, mark: Mark): void {
   let at = place * ROW;
   rows[at++] = figure.own;
   rows[at++] = figure.usual;
@@ -220,15 +248,15 @@ export function putFigure(rows: number[], place: number, figure: HostFigure): vo
   rows[at++] = figure.load;
   rows[at++] = figure.sum;
   rows[at++] = figure.sumSinceMs;
-  rows[at++] = mark === null ? NO_MARK : PROOFS.indexOf(mark.proof);
-  rows[at++] = mark?.expected ?? 0;
-  rows[at++] = mark?.ratio ?? 0;
-  rows[at++] = mark?.score ?? 0;
-  rows[at++] = mark?.isBehindMiddle === true ? 1 : 0;
-  rows[at++] = mark?.isOwnDoing === true ? 1 : 0;
-  rows[at++] = mark?.isOverloaded === true ? 1 : 0;
-  rows[at++] = mark?.sinceMs ?? 0;
-  rows[at++] = mark?.peers ?? 0;
+  rows[at++] = PROOFS.indexOf(mark.proof);
+  rows[at++] = mark.expected;
+  rows[at++] = mark.ratio;
+  rows[at++] = mark.score;
+  rows[at++] = mark.isBehindMiddle ? 1 : 0;
+  rows[at++] = mark.isOwnDoing ? 1 : 0;
+  rows[at++] = mark.isOverloaded ? 1 : 0;
+  rows[at++] = mark.sinceMs;
+  rows[at++] = mark.peers;
 }
 
 /** Only those hosts. */

@@ -29,20 +29,19 @@ export const KERNEL_TABLE: readonly {figure: KernelName; unit: string; floor: nu
 
 /** The figures of one report. */
 export function kernelFiguresOf({kernel, system, mailFigures}: HostReport): KernelFigures {
-  const services = [mailFigures?.postfix, mailFigures?.dovecot].flatMap(own => own?.busiest ?? []);
-  const files = Object.values(system?.files?.services ?? {}).map(({fullest}) => fullest);
-  const groups = Object.values(system?.services ?? {});
-  return {
-    ...kernel,
-    processShare: fullest(services.map(({processes, max}) => [processes, max])),
-    openFileShare: fullest([...files, [system?.limits?.openFiles, system?.limits?.openFilesMax]]),
-    taskShare: fullest(groups.map(({tasks, tasksMax}) => [tasks, tasksMax])),
-    limitsReached: mailFigures?.log?.limits.length ?? null,
-  };
+  let processShare: number | null = null;
+  let openFileShare: number | null = null;
+  let taskShare: number | null = null;
+  for (const own of [mailFigures?.postfix, mailFigures?.dovecot]) {
+    for (const {processes, max} of own?.busiest ?? []) processShare = fuller(processShare, processes, max);
+  }
+  for (const {fullest} of Object.values(system?.files?.services ?? {})) openFileShare = fuller(openFileShare, fullest[0], fullest[1]);
+  openFileShare = fuller(openFileShare, system?.limits?.openFiles, system?.limits?.openFilesMax);
+  for (const {tasks, tasksMax} of Object.values(system?.services ?? {})) taskShare = fuller(taskShare, tasks, tasksMax);
+  return {...kernel, processShare, openFileShare, taskShare, limitsReached: mailFigures?.log?.limits.length ?? null};
 }
 
-/** The greatest share of what may be used; null where neither is known. */
-function fullest(pairs: readonly (readonly [number | undefined, number | null | undefined])[]): number | null {
-  const shares = pairs.flatMap(([used, max]) => (used === undefined || max == null || max === 0 ? [] : [used / max]));
-  return shares.length === 0 ? null : Math.max(...shares);
+/** The greater of two shares of what may be used; null where neither is known. */
+function fuller(share: number | null, used: number | undefined, max: number | null | undefined): number | null {
+  return used === undefined || max == null || max === 0 ? share : Math.max(share ?? 0, used / max);
 }

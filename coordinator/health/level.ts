@@ -1,4 +1,4 @@
-import {type FigureMemory, type HostFigure, lasting, NOISE_PRIOR, PAST_MIN, RECENT_MIN, type Reading, type Yardstick} from './figure.ts';
+import {type FigureMemory, lasting, NOISE_PRIOR, PAST_MIN, type Past, RECENT_MIN, type Reading, type Yardstick} from './figure.ts';
 import {coefficients, learn, type Slope} from './slope.ts';
 import {normalQuantile, Sample} from './statistics.ts';
 
@@ -49,41 +49,57 @@ export interface Farm {
 
 /**
  * What all hosts of a round have in common: the level, the influence of load, how far they lie apart.
- * @param known of each reading's host.
+ * @param past what is known of each reading's host.
  */
 export function farmOf(
   readings: readonly Reading[],
-  known: readonly (HostFigure | undefined)[],
+  past: Past,
   memory: Omit<FigureMemory, 'hosts'>,
   {scale, spread: yardstickSpread}: Yardstick,
 ): Farm {
-  const logs = columnOf(readings, ({load}) => (load === null ? Number.NaN : Math.log(1 + load)));
-  const loads = Sample.of(logs.filter(load => !Number.isNaN(load)));
+  const count = readings.length;
+  const [logs, own, x, y, rest] = [column(count), column(count), column(count), column(count), column(count)];
+  const loads = new Sample(count);
+  for (let index = 0; index < count; index++) {
+    const {load, value} = readings[index] as Reading;
+    logs[index] = load === null ? Number.NaN : Math.log(1 + load);
+    if (load !== null) loads.add(logs[index] ?? 0);
+    y[index] = Math.log(value + scale);
+  }
   const middleLoad = loads.quantile(0.5) ?? 0;
   // Beyond what others show the curve is not known.
   const [low, high] = [loads.quantile(0.05) ?? 0, loads.quantile(0.95) ?? 0];
-  const own = logs.map(load => (Number.isNaN(load) ? middleLoad : load));
-  const x = own.map(load => Math.max(low, Math.min(high, load)));
-  const y = columnOf(readings, ({value}) => Math.log(value + scale));
+  for (let index = 0; index < count; index++) {
+    const log = logs[index] ?? 0;
+    own[index] = Number.isNaN(log) ? middleLoad : log;
+    x[index] = Math.max(low, Math.min(high, own[index] ?? 0));
+  }
   const curve = curveOf(memory.slope, x, low, high, memory.load ?? middleLoad);
-  const rest = y.map((value, index) => value - (curve[index] ?? 0));
-  const deviations = rest.map((value, index) => value - lasting(known[index]));
-  const {young, noise, differences, loadChanges} = past(known, logs);
+  const [deviations, all] = [new Sample(count), new Sample(count)];
+  const weights = column(count);
+  for (let index = 0; index < count; index++) {
+    rest[index] = (y[index] ?? 0) - (curve[index] ?? 0);
+    weights[index] = (rest[index] ?? 0) - lastingAt(past, index);
+    deviations.add(weights[index] ?? 0);
+    all.add(rest[index] ?? 0);
+  }
+  const {young, noise, differences, loadChanges} = pooledPast(past, logs);
   const spread = yardstickSpread ?? spreadOf(differences);
   const width = Math.sqrt(noise ** 2 + young * spread ** 2);
-  const sample = Sample.of(deviations);
-  const level = nearer(locate(sample, LEVEL_QUANTILE, width), sample.quantile(0.5) ?? 0, memory.level, width);
-  const weights = columnOf(readings, ({isNew, load, isBurdened}, index) => {
-    return !isNew || load === null || isBurdened ? 0 : bisquare(((deviations[index] ?? 0) - level) / (5 * width));
-  });
-  const common = commonOf(rest, known, width);
+  const level = nearer(locate(deviations, LEVEL_QUANTILE, width), deviations.quantile(0.5) ?? 0, memory.level, width);
+  for (let index = 0; index < count; index++) {
+    const {isNew, load, isBurdened} = readings[index] as Reading;
+    const isLearnt = isNew && load !== null && !isBurdened;
+    weights[index] = isLearnt ? bisquare(((weights[index] ?? 0) - level) / (5 * width)) : 0;
+  }
+  const common = commonOf(rest, past, width);
   const correlation = Math.max(0, Math.min(CORRELATION_MAX, memory.product / memory.square));
   return {
     x: own,
     middleLoad,
     level,
     center: centerOf(differences, spread, memory.center),
-    middle: Sample.of(rest).quantile(0.5) ?? 0,
+    middle: all.quantile(0.5) ?? 0,
     likeLevel: index => likeLevelOf(index, readings, rest),
     rest,
     curve,
@@ -99,29 +115,35 @@ export function farmOf(
   };
 }
 
-/** `map` into an array of numbers that are not objects; `Float64Array.from` is slow. */
-function columnOf(readings: readonly Reading[], numberOf: (reading: Reading, index: number) => number): Float64Array {
-  const column = new Float64Array(readings.length);
-  for (const [index, reading] of readings.entries()) column[index] = numberOf(reading, index);
-  return column;
+/** `map` and `filter` of such arrays are slow: they are filled by loops. */
+function column(count: number): Float64Array {
+  return new Float64Array(count);
+}
+
+function lastingAt({own, count}: Past, index: number): number {
+  const readings = count[index] ?? Number.NaN;
+  return Number.isNaN(readings) ? 0 : lasting({own: own[index] ?? 0, count: readings});
 }
 
 /** What hosts were until now: share of young ones, noise of one reading, lasting differences, and how their load changed. */
-function past(
-  known: readonly (HostFigure | undefined)[],
+function pooledPast(
+  {own, count, variance, load}: Past,
   logs: Float64Array,
 ): {young: number; noise: number; differences: Sample; loadChanges: Sample} {
-  const [variances, differences, loadChanges] = [new Sample(known.length), new Sample(known.length), new Sample(known.length)];
+  const hosts = logs.length;
+  const [variances, differences, loadChanges] = [new Sample(hosts), new Sample(hosts), new Sample(hosts)];
   let young = 0;
-  for (const [index, figure] of known.entries()) {
-    if (figure === undefined || isYoung(figure)) young++;
-    else variances.add(figure.variance);
-    if (figure !== undefined && figure.count >= RECENT_MIN) differences.add(figure.own);
-    const load = logs[index] ?? Number.NaN;
-    if (!Number.isNaN(load)) loadChanges.add(load - (figure?.load ?? load));
+  for (let index = 0; index < hosts; index++) {
+    const readings = count[index] ?? Number.NaN;
+    // Of a new host all are NaN.
+    if (!(readings >= PAST_MIN)) young++;
+    else variances.add(variance[index] ?? 0);
+    if (readings >= RECENT_MIN) differences.add(own[index] ?? 0);
+    const log = logs[index] ?? Number.NaN;
+    if (!Number.isNaN(log)) loadChanges.add(Number.isNaN(readings) ? 0 : log - (load[index] ?? 0));
   }
   const noise = Math.sqrt(pooled(variances.quantile(0.5), variances.length, NOISE_PRIOR ** 2));
-  return {young: young / Math.max(1, known.length), noise, differences, loadChanges};
+  return {young: young / Math.max(1, hosts), noise, differences, loadChanges};
 }
 
 /**
@@ -133,7 +155,10 @@ function curveOf(slope: Slope, x: Float64Array, low: number, high: number, usual
   const [b1, b2] = coefficients(slope);
   const at = (load: number): number => b1 * load + b2 * load * load;
   const atUsual = at(Math.max(low, Math.min(high, usual)));
-  return at(high) < at(low) ? new Float64Array(x.length) : x.map(load => at(load) - atUsual);
+  const curve = column(x.length);
+  if (at(high) < at(low)) return curve;
+  for (let index = 0; index < curve.length; index++) curve[index] = at(x[index] ?? 0) - atUsual;
+  return curve;
 }
 
 /** Two others of the same hardware that are faster show that it can be; one may be a freak. */
@@ -152,16 +177,14 @@ function likeLevelOf(index: number, readings: readonly Reading[], rest: Float64A
  * The rise of the better quarter against their own past. Where that got better the middle tells, for the others still have the day in
  * common: the more the clearer it is. Never a fall, since nobody is worse for what others gained.
  */
-function commonOf(rest: Float64Array, known: readonly (HostFigure | undefined)[], width: number): number {
-  const rises = new Sample(known.length);
-  for (const [index, figure] of known.entries()) if (figure !== undefined && !isYoung(figure)) rises.add((rest[index] ?? 0) - figure.usual);
+function commonOf(rest: Float64Array, {usual, count}: Past, width: number): number {
+  const rises = new Sample(rest.length);
+  for (let index = 0; index < rest.length; index++) {
+    if ((count[index] ?? 0) >= PAST_MIN) rises.add((rest[index] ?? 0) - (usual[index] ?? 0));
+  }
   const better = rises.at(Math.floor(LEVEL_QUANTILE * (rises.length - 1))) ?? 0;
   const clear = Math.max(0, Math.min(1, -better / width));
   return Math.max(0, better, clear * (rises.quantile(0.5) ?? 0));
-}
-
-function isYoung({count}: HostFigure): boolean {
-  return count < PAST_MIN;
 }
 
 /** For each host the 90th percentile of the others' load, nearly: of all, but for the host itself if it is the highest of few. */
@@ -171,7 +194,12 @@ function highestOthers(logs: Float64Array, loads: Sample): Float64Array {
   const highest = loads.at(at) ?? 0;
   // Without the host itself the ranks above it move down by one.
   const next = loads.at(at + 1) ?? Number.POSITIVE_INFINITY;
-  return logs.map(load => (Number.isNaN(load) || others < 1 ? Number.POSITIVE_INFINITY : highest >= load ? next : highest));
+  const most = column(logs.length);
+  for (let index = 0; index < most.length; index++) {
+    const load = logs[index] ?? Number.NaN;
+    most[index] = Number.isNaN(load) || others < 1 ? Number.POSITIVE_INFINITY : highest >= load ? next : highest;
+  }
+  return most;
 }
 
 /** Deviation between hosts that are well: of the better part, since the worse part may be sick. */

@@ -43,7 +43,11 @@ export function markAll(
     const own = judged.filter(other => other.role === role);
     for (const {sli, scaleShare, trials} of SLI_TABLE) {
       const known = gone.reduce(forget, figures[`${role}/${sli}`] ?? NO_FIGURE);
-      const readings = own.flatMap(host => readingOf(host, sli, memory));
+      const readings: Reading[] = [];
+      for (const host of own) {
+        const reading = readingOf(host, sli, memory);
+        if (reading !== null) readings.push(reading);
+      }
       if (readings.length === 0) continue;
       const compared = compare(readings, known, {scale: scaleShare * floorOf(judge, sli), ratioMin: judge.ratioMax}, nowMs);
       figures[`${role}/${sli}`] = compared.memory;
@@ -80,9 +84,10 @@ function standsOut(own: HostSlis, all: readonly HostSlis[], sli: SliName): boole
   return share - usual >= STANDS_OUT * Math.sqrt((usual * (1 - usual)) / count);
 }
 
-function readingOf({host, hardware, latest, loadPerSecond, reportKey, isMoving}: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading[] {
+function readingOf(own: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading | null {
+  const {host, hardware, latest, loadPerSecond, reportKey, isMoving} = own;
   const value = latest[sli];
-  return value === null ? [] : [{host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving, like: hardware}];
+  return value === null ? null : {host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving, like: hardware};
 }
 
 /** By role, the lower middle of the better half of each figure that explains: a bad release does not become usual. */

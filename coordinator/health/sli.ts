@@ -7,6 +7,7 @@ import {SKEW_MS_MAX} from '../report/fold.ts';
 import {KERNEL_TABLE, type KernelFigures, type KernelName, kernelFiguresOf} from './kernel.ts';
 import {plausible, slowMs} from './latency.ts';
 import {type Stages, stagesOf} from './stages.ts';
+import {Sample} from './statistics.ts';
 
 export type SliName = keyof Policy['judge']['floors'];
 
@@ -107,8 +108,13 @@ const BEFORE_SERVICE: ReadonlySet<HostStage> = new Set(['arrived', 'provisioning
 export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant, isMoving = false): HostSlis {
   const newest = host.reports.at(-1);
   const reports = newest === undefined ? [] : lastOf(host.reports, newest.sampledAtMs - judge.windowMs);
-  const values = Object.fromEntries(SLI_TABLE.map(({sli, over}) => [sli, over(reports)])) as Record<SliName, number | null>;
-  const latest = Object.fromEntries(SLI_TABLE.map(({sli, at}) => [sli, newest === undefined ? null : at(newest)])) as HostSlis['latest'];
+  const [values, latest] = [{} as HostSlis['values'], {} as HostSlis['latest']];
+  const trialsOf: HostSlis['trials'] = {};
+  for (const {sli, at, over, trials} of SLI_TABLE) {
+    values[sli] = over(reports);
+    latest[sli] = newest === undefined ? null : at(newest);
+    if (trials !== undefined) trialsOf[sli] = trials(reports);
+  }
   const loadPerSecond = meanOf(({load}) => load.deliveriesPerSecond)(reports);
   const counts = measuredOf(reports, ({load}) => load.activeUsers);
   return {
@@ -117,7 +123,7 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     hardware: labelsOf(host).hardware ?? null,
     state: stateOf(host, isIdle(reports), judge, nowMs),
     values,
-    trials: Object.fromEntries(SLI_TABLE.flatMap(({sli, trials}) => (trials === undefined ? [] : [[sli, trials(reports)]]))),
+    trials: trialsOf,
     latest,
     reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
     latestKernel: newest === undefined ? null : kernelFiguresOf(newest),
@@ -175,19 +181,26 @@ function isStale(receivedAtMs: Instant, sampledAtMs: Instant, silentMs: Millis, 
 }
 
 function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
-  return reports.map(pick).filter(value => value !== null);
+  const values: number[] = [];
+  for (const report of reports) {
+    const value = pick(report);
+    if (value !== null) values.push(value);
+  }
+  return values;
 }
 
 /** Median of the intervals' figures. @param weigh how much an interval counts; all alike without it. */
 function medianOf(pick: Pick, weigh: Pick = () => 1): SliRow['over'] {
   return reports => {
-    const pairs: {value: number; weight: number}[] = [];
+    const [values, weights]: [number[], number[]] = [[], []];
     for (const report of reports) {
       const value = pick(report);
+      if (value === null) continue;
+      values.push(value);
       // Without its weight a figure counts as the least there is.
-      if (value !== null) pairs.push({value, weight: Math.max(1, weigh(report) ?? 1)});
+      weights.push(Math.max(1, weigh(report) ?? 1));
     }
-    return weightedMedian(pairs);
+    return weightedMedian(values, weights);
   };
 }
 
@@ -254,20 +267,37 @@ function droppedAt({slis}: HostReport): number | null {
 
 /** Middle value, the mean of the two middle ones when their number is even; null of nothing. */
 export function median(values: readonly number[]): number | null {
-  return weightedMedian(values.map(value => ({value, weight: 1})));
+  const sample = Sample.of(values);
+  const half = Math.floor(values.length / 2);
+  const high = sample.at(half);
+  if (high === undefined) return null;
+  return values.length % 2 === 1 ? high : ((sample.at(half - 1) ?? high) + high) / 2;
 }
 
-/** The value with half of all weight on either side, the mean of two when the half falls between them; null of nothing. */
-function weightedMedian(pairs: readonly {value: number; weight: number}[]): number | null {
-  const sorted = pairs.toSorted((a, b) => a.value - b.value);
-  const half = sorted.reduce((sum, {weight}) => sum + weight, 0) / 2;
+/**
+ * The value with half of all weight on either side, the mean of two when the half falls between them; null of nothing. Puts both in the order
+ * of the values, by insertion: most often they are the handful of a window.
+ */
+function weightedMedian(values: number[], weights: number[]): number | null {
+  for (let index = 0; index < values.length; index++) {
+    const [value, weight] = [values[index] ?? 0, weights[index] ?? 0];
+    let at = index;
+    for (; at > 0 && (values[at - 1] ?? 0) > value; at--) {
+      values[at] = values[at - 1] ?? 0;
+      weights[at] = weights[at - 1] ?? 0;
+    }
+    values[at] = value;
+    weights[at] = weight;
+  }
+  let sum = 0;
+  for (const weight of weights) sum += weight;
+  const half = sum / 2;
   let below = 0;
-  for (let index = 0; index < sorted.length; index++) {
-    const {value, weight} = sorted[index] as {value: number; weight: number};
-    below += weight;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] ?? 0;
+    below += weights[index] ?? 0;
     if (below < half) continue;
-    const next = sorted[index + 1]?.value ?? value;
-    return below === half ? (value + next) / 2 : value;
+    return below === half ? (value + (values[index + 1] ?? value)) / 2 : value;
   }
   return null;
 }

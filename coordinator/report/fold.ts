@@ -3,7 +3,7 @@ import type {HostReport} from '../../wire/report.ts';
 import type {Fleet, FleetHost} from '../fleet.ts';
 
 /** Reports sampled this long before the newest one are forgotten. */
-export const KEEP_MS: Millis = 15 * 60_000;
+export const KEEP_MS: Millis = 5 * 60_000;
 /** At most so many reports of one host, however short its interval. */
 export const KEEP_MAX = 256;
 /** A report may claim to be sampled this much after it arrived: clocks of two hosts differ. */

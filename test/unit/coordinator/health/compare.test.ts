@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {type Rng, seededRng} from '../../../../base/random.ts';
 import {compare, forget} from '../../../../coordinator/health/compare.ts';
-import {type FigureMemory, figureOf, type Mark, NO_FIGURE, type Reading} from '../../../../coordinator/health/figure.ts';
+import {type FigureMemory, figureOf, type Mark, markAt, NO_FIGURE, type Reading} from '../../../../coordinator/health/figure.ts';
 
 const YARDSTICK = {scale: 10, ratioMin: 1.3};
 const hosts = (count: number): string[] => Array.from({length: count}, (_, index) => `h${index}`);
@@ -215,7 +215,7 @@ test('another leader goes on from the memory as JSON with the same marks; hosts 
       expect(elsewhere.marks.get(host)?.ratio).toBeCloseTo(ratio, 4);
     }
   }
-  expect(figureOf(here.hosts, 'h2')?.mark?.proof).toBe('past');
+  expect(markAt(here.hosts, here.hosts.names.indexOf('h2'))?.proof).toBe('past');
   const without = forget(here, 'h2').hosts;
   expect([figureOf(without, 'h2'), figureOf(without, 'h3')]).toEqual([undefined, figureOf(here.hosts, 'h3')]);
 });
