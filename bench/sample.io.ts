@@ -8,7 +8,7 @@ const WARM_UP = 51;
 /** For each scrape; all turns equally often. */
 const SAMPLES = 12;
 /** As `agent/sample/turns.ts` has it. */
-const TCP_EVERY = 3;
+const SUMMED_EVERY = 3;
 
 /** CPU of this process, all threads, in ms. */
 function ownCpuMs(): number {
@@ -31,10 +31,11 @@ export const benchmark: Benchmark = {
       const ofFileSystem: KernelPart[] = type === 'ext4' || type === 'xfs' ? [{set: type, subject: device}] : [];
       const kernel = new KernelReader([{set: 'host', subject: disk}, ...ofFileSystem]);
       const listeners = new ListenReader();
-      const tcp = new KernelReader([{set: 'tcp', subject: null}]);
-      /** What an agent reads in every interval, begun at once as an agent does it; TCP's counters have every third turn. */
+      const past: KernelPart[] = type === 'ext4' ? [{set: 'ext4Past', subject: device}] : [];
+      const summed = new KernelReader([{set: 'summed', subject: null}, ...past]);
+      /** What an agent reads in every interval, begun at once as an agent does it; what the kernel sums over its CPUs has every third turn. */
       const sample = (turn: number) =>
-        Promise.all([store.read(), kernel.read(), listeners.read(), turn % TCP_EVERY === 0 ? tcp.read() : {parts: []}]);
+        Promise.all([store.read(), kernel.read(), listeners.read(), turn % SUMMED_EVERY === 0 ? summed.read() : {parts: []}]);
       for (let round = 0; round < WARM_UP; round++) await sample(round);
       const values = countOf(await sample(0));
       const series = await seriesOf(exporter.url);
@@ -58,7 +59,7 @@ export const benchmark: Benchmark = {
         cpuMs: rounded(cpuMs),
         nodeExporterCpuMs: rounded(nodeExporterCpuMs),
         ratio: rounded(nodeExporterCpuMs / cpuMs),
-        // Of the samples that come right after a scrape, when nothing of ours is in the processor's caches; TCP's counters in each.
+        // Of the samples that come right after a scrape, when nothing of ours is in the processor's caches; all turns in each.
         firstCpuMs: rounded(firstMs / rounds),
         turnsCpuMs: rounded(await turnsCpuMs(disk)),
         values,

@@ -39,8 +39,8 @@ interface NativeWatch {
   close(): void;
 }
 
-/** Files that are read together (`native/source_sets.cc` lists them): `ext4` and `xfs` of a device, `group` of a control group. */
-export type SourceSet = 'host' | 'tcp' | 'ext4' | 'xfs' | 'group' | 'groupCpu' | 'limits' | 'blockQueue';
+/** Files that are read together (`native/source_sets.cc` lists them): `ext4`, `ext4Past` and `xfs` of a device, `group` of a control group. */
+export type SourceSet = 'host' | 'summed' | 'ext4' | 'ext4Past' | 'xfs' | 'group' | 'groupCpu' | 'limits' | 'blockQueue';
 
 /** Counters since boot and levels, by name (see `fieldsOf`); absent names were not readable. Never converted lossily: bigint. */
 export class KernelValues {

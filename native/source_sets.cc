@@ -72,28 +72,30 @@ std::vector<Source> Host() {
       {"/proc/stat", NamesOf(kCpuStatFields), ParseCpuStat, false},
       {"/proc/schedstat", NamesOf(kSchedStatFields), ParseSchedStat, false},
       {"/proc/meminfo", NamesOf(kMeminfoFields), KeyValues<kMeminfoFields>, false},
-      {"/proc/vmstat", NamesOf(kVmstatFields), KeyValues<kVmstatFields>, false, ExtentOf<kVmstatFields>},
       Pressure("/proc/pressure/cpu", "psiCpu", false),
       Pressure("/proc/pressure/memory", "psiMemory", false),
       Pressure("/proc/pressure/io", "psiIo", false),
       {"/sys/block/{}/stat", NamesOf(kDiskFields), ParseNumbers, true},
       {"/proc/net/softnet_stat", NamesOf(kSoftnetFields), ParseSoftnet, false},
-      {"/proc/net/stat/nf_conntrack", NamesOf(kConntrackFields), ParseConntrack, false},
   };
 }
 
-/// As dear as half of the host's: the kernel sums each of two hundred counters over all CPUs.
-std::vector<Source> Tcp() {
+/// As dear as all of the host's: the kernel sums each of four hundred counters over all CPUs.
+std::vector<Source> Summed() {
   return {
+      {"/proc/vmstat", NamesOf(kVmstatFields), KeyValues<kVmstatFields>, false, ExtentOf<kVmstatFields>},
+      {"/proc/net/stat/nf_conntrack", NamesOf(kConntrackFields), ParseConntrack, false},
       {"/proc/net/snmp", NamesOf(kSnmpFields), HeadedValues<kSnmpFields>, false},
       {"/proc/net/netstat", NamesOf(kNetstatFields), HeadedValues<kNetstatFields>, false},
   };
 }
 
-/// Of one ext4, by its device's name. Source: Documentation/ABI/testing/sysfs-fs-ext4.
-std::vector<Source> Ext4() {
+/// The journal of one ext4, by its device's name.
+std::vector<Source> Ext4() { return {{"/proc/fs/jbd2/{}-8/info", NamesOf(kJournalFields), ParseJournal, true}}; }
+
+/// What one ext4 remembers of its errors and writes. Source: Documentation/ABI/testing/sysfs-fs-ext4.
+std::vector<Source> Ext4Past() {
   return {
-      {"/proc/fs/jbd2/{}-8/info", NamesOf(kJournalFields), ParseJournal, true},
       Number("/sys/fs/ext4/{}/errors_count", "errors"),
       Number("/sys/fs/ext4/{}/first_error_time", "firstErrorAtSeconds"),
       Number("/sys/fs/ext4/{}/last_error_time", "lastErrorAtSeconds"),
@@ -153,8 +155,9 @@ std::vector<Source> BlockQueue() {
 const std::vector<SourceSet>& SourceSets() {
   static const auto& sets = *new std::vector<SourceSet>{
       {"host", Host()},
-      {"tcp", Tcp()},
+      {"summed", Summed()},
       {"ext4", Ext4()},
+      {"ext4Past", Ext4Past()},
       {"xfs", {{"/sys/fs/xfs/{}/stats/stats", NamesOf(kXfsFields), ParseXfsStat, true}}},
       {"group", Group()},
       {"groupCpu", GroupCpu()},

@@ -18,7 +18,7 @@ import {CpuUse, ownGroup} from './cpu.io.ts';
 
 const LOG_DEADLINE_MS = 500;
 /** What a report cannot do without: cheap, or lost when it is not taken. */
-const RESTLESS: ReadonlySet<string> = new Set(['store', 'host', 'tcp', 'listeners', 'limits', 'postconf', 'mailLog']);
+const RESTLESS: ReadonlySet<string> = new Set(['store', 'host', 'summed', 'listeners', 'limits', 'postconf', 'mailLog']);
 
 /** Sources that a host may have or lack; those that are null report null. */
 export interface Sources {

@@ -28,7 +28,7 @@ import {
   processorOf,
   serviceOf,
 } from './system.ts';
-import {type Dear, TCP_EVERY} from './turns.ts';
+import {type Dear, SUMMED_EVERY} from './turns.ts';
 
 const DEADLINE_MS = 500;
 /** The dearest look at many processes' descriptors: it ends itself before its deadline, with what it has. */
@@ -75,7 +75,7 @@ export class KernelSource {
   readonly #lacking = new Map<string, string>();
   #odd: string[] = [];
   readonly #host: Collector<Reading>;
-  readonly #tcp: Collector<Reading>;
+  readonly #summed: Collector<Reading>;
   readonly #listeners: Collector<Awaited<ReturnType<ListenReader['read']>>>;
   readonly #ports: Collector<Pick<System, 'outbound' | 'connections'>>;
   readonly #limits: Collector<Reading>;
@@ -86,9 +86,10 @@ export class KernelSource {
   #store: Store | null = null;
   #reader: KernelReader | null = null;
   #before: Moment | null = null;
-  #tcpBefore: Moment | null = null;
+  #summedReader: KernelReader | null = null;
+  #summedBefore: Moment | null = null;
   /** Of its last turn. */
-  #tcpSpan: Span | null = null;
+  #summedSpan: Span | null = null;
   #limitValues: Counters = new Map();
   #groups: MailGroup[] = [];
   #groupReader: KernelReader | null = null;
@@ -101,12 +102,11 @@ export class KernelSource {
     this.#farm = farm;
     this.#gapMsMax = GAP_READINGS_MAX * intervalMs;
     const limits = new KernelReader([{set: 'limits', subject: null}], root);
-    const tcp = new KernelReader([{set: 'tcp', subject: null}], root);
     const listeners = new ListenReader();
     const ports = new PortReader();
     const queueStore = spool === null ? null : new StoreReader(spool, root);
     this.#host = new Collector('host', DEADLINE_MS, () => this.#readHost());
-    this.#tcp = new Collector('tcp', DEADLINE_MS, () => this.#read(tcp));
+    this.#summed = new Collector('summed', DEADLINE_MS, () => this.#readSummed());
     this.#listeners = new Collector('listeners', DEADLINE_MS, () => listeners.read());
     this.#limits = new Collector('limits', DEADLINE_MS, () => this.#read(limits));
     this.#ports = new Collector('ports', DEADLINE_MS, () => this.#readPorts(ports));
@@ -117,7 +117,7 @@ export class KernelSource {
   }
 
   get collectors(): readonly Collector<unknown>[] {
-    const all = [this.#host, this.#tcp, this.#listeners, this.#ports, this.#limits, this.#services, this.#files, this.#setup];
+    const all = [this.#host, this.#summed, this.#listeners, this.#ports, this.#limits, this.#services, this.#files, this.#setup];
     return this.#queueStore === null ? all : [...all, this.#queueStore];
   }
 
@@ -137,17 +137,19 @@ export class KernelSource {
     };
     this.#odd = [];
     if (this.#store === null) this.#look(await storeRead);
-    const isTcpTurn = turns.has('tcp');
-    const [reading, tcp, listeners, store] = await Promise.all([
+    const isTurn = turns.has('summed');
+    const [reading, summed, listeners, store] = await Promise.all([
       note(this.#host),
-      isTcpTurn ? note(this.#tcp) : null,
+      isTurn ? note(this.#summed) : null,
       note(this.#listeners),
       storeRead,
     ]);
     const system: System = {};
-    if (isTcpTurn) this.#takeTcp(tcp);
+    if (isTurn) this.#takeSummed(summed);
     const spans = reading === null ? null : this.#spans(reading);
     const kernel = spans === null ? null : this.#kernel(spans, system);
+    // What was killed is told once, rates are those of the last turn until the next.
+    if (kernel !== null && !isTurn) kernel.oomKills = null;
     this.#look(store);
     if (listeners !== null) system.listeners = listenersOf(listeners);
     if (turns.has('limits')) this.#takeLimits(await note(this.#limits), system);
@@ -172,35 +174,40 @@ export class KernelSource {
     if (store.disk !== this.#store?.disk || store.device !== this.#store.device) {
       this.#reader = null;
       this.#before = null;
+      this.#summedReader = null;
     }
     this.#store = store;
   }
 
-  #takeTcp(reading: Reading | null): void {
-    const [values] = reading?.parts ?? [];
-    const moment = reading === null || values === undefined ? null : {atMs: reading.atMs, values};
-    this.#tcpSpan = moment === null ? null : new Span(this.#tcpBefore, moment, TCP_EVERY * this.#gapMsMax);
-    this.#tcpBefore = moment;
+  #takeSummed(reading: Reading | null): void {
+    const moment = reading === null ? null : momentOf(reading);
+    this.#summedSpan = moment === null ? null : new Span(this.#summedBefore, moment, SUMMED_EVERY * this.#gapMsMax);
+    this.#summedBefore = moment;
   }
 
   #spans(reading: Reading): KernelSpans {
-    const moment: Moment = {atMs: reading.atMs, values: joined(reading.parts)};
+    const moment = momentOf(reading);
     const host = new Span(this.#before, moment, this.#gapMsMax);
     this.#before = moment;
-    return {host, tcp: this.#tcpSpan, limits: this.#limitValues};
+    return {host, summed: this.#summedSpan, limits: this.#limitValues};
   }
 
   #kernel(spans: KernelSpans, system: System): Kernel {
     system.processor = processorOf(spans.host);
-    system.memory = memoryOf(spans.host);
-    system.disk = diskOf(spans.host);
+    system.memory = memoryOf(spans);
+    system.disk = diskOf(spans);
     system.network = networkOf(spans);
     return kernelOf(spans);
   }
 
   #readHost(): Promise<Reading> {
-    this.#reader ??= new KernelReader(partsOf(this.#store), this.#root);
+    this.#reader ??= new KernelReader(hostParts(this.#store), this.#root);
     return this.#read(this.#reader);
+  }
+
+  #readSummed(): Promise<Reading> {
+    this.#summedReader ??= new KernelReader(summedParts(this.#store), this.#root);
+    return this.#read(this.#summedReader);
   }
 
   async #read(reader: KernelReader): Promise<Reading> {
@@ -296,21 +303,27 @@ export class KernelSource {
   }
 }
 
-/** What the first of them knows. */
-function joined(parts: readonly KernelValues[]): Counters {
-  return {
-    get(name) {
-      for (const part of parts) {
-        const value = part.get(name);
-        if (value !== undefined) return value;
-      }
-      return undefined;
-    },
+/** Of each value what the first part knows. */
+function momentOf({atMs, parts}: Reading): Moment {
+  const get = (name: string): bigint | undefined => {
+    for (const part of parts) {
+      const value = part.get(name);
+      if (value !== undefined) return value;
+    }
+    return undefined;
   };
+  return {atMs, values: {get}};
 }
 
-function partsOf(store: Store | null): KernelPart[] {
+/** What is read in every interval. */
+function hostParts(store: Store | null): KernelPart[] {
   const parts: KernelPart[] = [{set: 'host', subject: store?.disk ?? null}];
   if (store?.device && (store.type === 'ext4' || store.type === 'xfs')) parts.push({set: store.type, subject: store.device});
   return parts;
+}
+
+/** What is read in one interval of `SUMMED_EVERY`. */
+function summedParts(store: Store | null): KernelPart[] {
+  const ofFileSystem: KernelPart[] = store?.device && store.type === 'ext4' ? [{set: 'ext4Past', subject: store.device}] : [];
+  return [{set: 'summed', subject: null}, ...ofFileSystem];
 }

@@ -5,10 +5,10 @@ import {atMostOne, type KernelSpans, ratio, sum} from './span.ts';
 const CPU_TICKS = ['User', 'Nice', 'System', 'Idle', 'Iowait', 'Irq', 'Softirq', 'Steal'].map(mode => `cpu${mode}Ticks`);
 
 /** The figures that explain a verdict. */
-export function kernelOf({host: span, tcp}: KernelSpans): Kernel {
+export function kernelOf({host: span, summed}: KernelSpans): Kernel {
   const change = (name: string): number | null => span.change(name);
   const level = (name: string): number | null => span.level(name);
-  const perSecond = (name: string): number | null => span.perSecond(name);
+  const perSummed = (name: string): number | null => summed?.perSecond(name) ?? null;
   const cpuTicks = sum(CPU_TICKS.map(change));
   const cpuShare = (ticks: number | null): number | null => ratio(ticks, cpuTicks);
   const idle = sum([change('cpuIdleTicks'), change('cpuIowaitTicks')]);
@@ -27,13 +27,13 @@ export function kernelOf({host: span, tcp}: KernelSpans): Kernel {
     memoryAvailableBytes: level('memoryAvailableBytes'),
     memoryTotalBytes: level('memoryTotalBytes'),
     dirtyBytes: level('dirtyBytes'),
-    directReclaimPerSecond: perSecond('allocStalls'),
-    oomKills: change('oomKills'),
+    directReclaimPerSecond: perSummed('allocStalls'),
+    oomKills: summed?.change('oomKills') ?? null,
     diskFlushMs: ratio(change('diskFlushMs'), change('diskFlushes')),
     diskReadMs: ratio(change('diskReadMs'), change('diskReads')),
     diskWriteMs: ratio(change('diskWriteMs'), change('diskWrites')),
     diskBusyShare: atMostOne(ratio(change('diskBusyMs'), span.ms)),
-    retransmitsPerSecond: tcp?.perSecond('tcpRetransmits') ?? null,
-    listenDropsPerSecond: tcp?.perSecond('tcpListenDrops') ?? null,
+    retransmitsPerSecond: perSummed('tcpRetransmits'),
+    listenDropsPerSecond: perSummed('tcpListenDrops'),
   };
 }

@@ -68,8 +68,8 @@ export function atMostOne(share: number | null): number | null {
 export interface KernelSpans {
   /** Of this interval. */
   host: Span;
-  /** Of TCP's last turn: a longer one. */
-  tcp: Span | null;
+  /** Of the last turn of what the kernel sums over its CPUs: a longer one. */
+  summed: Span | null;
   /** Of their last turn. */
   limits: Counters;
 }

@@ -13,6 +13,7 @@ type FileSystem = NonNullable<Group<'setup'>['store']>;
 
 const SECTOR_BYTES = 512;
 const KIB = 1024;
+const PAGE_BYTES = 4_096;
 /** The fullest addresses, and the waiting unix sockets, that a report names. */
 const NAMED_MAX = 8;
 const LACKING_MAX = 12;
@@ -54,22 +55,25 @@ export function processorOf(span: Span): Group<'processor'> {
   });
 }
 
-export function memoryOf(span: Span): Group<'memory'> {
+export function memoryOf({host: span, summed}: Pick<KernelSpans, 'host' | 'summed'>): Group<'memory'> {
+  const perSummed = (name: string): number | null => summed?.perSecond(name) ?? null;
+  /** The thresholds move slowly. */
+  const dirtyOf = (pages: string): number | null => ratio(span.level('dirtyBytes'), times(summed?.level(pages) ?? null, PAGE_BYTES));
   return known<Group<'memory'>>({
     psiMemoryFull10: times(span.level('psiMemoryFullHundredths'), 0.01),
     slabBytes: sum([span.level('slabReclaimableBytes'), span.level('slabUnreclaimableBytes')]),
     swapUsedBytes: sum([span.level('swapTotalBytes'), times(span.level('swapFreeBytes'), -1)]),
     writebackBytes: span.level('writebackBytes'),
-    dirtyOfBackground: ratio(span.level('dirtyPages'), span.level('dirtyPagesBackground')),
-    dirtyOfThrottle: ratio(span.level('dirtyPages'), span.level('dirtyPagesMax')),
+    dirtyOfBackground: dirtyOf('dirtyPagesBackground'),
+    dirtyOfThrottle: dirtyOf('dirtyPagesMax'),
     ...troublesOf({
-      majorFaults: span.perSecond('majorFaults'),
-      swapPages: sum([span.perSecond('pagesSwappedIn'), span.perSecond('pagesSwappedOut')]),
-      fileRefaults: span.perSecond('fileRefaults'),
-      anonRefaults: span.perSecond('anonRefaults'),
-      directScanned: span.perSecond('pagesScannedDirect'),
-      directReclaimed: span.perSecond('pagesReclaimedDirect'),
-      compactStalls: span.perSecond('compactStalls'),
+      majorFaults: perSummed('majorFaults'),
+      swapPages: sum([perSummed('pagesSwappedIn'), perSummed('pagesSwappedOut')]),
+      fileRefaults: perSummed('fileRefaults'),
+      anonRefaults: perSummed('anonRefaults'),
+      directScanned: perSummed('pagesScannedDirect'),
+      directReclaimed: perSummed('pagesReclaimedDirect'),
+      compactStalls: perSummed('compactStalls'),
     }),
   });
 }
@@ -81,7 +85,9 @@ function troublesOf(rates: Record<string, number | null>): Pick<Group<'network'>
   return {watched: all.filter(rate => rate !== null).length, troubles: known(grew)};
 }
 
-export function diskOf(span: Span): Group<'disk'> {
+export function diskOf({host: span, summed}: Pick<KernelSpans, 'host' | 'summed'>): Group<'disk'> {
+  const past = (name: string): number | null => summed?.level(name) ?? null;
+  const hasErrors = past('errors') !== 0;
   return known<Group<'disk'>>({
     readsPerSecond: span.perSecond('diskReads'),
     writesPerSecond: span.perSecond('diskWrites'),
@@ -91,25 +97,26 @@ export function diskOf(span: Span): Group<'disk'> {
     inFlight: span.level('diskInFlight'),
     commitMs: times(span.level('journalCommitUs'), 0.001),
     commitsPerSecond: span.perSecond('journalCommits'),
-    errors: span.level('errors'),
-    firstErrorAtMs: span.level('errors') === 0 ? null : times(span.level('firstErrorAtSeconds'), 1000),
-    lastErrorAtMs: span.level('errors') === 0 ? null : times(span.level('lastErrorAtSeconds'), 1000),
-    lifetimeWrittenBytes: times(span.level('lifetimeWrittenKibibytes'), KIB),
+    errors: past('errors'),
+    firstErrorAtMs: hasErrors ? times(past('firstErrorAtSeconds'), 1000) : null,
+    lastErrorAtMs: hasErrors ? times(past('lastErrorAtSeconds'), 1000) : null,
+    lifetimeWrittenBytes: times(past('lifetimeWrittenKibibytes'), KIB),
     logForcesPerSecond: span.perSecond('xfsLogForces'),
     logWaitsPerSecond: sum(['xfsLogForceSleeps', 'xfsLogBufferWaits', 'xfsLogSpaceSleeps'].map(name => span.perSecond(name))),
   });
 }
 
-export function networkOf({host, tcp, limits}: KernelSpans): Group<'network'> {
+export function networkOf({host, summed, limits}: KernelSpans): Group<'network'> {
+  const conntrackEntries = summed?.level('conntrackEntries') ?? null;
   const rates = Object.entries(TROUBLES).map(
-    ([counter, name]) => [name, host.perSecond(counter) ?? tcp?.perSecond(counter) ?? null] as const,
+    ([counter, name]) => [name, host.perSecond(counter) ?? summed?.perSecond(counter) ?? null] as const,
   );
   return {
     ...troublesOf(Object.fromEntries(rates)),
     ...known<Pick<Group<'network'>, 'openConnections' | 'conntrackEntries' | 'conntrackMax'>>({
-      openConnections: tcp?.level('tcpEstablished') ?? null,
-      conntrackEntries: host.level('conntrackEntries'),
-      conntrackMax: host.level('conntrackEntries') === null ? null : numberOf(limits.get('conntrackMax')),
+      openConnections: summed?.level('tcpEstablished') ?? null,
+      conntrackEntries,
+      conntrackMax: conntrackEntries === null ? null : numberOf(limits.get('conntrackMax')),
     }),
   };
 }

@@ -1,8 +1,8 @@
-/** TCP's counters are as dear as all others together. */
-export const TCP_EVERY = 3;
+/** Counters that the kernel sums over all its CPUs are as dear as all others together. */
+export const SUMMED_EVERY = 3;
 /** Dear sources: each is read once in so many intervals, most in an interval of their own. */
 const EVERY = {
-  tcp: {every: TCP_EVERY, at: 0},
+  summed: {every: SUMMED_EVERY, at: 0},
   services: {every: 3, at: 0},
   // Before what is measured against them.
   limits: {every: 6, at: 1},

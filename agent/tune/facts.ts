@@ -65,28 +65,29 @@ const PAGE_BYTES = 4_096;
 
 /** Rates and levels that rules need and reports do not have, of the reading behind the report. All null without one. */
 export function figuresOf(spans: KernelSpans | null) {
-  const {host, tcp} = spans ?? {};
+  const {host, summed} = spans ?? {};
   const level = (name: string): number | null => host?.level(name) ?? null;
   const rate = (name: string): number | null => host?.perSecond(name) ?? null;
-  const pages = (name: string): number | null => times(level(name), PAGE_BYTES);
+  const pages = (name: string): number | null => times(summed?.level(name) ?? null, PAGE_BYTES);
+  const dirtyLimitBytes = pages('dirtyPagesMax');
   const buckets = spans?.limits.get('conntrackBuckets');
-  const ofTcp = (name: string): number | null => tcp?.perSecond(name) ?? null;
+  const perSummed = (name: string): number | null => summed?.perSecond(name) ?? null;
   return {
     diskReadBytes: times(ratio(host?.change('diskSectorsRead') ?? null, host?.change('diskReads') ?? null), SECTOR_BYTES),
     diskReadsPerSecond: rate('diskReads'),
     diskWrittenBytesPerSecond: times(rate('diskSectorsWritten'), SECTOR_BYTES),
-    dirtyBytes: pages('dirtyPages'),
+    dirtyBytes: level('dirtyBytes'),
     writebackBytes: level('writebackBytes'),
     dirtyBackgroundBytes: pages('dirtyPagesBackground'),
-    dirtyLimitBytes: pages('dirtyPagesMax'),
-    dirtyShare: ratio(level('dirtyPages'), level('dirtyPagesMax')),
-    refaultsPerSecond: rate('fileRefaults'),
-    swapInsPerSecond: rate('pagesSwappedIn'),
-    compactStallsPerSecond: rate('compactStalls'),
+    dirtyLimitBytes,
+    dirtyShare: ratio(level('dirtyBytes'), dirtyLimitBytes),
+    refaultsPerSecond: perSummed('fileRefaults'),
+    swapInsPerSecond: perSummed('pagesSwappedIn'),
+    compactStallsPerSecond: perSummed('compactStalls'),
     softnetDropsPerSecond: rate('softnetDrops'),
     softnetSqueezesPerSecond: rate('softnetSqueezes'),
-    synDropsPerSecond: sum([ofTcp('tcpSynQueueDrops'), ofTcp('tcpSynQueueCookies')]),
-    conntrackUsed: level('conntrackEntries'),
+    synDropsPerSecond: sum([perSummed('tcpSynQueueDrops'), perSummed('tcpSynQueueCookies')]),
+    conntrackUsed: summed?.level('conntrackEntries') ?? null,
     conntrackBuckets: buckets === undefined ? null : Number(buckets),
   } satisfies Partial<Facts>;
 }

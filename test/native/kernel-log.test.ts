@@ -69,7 +69,7 @@ async function spoilFileSystem(): Promise<{device: string; errors: bigint | unde
     const trigger = `/sys/fs/ext4/${device}/trigger_fs_error`;
     if (!existsSync(trigger)) return null;
     writeFileSync(trigger, 'by a test');
-    const [values] = (await new KernelReader([{set: 'ext4', subject: device}]).read()).parts;
+    const [values] = (await new KernelReader([{set: 'ext4Past', subject: device}]).read()).parts;
     return {device, errors: values?.get('errors'), firstAtSeconds: values?.get('firstErrorAtSeconds')};
   } finally {
     run('umount', mount);

@@ -10,9 +10,9 @@ function moment(atMs: number, values: Record<string, number | bigint>): Moment {
   return {atMs, values: new Map(Object.entries(values).map(([name, value]) => [name, BigInt(value)]))};
 }
 
-/** TCP's span is one of its own in an agent. */
+/** What is summed over CPUs has a span of its own in an agent. */
 function figuresIn(span: Span): Kernel {
-  return kernelOf({host: span, tcp: span, limits: new Map()});
+  return kernelOf({host: span, summed: span, limits: new Map()});
 }
 
 const IDLE = {

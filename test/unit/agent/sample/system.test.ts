@@ -32,36 +32,30 @@ function span(before: Record<string, number>, after: Record<string, number>): Sp
 
 test('a kernel that says nothing gives nothing: no figure is zero', () => {
   const none = span({}, {});
-  expect([processorOf(none), diskOf(none), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}]);
-  expect(memoryOf(none)).toEqual({watched: 0, troubles: {}});
-  expect(networkOf({host: none, tcp: none, limits: counters({conntrackMax: 100})})).toEqual({watched: 0, troubles: {}});
+  const both = {host: none, summed: none};
+  expect([processorOf(none), diskOf(both), limitsOf(new Map()), serviceOf(new Map(), none)]).toEqual([{}, {}, {}, {}]);
+  expect(memoryOf(both)).toEqual({watched: 0, troubles: {}});
+  expect(networkOf({host: none, summed: none, limits: counters({conntrackMax: 100})})).toEqual({watched: 0, troubles: {}});
 });
 
 test('tasks of the moment, forks a second, and what the kernel itself holds', () => {
   const now = span({forks: 10}, {forks: 30, tasksRunning: 3, tasksBlocked: 0, slabReclaimableBytes: 5});
   expect(processorOf(now)).toEqual({tasksRunnable: 3, tasksBlocked: 0, forksPerSecond: 2});
   // Half of it is not it.
-  expect(memoryOf(now).slabBytes).toBeUndefined();
-  expect(memoryOf(span({}, {slabReclaimableBytes: 5, slabUnreclaimableBytes: 2})).slabBytes).toBe(7);
+  expect(memoryOf({host: now, summed: null}).slabBytes).toBeUndefined();
+  expect(memoryOf({host: span({}, {slabReclaimableBytes: 5, slabUnreclaimableBytes: 2}), summed: null}).slabBytes).toBe(7);
 });
 
 test('distance to throttling, rates, sums', () => {
-  const memory = memoryOf(
-    span(
-      {fileRefaults: 100, anonRefaults: 3, pagesSwappedIn: 0, pagesSwappedOut: 5},
-      {
-        fileRefaults: 150,
-        anonRefaults: 3,
-        pagesSwappedIn: 10,
-        pagesSwappedOut: 25,
-        dirtyPages: 90,
-        dirtyPagesMax: 100,
-        dirtyPagesBackground: 50,
-        swapTotalBytes: 7,
-        swapFreeBytes: 3,
-      },
-    ),
+  const host = span({}, {dirtyBytes: 90 * 4_096, swapTotalBytes: 7, swapFreeBytes: 3});
+  const summed = span(
+    {fileRefaults: 100, anonRefaults: 3, pagesSwappedIn: 0, pagesSwappedOut: 5},
+    {
+      ...{fileRefaults: 150, anonRefaults: 3, pagesSwappedIn: 10, pagesSwappedOut: 25},
+      ...{dirtyPagesMax: 100, dirtyPagesBackground: 50},
+    },
   );
+  const memory = memoryOf({host, summed});
   expect(memory).toEqual({
     ...{dirtyOfThrottle: 0.9, dirtyOfBackground: 1.8, swapUsedBytes: 4},
     // What has not grown is not named.
@@ -71,22 +65,17 @@ test('distance to throttling, rates, sums', () => {
 
 test('journal and errors of ext4; a file system without errors has no time of one', () => {
   const before = {journalCommits: 10, diskSectorsWritten: 0};
-  const after = {
-    journalCommits: 60,
-    journalCommitUs: 4_711,
-    diskSectorsWritten: 20_480,
-    firstErrorAtSeconds: 0,
-    lastErrorAtSeconds: 0,
-    lifetimeWrittenKibibytes: 2,
-  };
-  expect(diskOf(span(before, {...after, errors: 0}))).toEqual({
+  const after = {journalCommits: 60, journalCommitUs: 4_711, diskSectorsWritten: 20_480};
+  const past = {firstErrorAtSeconds: 0, lastErrorAtSeconds: 0, lifetimeWrittenKibibytes: 2, errors: 0};
+  const diskWith = (values: Record<string, number>) => diskOf({host: span(before, after), summed: span({}, values)});
+  expect(diskWith(past)).toEqual({
     commitsPerSecond: 5,
     commitMs: 4.71,
     writtenBytesPerSecond: 1_048_576,
     errors: 0,
     lifetimeWrittenBytes: 2_048,
   });
-  expect(diskOf(span(before, {...after, errors: 3, firstErrorAtSeconds: 1_600_000_000, lastErrorAtSeconds: 1_700_000_500}))).toMatchObject({
+  expect(diskWith({...past, errors: 3, firstErrorAtSeconds: 1_600_000_000, lastErrorAtSeconds: 1_700_000_500})).toMatchObject({
     errors: 3,
     firstErrorAtMs: 1_600_000_000_000,
     lastErrorAtMs: 1_700_000_500_000,
@@ -95,10 +84,10 @@ test('journal and errors of ext4; a file system without errors has no time of on
 
 test('counters of trouble: those that grew, out of how many were read', () => {
   const limits = counters({conntrackMax: 100});
-  const tcp = span({tcpListenOverflows: 1, tcpPrunes: 9}, {tcpListenOverflows: 21, tcpPrunes: 3});
-  const host = span({softnetDrops: 4}, {softnetDrops: 4, conntrackEntries: 70});
-  const network = networkOf({host, tcp, limits});
-  expect(networkOf({host, tcp: null, limits})).toMatchObject({watched: 1, troubles: {}});
+  const summed = span({tcpListenOverflows: 1, tcpPrunes: 9}, {tcpListenOverflows: 21, tcpPrunes: 3, conntrackEntries: 70});
+  const host = span({softnetDrops: 4}, {softnetDrops: 4});
+  const network = networkOf({host, summed, limits});
+  expect(networkOf({host, summed: null, limits})).toMatchObject({watched: 1, troubles: {}});
   // The third went backwards: a reset is not known.
   expect(network).toEqual({watched: 2, troubles: {listenOverflows: 2}, conntrackEntries: 70, conntrackMax: 100});
 });

@@ -11,12 +11,16 @@ function span(before: Record<string, number>, after: Record<string, number>, ms:
 }
 
 test('rates of the reading behind the report, and levels', () => {
-  const before = {softnetDrops: 17, softnetSqueezes: 12, diskReads: 10, diskSectorsRead: 80, diskSectorsWritten: 400, pagesSwappedIn: 9};
-  const after = {softnetDrops: 37, softnetSqueezes: 12, diskReads: 14, diskSectorsRead: 112, diskSectorsWritten: 420, pagesSwappedIn: 3};
-  const levels = {dirtyPages: 100, dirtyPagesBackground: 1_000, dirtyPagesMax: 2_000, conntrackEntries: 5, writebackBytes: 8_192};
-  const host = span(before, {...after, ...levels}, 10_000);
-  const tcp = span({tcpSynQueueDrops: 4, tcpSynQueueCookies: 6}, {tcpSynQueueDrops: 4, tcpSynQueueCookies: 66}, 30_000);
-  const figures = figuresOf({host, tcp, limits: counters({conntrackBuckets: 4_096})});
+  const before = {softnetDrops: 17, softnetSqueezes: 12, diskReads: 10, diskSectorsRead: 80, diskSectorsWritten: 400};
+  const after = {softnetDrops: 37, softnetSqueezes: 12, diskReads: 14, diskSectorsRead: 112, diskSectorsWritten: 420};
+  const host = span(before, {...after, dirtyBytes: 100 * 4_096, writebackBytes: 8_192}, 10_000);
+  const levels = {dirtyPagesBackground: 1_000, dirtyPagesMax: 2_000, conntrackEntries: 5};
+  const summed = span(
+    {tcpSynQueueDrops: 4, tcpSynQueueCookies: 6, pagesSwappedIn: 9},
+    {tcpSynQueueDrops: 4, tcpSynQueueCookies: 66, pagesSwappedIn: 3, ...levels},
+    30_000,
+  );
+  const figures = figuresOf({host, summed, limits: counters({conntrackBuckets: 4_096})});
   expect(figures).toEqual({
     diskReadBytes: 8 * 512,
     diskReadsPerSecond: 0.4,
@@ -36,7 +40,7 @@ test('rates of the reading behind the report, and levels', () => {
     conntrackUsed: 5,
     conntrackBuckets: 4_096,
   });
-  expect(figuresOf({host, tcp: null, limits: new Map()})).toMatchObject({synDropsPerSecond: null, conntrackBuckets: null});
+  expect(figuresOf({host, summed: null, limits: new Map()})).toMatchObject({synDropsPerSecond: null, conntrackBuckets: null});
 });
 
 test('nothing read is absent, not zero', () => {

@@ -239,8 +239,8 @@ test('advise: a person may, the policy may not; off: nobody, and what is changed
 test('a report tells the values when they are new, when they have changed, and now and then', async () => {
   const values: [number, string | undefined][] = [];
   for (let at = 0; at < 70; at++) {
-    if (at === 64) writer.values.set(KNOB, '7');
     await clock.advance(10_000);
+    if (at === 64) writer.values.set(KNOB, '7');
     const {tune} = tuner.take(report(), null);
     // Both, or neither.
     expect(tune?.inert === undefined).toBe(tune?.values === undefined);
