@@ -9,6 +9,7 @@
 
 #include "js_values.h"
 #include "kernel_calls.h"
+#include "mailbox_calls.h"
 #include "notify.h"
 #include "plan_call.h"
 #include "postfix_processes.h"
@@ -153,6 +154,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("queueFields", ToNames(env, kQueueFields));
   exports.Set("storeFields", ToNames(env, kStoreFields));
   DefineKernelCalls(env, exports);
+  DefineMailboxCalls(env, exports);
   exports.Set("QueueWalker", JsQueueWalker::Define(env));
   exports.Set("searchPlan", Napi::Function::New(env, SearchPlanCall, "searchPlan"));
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));

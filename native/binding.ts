@@ -5,13 +5,14 @@ import {assert} from '../base/assert.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Bytes, Millis} from '../base/units.ts';
 import type {KernelAddon} from './kernel.ts';
+import type {MailboxAddon} from './mailbox.ts';
 
 /** The only file that loads the addon, and the only place that knows how its values look. */
 
 interface NativeQueueWalker {
   walk(level: QueueLevel, budgetMs: number, opensMax: number): Promise<{values: Float64Array; domains: string[]}>;
 }
-interface Addon extends KernelAddon {
+interface Addon extends KernelAddon, MailboxAddon {
   queueFields: string[];
   storeFields: string[];
   QueueWalker: new (spool: string) => NativeQueueWalker;

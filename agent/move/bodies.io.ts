@@ -1,92 +1,29 @@
 import {createHash} from 'node:crypto';
 import {setNewest} from '../../base/bounded.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {TextDigest} from './text-digest.io.ts';
+import {TEXT_SUM_BYTES, type TextSums} from '../../native/mailbox.ts';
 
-/** The fields that a `BodyReader` reads, in this order. */
-export const BODY_FIELDS = 'mailbox-guid uid size.physical text';
-
-const HEADER = /^(?:\f\n)?mailbox-guid: ([0-9a-f]+)\nuid: (\d+)\nsize\.physical: (\d+)\ntext:\n/;
-/** Longer than any header. */
-const HEADER_BYTES_MAX = 256;
 /** Of so many users' messages the digests are remembered at once; of others they are read again. */
 const USERS_MAX = 64;
-
-/** Reads the stream of `doveadm -f pager fetch` with BODY_FIELDS: the digest of each message's whole text. */
-export class BodyReader {
-  readonly #found: (folderGuid: string, uid: number, digest: Buffer) => void;
-  readonly #digest = new TextDigest();
-  #head: Buffer = Buffer.alloc(0);
-  #body: {folderGuid: string; uid: number; left: number} | null = null;
-
-  constructor(found: (folderGuid: string, uid: number, digest: Buffer) => void) {
-    this.#found = found;
-  }
-
-  /** @throws MailherdError COMMAND_FAILED when a message is not as long as Dovecot says. */
-  push(chunk: Buffer): void {
-    let rest = chunk;
-    while (rest.length > 0) rest = this.#body === null ? this.#readHead(rest) : this.#readBody(rest);
-  }
-
-  /** @throws MailherdError COMMAND_FAILED when the stream ended within a message. */
-  end(): void {
-    if (this.#body !== null || this.#head.toString('latin1').trim() !== '') throw this.#odd('the text of a message is cut short');
-  }
-
-  #readHead(chunk: Buffer): Buffer {
-    const joined = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
-    // A line end follows each text.
-    const start = joined[0] === 0x0a ? 1 : 0;
-    const [whole, folderGuid = '', uid, size] = HEADER.exec(joined.toString('latin1', start, start + HEADER_BYTES_MAX)) ?? [];
-    if (whole === undefined) {
-      if (joined.length > HEADER_BYTES_MAX) throw this.#odd('a message is longer than its size says');
-      this.#head = joined;
-      return Buffer.alloc(0);
-    }
-    this.#head = Buffer.alloc(0);
-    const body = {folderGuid, uid: Number(uid), left: Number(size)};
-    const empty = this.#digest.begin(body.left);
-    if (empty === null) this.#body = body;
-    else this.#found(folderGuid, body.uid, empty);
-    return joined.subarray(start + whole.length);
-  }
-
-  #readBody(chunk: Buffer): Buffer {
-    const body = this.#body;
-    if (body === null) return chunk;
-    const text = chunk.subarray(0, body.left);
-    body.left -= text.length;
-    const digest = this.#digest.push(text);
-    if (digest !== null) {
-      this.#found(body.folderGuid, body.uid, digest);
-      this.#body = null;
-    }
-    return chunk.subarray(text.length);
-  }
-
-  #odd(reason: string): MailherdError {
-    return new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', reason, uid: this.#body?.uid ?? null});
-  }
-}
 
 /** SHA-256 of the texts of one folder by UID: 40 bytes a message. */
 class FolderBodies {
   readonly #places = new Map<number, number>();
   /** Up to this UID all that there were are known. */
   through = 0;
-  #digests = Buffer.alloc(32 * 64);
+  #digests = Buffer.alloc(TEXT_SUM_BYTES * 64);
 
-  put(uid: number, digest: Buffer): void {
+  put(uid: number, sums: TextSums, at: number): void {
     const place = this.#places.get(uid) ?? this.#places.size;
-    if (32 * place >= this.#digests.length) this.#digests = Buffer.concat([this.#digests, Buffer.alloc(this.#digests.length)]);
-    digest.copy(this.#digests, 32 * place);
+    const to = TEXT_SUM_BYTES * place;
+    if (to >= this.#digests.length) this.#digests = Buffer.concat([this.#digests, Buffer.alloc(this.#digests.length)]);
+    sums.copy(this.#digests, to, at, at + TEXT_SUM_BYTES);
     this.#places.set(uid, place);
   }
 
   get(uid: number): Buffer | null {
     const place = this.#places.get(uid);
-    return place === undefined ? null : this.#digests.subarray(32 * place, 32 * (place + 1));
+    return place === undefined ? null : this.#digests.subarray(TEXT_SUM_BYTES * place, TEXT_SUM_BYTES * (place + 1));
   }
 }
 
@@ -96,8 +33,9 @@ export class BodyDigests {
   /** Reading broke off or was complained of: which are known must be looked at one by one. */
   isBroken = false;
 
-  put(folderGuid: string, uid: number, digest: Buffer): void {
-    this.#folder(folderGuid).put(uid, digest);
+  /** @param at where among the digests that of the text begins. */
+  put(folderGuid: string, uid: number, sums: TextSums, at = 0): void {
+    this.#folder(folderGuid).put(uid, sums, at);
   }
 
   /** All texts of the folder up to that UID were read. */

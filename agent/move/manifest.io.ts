@@ -1,9 +1,11 @@
 import {createHash} from 'node:crypto';
+import {closeSync} from 'node:fs';
 import {MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
+import {openPipe, readTexts, TEXT_SUM_BYTES} from '../../native/mailbox.ts';
 import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {AclReader} from './acls.io.ts';
-import {BODY_FIELDS, type BodyDigests, BodyReader, type KnownTexts} from './bodies.io.ts';
+import type {BodyDigests, KnownTexts} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
@@ -162,37 +164,34 @@ export class ManifestReader {
   }
 }
 
-/** doveadm writes 8 KiB at a time: to wake the agent for each of them costs several times what the digests cost. */
-const IN_LARGE_PIECES = 'set -o pipefail; "$@" | dd bs=256K iflag=fullblock status=none';
+/** Fields of a text, in the order in which `readTexts` reads them. */
+const TEXT = 'mailbox-guid uid size.physical text';
 
+/** What it has read when something is odd or Dovecot complains is remembered all the same. */
 async function fetchTexts(user: string, options: readonly string[], query: readonly string[], digests: BodyDigests): Promise<void> {
-  const fetch = ['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, BODY_FIELDS, ...query];
-  const {child, ended} = start(['bash', '-c', IN_LARGE_PIECES, 'fetch', ...fetch], null);
+  const {reading, writing} = openPipe();
+  const texts = readTexts(reading);
+  const {child, ended} = startInto(writing, ['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, TEXT, ...query]);
   child.stdin?.end();
-  const reader = new BodyReader((folderGuid, uid, digest) => digests.put(folderGuid, uid, digest));
-  let odd: unknown = null;
-  for await (const chunk of child.stdout ?? []) {
-    // It goes on to its end all the same: what Dovecot then says tells which message cannot be read, and why.
-    if (odd === null) odd = failureOf(() => reader.push(chunk as Buffer));
+  // To its end, whatever came: what Dovecot then says tells which message cannot be read, and why.
+  const [{folders, odd, uid}, {exit, err}] = await Promise.all([texts, ended]);
+  for (const {guid, uids, sums} of folders) for (const [at, each] of uids.entries()) digests.put(guid, each, sums, at * TEXT_SUM_BYTES);
+  const reason = exit !== 0 || err !== '' ? lastLines(err) : odd;
+  if (exit !== 0 || reason !== '')
+    throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason, uid: reason === odd ? uid : null});
+}
+
+/** A program that writes into a pipe, whose end here is closed: it comes to its end when the program does. */
+function startInto(writing: number, command: readonly string[]): ReturnType<typeof start> {
+  try {
+    return start(command, null, {stdout: writing});
+  } finally {
+    closeSync(writing);
   }
-  const {exit, err} = await ended;
-  if (exit !== 0 || err !== '') throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason: lastLines(err)});
-  odd ??= failureOf(() => reader.end());
-  if (odd !== null) throw odd;
 }
 
 /** Whoever reads next is told. */
 const ignoreEnd = (): void => undefined;
-
-/** @returns what it throws, else null. */
-function failureOf(work: () => void): unknown {
-  try {
-    work();
-    return null;
-  } catch (error) {
-    return error;
-  }
-}
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');

@@ -2,49 +2,33 @@ import {open} from 'node:fs/promises';
 import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
+import {FilePacker, TEXT_SUM_BYTES, type TextSums} from '../../native/mailbox.ts';
 import type {SeedSummary} from '../../wire/seed.ts';
-import {type SeedLine, write} from './seed-line.io.ts';
-import {TarReader, tarEnd, tarHeader, tarPadding} from './seed-tar.ts';
-import {TextDigest} from './text-digest.io.ts';
-import {start} from './tool.io.ts';
+import type {SeedLine} from './seed-line.io.ts';
+import {tarEnd, tarHeader, tarMember, tarPadding} from './seed-tar.ts';
 
-/** What tar may say of a file that is gone or renamed; whatever else it says, the archive may be wrong. */
-const GONE =
-  /: (?:Cannot (?:stat|open): No such file or directory|File removed before we read it|file changed as we read it|Exiting with failure status due to previous errors)$/;
-
-/** The archive of a seed on its way to the target: whole members, and files as tar reads them. */
+/** The archive of a seed on its way to the target. */
 export class SeedArchive {
-  readonly #line: SeedLine;
-  readonly #reader: TarReader;
+  readonly #line: Pick<SeedLine, 'say'>;
+  readonly #parcel: Pick<SeedParcel, 'sent' | 'areTexts'>;
   /** What the target will have counted. */
   files = 0;
   bytes: Bytes = 0;
 
-  /** @param parcel is told of every file. */
-  constructor(line: SeedLine, parcel: Pick<SeedParcel, 'sent' | 'read'>) {
+  /** @param parcel is told of every file of its own. */
+  constructor(line: Pick<SeedLine, 'say'>, parcel: Pick<SeedParcel, 'sent' | 'areTexts'>) {
     this.#line = line;
-    const text = new TextDigest();
-    let present = {name: '', bytes: 0};
-    const tell = (digest: Buffer | null): void => {
-      if (digest !== null) parcel.read?.(present.name, digest, present.bytes);
-    };
-    this.#reader = new TarReader(
-      ({name, isDirectory, bytes}) => {
-        if (isDirectory) return;
-        this.files++;
-        this.bytes += bytes;
-        present = {name, bytes};
-        parcel.sent(name);
-        if (parcel.read !== null) tell(text.begin(bytes));
-      },
-      parcel.read === null ? null : part => tell(text.push(part)),
-    );
+    this.#parcel = parcel;
   }
 
-  /** @throws MailherdError COPY_FAILED, or the socket's error. */
-  async pass(bytes: Uint8Array): Promise<void> {
-    this.#reader.push(bytes);
-    await this.#line.say(bytes);
+  /** A directory (`content` = null), or a file that is none of the mailbox's own. @throws MailherdError COPY_FAILED, or the socket's error. */
+  async passMember(name: string, content: string | Uint8Array | null, seconds: number): Promise<void> {
+    const member = tarMember(name, content, seconds);
+    if (content !== null) {
+      this.files++;
+      this.bytes += Buffer.byteLength(content);
+    }
+    await this.#line.say(member);
   }
 
   /** The beginning of a file that grows. @returns false when it is gone. @throws MailherdError COPY_FAILED when it has become shorter. */
@@ -52,16 +36,17 @@ export class SeedArchive {
     const file = await open(join(root, path)).catch(ifGone);
     if (file === null) return false;
     try {
-      await this.pass(tarHeader(path, bytes, seconds));
+      await this.#line.say(tarHeader(path, bytes, seconds));
       let left = bytes;
       if (left > 0) {
         for await (const chunk of file.createReadStream({end: bytes - 1, autoClose: false})) {
-          await this.pass(chunk as Buffer);
+          await this.#line.say(chunk as Buffer);
           left -= (chunk as Buffer).length;
         }
       }
       if (left > 0) throw new MailherdError('COPY_FAILED', {reason: 'a file has become shorter', path});
-      await this.pass(tarPadding(bytes));
+      await this.#line.say(tarPadding(bytes));
+      this.#count(path, bytes, null);
       return true;
     } finally {
       await file.close();
@@ -69,48 +54,34 @@ export class SeedArchive {
   }
 
   end(): Promise<void> {
-    return this.pass(tarEnd());
+    return this.#line.say(tarEnd());
   }
 
   /**
-   * Those of the files that are there. @param root what the paths are below. @param options of tar.
-   * @throws MailherdError COPY_FAILED when tar says anything but that some are gone.
+   * Those of the files that are there; the next ones are read while the target takes what was. @param root what the paths are below.
+   * @param dropsKeywords the names lose the keywords of a maildir.
+   * @throws MailherdError COPY_FAILED, or the socket's error.
    */
-  async passFiles(root: string, paths: readonly string[], options: readonly string[] = []): Promise<void> {
-    const {child, ended} = start(
-      [
-        'tar',
-        '--create',
-        '--file=-',
-        '--format=ustar',
-        '--no-recursion',
-        // A message that was copied to another folder is one file of two names.
-        '--hard-dereference',
-        '--blocking-factor=128',
-        ...options,
-        '--null',
-        '--verbatim-files-from',
-        '--files-from=-',
-      ],
-      null,
-      root,
-      GONE,
-    );
-    const {stdin, stdout} = child;
-    if (stdin === null || stdout === null) throw new MailherdError('COMMAND_FAILED', {command: 'tar', reason: 'no pipes'});
-    try {
-      // It reads names while it writes files: neither may wait for the other.
-      const named = write(stdin, paths.map(path => `${path}\0`).join('')).then(() => stdin.end());
-      named.catch(() => undefined);
-      for await (const chunk of stdout) await this.pass(chunk as Buffer);
-      await named;
-    } catch (error) {
-      // Only then: it may still be on its way out when its output has come to an end.
-      child.kill('SIGKILL');
-      throw error;
+  async passFiles(root: string, paths: readonly string[], dropsKeywords = false): Promise<void> {
+    const packer = new FilePacker(root, paths, {hasSums: this.#parcel.areTexts, dropsKeywords});
+    for (let reading = packer.next(); ; ) {
+      const {bytes, files, sums, isLast} = await reading.catch(cause => {
+        throw new MailherdError('COPY_FAILED', {reason: String(cause)}, {cause});
+      });
+      if (!isLast) reading = packer.next();
+      // Whoever awaits it later still learns of it.
+      reading.catch(() => undefined);
+      for (const [at, file] of files.entries())
+        this.#count(file.path, file.bytes, sums.length === 0 ? null : {sums, at: at * TEXT_SUM_BYTES});
+      await this.#line.say(bytes);
+      if (isLast) return;
     }
-    const {exit, err} = await ended;
-    if (exit === null || exit > 2 || err !== '') throw new MailherdError('COPY_FAILED', {reason: `tar: ${err.trim()}`, exit});
+  }
+
+  #count(path: string, bytes: Bytes, text: TextSum | null): void {
+    this.files++;
+    this.bytes += bytes;
+    this.#parcel.sent(path, bytes, text);
   }
 }
 
@@ -120,12 +91,17 @@ export function ifGone(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
+/** Where the digest of a text lies. */
+export interface TextSum {
+  sums: TextSums;
+  at: number;
+}
+
 /** A mailbox of one format as a seed. */
 export interface SeedParcel {
-  /** Told of every file that was sent, by its name in the archive. */
-  sent(name: string): void;
-  /** Told of the digest of its text; null where files are not just texts. */
-  readonly read: ((name: string, digest: Buffer, bytes: Bytes) => void) | null;
+  /** Told of every file that was sent, by its path below the root, and what its text is where files are just texts. */
+  sent(path: string, bytes: Bytes, text: TextSum | null): void;
+  readonly areTexts: boolean;
   /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED */
   send(archive: SeedArchive): Promise<Pick<SeedSummary, 'folders' | 'gone'>>;
 }

@@ -11,7 +11,6 @@ import {ifGone, type SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {type FileVersion, unsent} from './seed-dbox.ts';
 import {uidsIn} from './seed-index.ts';
 import type {MailPlace} from './seed-place.io.ts';
-import {tarMember} from './seed-tar.ts';
 import {listSieve} from './sieve.io.ts';
 
 /** Copies of indexes that do not fit, and files that vanish while they are sent, are tried again so often, after so long. */
@@ -44,7 +43,7 @@ interface Indexes {
  * grown, up to the length that they had then.
  */
 export class DboxParcel implements SeedParcel {
-  readonly read = null;
+  readonly areTexts = false;
   readonly #user: string;
   readonly #root: string;
   readonly #server: DoveadmServer;
@@ -220,7 +219,7 @@ export class DboxParcel implements SeedParcel {
       for (let depth = 1; depth <= parts.length; depth++) all.add(parts.slice(0, depth).join('/'));
     }
     for (const path of all) {
-      if (!this.#made.has(path)) await archive.pass(tarMember(path, null, 0));
+      if (!this.#made.has(path)) await archive.passMember(path, null, 0);
       this.#made.add(path);
     }
   }
@@ -229,8 +228,8 @@ export class DboxParcel implements SeedParcel {
     await this.#passDirectories(archive, directories);
     const seconds = Math.floor(systemClock.now() / SECOND_MS);
     for (const {path, index, log} of copies) {
-      if (index !== null) await archive.pass(tarMember(path, index, seconds));
-      await archive.pass(tarMember(`${path}.log`, log, seconds));
+      if (index !== null) await archive.passMember(path, index, seconds);
+      await archive.passMember(`${path}.log`, log, seconds);
     }
   }
 }

@@ -8,16 +8,9 @@ import {SECOND_MS} from '../../base/units.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
 import type {BodyDigests} from './bodies.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
-import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
+import type {SeedArchive, SeedParcel, TextSum} from './seed-archive.io.ts';
 import {type FolderNames, FolderSeed} from './seed-maildir.ts';
-import {tarMember} from './seed-tar.ts';
 
-/**
- * Keywords (the small letters) are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
- * pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it would
- * give the keyword back, and that move could not be verified for as long as the log lasts.
- */
-const WITHOUT_KEYWORDS = String.raw`s/\(:2,[A-Z]*\)[a-z]*$/\1/`;
 /** Files that are renamed while they are being sent go in another round. */
 const ROUNDS_MAX = 8;
 /**
@@ -26,9 +19,11 @@ const ROUNDS_MAX = 8;
  */
 export class MaildirParcel implements SeedParcel {
   readonly #inbox: string;
-  readonly #folders: ReadonlyMap<string, FolderSeed>;
+  readonly #folders: readonly FolderSeed[];
   readonly #texts: BodyDigests | null;
-  readonly read: SeedParcel['read'];
+  /** Whose the files are that are being sent, by path. */
+  readonly #asked = new Map<string, FolderSeed>();
+  readonly areTexts: boolean;
 
   /** @param inbox directory of the INBOX. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
   static async of(user: string, inbox: string, server: DoveadmServer, texts: BodyDigests | null): Promise<MaildirParcel | null> {
@@ -38,43 +33,38 @@ export class MaildirParcel implements SeedParcel {
 
   private constructor(inbox: string, folders: readonly FolderSeed[], texts: BodyDigests | null) {
     this.#inbox = inbox;
-    this.#folders = new Map(folders.map(folder => [folder.directory, folder]));
+    this.#folders = folders;
     this.#texts = texts;
-    this.read = texts === null ? null : (name, digest, bytes) => this.#read(texts, name, digest, bytes);
+    this.areTexts = texts !== null;
   }
 
-  sent(name: string): void {
-    const [folder, message] = this.#find(name);
-    folder?.sent(message);
-  }
-
-  #read(texts: BodyDigests, name: string, digest: Buffer, bytes: Bytes): void {
-    const [folder, message] = this.#find(name);
-    const uid = folder?.read(message, bytes) ?? null;
-    if (folder !== null && uid !== null) texts.put(folder.guid, uid, digest);
-  }
-
-  /** @returns no folder for what is no message. */
-  #find(name: string): [folder: FolderSeed | null, message: string] {
-    const [message = '', part, directory = ''] = name.split('/').reverse();
-    return [part === 'cur' || part === 'new' ? (this.#folders.get(directory) ?? null) : null, message];
+  sent(path: string, bytes: Bytes, text: TextSum | null): void {
+    const folder = this.#asked.get(path);
+    const uid = folder?.sent(path.slice(path.lastIndexOf('/') + 1), bytes) ?? null;
+    if (folder !== undefined && uid !== null && text !== null) this.#texts?.put(folder.guid, uid, text.sums, text.at);
   }
 
   async send(archive: SeedArchive): Promise<{folders: SeedFolder[]; gone: string[]}> {
-    const folders = [...this.#folders.values()];
+    const folders = this.#folders;
     for (const folder of folders) {
-      for (const part of ['cur', 'new', 'tmp']) await archive.pass(tarMember(folder.path(part), null, 0));
+      for (const part of ['cur', 'new', 'tmp']) await archive.passMember(folder.path(part), null, 0);
     }
     for (let rounds = 0; ; rounds++) {
-      const names = folders.map(async folder => folder.missing(await namesOf(join(this.#inbox, folder.directory))));
-      const missing = (await Promise.all(names)).flat();
-      if (missing.length === 0) break;
+      this.#asked.clear();
+      const names = await Promise.all(folders.map(folder => namesOf(join(this.#inbox, folder.directory))));
+      for (const [at, folder] of folders.entries()) {
+        for (const path of folder.missing(names[at] ?? {cur: [], new: []})) this.#asked.set(path, folder);
+      }
+      if (this.#asked.size === 0) break;
       if (rounds === ROUNDS_MAX)
-        throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: missing.length});
-      await archive.passFiles(this.#inbox, missing, [`--transform=${WITHOUT_KEYWORDS}`]);
+        throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: this.#asked.size});
+      // Without keywords, which are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
+      // pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it
+      // would give the keyword back, and that move could not be verified for as long as the log lasts.
+      await archive.passFiles(this.#inbox, [...this.#asked.keys()], true);
     }
     for (const folder of folders) {
-      await sendBesides(folder, bytes => archive.pass(bytes));
+      await sendBesides(folder, archive);
       // What is not among them by now was expunged.
       this.#texts?.readThrough(folder.guid, folder.readThrough());
     }
@@ -112,8 +102,8 @@ async function namesOf(directory: string): Promise<FolderNames> {
 }
 
 /** What stands beside the messages of a folder; read after them, since their names refer to it. */
-async function sendBesides(folder: FolderSeed, pass: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+async function sendBesides(folder: FolderSeed, archive: SeedArchive): Promise<void> {
   const now = Math.floor(systemClock.now() / SECOND_MS);
-  if (folder.directory !== '') await pass(tarMember(folder.path('maildirfolder'), '', now));
-  await pass(tarMember(folder.path('dovecot-uidlist'), folder.uidlist(), now));
+  if (folder.directory !== '') await archive.passMember(folder.path('maildirfolder'), '', now);
+  await archive.passMember(folder.path('dovecot-uidlist'), folder.uidlist(), now);
 }

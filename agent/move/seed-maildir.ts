@@ -51,6 +51,12 @@ function baseOf(name: string): string {
   return at === -1 ? name : name.slice(0, at);
 }
 
+/** Bytes of the message by its name; NaN when it does not say. */
+function sizeIn(base: string): number {
+  const at = base.indexOf(',S=');
+  return at === -1 ? Number.NaN : Number.parseInt(base.slice(at + 3), 10);
+}
+
 /**
  * The seed of one folder: which of its files go, and what stands in the uidlist in the end. Only messages that have their UID go:
  * the target would give others a UID of its own. Of those only what Dovecot's index has too: a delivery writes the list first, seconds
@@ -96,25 +102,22 @@ export class FolderSeed {
     return [...paths.values()];
   }
 
-  /** Notes a file as sent, by its name without the directory. */
-  sent(name: string): void {
-    this.#sent.add(baseOf(name));
+  /**
+   * Notes a file as sent, by its name without the directory.
+   * @returns its UID; null when it is not as long as its name says: Dovecot has a word to say about that, and mends it when it reads it.
+   */
+  sent(name: string, bytes: Bytes): number | null {
+    const base = baseOf(name);
+    this.#sent.add(base);
+    const uid = this.#wanted.get(base);
+    if (uid === undefined) return null;
+    if (sizeIn(base) === bytes) return uid;
+    this.#odd = Math.min(this.#odd, uid);
+    return null;
   }
 
   get guid(): string {
     return this.#list.guid;
-  }
-
-  /**
-   * Notes that the text of a file is known, by its name without the directory.
-   * @returns its UID; null when it is not as long as its name says: Dovecot has a word to say about that, and mends it when it reads it.
-   */
-  read(name: string, bytes: Bytes): number | null {
-    const uid = this.#wanted.get(baseOf(name));
-    if (uid === undefined) return null;
-    if (Number(/,S=(\d+)/.exec(name)?.[1]) === bytes) return uid;
-    this.#odd = Math.min(this.#odd, uid);
-    return null;
   }
 
   /** Up to this UID all texts are known when all that are left have been sent. */

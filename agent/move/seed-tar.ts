@@ -27,8 +27,6 @@ export interface TarMember {
 
 /** What is said of the members before anything of them is passed on. @throws to refuse the archive. */
 type OnMember = (member: TarMember) => void;
-/** Content of the member that was told of last, piece by piece. */
-type OnContent = (part: Uint8Array) => void;
 
 /**
  * Reads the headers of ustar archives, one after the other, in a stream that is cut anywhere, and nothing but their headers: files and
@@ -36,19 +34,15 @@ type OnContent = (part: Uint8Array) => void;
  */
 export class TarReader {
   readonly #onMember: OnMember;
-  readonly #onContent: OnContent | null;
   #header = new Uint8Array(BLOCK);
   #headerFilled = 0;
   /** Content and padding of the present member still to come. */
   #left = 0;
-  /** The content of it. */
-  #contentLeft = 0;
   #tail: Uint8Array[] | null = null;
   #tailBytes = 0;
 
-  constructor(onMember: OnMember, onContent: OnContent | null = null) {
+  constructor(onMember: OnMember) {
     this.#onMember = onMember;
-    this.#onContent = onContent;
   }
 
   /** @returns the part of `chunk` that belongs to archives. @throws MailherdError COPY_FAILED for what is no plain ustar archive. */
@@ -58,7 +52,6 @@ export class TarReader {
       if (this.#left > 0) {
         const skipped = Math.min(this.#left, chunk.length - at);
         this.#left -= skipped;
-        if (this.#contentLeft > 0) this.#content(chunk.subarray(at, at + Math.min(skipped, this.#contentLeft)));
         at += skipped;
         continue;
       }
@@ -95,12 +88,6 @@ export class TarReader {
     const member = readHeader(this.#header);
     this.#onMember(member);
     this.#left = Math.ceil(member.bytes / BLOCK) * BLOCK;
-    this.#contentLeft = this.#onContent === null ? 0 : member.bytes;
-  }
-
-  #content(part: Uint8Array): void {
-    this.#contentLeft -= part.length;
-    this.#onContent?.(part);
   }
 }
 

@@ -96,7 +96,7 @@ async function unpack(
   const tar = ['tar', '--extract', '--file=-', '--blocking-factor=128', '--ignore-zeros', '--no-same-owner', '--no-same-permissions'];
   // Files that grow are sent again.
   const again = format === 'mdbox' ? '--overwrite' : '--keep-old-files';
-  const {child, ended} = start([...tar, again], owner, root);
+  const {child, ended} = start([...tar, again], owner, {cwd: root});
   const kill = (): boolean => child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
   try {

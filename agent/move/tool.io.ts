@@ -1,5 +1,4 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {createInterface} from 'node:readline';
 import {MailherdError} from '../../base/errors.ts';
 
 /** Whom a program runs as; null: as the agent itself. */
@@ -16,26 +15,23 @@ export interface Ending {
 
 /**
  * A system tool, and its end. Its messages are in English.
- * @param expected lines it may say on stderr; they are left out of `err`.
+ * @param stdout a descriptor it writes to instead of a pipe of the child's.
  */
 export function start(
   command: readonly string[],
   as: RunAs,
-  cwd = '/',
-  expected: RegExp | null = null,
+  {cwd = '/', stdout = 'pipe'}: {cwd?: string; stdout?: 'pipe' | number} = {},
 ): {child: ChildProcess; ended: Promise<Ending>} {
   const [file = '', ...args] = command;
   const env = {PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C'};
-  const child = spawn(file, args, {cwd, env, stdio: ['pipe', 'pipe', 'pipe'], ...(as ?? {})});
+  const child = spawn(file, args, {cwd, env, stdio: ['pipe', stdout, 'pipe'], ...(as ?? {})});
   let err = '';
-  const lines = createInterface({input: child.stderr});
-  lines.on('line', text => {
-    if (expected?.test(text) !== true) err = `${err}${text}\n`.slice(0, ERROR_TEXT_MAX);
+  child.stderr?.setEncoding('utf8').on('data', text => {
+    err = `${err}${text}`.slice(0, ERROR_TEXT_MAX);
   });
-  const read = new Promise(resolve => lines.once('close', resolve));
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on('error', cause => reject(new MailherdError('COMMAND_FAILED', {command: file, reason: cause.message}, {cause})));
-    child.on('close', exit => void read.then(() => resolve({exit, err})));
+    child.on('close', exit => resolve({exit, err}));
   });
   // Whoever awaits it later still learns of it.
   ended.catch(() => undefined);
@@ -44,7 +40,7 @@ export function start(
 
 /** Runs a tool to its end. @returns what it printed. @throws MailherdError COMMAND_FAILED. */
 export async function output(command: readonly string[], as: RunAs = null, cwd = '/'): Promise<string> {
-  const {child, ended} = start(command, as, cwd);
+  const {child, ended} = start(command, as, {cwd});
   const parts: Buffer[] = [];
   child.stdout?.on('data', part => parts.push(part));
   child.stdin?.end();

@@ -1,56 +1,9 @@
 import {createHash} from 'node:crypto';
 import {describe, expect, test} from 'vitest';
-import {BodyDigests, BodyReader, KnownTexts} from '../../../../agent/move/bodies.io.ts';
-import {seededRng} from '../../../../base/random.ts';
+import {BodyDigests, KnownTexts} from '../../../../agent/move/bodies.io.ts';
 
 const GUID = '62d4b4196faa056b1f0100007ee9bd88';
 const sha = (text: string): string => createHash('sha256').update(text, 'latin1').digest('hex');
-const row = (uid: number, text: string, size = Buffer.byteLength(text, 'latin1')): string =>
-  `mailbox-guid: ${GUID}\nuid: ${uid}\nsize.physical: ${size}\ntext:\n${text}\n`;
-
-/** What a reader finds when the stream comes in pieces of these lengths, again and again. */
-function read(stream: string, pieces: readonly number[] = [Number.MAX_SAFE_INTEGER]): [number, string][] {
-  const found: [number, string][] = [];
-  const reader = new BodyReader((guid, uid, digest) => {
-    expect(guid).toBe(GUID);
-    found.push([uid, digest.toString('hex')]);
-  });
-  const bytes = Buffer.from(stream, 'latin1');
-  for (let at = 0, turn = 0; at < bytes.length; turn++) {
-    const length = pieces[turn % pieces.length] ?? 1;
-    reader.push(bytes.subarray(at, at + length));
-    at += length;
-  }
-  reader.end();
-  return found;
-}
-
-describe('texts as doveadm prints them', () => {
-  const texts = ['one\n', '', 'with\r\nline ends\r\n', 'lone \r here\r', `\n\f\n${row(1, 'a row within a text')}`, '\xff\x00\r\r\n'];
-  const stream = texts.map((text, index) => row(index + 1, text)).join('\f\n');
-  const digests = texts.map((text, index) => [index + 1, sha(text.replaceAll('\r\n', '\n'))]);
-
-  test('every text once, however its lines end', () => {
-    expect(read(stream)).toEqual(digests);
-    expect(read('')).toEqual([]);
-  });
-
-  test('in pieces of any length', () => {
-    const rng = seededRng(11);
-    expect(read(stream, [1])).toEqual(digests);
-    for (let turn = 0; turn < 50; turn++) expect(read(stream, [rng.between(1, 9), rng.between(1, 300)].map(Math.floor))).toEqual(digests);
-  });
-
-  test.each([
-    ['cut within a text', row(1, 'short', 50)],
-    ['cut within its head', 'mailbox-guid: 62d4'],
-    ['a text longer than its size says', row(1, 'x'.repeat(600), 3)],
-    ['no such stream', 'doveadm: error '.repeat(40)],
-  ])('%s is an error', (_what, odd) => {
-    expect(() => read(odd)).toThrow(expect.objectContaining({code: 'COMMAND_FAILED'}));
-  });
-});
-
 describe('digests of texts', () => {
   const known = new BodyDigests();
   for (let uid = 1; uid <= 300; uid++) known.put(GUID, uid, createHash('sha256').update(`${uid}`).digest());

@@ -1,38 +1,98 @@
+import {execFileSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {expect, test} from 'vitest';
+import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
 import {SeedArchive} from '../../../../agent/move/seed-archive.io.ts';
-import type {SeedLine} from '../../../../agent/move/seed-line.io.ts';
-import {tarEnd, tarMember} from '../../../../agent/move/seed-tar.ts';
 
-const TEXTS = ['one\n', '', 'with\r\nline ends\r\n', 'lone \r here\r', 'x'.repeat(511), 'y'.repeat(512), `${'z'.repeat(700)}\r\n`];
+const SECONDS = 1_700_000_000;
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
+const LONG = `.${'l'.repeat(140)}/cur/8.M1P1.host,S=5,W=5:2,`;
+/** Of sizes about those of a block and of a piece. */
+const TEXTS: Readonly<Record<string, string>> = {
+  'cur/1.M1P1.host,S=4:2,S': 'one\n',
+  'cur/2.M1P1.host:2,FSab': '',
+  'new/3.M1P1.host': 'with\r\nline ends\r\n',
+  'cur/4.M1P1.host:2,x': 'lone \r here\r',
+  'cur/5.M1P1.host:2,S': 'x'.repeat(511),
+  '.Sent/cur/6.M1P1.host:2,S': 'y'.repeat(512),
+  '.Sent/cur/7.M1P1.host:2,': `${'z'.repeat(262_143)}\r\n${'z'.repeat(700)}`,
+  [LONG]: 'long\n',
+  'cur/mbox': 'no flags\n',
+};
+let folder: string;
+let root: string;
 
-/** What is told of an archive of these texts that goes through in pieces of this length. */
-async function told(length: number, hasTexts = true): Promise<{sent: string[]; read: [string, string, number][]; passed: number}> {
-  const found = {sent: [] as string[], read: [] as [string, string, number][], passed: 0};
-  const line = {
-    say: async (bytes: Uint8Array) => {
-      found.passed += bytes.length;
-    },
-  } as unknown as SeedLine;
-  const archive = new SeedArchive(line, {
-    sent: name => found.sent.push(name),
-    read: hasTexts ? (name, digest, bytes) => found.read.push([name, digest.toString('hex'), bytes]) : null,
-  });
-  const members = [tarMember('cur', null, 0), ...TEXTS.map((text, at) => tarMember(`cur/${at}`, text, 0)), tarEnd()];
-  const stream = Buffer.concat(members);
-  for (let at = 0; at < stream.length; at += length) await archive.pass(stream.subarray(at, at + length));
-  expect(found.passed).toBe(stream.length);
-  expect([archive.files, archive.bytes]).toEqual([TEXTS.length, TEXTS.join('').length]);
-  return found;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mailherd-archive-'));
+  root = join(folder, 'Maildir');
+  for (const each of ['cur', 'new', '.Sent/cur', LONG.slice(0, LONG.lastIndexOf('/'))]) mkdirSync(join(root, each), {recursive: true});
+  for (const [path, text] of Object.entries(TEXTS)) {
+    writeFileSync(join(root, path), text, {mode: 0o600});
+    utimesSync(join(root, path), SECONDS, SECONDS);
+  }
+});
+afterEach(() => rmSync(folder, {recursive: true}));
+
+interface Sent {
+  files: [path: string, bytes: number, digest: string | null][];
+  archive: SeedArchive;
+  stream: Buffer;
 }
 
-test.each([1, 7, 512, 513, 1_000_000])('the digest of every file, however the archive is cut: %d bytes', async length => {
-  const {sent, read} = await told(length);
-  expect(sent).toEqual(TEXTS.map((_, at) => `cur/${at}`));
-  expect(read).toEqual(TEXTS.map((text, at) => [`cur/${at}`, sha(text.replaceAll('\r\n', '\n')), text.length]));
+async function send(paths: readonly string[], areTexts = true, dropsKeywords = true): Promise<Sent> {
+  const files: Sent['files'] = [];
+  const parts: Uint8Array[] = [];
+  const line = {say: async (bytes: Uint8Array | string) => void parts.push(Buffer.from(bytes as Uint8Array))};
+  const sent = (path: string, bytes: number, text: {sums: Buffer; at: number} | null): void => {
+    files.push([path, bytes, text === null ? null : text.sums.toString('hex', text.at, text.at + 32)]);
+  };
+  const archive = new SeedArchive(line, {sent, areTexts});
+  for (const each of ['cur', 'new', '.Sent', '.Sent/cur']) await archive.passMember(each, null, 0);
+  await archive.passFiles(root, paths, dropsKeywords);
+  await archive.end();
+  return {files, archive, stream: Buffer.concat(parts)};
+}
+
+/** Files that tar unpacks of it, with their content and time. */
+function unpacked(stream: Buffer): [path: string, text: string, seconds: number][] {
+  const there = join(folder, 'there');
+  mkdirSync(there);
+  execFileSync('tar', ['--extract', '--file=-', '--ignore-zeros', `--directory=${there}`], {input: stream});
+  return readdirSync(there, {recursive: true, withFileTypes: true})
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .map(path => [path.slice(there.length + 1), readFileSync(path, 'utf8'), statSync(path).mtimeMs / 1_000]);
+}
+
+test('tar finds what was packed: names without keywords, texts, times; of each text the digest is told', async () => {
+  const {files, archive, stream} = await send(Object.keys(TEXTS));
+  const expected = Object.entries(TEXTS);
+  expect(files).toEqual(expected.map(([path, text]) => [path, text.length, sha(text.replaceAll('\r\n', '\n'))]));
+  expect([archive.files, archive.bytes]).toEqual([expected.length, Object.values(TEXTS).join('').length]);
+  const names = expected.map(([path, text]) => [path.replace(/(:2,[A-Z]*)[a-z]*$/, '$1'), text, SECONDS]);
+  expect(unpacked(stream).sort()).toEqual(names.sort());
 });
 
-test('no digest where files are not just texts', async () => {
-  expect(await told(513, false)).toMatchObject({sent: TEXTS.map((_, at) => `cur/${at}`), read: []});
+test('names stay as they are, and there is no digest, where files are not just texts', async () => {
+  const {files, stream} = await send(['cur/2.M1P1.host:2,FSab'], false, false);
+  expect(files).toEqual([['cur/2.M1P1.host:2,FSab', 0, null]]);
+  expect(unpacked(stream)).toEqual([['cur/2.M1P1.host:2,FSab', '', SECONDS]]);
+});
+
+test('what is gone is left out', async () => {
+  const {files, archive, stream} = await send(['cur/gone', 'none/at/all', 'new/3.M1P1.host', 'cur/gone too']);
+  expect(files.map(([path]) => path)).toEqual(['new/3.M1P1.host']);
+  expect(archive.files).toBe(1);
+  expect(unpacked(stream)).toHaveLength(1);
+});
+
+test('nothing but plain files goes, and no name that an archive has no room for', async () => {
+  symlinkSync('/etc/passwd', join(root, 'cur/link'));
+  await expect(send(['cur/link'])).rejects.toMatchObject({code: 'COPY_FAILED'});
+  await expect(send(['cur'])).rejects.toMatchObject({code: 'COPY_FAILED'});
+  const name = `cur/${'n'.repeat(150)}`;
+  writeFileSync(join(root, name), 'text');
+  await expect(send([name])).rejects.toMatchObject({code: 'COPY_FAILED'});
 });

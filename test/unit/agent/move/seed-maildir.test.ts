@@ -17,10 +17,10 @@ function seedOf(list = LIST, uidNext = 9, directory = '.Sent'): FolderSeed {
 describe('texts that were read while they were sent', () => {
   test('are those of files as long as their names say, flags or none', () => {
     const seed = seedOf();
-    expect(seed.read('100.M0P1.h,S=10,W=11:2,S', 10)).toBe(1);
-    expect(seed.read('300.M2P1.h,S=5', 5)).toBe(5);
+    expect(seed.sent('100.M0P1.h,S=10,W=11:2,S', 10)).toBe(1);
+    expect(seed.sent('300.M2P1.h,S=5', 5)).toBe(5);
     expect(seed.readThrough()).toBe(5);
-    expect(seed.read('900.M9P1.h,S=5', 5)).toBeNull();
+    expect(seed.sent('900.M9P1.h,S=5', 5)).toBeNull();
     expect(seed.readThrough()).toBe(5);
   });
 
@@ -29,8 +29,8 @@ describe('texts that were read while they were sent', () => {
     ['no length', '200.M1P1.h:2,', 19],
   ])('Dovecot reads from the first message on that has %s in its name', (_what, name, bytes) => {
     const seed = seedOf();
-    expect(seed.read('100.M0P1.h,S=10,W=11', 10)).toBe(1);
-    expect(seed.read(name, bytes)).toBeNull();
+    expect(seed.sent('100.M0P1.h,S=10,W=11', 10)).toBe(1);
+    expect(seed.sent(name, bytes)).toBeNull();
     expect(seed.readThrough()).toBe(name.startsWith('300') ? 4 : 2);
   });
 });
@@ -76,7 +76,7 @@ describe('the seed of a folder', () => {
     const seed = seedOf(LIST, 5);
     const names = {cur: ['100.M0P1.h,S=10,W=11:2,', '200.M1P1.h:2,'], new: ['300.M2P1.h,S=5']};
     expect(seed.missing(names)).toEqual(['.Sent/cur/100.M0P1.h,S=10,W=11:2,', '.Sent/cur/200.M1P1.h:2,']);
-    for (const name of [...names.cur, ...names.new]) seed.sent(name);
+    for (const name of [...names.cur, ...names.new]) seed.sent(name, 5);
     expect(seed.uidlist()).toBe(`3 V1795522547 N5 G${GUID}\n1 :100.M0P1.h,S=10,W=11\n3 W20 S19 :200.M1P1.h\n`);
     expect(seed.summary().messages).toBe(2);
   });
@@ -87,9 +87,9 @@ describe('the seed of a folder', () => {
 
   test('asks again for what was renamed before it was sent, and lists only what was sent', () => {
     const seed = seedOf();
-    seed.sent('100.M0P1.h,S=10,W=11:2,');
+    seed.sent('100.M0P1.h,S=10,W=11:2,', 10);
     expect(seed.missing({cur: ['100.M0P1.h,S=10,W=11:2,S', '200.M1P1.h:2,F'], new: []})).toEqual(['.Sent/cur/200.M1P1.h:2,F']);
-    seed.sent('200.M1P1.h:2,F');
+    seed.sent('200.M1P1.h:2,F', 20);
     expect(seed.missing({cur: ['100.M0P1.h,S=10,W=11:2,S', '200.M1P1.h:2,F'], new: []})).toEqual([]);
     expect(seed.uidlist()).toBe(`3 V1795522547 N9 G${GUID}\n1 :100.M0P1.h,S=10,W=11\n3 W20 S19 :200.M1P1.h\n`);
     expect(seed.summary()).toEqual({guid: GUID, uidValidity: 1_795_522_547, messages: 2});
