@@ -106,8 +106,15 @@ export const COMMANDS = {
   ),
   /** Either end, before the hold: read the texts of all messages ahead and remember their digests; only what is new is read again. */
   readTexts: verb('readTexts', ofMove, {messages: Count, tookMs: SpanMs}),
-  /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. */
-  manifest: verb('manifest', {...ofMove, folder: orNull(Type.String()), texts: Type.Boolean()}, {manifest: Manifest, tookMs: SpanMs}),
+  /**
+   * Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. `own`
+   * refuses unless the user lives here and has a mailbox; an older release makes an empty one then.
+   */
+  manifest: verb(
+    'manifest',
+    {...ofMove, folder: orNull(Type.String()), texts: Type.Boolean(), own: Type.Optional(Type.Literal(true))},
+    {manifest: Manifest, tookMs: SpanMs},
+  ),
   /** Target, after the flip: the route of `revision` is in force, the copy is the mailbox now. */
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: the route is in force here too, nobody works here any more, the old copy is retained under the move's id. */

@@ -119,8 +119,9 @@ const HANDLERS: Handlers = {
     return {messages, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async manifest(ports, {user, moveId, folder, texts}) {
-    await requireMailbox(ports, user, moveId);
+  async manifest(ports, {user, moveId, folder, texts, own = false}) {
+    if (own) await requireOwnMailbox(ports, user, moveId);
+    else await requireMailbox(ports, user, moveId);
     const begun = ports.clock.monotonic();
     const manifest = await ports.store.manifest(user, {folder, texts});
     return {manifest, tookMs: ports.clock.monotonic() - begun};
@@ -259,6 +260,12 @@ async function requireMailbox(ports: HostPorts, user: string, moveId: string): P
   if (ports.routes.row(user)?.host === ports.host) return;
   const {kind} = requireCopy(ports, user, moveId);
   if (kind === 'retained' && !(await ports.store.exists(user))) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
+}
+
+/** Somebody else's copy goes by what is told of this one: Dovecot must not make one for the occasion. */
+async function requireOwnMailbox(ports: HostPorts, user: string, moveId: string): Promise<void> {
+  requireHere(ports, user);
+  if (!(await ports.store.exists(user))) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
 }
 
 function requireCopy(ports: HostPorts, user: string, moveId: string): Copy {

@@ -151,7 +151,7 @@ export class MoveEngine implements Mover {
   async prove(host: string): Promise<string[]> {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
-      await this.#aftercare.carryLate(record);
+      await this.#aftercare.proveNeedless(record);
       if (this.#known(record.id).step === 'retained') proved.push(record.id);
     }
     return proved;

@@ -20,7 +20,8 @@ export interface Mover {
   /** Purges retained source copies by explicit id. @throws MailherdError INPUT_INVALID on an empty list, MOVE_UNKNOWN, MOVE_STATE */
   purge(moveIds: readonly string[]): Promise<void>;
   /**
-   * Proves every copy that `host` retains to be what was verified, and carries to its user what came late.
+   * Proves every copy that `host` retains to be what was verified, carries to its user what came late, and has the host where he lives now
+   * show that the mailbox is there.
    * @returns the ids of these moves: what lies there under them may be lost with the host. @throws MailherdError what stands in the way.
    */
   prove(host: string): Promise<string[]>;

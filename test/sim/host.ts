@@ -121,6 +121,12 @@ export class SimHost {
     }
   }
 
+  /** It never comes back with what it had. */
+  burn(): void {
+    this.crash(true);
+    for (const part of [this.mailboxes, this.copies, this.rows, this.#onDisk]) part.clear();
+  }
+
   /** Writes a copy, not yet to disk. */
   write(user: string, copy: Mailbox): void {
     if (!this.#onDisk.has(user)) this.#onDisk.set(user, this.mailboxes.get(user)?.clone() ?? null);

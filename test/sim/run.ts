@@ -3,6 +3,7 @@ import type {PlannedMove} from '../../wire/record.ts';
 import {type Ledger, startClients} from './clients.ts';
 import {WALL_START} from './clock.ts';
 import {startFaults} from './faults.ts';
+import {loseHost} from './loss.ts';
 import {World} from './world.ts';
 
 export interface SimResult {
@@ -35,6 +36,7 @@ export async function simulate(seed: number): Promise<SimResult> {
   steps += await world.time.run(QUIET_MS, look);
   judge(world, ledger);
   judgeLeft(world);
+  await loseHost(world, rng.fork('loss'));
   const records = world.engine?.records() ?? [];
   return {
     seed,

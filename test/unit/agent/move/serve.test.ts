@@ -44,6 +44,21 @@ test('on a host without such a copy nobody looks: doveadm would make an empty ma
   }
 });
 
+test('what another copy goes by is read where the user lives and has a mailbox, nowhere else, and none is made for it', async () => {
+  const bare = hostAt('be1', null);
+  const none = {...bare.ports, store: {...bare.ports.store, exists: async () => false}};
+  const moved = hostAt('be2', {user: USER, moveId: REQUEST.moveId, kind: 'retained'});
+  for (const [{ports, asked}, code] of [
+    [{ports: none, asked: bare.asked}, 'COPY_MISSING'],
+    [moved, 'NOT_OWNER'],
+  ] as const) {
+    await expect(serve(ports, 'manifest', {...REQUEST, own: true})).rejects.toMatchObject({code});
+    expect(asked).toEqual([]);
+  }
+  await serve(bare.ports, 'manifest', {...REQUEST, own: true});
+  expect(bare.asked).toEqual([USER]);
+});
+
 test('where the user lives his mailbox is read while it is copied, elsewhere only after what came before', () => {
   const [here, elsewhere] = [hostAt('be1', null).ports, hostAt('be2', null).ports];
   expect(turnOf(here, 'manifest', USER)).toBe(turnOf(here, 'readTexts', USER));
