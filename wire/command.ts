@@ -121,6 +121,8 @@ export const COMMANDS = {
   retain: verb('retain', {...ofMove, revision: Generation, gone}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
   carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),
+  /** Source, when backing out: a seed or pass of this move that runs here ends, and no other begins. An older release knows it not. */
+  abort: verb('abort', ofMove, {ended: Type.Boolean()}),
   /** Source, when backing out: no earlier command for the user runs here any more (a pass that is under way would fill the target again). */
   settle: verb('settle', ofMove, {}),
   /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */

@@ -3,7 +3,7 @@ import type {Manifest} from '../../wire/manifest.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {effectiveRoute} from '../../wire/route.ts';
 import {canonicalManifest, lostSince, messageCount} from '../verify/compare.ts';
-import {manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
+import {COMMAND_MS, manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
 import type {MovePorts} from './move-ports.ts';
 
 const CARRIES_MAX = 5;
@@ -84,6 +84,18 @@ async function carried(ports: MovePorts, record: MoveRecord): Promise<{record: M
     await persist(ports, record, owner, PURGE_MS);
     verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
   }
+}
+
+/**
+ * What runs at the source for a move that backs out is ended, then waited for: of a mailbox that takes hours nobody waits for the pass.
+ * @throws MailherdError HOST_SILENT and the like: try again.
+ */
+export async function endAtSource(ports: MovePorts, record: MoveRecord): Promise<void> {
+  await ports.command(record.source, 'abort', ofMove(ports, record), COMMAND_MS).catch(error => {
+    // An agent of an older release comes to its end by itself; one that is silent does not answer the next question either.
+    if (!(error instanceof MailherdError) || (error.code !== 'COMMAND_UNKNOWN' && error.code !== 'HOST_SILENT')) throw error;
+  });
+  await ports.command(record.source, 'settle', ofMove(ports, record), PURGE_MS);
 }
 
 /** What commands say of a user whom somebody removed meanwhile. */

@@ -23,7 +23,7 @@ import {
   tellEdges,
   timeLeft,
 } from './asks.ts';
-import {carryLate, discardLeft, goneOf, proveNeedless} from './leftover.ts';
+import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 
 /**
@@ -378,7 +378,7 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
       await ports.writeRoute(route, expected);
     }
   }
-  await ports.command(source, 'settle', ofMove(ports, record), PURGE_MS);
+  await endAtSource(ports, record);
   try {
     await discardLeft(ports, record);
   } catch (error) {

@@ -173,7 +173,7 @@ const AGENT_SIDE: Record<string, () => void> = {
   'a pass is run whoever the user lives with': () => {
     answering('copy', async (ports, {user, targetAddress, full}) => ({
       tookMs: 1,
-      ...(await ports.store.backup(user, targetAddress, full)),
+      ...(await ports.store.backup(user, targetAddress, full, new AbortController().signal)),
     }));
   },
   'a coordinator of the past is obeyed': () => {
