@@ -24,6 +24,7 @@ import {measured} from './move/measured.ts';
 import {openMoveMemory} from './move/memory.io.ts';
 import {postfixQueue} from './move/queue.io.ts';
 import {queueRelief} from './move/relief.io.ts';
+import {Running} from './move/running.ts';
 import {MailPlaces} from './move/seed-place.io.ts';
 import {serveCommands} from './move/serve.io.ts';
 import {startProbes} from './probe/run.io.ts';
@@ -232,7 +233,19 @@ function serve(
   const files = mailFiles({places, texts, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,
-    ports: {host, clock: systemClock, store, files, routes: table, memory, passes: new Passes(), queue, tune: tuner, relief},
+    ports: {
+      host,
+      clock: systemClock,
+      store,
+      files,
+      routes: table,
+      memory,
+      passes: new Passes(),
+      running: new Running(),
+      queue,
+      tune: tuner,
+      relief,
+    },
     log,
     signal,
   });

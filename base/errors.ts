@@ -38,6 +38,11 @@ export const CODES = {
   NOT_OWNER: {http: 409, next: 'replan', text: 'the route does not name this host for that user'},
   STILL_OWNER: {http: 409, next: 'replan', text: 'the route still names this host for that user'},
   COPY_UNKNOWN: {http: 409, next: 'page', text: 'a mailbox copy lies here that no named move made'},
+  LAST_COPY: {
+    http: 409,
+    next: 'page',
+    text: 'where the mailbox lives now nothing shows that it is there, so this copy may be the last one; bring that host back, or the mailbox',
+  },
   COPY_MISSING: {http: 409, next: 'replan', text: 'the copy this step works on is not here'},
   SPACE_LACKING: {http: 409, next: 'replan', text: 'the mailbox does not fit on the target'},
   FEATURE_LACKING: {

@@ -113,14 +113,23 @@ export const COMMANDS = {
   ),
   /** Either end, before the hold: read the texts of all messages ahead and remember their digests; only what is new is read again. */
   readTexts: verb('readTexts', ofMove, {messages: Count, tookMs: SpanMs}),
-  /** Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. */
-  manifest: verb('manifest', {...ofMove, folder: orNull(Type.String()), texts: Type.Boolean()}, {manifest: Manifest, tookMs: SpanMs}),
+  /**
+   * Either end: the manifest of the mailbox as it lies on this host; `folder` asks for the lines of one, `texts` for digests of texts. `own`
+   * refuses unless the user lives here and has a mailbox; an older release makes an empty one then.
+   */
+  manifest: verb(
+    'manifest',
+    {...ofMove, folder: orNull(Type.String()), texts: Type.Boolean(), own: Type.Optional(Type.Literal(true))},
+    {manifest: Manifest, tookMs: SpanMs},
+  ),
   /** Target, after the flip: the route of `revision` is in force, the copy is the mailbox now. */
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: the route is in force here too, nobody works here any more, the old copy is retained under the move's id. */
   retain: verb('retain', {...ofMove, revision: Generation, gone}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
   carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),
+  /** Source, when backing out: a seed or pass of this move that runs here ends, and no other begins. An older release knows it not. */
+  abort: verb('abort', ofMove, {ended: Type.Boolean()}),
   /** Source, when backing out: no earlier command for the user runs here any more (a pass that is under way would fill the target again). */
   settle: verb('settle', ofMove, {}),
   /** Remove the copy that `moveId` left here. Refuses when the route names this host or the copy is of another move. */

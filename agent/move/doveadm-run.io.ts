@@ -1,5 +1,6 @@
 import {execFile} from 'node:child_process';
 import {MailherdError} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
 
 /** sysexits.h: EX_NOUSER. */
 const EXIT_NO_USER = 67;
@@ -12,14 +13,31 @@ interface Outcome {
   err: string;
 }
 
-/** Runs doveadm to its end, whatever that is. @throws MailherdError COMMAND_FAILED when it could not be run or was killed. */
-export function doveadm(args: string[]): Promise<Outcome> {
+/** What is asked to end has so long for it. */
+const END_MS = 5 * SECOND_MS;
+
+/**
+ * Runs doveadm to its end, whatever that is.
+ * @param signal ends it; the promise settles when it has ended.
+ * @throws MailherdError COMMAND_FAILED when it could not be run or was killed.
+ */
+export function doveadm(args: string[], signal: AbortSignal | null = null): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    execFile('doveadm', args, {maxBuffer: OUTPUT_BYTES_MAX, encoding: 'utf8'}, (error, out, err) => {
+    const child = execFile('doveadm', args, {maxBuffer: OUTPUT_BYTES_MAX, encoding: 'utf8'}, (error, out, err) => {
+      signal?.removeEventListener('abort', end);
+      clearTimeout(killing);
       if (error !== null && typeof error.code !== 'number') {
         reject(new MailherdError('COMMAND_FAILED', {command: `doveadm ${args[0]}`, reason: error.message}, {cause: error}));
       } else resolve({exit: error === null ? 0 : Number(error.code), out, err});
     });
+    let killing: NodeJS.Timeout | undefined;
+    // dsync looks for a signal only now and then; its indexes outlive a kill.
+    const end = (): void => {
+      child.kill();
+      killing = setTimeout(() => child.kill('SIGKILL'), END_MS);
+    };
+    if (signal?.aborted === true) end();
+    else signal?.addEventListener('abort', end);
   });
 }
 

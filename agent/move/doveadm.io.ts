@@ -54,8 +54,8 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
 
     // The source keeps nothing new of a pass but its own index: on a host whose disk is slow to confirm, that is not worth waiting for.
     // What the target writes goes by the target's setting.
-    backup: (user, address, full) =>
-      dsync(user, ['-o', 'mail_fsync=never', 'backup', ...(full ? ['-f'] : []), '-u', user, `tcp:${address}:${doveadmPort}`]),
+    backup: (user, address, full, signal) =>
+      dsync(user, ['-o', 'mail_fsync=never', 'backup', ...(full ? ['-f'] : []), '-u', user, `tcp:${address}:${doveadmPort}`], signal),
 
     async carry(user, address) {
       for (let passes = 0; passes < 3; passes++) {
@@ -86,8 +86,8 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
   };
 }
 
-async function dsync(user: string, args: string[]): Promise<{again: boolean}> {
-  const {exit, err} = await doveadm(args);
+async function dsync(user: string, args: string[], signal: AbortSignal | null = null): Promise<{again: boolean}> {
+  const {exit, err} = await doveadm(args, signal);
   if (exit === 0) return {again: false};
   if (exit === EXIT_AGAIN) return {again: true};
   throw new MailherdError('COPY_FAILED', {user, exit, reason: lastLines(err)});

@@ -23,12 +23,13 @@ export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions):
   return {
     offer: async terms => receiver.offer(terms, await places.of(terms.user)),
     end: user => receiver.end(user),
-    async send(user, offer, bytesPerSecond, gone) {
+    async send(user, offer, bytesPerSecond, gone, signal) {
       const outcome = await sendSeed(
         {places, texts, gone},
         user,
         offer,
         bytesPerSecond === null ? null : new Rate(bytesPerSecond, systemClock),
+        signal,
       );
       log.info({user, ...outcome}, 'seed');
       return outcome;

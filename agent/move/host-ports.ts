@@ -4,6 +4,7 @@ import type {Feature} from '../../wire/command.ts';
 import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {RouteRow} from '../route/apply.ts';
 import type {Passes} from './admit.ts';
+import type {Running} from './running.ts';
 
 /** A mailbox copy on this host that is not (yet, or no longer) the mailbox. */
 export interface Copy {
@@ -49,9 +50,10 @@ export interface HostPorts {
     end(user: string): Promise<void>;
     /**
      * Source: sends one, no faster than told. @param gone called when all of it is on its way, before the target has proved it.
+     * @param signal breaks it off.
      * @throws MailherdError COPY_FAILED when it broke off; the target knows.
      */
-    send(user: string, offer: SeedOffer, bytesPerSecond: number | null, gone: () => void): Promise<SeedOutcome>;
+    send(user: string, offer: SeedOffer, bytesPerSecond: number | null, gone: () => void, signal: AbortSignal): Promise<SeedOutcome>;
     /** Everything of these users that was written here before this call is on disk when it resolves. @throws MailherdError COMMAND_FAILED. */
     persist(users: readonly string[]): Promise<void>;
   };
@@ -74,6 +76,7 @@ export interface HostPorts {
   };
   /** In memory: a command does not outlive a connection. */
   passes: Passes;
+  running: Running;
   /** Null where nothing is tuned. */
   tune: {
     apply(adviceId: string, by: string, automatic: boolean): Promise<void>;
@@ -126,9 +129,9 @@ export interface MailStore {
   offers(): Promise<Feature[]>;
   /**
    * One pass from here to `address`: makes the copy there equal, deletes there what is not here. Only ever before a flip.
-   * @returns again = true when the mailbox changed meanwhile. @throws MailherdError COPY_FAILED.
+   * @param signal breaks it off. @returns again = true when the mailbox changed meanwhile. @throws MailherdError COPY_FAILED.
    */
-  backup(user: string, address: string, full: boolean): Promise<{again: boolean}>;
+  backup(user: string, address: string, full: boolean, signal: AbortSignal): Promise<{again: boolean}>;
   /** After the flip: brings to `address` what came here late, keeps what changed there. @throws MailherdError COPY_FAILED. */
   carry(user: string, address: string): Promise<void>;
   /** Waits until no delivery works in the user's mailbox. @returns how many still do so after `timeoutMs`. */

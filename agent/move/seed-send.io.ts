@@ -16,7 +16,7 @@ const CONNECT_MS = 10 * SECOND_MS;
 /**
  * Sends a user's mailbox as files to the target's agent. Where files are messages as they are, their texts are known by then: the
  * manifests need not have Dovecot read them again.
- * @param rate at which it may; null: no limit.
+ * @param rate at which it may; null: no limit. @param signal breaks it off.
  * @returns why it was not sent, where dsync must do it all. @throws MailherdError COPY_FAILED when it broke off.
  */
 export async function sendSeed(
@@ -24,13 +24,17 @@ export async function sendSeed(
   user: string,
   offer: SeedOffer,
   rate: Rate | null,
+  signal: AbortSignal,
 ): Promise<SeedOutcome> {
   const place = await places.of(user);
   const {format, dialect} = place;
   if (format === null) return {kind: 'unfit', reason: 'neither a maildir nor dbox'};
   const hello: SeedHello = {v: 1, secret: offer.secret, format, ...dialect};
   const socket = await connected(offer);
+  const end = (): void => void socket.destroy(new MailherdError('COPY_FAILED', {user, reason: 'the move backs out'}));
+  signal.addEventListener('abort', end);
   try {
+    if (signal.aborted) end();
     const line = new SeedLine(socket, rate);
     await line.say(`${JSON.stringify(hello)}\n`);
     const parcel: SeedParcel | null =
@@ -54,6 +58,7 @@ export async function sendSeed(
     // The system's own errors: a target that died resets the connection.
     throw cause instanceof MailherdError ? cause : new MailherdError('COPY_FAILED', {user, reason: String(cause)}, {cause});
   } finally {
+    signal.removeEventListener('abort', end);
     // Without the summary the target takes nothing of it.
     socket.destroy();
   }

@@ -28,13 +28,17 @@ export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: 
   return handler(ports, request);
 }
 
-/** Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here is read while it is copied. */
+/**
+ * Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here is read while it is copied, and what
+ * ends a command does not wait for it.
+ */
 export function turnOf(
   {routes, host}: Pick<HostPorts, 'host'> & {routes: Pick<HostPorts['routes'], 'row'>},
   verb: Verb,
   user: string | null,
 ): string {
   if (user === null) return verb;
+  if (verb === 'abort') return `ending ${user}`;
   const isReading = verb === 'readTexts' || verb === 'manifest';
   return isReading && routes.row(user)?.host === host ? `reading ${user}` : user;
 }
@@ -72,11 +76,12 @@ const HANDLERS: Handlers = {
     return receiveSeed(ports, request);
   },
 
-  async seed(ports, {user, offer, bytesPerSecond = null}) {
+  async seed(ports, {user, moveId, offer, bytesPerSecond = null}) {
     requireHere(ports, user);
     const begun = ports.clock.monotonic();
     // While the target proves it there is time to read the texts that it does not tell of.
-    const outcome = await ports.files.send(user, offer, bytesPerSecond, () => void ports.store.readAhead(user));
+    const gone = (): void => void ports.store.readAhead(user);
+    const outcome = await ports.running.run(moveId, signal => ports.files.send(user, offer, bytesPerSecond, gone, signal));
     const tookMs = ports.clock.monotonic() - begun;
     return outcome.kind === 'seeded'
       ? {seeded: true, reason: null, messages: outcome.messages, bytes: outcome.bytes, tookMs}
@@ -88,7 +93,7 @@ const HANDLERS: Handlers = {
     // A pass that comes late would write over what the target has become since: this host may not have seen the flip yet.
     ports.passes.admit(moveId, token, pass);
     const begun = ports.clock.monotonic();
-    const {again} = await ports.store.backup(user, targetAddress, full);
+    const {again} = await ports.running.run(moveId, signal => ports.store.backup(user, targetAddress, full, signal));
     return {tookMs: ports.clock.monotonic() - begun, again};
   },
 
@@ -119,8 +124,9 @@ const HANDLERS: Handlers = {
     return {messages, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async manifest(ports, {user, moveId, folder, texts}) {
-    await requireMailbox(ports, user, moveId);
+  async manifest(ports, {user, moveId, folder, texts, own = false}) {
+    if (own) await requireOwnMailbox(ports, user, moveId);
+    else await requireMailbox(ports, user, moveId);
     const begun = ports.clock.monotonic();
     const manifest = await ports.store.manifest(user, {folder, texts});
     return {manifest, tookMs: ports.clock.monotonic() - begun};
@@ -153,6 +159,12 @@ const HANDLERS: Handlers = {
     requireCopy(ports, user, moveId);
     await ports.store.carry(user, targetAddress);
     return {};
+  },
+
+  // Not in the turn of what it ends.
+  async abort(ports, {moveId, token}) {
+    ports.passes.close(moveId, token);
+    return {ended: ports.running.end(moveId)};
   },
 
   // Commands for one user run one after the other: what came before is over. What comes late must find that it is.
@@ -259,6 +271,12 @@ async function requireMailbox(ports: HostPorts, user: string, moveId: string): P
   if (ports.routes.row(user)?.host === ports.host) return;
   const {kind} = requireCopy(ports, user, moveId);
   if (kind === 'retained' && !(await ports.store.exists(user))) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
+}
+
+/** Somebody else's copy goes by what is told of this one: Dovecot must not make one for the occasion. */
+async function requireOwnMailbox(ports: HostPorts, user: string, moveId: string): Promise<void> {
+  requireHere(ports, user);
+  if (!(await ports.store.exists(user))) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
 }
 
 function requireCopy(ports: HostPorts, user: string, moveId: string): Copy {

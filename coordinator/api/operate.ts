@@ -125,12 +125,14 @@ export class Operator implements Writes {
     const {stage, role} = this.#record(host);
     if (stage !== 'draining') throw new MailherdError('HOST_STATE', {host, stage, role, wish: 'cancel its evacuation'});
     const record = await happen(host, {type: 'uncordoned', by});
-    for (const {id} of mover.records().filter(move => move.source === host && !isSettled(move))) {
+    const leaving = mover.records().filter(move => move.source === host && !isSettled(move));
+    const cancelled = leaving.map(async ({id}) => {
       await mover.cancel(id).catch(error => {
         // It is past its flip, or backs out already.
         if (!(error instanceof MailherdError) || error.code !== 'MOVE_STATE') throw error;
       });
-    }
+    });
+    await Promise.all(cancelled);
     return hideToken(record);
   }
 

@@ -4,7 +4,7 @@ import type {Log} from '../../wire/log.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {retainedAtMs} from './budget.ts';
 import {forgettable} from './forget.ts';
-import {carryLate, discardLeft} from './leftover.ts';
+import {carryLate, discardLeft, proveNeedless} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
 
 const REMOVE_LEFT_MS = 30 * SECOND_MS;
@@ -76,7 +76,7 @@ export class Aftercare {
       if (record === undefined || signal.aborted || !this.#isLookDue(record)) continue;
       this.#looks.set(id, this.#looksDue(record));
       try {
-        await this.carryLate(record);
+        await this.#keepChanged(record, await carryLate(this.#deps.ports, record));
       } catch (error) {
         log.warn({moveId: record.id, err: error}, 'the retained copy could not be looked at; its purge will');
       }
@@ -121,8 +121,12 @@ export class Aftercare {
     }
   }
 
-  async carryLate(record: MoveRecord): Promise<void> {
-    const next = await carryLate(this.#deps.ports, record);
+  /** @throws MailherdError what stands in the way of losing the copy with its host. */
+  async proveNeedless(record: MoveRecord): Promise<void> {
+    await this.#keepChanged(record, await proveNeedless(this.#deps.ports, record));
+  }
+
+  async #keepChanged(record: MoveRecord, next: MoveRecord): Promise<void> {
     const isSame = next.step === record.step && next.verified?.digest === record.verified?.digest;
     if (!isSame && this.#deps.records.get(record.id)?.step === 'retained') await this.#deps.keep(next, record);
   }

@@ -7,6 +7,7 @@ import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wir
 import {Aftercare} from './aftercare.ts';
 import type {MoveContext} from './asks.ts';
 import {RunningMoves} from './budget.ts';
+import {Cancels} from './cancel.ts';
 import {firstRecord} from './first-record.ts';
 import {KickRate} from './kicks.ts';
 import type {MovePorts} from './move-ports.ts';
@@ -37,6 +38,7 @@ const PUMP_MS = SECOND_MS;
 /** A predecessor that did not know it was one may have begun moves and purges after we had read the store: look again this long after. */
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
 const QUEUED_AGAIN_MAX = 2;
+const ENDS_RUN: ReadonlySet<string> = new Set(['TOKEN_STALE', 'NOT_LEADER', 'CANCELLED']);
 
 /** Of which kind of plan it is, and how often it may still be queued again. */
 type QueuedMove = WaitingMove & {kind: Plan['kind']; againLeft: number};
@@ -45,7 +47,7 @@ type QueuedMove = WaitingMove & {kind: Plan['kind']; againLeft: number};
 export class MoveEngine implements Mover {
   readonly #options: EngineOptions;
   readonly #records = new Map<string, MoveRecord>();
-  readonly #cancelled = new Map<string, string>();
+  readonly #cancels = new Cancels();
   readonly #kicks = new KickRate();
   readonly #quiet: QuietTimes;
   #waiting: QueuedMove[] = [];
@@ -80,6 +82,7 @@ export class MoveEngine implements Mover {
       this.#aftercare.look();
       await ports.clock.sleep(PUMP_MS, signal);
     }
+    for (const moveId of this.#records.keys()) this.#cancels.end(moveId, new MailherdError('NOT_LEADER', {moveId}));
   }
 
   async #rescan(): Promise<boolean> {
@@ -128,9 +131,10 @@ export class MoveEngine implements Mover {
 
   async cancel(moveId: string): Promise<void> {
     const record = this.#known(moveId);
-    const {phase} = STEPS[record.step];
-    if (phase !== 'before' && phase !== 'held') throw new MailherdError('MOVE_STATE', {moveId, step: record.step});
-    this.#cancelled.set(moveId, 'cancelled');
+    const {step} = record;
+    if (!isBeforeFlip(step))
+      throw new MailherdError('MOVE_STATE', {moveId, step, reason: 'too late: it is flipped, or is just about to be'});
+    await this.#cancels.ask(moveId);
   }
 
   async purge(moveIds: readonly string[]): Promise<void> {
@@ -151,7 +155,7 @@ export class MoveEngine implements Mover {
   async prove(host: string): Promise<string[]> {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
-      await this.#aftercare.carryLate(record);
+      await this.#aftercare.proveNeedless(record);
       if (this.#known(record.id).step === 'retained') proved.push(record.id);
     }
     return proved;
@@ -225,9 +229,20 @@ export class MoveEngine implements Mover {
 
   /** Runs a move to its end in the background; an unexpected failure is ours and is logged, the stored record stays for a successor. */
   #launch(record: MoveRecord, isNew = false): void {
-    this.#drive(record, isNew).catch(error => {
-      this.#options.log.error({err: error, moveId: record.id, user: record.user}, 'this move is no longer driven here');
-    });
+    const {log, signal} = this.#options;
+    const {id: moveId, user} = record;
+    this.#cancels.begin(moveId);
+    this.#drive(record, isNew)
+      .catch(error => {
+        log.error({err: error, moveId, user}, 'this move is no longer driven here');
+      })
+      .finally(() => {
+        const {step} = this.#known(moveId);
+        this.#cancels.end(
+          moveId,
+          signal.aborted ? new MailherdError('NOT_LEADER', {moveId}) : new MailherdError('MOVE_STATE', {moveId, step}),
+        );
+      });
   }
 
   async #drive(record: MoveRecord, isNew: boolean): Promise<void> {
@@ -243,10 +258,10 @@ export class MoveEngine implements Mover {
       if (signal.aborted) return;
       await ports.storeMove(next);
       this.#take(next);
+      if (next.step === 'backingOut') this.#cancels.stored(next.id);
       ports.stepped(next, ports.clock.monotonic() - begun);
       current = next;
     }
-    this.#cancelled.delete(record.id);
     this.#queueAgain(current);
     this.#pump();
   }
@@ -274,15 +289,28 @@ export class MoveEngine implements Mover {
   }
 
   async #step(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-    const {phase, run} = STEPS[record.step];
-    if (this.#cancelled.has(record.id) && (phase === 'before' || phase === 'held') && record.step !== 'flipping') {
-      return {...record, step: 'backingOut', refusal: {code: 'CANCELLED', detail: {}}};
-    }
+    const {id, step} = record;
+    const {phase} = STEPS[step];
+    const cancelled: MoveRecord = {...record, step: 'backingOut', attempts: 0, refusal: {code: 'CANCELLED', detail: {}}};
+    // A flip that this run has not begun yet is none.
+    if (this.#cancels.isAsked(id) && (phase === 'before' || phase === 'held')) return cancelled;
     try {
-      if (record.step === 'reserving') await this.#purgeOnTarget(record);
-      return await run(context, record);
+      return await this.#tried(context, record);
     } catch (error) {
-      if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE' || error.code === 'NOT_LEADER') throw error;
+      if (error instanceof MailherdError && error.code === 'CANCELLED') return cancelled;
+      throw error;
+    }
+  }
+
+  async #tried(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+    const {id, step} = record;
+    const {run} = STEPS[step];
+    try {
+      if (step === 'reserving') await this.#cancels.unlessAsked(id, this.#purgeOnTarget(record));
+      // What writes the route is waited for; it does not take long.
+      return await (step === 'seeding' || step === 'copying' ? this.#cancels.unlessAsked(id, run(context, record)) : run(context, record));
+    } catch (error) {
+      if (!(error instanceof MailherdError) || ENDS_RUN.has(error.code)) throw error;
       return this.#afterFailure(context, record, error);
     }
   }
@@ -296,7 +324,8 @@ export class MoveEngine implements Mover {
     if (phase === 'held' || (phase === 'before' && (attempts >= context.limits.attemptsMax || !isWorthAnotherTry(error)))) {
       return {...record, step: 'backingOut', attempts: 0, refusal};
     }
-    await clock.sleep(backoff(attempts), this.#options.signal);
+    const pause = clock.sleep(backoff(attempts), this.#options.signal);
+    await (phase === 'before' ? this.#cancels.unlessAsked(record.id, pause) : pause);
     // A back-out keeps the first reason: that is what a person wants to know.
     return {...record, attempts, refusal: record.step === 'backingOut' ? (record.refusal ?? refusal) : refusal};
   }
@@ -339,4 +368,9 @@ export class MoveEngine implements Mover {
 
 function isPurgeable({step}: MoveRecord): boolean {
   return step === 'retained' || step === 'purging';
+}
+
+function isBeforeFlip(step: MoveRecord['step']): boolean {
+  const {phase} = STEPS[step];
+  return phase === 'before' || (phase === 'held' && step !== 'flipping');
 }

@@ -1,11 +1,13 @@
-import {MailherdError} from '../../base/errors.ts';
+import {MailherdError, toRefusal} from '../../base/errors.ts';
+import type {Manifest} from '../../wire/manifest.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {effectiveRoute} from '../../wire/route.ts';
-import {canonicalManifest, messageCount} from '../verify/compare.ts';
-import {manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
+import {canonicalManifest, lostSince, messageCount} from '../verify/compare.ts';
+import {COMMAND_MS, manifestAt, ofMove, PURGE_MS, persist, routeOf} from './asks.ts';
 import type {MovePorts} from './move-ports.ts';
 
 const CARRIES_MAX = 5;
+const LOST_TOLD_MAX = 5;
 
 /**
  * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
@@ -15,16 +17,49 @@ const CARRIES_MAX = 5;
  * @throws MailherdError COPY_UNKNOWN when something lies there that no copy of this move is known of.
  */
 export async function carryLate(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
+  return (await looked(ports, record)).record;
+}
+
+/**
+ * The same right before the copy goes, which it may only where the mailbox is there without it.
+ * @throws MailherdError LAST_COPY when the host where the user lives now does not show that.
+ */
+export async function proveNeedless(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
+  const {record: proved, copy} = await looked(ports, record);
+  if (copy !== null) await requireMailboxElsewhere(ports, proved, copy);
+  return proved;
+}
+
+/** @returns the retained copy's manifest too; null where there is no copy any more. */
+async function looked(ports: MovePorts, record: MoveRecord): Promise<{record: MoveRecord; copy: Manifest | null}> {
+  const purged = {record: {...record, step: 'purged', refusal: null}, copy: null} as const;
   try {
     return await carried(ports, record);
   } catch (error) {
     if (!(error instanceof MailherdError)) throw error;
-    if (isReplaced(error, record)) return {...record, step: 'purged', refusal: null};
+    if (isReplaced(error, record)) return purged;
     if (error.code !== 'COPY_MISSING') throw error;
     // The host looks itself, and refuses where anything lies.
     await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
-    return {...record, step: 'purged', refusal: null};
+    return purged;
   }
+}
+
+/** Of a user whom somebody removed there is no mailbox elsewhere, and need not be. */
+async function requireMailboxElsewhere(ports: MovePorts, record: MoveRecord, copy: Manifest): Promise<void> {
+  const {user, source, id} = record;
+  const stored = await ports.readRoute(user);
+  if (stored === null) return;
+  const {host} = effectiveRoute(stored.route, stored.storedAtMs);
+  if (host === source) throw new MailherdError('STILL_OWNER', {user, host});
+  const refused = (reason: unknown): MailherdError => new MailherdError('LAST_COPY', {user, host, moveId: id, copy: source, reason});
+  const request = {...ofMove(ports, record), folder: null, texts: false, own: true} as const;
+  const {manifest} = await ports.command(host, 'manifest', request, PURGE_MS).catch(error => {
+    if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE') throw error;
+    throw refused(toRefusal(error));
+  });
+  const lost = lostSince(copy, manifest);
+  if (lost.length > 0) throw refused(lost.slice(0, LOST_TOLD_MAX));
 }
 
 /** A host has one copy of a user at most, and takes another, or the user himself, only once the one before is removed. */
@@ -33,13 +68,13 @@ function isReplaced({code, detail}: MailherdError, {id, source}: MoveRecord): bo
   return code === 'COPY_UNKNOWN' && typeof detail.moveId === 'string' && detail.moveId !== id;
 }
 
-async function carried(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
+async function carried(ports: MovePorts, record: MoveRecord): Promise<{record: MoveRecord; copy: Manifest}> {
   // null: the coordinator that verified it died before it could note so; carrying once more does no harm.
   let {verified} = record;
   for (let carries = 0; ; carries++) {
     const manifest = await manifestAt(ports, record, record.source, {timeoutMs: PURGE_MS});
     const digest = ports.digest(canonicalManifest(manifest));
-    if (digest === verified?.digest) return {...record, verified};
+    if (digest === verified?.digest) return {record: {...record, verified}, copy: manifest};
     if (carries === CARRIES_MAX) throw new MailherdError('NOT_EMPTY', {user: record.user, reason: 'the retained copy keeps changing'});
     const stored = await routeOf(ports, record.user);
     // Not where a flip that came too late points to: that copy will be removed.
@@ -49,6 +84,18 @@ async function carried(ports: MovePorts, record: MoveRecord): Promise<MoveRecord
     await persist(ports, record, owner, PURGE_MS);
     verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
   }
+}
+
+/**
+ * What runs at the source for a move that backs out is ended, then waited for: of a mailbox that takes hours nobody waits for the pass.
+ * @throws MailherdError HOST_SILENT and the like: try again.
+ */
+export async function endAtSource(ports: MovePorts, record: MoveRecord): Promise<void> {
+  await ports.command(record.source, 'abort', ofMove(ports, record), COMMAND_MS).catch(error => {
+    // An agent of an older release comes to its end by itself; one that is silent does not answer the next question either.
+    if (!(error instanceof MailherdError) || (error.code !== 'COMMAND_UNKNOWN' && error.code !== 'HOST_SILENT')) throw error;
+  });
+  await ports.command(record.source, 'settle', ofMove(ports, record), PURGE_MS);
 }
 
 /** What commands say of a user whom somebody removed meanwhile. */

@@ -15,12 +15,16 @@ export interface Mover {
   waiting(): readonly WaitingMove[];
   /** All known moves, newest state. */
   records(): readonly MoveRecord[];
-  /** Before the flip: back out. @throws MailherdError MOVE_UNKNOWN, MOVE_STATE */
+  /**
+   * Before the flip: back out, whatever runs. Resolves when that is stored, and whoever leads next backs out too.
+   * @throws MailherdError MOVE_UNKNOWN; MOVE_STATE when it is too late; NOT_LEADER.
+   */
   cancel(moveId: string): Promise<void>;
   /** Purges retained source copies by explicit id. @throws MailherdError INPUT_INVALID on an empty list, MOVE_UNKNOWN, MOVE_STATE */
   purge(moveIds: readonly string[]): Promise<void>;
   /**
-   * Proves every copy that `host` retains to be what was verified, and carries to its user what came late.
+   * Proves every copy that `host` retains to be what was verified, carries to its user what came late, and has the host where he lives now
+   * show that the mailbox is there.
    * @returns the ids of these moves: what lies there under them may be lost with the host. @throws MailherdError what stands in the way.
    */
   prove(host: string): Promise<string[]>;

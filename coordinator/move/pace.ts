@@ -18,11 +18,16 @@ const BUSY_MAX = 0.9;
 const STALLED_MAX = 30;
 /** Of what a hold may last at most; usual ones take a fraction of that. */
 const LONG_HOLD_SHARE = 0.1;
+/** The same where a host is emptied because it is sick: there no hold is short, but more of them at once must not come near their end. */
+const SICK_HOLD_SHARE = 1 / 3;
+/** How a move ends whose hold took too long. */
+const BROKEN_HOLDS: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'HOLD_LOST', 'FLIP_TOO_LATE']);
 
 /**
  * Slows moves where they hurt and speeds them again: additive increase, multiplicative decrease (Chiu and Jain, 1989), for each host
- * from or to which a move may go. A host that is being emptied because it is sick is not spared: relief is what its users need.
- * Where slower moves are still too much for a host no further one begins.
+ * from or to which a move may go. A host that is emptied because it is sick is spared only where holds get long: relief is what its users
+ * need, and how it fares says nothing of its moves. One that is well, whoever empties it, is spared like any other. Where slower moves are
+ * still too much for a host no further one begins.
  * @returns the pace from now on.
  */
 export function adjustPace(
@@ -33,17 +38,22 @@ export function adjustPace(
   {judge, move}: Pick<Policy, 'judge' | 'move'>,
   nowMs: Instant,
 ): Pace {
-  const held = heldLong(moves, new Set(hosts.flatMap(({host, isLeaving}) => (isLeaving ? [host] : []))), move.holdMs);
-  const stopped = new Set(verdicts.flatMap(({host, kind, because}) => (kind === 'sick' || because === MOVES_STOPPED ? [host] : [])));
+  const sick = new Set(verdicts.flatMap(({host, kind}) => (kind === 'sick' ? [host] : [])));
+  const fled = new Set(hosts.flatMap(({host, isLeaving}) => (isLeaving && sick.has(host) ? [host] : [])));
+  const stopped = new Set(verdicts.flatMap(({host, because}) => (because === MOVES_STOPPED ? [host] : [])));
+  const held = heldLong(moves, fled, move.holdMs);
   const max = Math.max(move.perSourceMax, move.perTargetMax);
   return Object.fromEntries(
     hosts
-      .filter(({role, isLeaving}) => role === 'backend' && !isLeaving)
+      .filter(({role}) => role === 'backend')
       .map(own => {
-        const before = pace[own.host] ?? {limit: max, changedAtMs: 0};
-        if (stopped.has(own.host)) return [own.host, {limit: 0, changedAtMs: nowMs}];
+        const isFled = fled.has(own.host);
+        if ((sick.has(own.host) && !isFled) || stopped.has(own.host)) return [own.host, {limit: 0, changedAtMs: nowMs}];
+        const known = pace[own.host] ?? {limit: max, changedAtMs: 0};
+        // Nothing was to go to it while it was sick and stayed.
+        const before = isFled && known.limit === 0 ? {limit: max, changedAtMs: known.changedAtMs} : known;
         if (nowMs - before.changedAtMs < STEP_MS) return [own.host, before];
-        const isTooMuch = isStrained(own, judge) || (held.get(own.host) ?? 0) > before.changedAtMs;
+        const isTooMuch = (!isFled && isStrained(own, judge)) || (held.get(own.host) ?? 0) > before.changedAtMs;
         const limit = isTooMuch ? Math.max(1, before.limit * DECREASE) : Math.min(max, before.limit + INCREASE);
         return [own.host, limit === before.limit ? before : {limit, changedAtMs: nowMs}];
       }),
@@ -57,11 +67,14 @@ function isStrained({values, kernel}: HostSlis, judge: Policy['judge']): boolean
 }
 
 /** When each host last had a part in a long hold; a source that is emptied because it is slow says nothing of its targets. */
-function heldLong(moves: readonly MoveRecord[], leaving: ReadonlySet<string>, holdMs: Millis): Map<string, Instant> {
+function heldLong(moves: readonly MoveRecord[], fled: ReadonlySet<string>, holdMs: Millis): Map<string, Instant> {
   const lastMs = new Map<string, Instant>();
-  for (const {source, target, pauseMs, updatedAtMs} of moves) {
-    if (pauseMs === null || pauseMs < holdMs * LONG_HOLD_SHARE || leaving.has(source)) continue;
-    for (const host of [source, target]) lastMs.set(host, Math.max(updatedAtMs, lastMs.get(host) ?? 0));
+  for (const {source, target, pauseMs, refusal, updatedAtMs} of moves) {
+    const isFled = fled.has(source);
+    const longMs = holdMs * (isFled ? SICK_HOLD_SHARE : LONG_HOLD_SHARE);
+    const isLong = pauseMs === null ? BROKEN_HOLDS.has(refusal?.code ?? '') : pauseMs >= longMs;
+    if (!isLong) continue;
+    for (const host of isFled ? [source] : [source, target]) lastMs.set(host, Math.max(updatedAtMs, lastMs.get(host) ?? 0));
   }
   return lastMs;
 }

@@ -23,7 +23,7 @@ import {
   tellEdges,
   timeLeft,
 } from './asks.ts';
-import {carryLate, discardLeft, goneOf} from './leftover.ts';
+import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 
 /**
@@ -354,7 +354,7 @@ async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRec
 }
 
 async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const proved = await carryLate(ports, record);
+  const proved = await proveNeedless(ports, record);
   if (proved.step === 'purged') return proved;
   await ports.command(record.source, 'discard', {...ofMove(ports, record), ...(await goneOf(ports, record))}, PURGE_MS);
   return {...proved, step: 'purged'};
@@ -378,7 +378,7 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
       await ports.writeRoute(route, expected);
     }
   }
-  await ports.command(source, 'settle', ofMove(ports, record), PURGE_MS);
+  await endAtSource(ports, record);
   try {
     await discardLeft(ports, record);
   } catch (error) {

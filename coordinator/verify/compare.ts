@@ -33,6 +33,23 @@ export function compareManifests(source: Manifest, target: Manifest): Difference
   return differences;
 }
 
+/**
+ * Whether a mailbox can be what became of a copy: while it is used, folders and messages come and go, but UIDs are never given twice
+ * (RFC 3501, 2.3.1.1), and INBOX is never removed. HIGHESTMODSEQ tells nothing here: reading alone may raise that of the copy.
+ * @returns [] when nothing speaks against it.
+ */
+export function lostSince(copy: Manifest, mailbox: Manifest): Difference[] {
+  const now = new Map(mailbox.folders.map(folder => [folder.guid, folder]));
+  return copy.folders.flatMap(folder => {
+    const {name, guid} = folder;
+    const other = now.get(guid);
+    if (other === undefined) return name === 'INBOX' ? [{what: 'folder', folder: name, source: guid, target: 'missing'}] : [];
+    const differ = (what: 'uidValidity' | 'uidNext'): Difference[] => [{what, folder: name, source: folder[what], target: other[what]}];
+    if (other.uidValidity !== folder.uidValidity) return differ('uidValidity');
+    return other.uidNext < folder.uidNext ? differ('uidNext') : [];
+  });
+}
+
 function compareFolder(source: FolderManifest, target: FolderManifest): Difference[] {
   const differences: Difference[] = [];
   const differ = (what: string, ours: unknown, theirs: unknown): void => {

@@ -1,5 +1,6 @@
 import {Passes} from '../../agent/move/admit.ts';
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
+import {Running} from '../../agent/move/running.ts';
 import type {RouteRow} from '../../agent/route/apply.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Rng} from '../../base/random.ts';
@@ -7,7 +8,7 @@ import type {Answer, Request, Verb} from '../../wire/command.ts';
 import {AGENT} from './agent.ts';
 import type {SimTime} from './clock.ts';
 import {Mailbox} from './mailbox.ts';
-import {SimSeeds} from './seeds.ts';
+import {endedBy, SimSeeds} from './seeds.ts';
 import type {RouteEntry, World} from './world.ts';
 
 /** Share of passes that leave a message of the copy without all of its text. */
@@ -38,6 +39,7 @@ export class SimHost {
   #turns = new Map<string, Promise<unknown>>();
   #waiters: {revision: number; resolve: () => void}[] = [];
   #passes = new Passes();
+  #running = new Running();
   seedsOpen: ConstructorParameters<typeof SimSeeds>[3] = new Map();
   /** What is on disk of copies that are not yet put there: null = nothing. A power cut leaves that. */
   readonly #onDisk = new Map<string, Mailbox | null>();
@@ -109,6 +111,7 @@ export class SimHost {
     this.#turns = new Map();
     this.#waiters = [];
     this.#passes = new Passes();
+    this.#running = new Running();
     this.seedsOpen = new Map();
     if (wholeHost) {
       this.isUp = false;
@@ -119,6 +122,12 @@ export class SimHost {
       }
       this.#onDisk.clear();
     }
+  }
+
+  /** It never comes back with what it had. */
+  burn(): void {
+    this.crash(true);
+    for (const part of [this.mailboxes, this.copies, this.rows, this.#onDisk]) part.clear();
   }
 
   /** Writes a copy, not yet to disk. */
@@ -196,6 +205,7 @@ export class SimHost {
           })(),
       },
       passes: this.#passes,
+      running: this.#running,
       queue: {count: async () => 0, retry: async () => 0},
       store: this.#store(life),
       files: this.#files(life),
@@ -208,7 +218,7 @@ export class SimHost {
     return {
       offer: terms => seeds.offer(terms),
       end: user => seeds.end(user),
-      send: (user, offer) => seeds.send(user, offer),
+      send: (...sent) => seeds.send(...sent),
       persist: async users => {
         await disk(this.#rng.between(2, 40));
         for (const user of users) this.persist(user);
@@ -222,11 +232,11 @@ export class SimHost {
       freeBytes: async () => (this.isFull ? 0 : 1e12),
       needs: async () => [],
       offers: async () => [],
-      backup: async (user, address) => {
+      backup: async (user, address, _full, signal) => {
         const mailbox = this.#own(user);
         const target = this.#world.host(address);
         const snapshot = mailbox.clone();
-        await this.#disk(life, 20 + mailbox.messages.size * this.#rng.between(1, 4));
+        await endedBy(signal, this.#disk(life, 20 + mailbox.messages.size * this.#rng.between(1, 4)));
         if (!target.isUp || target.isCut !== this.isCut) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
         if (target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'no space left on device'});
         const present = target.mailboxes.get(user);

@@ -63,6 +63,8 @@ const COORDINATOR: Record<string, () => void> = {
       return {...record, step: 'purged'};
     };
   },
+  'purge without asking where the user lives now': () => believeOwner(false),
+  'purge whatever is found where the user lives now': () => believeOwner(true),
   'flip before it is proved': () => {
     STEPS.verifying.run = async (_context, record) => ({...record, step: 'flipping', verified: {digest: '', messages: 0, folders: 0}});
   },
@@ -171,7 +173,7 @@ const AGENT_SIDE: Record<string, () => void> = {
   'a pass is run whoever the user lives with': () => {
     answering('copy', async (ports, {user, targetAddress, full}) => ({
       tookMs: 1,
-      ...(await ports.store.backup(user, targetAddress, full)),
+      ...(await ports.store.backup(user, targetAddress, full, new AbortController().signal)),
     }));
   },
   'a coordinator of the past is obeyed': () => {
@@ -207,6 +209,19 @@ const AGENT_SIDE: Record<string, () => void> = {
     AGENT.turnOf = () => String(++turns);
   },
 };
+
+/** Of the mailbox's own host it is believed, if it answers at all (`isAsked`), that it has what the copy has. */
+function believeOwner(isAsked: boolean): void {
+  around('purging', (context, record, run) => {
+    const command: MovePorts['command'] = async (host, verb, request, timeoutMs) => {
+      if (!('own' in request)) return context.ports.command(host, verb, request, timeoutMs);
+      if (isAsked) await context.ports.command(host, verb, request, timeoutMs);
+      const {own: _, ...ofCopy} = request;
+      return context.ports.command(record.source, verb, ofCopy as typeof request, timeoutMs);
+    };
+    return run(having(context, {command}), record);
+  });
+}
 
 /** The source is not asked again before the flip. */
 function skipLook(): void {

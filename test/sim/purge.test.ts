@@ -131,3 +131,18 @@ test('late mail is not carried to where a flip points that came too late: that c
   await carryLate(ports, {...record(), source: 'be1', step: 'retained' satisfies MoveStep});
   expect(carried).toEqual(['be2']);
 });
+
+test.each(['silent', 'bare'])('neither purge nor wipe takes the last copy: the host of the mailbox is %s', async how => {
+  const {world, record, after} = await moved();
+  const {id, source, target, user} = record();
+  world.host(target).burn();
+  if (how === 'bare') {
+    world.host(target).restart();
+    world.catchUp(world.host(target));
+  }
+  await Promise.all([world.engine?.purge([id]), after(60_000)]);
+  const [proof] = await Promise.allSettled([world.engine?.prove(source), after(60_000)]);
+  expect([record().step, record().refusal?.code]).toEqual(['retained', 'LAST_COPY']);
+  expect(proof).toMatchObject({status: 'rejected', reason: {code: 'LAST_COPY', detail: {host: target, copy: source}}});
+  expect(world.host(source).mailboxes.get(user)?.messages.size).toBe(5);
+});

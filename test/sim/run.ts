@@ -1,8 +1,10 @@
 import {seededRng} from '../../base/random.ts';
+import type {MoveEngine} from '../../coordinator/move/engine.ts';
 import type {PlannedMove} from '../../wire/record.ts';
 import {type Ledger, startClients} from './clients.ts';
 import {WALL_START} from './clock.ts';
 import {startFaults} from './faults.ts';
+import {loseHost} from './loss.ts';
 import {World} from './world.ts';
 
 export interface SimResult {
@@ -35,6 +37,7 @@ export async function simulate(seed: number): Promise<SimResult> {
   steps += await world.time.run(QUIET_MS, look);
   judge(world, ledger);
   judgeLeft(world);
+  await loseHost(world, rng.fork('loss'));
   const records = world.engine?.records() ?? [];
   return {
     seed,
@@ -72,8 +75,16 @@ async function keepMoving(world: World, rng: ReturnType<typeof seededRng>): Prom
     const running = engine
       .records()
       .filter(({step}) => step === 'seeding' || step === 'copying' || step === 'holding' || step === 'verifying');
-    if (running.length > 0 && rng.unit() < 0.1) engine.cancel(rng.pick(running).id).catch(() => undefined);
+    if (running.length > 0 && rng.unit() < 0.1) cancel(world, engine, rng.pick(running).id);
   }
+}
+
+/** Once it is said that a move backs out, it does, whoever leads next. */
+function cancel(world: World, engine: MoveEngine, id: string): void {
+  engine.cancel(id).then(
+    () => world.cancelled.add(id),
+    () => undefined,
+  );
 }
 
 function heal(world: World): void {
@@ -163,6 +174,8 @@ function judge(world: World, ledger: Ledger): void {
     }
   }
   for (const record of world.engine?.records() ?? []) {
+    if (world.cancelled.has(record.id) && record.step !== 'backedOut')
+      world.violate('I5', `move ${record.id} was cancelled, and is ${record.step}${whereElse(world, record.user, '')}`);
     if (!['retained', 'purged', 'backedOut'].includes(record.step)) {
       world.violate('I5', `move ${record.id} does not end: ${record.step} ${JSON.stringify(record.refusal)}`);
     }

@@ -46,7 +46,13 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
     await open?.arriving;
   }
 
-  async send(user: string, {address, secret}: SeedOffer): Promise<SeedOutcome> {
+  async send(
+    user: string,
+    {address, secret}: SeedOffer,
+    _rate: number | null,
+    _gone: () => void,
+    signal: AbortSignal,
+  ): Promise<SeedOutcome> {
     const mailbox = this.#host.mailboxes.get(user);
     if (mailbox === undefined) throw new MailherdError('COPY_FAILED', {user, reason: `no mailbox on ${this.#host.name}`});
     if (this.#rng.unit() < UNFIT_SHARE) return {kind: 'unfit', reason: 'by chance'};
@@ -57,7 +63,7 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
     open.isTaken = true;
     const snapshot = mailbox.clone();
     for (let part = 1; part <= PARTS; part++) {
-      await this.#disk(this.#rng.between(2, 20));
+      await endedBy(signal, this.#disk(this.#rng.between(2, 20)));
       // The connection breaks with either end, and the receiver ends it when it is told to.
       const isConnected = target.isUp && target.life === life && target.isCut === this.#host.isCut && !target.isFull;
       if (!isConnected || target.seedsOpen.get(user) !== open)
@@ -85,4 +91,12 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
       if (!isAlive() || waits > 20_000) throw new MailherdError('COPY_FAILED', {reason: 'the stream broke off'});
     }
   }
+}
+
+/** The work, unless it is broken off before. @throws MailherdError COPY_FAILED then. */
+export function endedBy(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new MailherdError('COPY_FAILED', {reason: 'ended'})));
+    work.then(resolve, reject);
+  });
 }

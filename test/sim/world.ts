@@ -55,6 +55,8 @@ export class World {
   readonly violations: string[] = [];
   /** Hosts whose evacuation somebody stopped for now. */
   readonly paused = new Set<string>();
+  /** Moves of which somebody was told that they back out. */
+  readonly cancelled = new Set<string>();
   engine: MoveEngine | null = null;
   #engineStop = new AbortController();
   #revision = 0;

@@ -1,7 +1,7 @@
-import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, test} from 'vitest';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {KnownTexts} from '../../../../agent/move/bodies.io.ts';
 import {doveadmStore} from '../../../../agent/move/doveadm.io.ts';
 import {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
@@ -54,4 +54,23 @@ test('a name that leaves no room for a longer one is removed all the same', asyn
   home(long);
   home(other);
   expect([await mail.remove(long), await mail.exists(long), readdirSync(store)]).toEqual([4, false, [other]]);
+});
+
+test('a pass that is broken off is over when its program has ended', async () => {
+  const program = join(store, 'doveadm');
+  const ended = join(store, 'ended');
+  writeFileSync(program, `#!/bin/sh\ntrap 'touch ${ended}; exit 1' TERM\ntouch ${store}/begun\nwhile :; do sleep 0.01; done\n`);
+  chmodSync(program, 0o755);
+  const {PATH} = process.env;
+  process.env.PATH = `${store}:${PATH}`;
+  try {
+    const end = new AbortController();
+    const pass = mail.backup('ada', '127.0.0.1', false, end.signal);
+    await vi.waitFor(() => expect(existsSync(join(store, 'begun'))).toBe(true), {timeout: 10_000});
+    end.abort();
+    await expect(pass).rejects.toMatchObject({code: 'COPY_FAILED'});
+    expect(existsSync(ended)).toBe(true);
+  } finally {
+    process.env.PATH = PATH;
+  }
 });

@@ -1,5 +1,7 @@
 import {describe, expect, test} from 'vitest';
+import {Passes} from '../../../../agent/move/admit.ts';
 import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
+import {Running} from '../../../../agent/move/running.ts';
 import {serve, turnOf} from '../../../../agent/move/serve.ts';
 import {MIB} from '../../../../base/units.ts';
 import type {Answer} from '../../../../wire/command.ts';
@@ -44,12 +46,42 @@ test('on a host without such a copy nobody looks: doveadm would make an empty ma
   }
 });
 
+test('what another copy goes by is read where the user lives and has a mailbox, nowhere else, and none is made for it', async () => {
+  const bare = hostAt('be1', null);
+  const none = {...bare.ports, store: {...bare.ports.store, exists: async () => false}};
+  const moved = hostAt('be2', {user: USER, moveId: REQUEST.moveId, kind: 'retained'});
+  for (const [{ports, asked}, code] of [
+    [{ports: none, asked: bare.asked}, 'COPY_MISSING'],
+    [moved, 'NOT_OWNER'],
+  ] as const) {
+    await expect(serve(ports, 'manifest', {...REQUEST, own: true})).rejects.toMatchObject({code});
+    expect(asked).toEqual([]);
+  }
+  await serve(bare.ports, 'manifest', {...REQUEST, own: true});
+  expect(bare.asked).toEqual([USER]);
+});
+
 test('where the user lives his mailbox is read while it is copied, elsewhere only after what came before', () => {
   const [here, elsewhere] = [hostAt('be1', null).ports, hostAt('be2', null).ports];
   expect(turnOf(here, 'manifest', USER)).toBe(turnOf(here, 'readTexts', USER));
   expect(turnOf(here, 'manifest', USER)).not.toBe(turnOf(here, 'copy', USER));
   for (const verb of ['manifest', 'readTexts', 'discard'] as const)
     expect(turnOf(elsewhere, verb, USER)).toBe(turnOf(elsewhere, 'copy', USER));
+});
+
+test('a pass is ended by a command that does not wait for its turn; no other begins', async () => {
+  const {ports} = hostAt('be1', null);
+  const backup = (_user: string, _address: string, _full: boolean, signal: AbortSignal): Promise<never> =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('ended'))));
+  const busy = {...ports, passes: new Passes(), running: new Running(), store: {...ports.store, backup}};
+  const {folder: _, texts: __, ...ofMove} = REQUEST;
+  const copy = {...ofMove, target: 'be2', targetAddress: 'be2', full: false, pass: 1};
+  expect(turnOf(ports, 'abort', USER)).not.toBe(turnOf(ports, 'copy', USER));
+  const pass = serve(busy, 'copy', copy);
+  await expect(Promise.all([pass, serve(busy, 'abort', ofMove)])).rejects.toThrow('ended');
+  await expect(serve(busy, 'copy', {...copy, pass: 2})).rejects.toMatchObject({code: 'COPY_FAILED'});
+  expect(await serve(busy, 'abort', ofMove)).toEqual({ended: false});
+  await expect(serve(busy, 'abort', {...ofMove, token: 0})).rejects.toMatchObject({code: 'TOKEN_STALE'});
 });
 
 test('a retained copy whose removal was interrupted is gone: looking would make an empty one, to be carried to its user', async () => {

@@ -38,22 +38,41 @@ test('a busy or stalled disk strains as well', () => {
   expect(paceOf(after(1, [host('t', {kernel: () => ({psiIoFull10: 40})})]), 't')).toBe(2);
 });
 
-test('a long hold slows both ends once, and not because of a source that is being emptied', () => {
-  const move = {source: 's', target: 't', pauseMs: 4_000, updatedAtMs: 99_000} as unknown as MoveRecord;
-  const pace = (hosts: HostSlis[], moves: MoveRecord[], from: Pace = {}, nowMs = 100_000): Pace =>
-    adjustPace(from, hosts, [], moves, POLICY, nowMs);
+const MOVE = {source: 's', target: 't', pauseMs: 4_000, refusal: null, updatedAtMs: 99_000} as unknown as MoveRecord;
+const LEAVING = host('s', {isLeaving: true});
+
+function held(hosts: HostSlis[], moves: MoveRecord[], verdicts: Verdict[] = [], from: Pace = {}, nowMs = 100_000): [number, number] {
+  const pace = adjustPace(from, hosts, verdicts, moves, POLICY, nowMs);
+  return [paceOf(pace, 's'), paceOf(pace, 't')];
+}
+
+test('a long hold, or one that broke, slows both ends once', () => {
   const both = [host('s'), host('t')];
-  const slowed = pace(both, [move]);
-  expect([paceOf(slowed, 's'), paceOf(slowed, 't')]).toEqual([2, 2]);
-  expect(paceOf(pace(both, [move], slowed, 130_000), 't')).toBe(2);
-  expect(paceOf(pace(both, [{...move, pauseMs: 900}]), 't')).toBe(4);
-  expect(paceOf(pace([host('s', {isLeaving: true}), host('t')], [move]), 't')).toBe(4);
+  expect(held(both, [MOVE])).toEqual([2, 2]);
+  expect(held(both, [MOVE], [], adjustPace({}, both, [], [MOVE], POLICY, 100_000), 130_000)).toEqual([2, 2]);
+  expect(held(both, [{...MOVE, pauseMs: 900}])).toEqual([4, 4]);
+  expect(held(both, [{...MOVE, pauseMs: null}])).toEqual([4, 4]);
+  expect(held(both, [{...MOVE, pauseMs: null, refusal: {code: 'SESSIONS_LINGER', detail: {}}}])).toEqual([2, 2]);
 });
 
-test('nothing goes to a sick target at once, whatever it bore; a host that is emptied is not spared', () => {
-  const sick = [verdict('t', 'sick')];
-  expect(paceOf(adjustPace(after(1, [host('t')]), [host('t')], sick, [], POLICY, 100_001), 't')).toBe(0);
-  expect(paceOf(after(3, [host('t', {...LATE, isLeaving: true})], sick), 't')).toBe(Number.POSITIVE_INFINITY);
+test('a host that is well and is emptied is spared like any other', () => {
+  expect(held([LEAVING, host('t')], [MOVE])).toEqual([2, 2]);
+  expect(paceOf(after(1, [host('s', {...LATE, isLeaving: true})]), 's')).toBe(2);
+  expect(paceOf(after(1, [host('s', {...LATE, isLeaving: true})], [verdict('s', 'suspect')]), 's')).toBe(2);
+});
+
+test('one that is emptied because it is sick is spared only where holds come near their end, and says nothing of targets', () => {
+  const sick = [verdict('s', 'sick')];
+  expect(paceOf(after(3, [host('s', {...LATE, isLeaving: true})], sick), 's')).toBe(4);
+  expect(held([LEAVING, host('t')], [MOVE], sick)).toEqual([4, 4]);
+  expect(held([LEAVING, host('t')], [{...MOVE, pauseMs: 11_000}], sick)).toEqual([2, 4]);
+});
+
+test('nothing goes to or from a sick host that stays, whatever it bore; at once it is emptied as fast as the policy allows', () => {
+  const sick = [verdict('s', 'sick')];
+  const stays = adjustPace(after(1, [host('s')]), [host('s')], sick, [], POLICY, 100_001);
+  expect(paceOf(stays, 's')).toBe(0);
+  expect(paceOf(adjustPace(stays, [LEAVING], sick, [], POLICY, 100_002), 's')).toBe(4);
 });
 
 test('where slower moves are still too much none begins', () => {

@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {canonicalManifest, compareLines, compareManifests, messageCount} from '../../../../coordinator/verify/compare.ts';
+import {canonicalManifest, compareLines, compareManifests, lostSince, messageCount} from '../../../../coordinator/verify/compare.ts';
 import type {Manifest} from '../../../../wire/manifest.ts';
 
 const MANIFEST: Manifest = {
@@ -70,5 +70,28 @@ describe('what must survive a move', () => {
   test('a folder too many on the target counts, a higher HIGHESTMODSEQ does not', () => {
     expect(compareManifests({...MANIFEST, folders: MANIFEST.folders.slice(0, 1)}, MANIFEST)).toHaveLength(1);
     expect(compareManifests(MANIFEST, inbox({highestModseq: 10}))).toEqual([]);
+  });
+});
+
+describe('what a mailbox that is used on cannot have lost of a copy', () => {
+  test.each([
+    ['nothing happened', MANIFEST],
+    ['mail came', inbox({uidNext: 9, messages: 8, highestModseq: 12, digest: 'other'})],
+    ['all mail of INBOX was removed', inbox({messages: 0, highestModseq: 12})],
+    [
+      'a folder was removed, and another made',
+      {...MANIFEST, folders: MANIFEST.folders.map(folder => (folder.name === 'Sent' ? {...folder, guid: 'g9', uidValidity: 3} : folder))},
+    ],
+  ] as [string, Manifest][])('%s', (_what, mailbox) => {
+    expect(lostSince(MANIFEST, mailbox)).toEqual([]);
+  });
+
+  test.each([
+    ['folder', {...MANIFEST, folders: MANIFEST.folders.slice(1)}],
+    ['folder', inbox({guid: 'g9', uidValidity: 8})],
+    ['uidValidity', inbox({uidValidity: 8})],
+    ['uidNext', inbox({uidNext: 4})],
+  ])('%s', (what, mailbox) => {
+    expect(lostSince(MANIFEST, mailbox)).toEqual([expect.objectContaining({what, folder: 'INBOX'})]);
   });
 });
