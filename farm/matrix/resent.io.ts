@@ -4,12 +4,12 @@ import {tryRunIn} from '../machine/enter.io.ts';
 import type {LedgerEntry} from '../mail/ledger.ts';
 import {resentInLog} from './resent.ts';
 
-/** Mail that was with a host when its power went may have been handed over without the host knowing. */
+/** Mail that was with a host when its power went may have been handed over without the host knowing: mail that had waited there too. */
 const IN_FLIGHT_MS = 3_000;
 
 /**
  * Messages that a Postfix had to hand over again without knowing whether the first time counted: SMTP cannot tell (RFC 1047), with or
- * without a move. Told by Postfix's own log; a host that lost its power lost its log too, there it is the mail that had just come.
+ * without a move. Told by Postfix's own log; a host that lost its power lost its log too, there it is the mail that had just come, and what had just been delivered.
  * @param offAtMs when a host's power went, null = no host's.
  */
 export async function resentMail(
@@ -26,7 +26,7 @@ export async function resentMail(
     for (const id of resentInLog(stdout)) ids.add(id);
   }
   for (const entry of entries) {
-    if (offAtMs === null || entry.kind !== 'accepted') continue;
+    if (offAtMs === null || (entry.kind !== 'accepted' && entry.kind !== 'seen')) continue;
     if (entry.atMs > offAtMs - IN_FLIGHT_MS && entry.atMs < offAtMs + IN_FLIGHT_MS) ids.add(entry.messageId);
   }
   return ids;
