@@ -86,6 +86,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     ...{mailLog, kernelLog, probes: probes.tally},
     routes: () => (served === null ? null : countsOf(served.table)),
     farm: () => served?.table.addresses() ?? [],
+    isHere: recipient => served?.table.isMailHere(recipient, role) ?? null,
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, refused: outbox.refused, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });

@@ -108,7 +108,9 @@ export class MailSource {
 
   #queue(walk: QueueWalk, activeMax: number | null): MailFigures['queue'] {
     if (walk.complete && walk.active + walk.deferred === 0) this.#destinations.clear();
-    this.#destinations.add(walk.domains);
+    this.#destinations.add(
+      walk.samples.flatMap(({recipient}) => (recipient === '' ? [] : [recipient.slice(recipient.lastIndexOf('@') + 1)])),
+    );
     return queueFiguresOf(walk, activeMax, this.#destinations.figures());
   }
 }
