@@ -123,18 +123,19 @@ function countsOf(table: SqliteRouteTable): {revision: number; userCount: number
 }
 
 async function openLogs(
-  {role, stateDir, mail}: AgentConfig,
+  config: AgentConfig,
   activity: Activity,
   outbox: Outbox,
   log: Log,
   signal: AbortSignal,
 ): Promise<{mailLog: MailLog | null; kernelLog: KernelLog}> {
+  const {role, stateDir, mail} = config;
   const kernelLog = await KernelLog.open({path: join(stateDir, 'kernel-log.json'), told: outbox, log});
   if (role === 'control') return {mailLog: null, kernelLog};
   const mailLog = await MailLog.open({
     path: join(stateDir, 'maillog.json'),
     files: mail.logFiles,
-    isProbe: isProbeUser,
+    isProbe: isProbeUser(config),
     activity: role === 'backend' ? activity : null,
     onEvent: (type, data) => outbox.event(type, data),
     log,
@@ -229,8 +230,9 @@ function serve(
   const places = new MailPlaces(mail.store, new DoveadmServer(join(mail.dovecotRun, 'doveadm-server')));
   const texts = new KnownTexts();
   const store = measured(doveadmStore({store: mail.store, places, texts, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
-  const queue = postfixQueue(isProbeUser);
-  const relief = role === 'backend' ? queueRelief({host, table, isProbe: isProbeUser, log}) : null;
+  const isProbe = isProbeUser(config);
+  const queue = postfixQueue(isProbe);
+  const relief = role === 'backend' ? queueRelief({host, table, isProbe, log}) : null;
   const files = mailFiles({places, texts, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,

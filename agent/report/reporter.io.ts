@@ -68,7 +68,7 @@ export class Reporter {
       farm,
       isHere,
     });
-    this.#mail = role === 'control' ? null : new MailSource(mail);
+    this.#mail = role === 'control' ? null : new MailSource({...mail, probeUser: config.probe.user});
     this.#budget = new CpuBudget(config.cpuPercentMax);
     this.#kernelLog = kernelLog === null ? null : new Collector('kernelLog', LOG_DEADLINE_MS, () => kernelLog.take());
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', LOG_DEADLINE_MS, () => mailLog.take());
