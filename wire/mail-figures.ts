@@ -77,6 +77,8 @@ export const LogFigures = Type.Object({
   limits: Type.Array(Type.Object({limit: Type.String({maxLength: 20}), service: Type.String({maxLength: 40}), complaints: Count}), {
     maxItems: 8,
   }),
+  /** How often since the agent's start lines may be missing, since where it stopped was not found again. Absent from older agents. */
+  gaps: Type.Optional(Count),
 });
 export type LogFigures = Type.Static<typeof LogFigures>;
 
