@@ -65,6 +65,7 @@ export class Reporter {
       store: role === 'backend' ? mail.store : (spool ?? '/'),
       spool,
       intervalMs: reportIntervalMs,
+      dovecotRun: mail.dovecotRun,
       farm,
       isHere,
     });

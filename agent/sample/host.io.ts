@@ -29,6 +29,8 @@ interface Places {
   intervalMs: Millis;
   /** Prefix of /proc and /sys, '' on a real host. */
   root?: string;
+  /** base_dir of Dovecot; '' as usual. */
+  dovecotRun?: string;
   /** Addresses of the farm's own hosts, as far as they are known. */
   farm?: () => readonly string[];
   /** Whether mail for a recipient waits for this host; null: not known. */
@@ -46,9 +48,9 @@ export class HostSource {
   #here: QueueHere | null = null;
   #round = 0;
 
-  constructor({store, spool, intervalMs, root = '', farm = () => [], isHere = () => null}: Places) {
+  constructor({store, spool, intervalMs, root = '', dovecotRun = '', farm = () => [], isHere = () => null}: Places) {
     this.#isHere = isHere;
-    this.#kernel = new KernelSource({intervalMs, spool, root, farm, hasStore: store !== spool});
+    this.#kernel = new KernelSource({intervalMs, spool, root, farm, dovecotRun, hasStore: store !== spool});
     const reader = new StoreReader(store, root);
     this.#store = new Collector('store', STORE_DEADLINE_MS, () => reader.read());
     const walker = spool === null ? null : new QueueWalker(spool);

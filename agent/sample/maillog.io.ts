@@ -137,12 +137,13 @@ export class MailLog {
 
   /** Writes the position; done each minute and at the end. */
   async save(): Promise<void> {
-    const cursor = this.#journal?.cursor ?? null;
+    const {cursor, sinceUs} = this.#journal ?? {cursor: null, sinceUs: null};
     const files = this.#files.flatMap(reader => reader.position ?? []);
     if (cursor === null && files.length === 0) return;
     const limits = this.#limits.open;
     const position = {
-      ...(cursor === null ? {files} : {cursor, sinceUs: this.#journal?.sinceUs ?? undefined}),
+      ...(cursor === null ? {files} : {cursor}),
+      ...(sinceUs === null ? {} : {sinceUs}),
       open: this.#tally.openSessions(),
       ...(limits.length === 0 ? {} : {limits}),
     };
