@@ -80,7 +80,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const activity = await loadActivity(stateDir, log);
   const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
   const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
-  let labels = await readLabels(config.labels, log);
+  let labels = await readLabels(config, log);
   const tuner = openTuner(config, outbox, log, signal);
   const reporter = new Reporter(config, version, generation, {
     ...{mailLog, kernelLog, probes: probes.tally},
@@ -107,7 +107,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   await Promise.all([
     reportRounds(config, reporter, report => outbox.report(tuner.take(report, reporter.spans)), log, signal),
     repeat(HOUR_MS, signal, async () => {
-      labels = await readLabels(config.labels, log);
+      labels = await readLabels(config, log);
       await saveActivity(stateDir, activity, log);
     }),
     probes.done,
