@@ -72,11 +72,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     served = found;
     return tellReady(log);
   }, fail);
-  const spools = {
-    spool: new Spool(join(stateDir, 'spool'), config.spoolBytesMax / 2),
-    aside: new Spool(join(stateDir, 'refused'), config.spoolBytesMax / 2),
-  };
-  const outbox = new Outbox({host, generation, ...spools, rng: rng.fork('outbox'), log, signal});
+  const outbox = new Outbox({host, generation, ...spoolsOf(config), rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
   const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
   const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
@@ -116,6 +112,11 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   await Promise.all([saveKnown(config, {tuner, activity, mailLog}, log), kernelLog.save(), outbox.done]);
   await (connection as NatsConnection | null)?.close();
   if (failure !== null) throw failure;
+}
+
+function spoolsOf({stateDir, spoolBytesMax}: AgentConfig): {spool: Spool; aside: Spool} {
+  const [spool, aside] = ['spool', 'refused'].map(name => new Spool(join(stateDir, name), spoolBytesMax / 2)) as [Spool, Spool];
+  return {spool, aside};
 }
 
 function countsOf(table: SqliteRouteTable): {revision: number; userCount: number; relief: Relief | null} {
