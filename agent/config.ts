@@ -56,7 +56,7 @@ const ProbeConfig = Type.Object(
     user: orNullBy(
       Type.String({minLength: 3, maxLength: 255}),
       null,
-      'login name of the probe mailbox; null: probe@<host>.mailherd.invalid',
+      'backend: login name of the probe mailbox; null, and on an edge always: probe@<host>.mailherd.invalid',
     ),
     passwordFile: orNullBy(Path, null, 'file with its password; null: no IMAP login is probed, and of an edge its greetings only'),
     recipient: Type.String({default: 'sink@probe.mailherd.invalid', description: "address that this host's Postfix routes to the sink"}),
@@ -162,7 +162,8 @@ export function probeUserAt(host: string): string {
   return `probe@${host}.mailherd.invalid`;
 }
 
-/** True for every name of the agents' own domain, on any host. */
-export function isProbeUser(user: string): boolean {
-  return user.endsWith('.mailherd.invalid');
+/** Tells the agents' own users: every name of their domain, on any host, and the probe mailbox of this one, whatever it is called. */
+export function isProbeUser({probe}: Pick<AgentConfig, 'probe'>): (user: string) => boolean {
+  const own = probe.user?.toLowerCase();
+  return user => user.endsWith('.mailherd.invalid') || user.toLowerCase() === own;
 }

@@ -67,7 +67,7 @@ async function serve(config: AgentConfig): Promise<void> {
 }
 
 async function once(config: AgentConfig, isJson: boolean): Promise<void> {
-  const labels = await readLabels(config.labels, pino({level: 'silent'}));
+  const labels = await readLabels(config, pino({level: 'silent'}));
   const report = await sampleOnce(config, packageVersion(), labels);
   // The service needs neither tables nor what is tried for a person: both are loaded here only.
   const {renderReport} = await import('./check/render.ts');

@@ -72,20 +72,17 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     served = found;
     return tellReady(log);
   }, fail);
-  const spools = {
-    spool: new Spool(join(stateDir, 'spool'), config.spoolBytesMax / 2),
-    aside: new Spool(join(stateDir, 'refused'), config.spoolBytesMax / 2),
-  };
-  const outbox = new Outbox({host, generation, ...spools, rng: rng.fork('outbox'), log, signal});
+  const outbox = new Outbox({host, generation, ...spoolsOf(config), rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
   const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
   const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
-  let labels = await readLabels(config.labels, log);
+  let labels = await readLabels(config, log);
   const tuner = openTuner(config, outbox, log, signal);
   const reporter = new Reporter(config, version, generation, {
     ...{mailLog, kernelLog, probes: probes.tally},
     routes: () => (served === null ? null : countsOf(served.table)),
     farm: () => served?.table.addresses() ?? [],
+    isHere: recipient => served?.table.isMailHere(recipient, role) ?? null,
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, refused: outbox.refused, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
@@ -106,7 +103,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   await Promise.all([
     reportRounds(config, reporter, report => outbox.report(tuner.take(report, reporter.spans)), log, signal),
     repeat(HOUR_MS, signal, async () => {
-      labels = await readLabels(config.labels, log);
+      labels = await readLabels(config, log);
       await saveActivity(stateDir, activity, log);
     }),
     probes.done,
@@ -117,23 +114,29 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   if (failure !== null) throw failure;
 }
 
+function spoolsOf({stateDir, spoolBytesMax}: AgentConfig): {spool: Spool; aside: Spool} {
+  const [spool, aside] = ['spool', 'refused'].map(name => new Spool(join(stateDir, name), spoolBytesMax / 2)) as [Spool, Spool];
+  return {spool, aside};
+}
+
 function countsOf(table: SqliteRouteTable): {revision: number; userCount: number; relief: Relief | null} {
   return {revision: table.revision(), userCount: table.userCount(), relief: table.relief(systemClock.now())};
 }
 
 async function openLogs(
-  {role, stateDir, mail}: AgentConfig,
+  config: AgentConfig,
   activity: Activity,
   outbox: Outbox,
   log: Log,
   signal: AbortSignal,
 ): Promise<{mailLog: MailLog | null; kernelLog: KernelLog}> {
+  const {role, stateDir, mail} = config;
   const kernelLog = await KernelLog.open({path: join(stateDir, 'kernel-log.json'), told: outbox, log});
   if (role === 'control') return {mailLog: null, kernelLog};
   const mailLog = await MailLog.open({
     path: join(stateDir, 'maillog.json'),
     files: mail.logFiles,
-    isProbe: isProbeUser,
+    isProbe: isProbeUser(config),
     activity: role === 'backend' ? activity : null,
     onEvent: (type, data) => outbox.event(type, data),
     log,
@@ -228,8 +231,9 @@ function serve(
   const places = new MailPlaces(mail.store, new DoveadmServer(join(mail.dovecotRun, 'doveadm-server')));
   const texts = new KnownTexts();
   const store = measured(doveadmStore({store: mail.store, places, texts, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
-  const queue = postfixQueue(isProbeUser);
-  const relief = role === 'backend' ? queueRelief({host, table, isProbe: isProbeUser, log}) : null;
+  const isProbe = isProbeUser(config);
+  const queue = postfixQueue(isProbe);
+  const relief = role === 'backend' ? queueRelief({host, table, isProbe, log}) : null;
   const files = mailFiles({places, texts, seedPort: mail.seedPort, log, signal});
   serveCommands({
     nc,

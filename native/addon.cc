@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <string>
@@ -40,11 +41,21 @@ Napi::Value ToQueueWalk(Napi::Env env, const QueueValues& walk) {
   if (values.IsEmpty()) return {};
   auto object = Napi::Object::New(env);
   object.Set("values", values);
-  object.Set("domains", ToNames(env, walk.domains));
+  auto samples = Napi::Array::New(env, walk.samples.size());
+  for (size_t i = 0; i < walk.samples.size(); i++) {
+    const QueueSample& given = walk.samples[i];
+    auto sample = Napi::Object::New(env);
+    sample.Set("queue", Napi::String::New(env, given.queue));
+    sample.Set("ageMs", std::isnan(given.ageMs) ? env.Null() : Napi::Number::New(env, given.ageMs).As<Napi::Value>());
+    sample.Set("isWhole", Napi::Boolean::New(env, given.isWhole));
+    sample.Set("recipient", Napi::String::New(env, given.recipient));
+    samples.Set(static_cast<uint32_t>(i), sample);
+  }
+  object.Set("samples", samples);
   return object;
 }
 
-/// new QueueWalker(spool); .walk(level, budgetMs, opensMax) -> Promise<{values, domains}>
+/// new QueueWalker(spool); .walk(level, budgetMs, samplesMax) -> Promise<{values, samples}>
 class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "QueueWalker", {InstanceMethod<&JsQueueWalker::Walk>("walk")}); }
@@ -59,23 +70,23 @@ class JsQueueWalker : public Napi::ObjectWrap<JsQueueWalker> {
 
  private:
   static constexpr std::array<std::string_view, 4> kLevels = {"names", "ages", "rotate", "stat"};
-  static constexpr double kOpensMax = 64;
+  static constexpr double kSamplesMax = 64;
 
   Napi::Value Walk(const Napi::CallbackInfo& info) {
-    constexpr const char* usage = "walk(level: 'names' | 'ages' | 'rotate' | 'stat', budgetMs: number, opensMax: number)";
+    constexpr const char* usage = "walk(level: 'names' | 'ages' | 'rotate' | 'stat', budgetMs: number, samplesMax: number)";
     if (info.Length() != 3 || !info[0].IsString() || !info[1].IsNumber() || !info[2].IsNumber()) {
       ThrowType(info.Env(), usage);
       return info.Env().Undefined();
     }
     const auto found = std::find(kLevels.begin(), kLevels.end(), info[0].As<Napi::String>().Utf8Value());
     const double budgetMs = info[1].As<Napi::Number>().DoubleValue();
-    const double opensMax = info[2].As<Napi::Number>().DoubleValue();
-    if (found == kLevels.end() || !(budgetMs >= 0 && budgetMs <= 3'600'000) || !(opensMax >= 0 && opensMax <= kOpensMax)) {
+    const double samplesMax = info[2].As<Napi::Number>().DoubleValue();
+    if (found == kLevels.end() || !(budgetMs >= 0 && budgetMs <= 3'600'000) || !(samplesMax >= 0 && samplesMax <= kSamplesMax)) {
       ThrowType(info.Env(), usage);
       return info.Env().Undefined();
     }
     const auto level = static_cast<QueueLevel>(found - kLevels.begin());
-    auto work = [walk = walk_, level, budgetMs, opens = static_cast<uint32_t>(opensMax)]() -> Result<QueueValues> { return walk->Run(level, budgetMs, opens); };
+    auto work = [walk = walk_, level, budgetMs, samples = static_cast<uint32_t>(samplesMax)]() -> Result<QueueValues> { return walk->Run(level, budgetMs, samples); };
     return ThreadCall<QueueValues>::Start(info.Env(), flight_, std::move(work), ToQueueWalk);
   }
 

@@ -10,7 +10,7 @@ import type {MailboxAddon} from './mailbox.ts';
 /** The only file that loads the addon, and the only place that knows how its values look. */
 
 interface NativeQueueWalker {
-  walk(level: QueueLevel, budgetMs: number, opensMax: number): Promise<{values: Float64Array; domains: string[]}>;
+  walk(level: QueueLevel, budgetMs: number, samplesMax: number): Promise<{values: Float64Array; samples: QueueSample[]}>;
 }
 interface Addon extends KernelAddon, MailboxAddon {
   queueFields: string[];
@@ -85,13 +85,22 @@ export interface QueueWalk {
   directoriesKept: number;
   /** What one statx a message tells; null at the levels that do not ask. */
   facts: QueueFacts | null;
-  /** Domains of recipients in the messages that were opened, one for each that told it. */
-  domains: string[];
+  samples: QueueSample[];
   opened: number;
   statCalls: number;
   tookMs: Millis;
   /** False when the budget ended the walk: counts are lower bounds. */
   complete: boolean;
+}
+
+/** One message of a queue, standing for all of it. */
+export interface QueueSample {
+  queue: 'incoming' | 'active' | 'deferred';
+  ageMs: Millis | null;
+  /** Cleanup has written all of it. */
+  isWhole: boolean;
+  /** The first that still waits, lower case; '' in incoming, which is not opened, and where the message did not tell. */
+  recipient: string;
 }
 
 /** Of messages that were asked for; counts are of those alone, not projected. */
@@ -216,7 +225,7 @@ function leave(): void {
   watching = null;
 }
 
-/** Walks the queue of one Postfix instance off the event loop, without opening a message. */
+/** Walks the queue of one Postfix instance off the event loop. */
 export class QueueWalker {
   readonly #native: NativeQueueWalker;
   readonly #names: readonly string[];
@@ -229,18 +238,19 @@ export class QueueWalker {
 
   /**
    * @param budgetMs the walk ends after that long, 0..3600000, and says `complete: false`.
-   * @param opensMax so many messages are opened for their recipient's domain, 0..64, of those that the level asks for.
+   * @param samplesMax so many messages of incoming, active and deferred each are samples, 0..64, of those that the level asks for; of active and
+   * deferred they are opened for their recipient. Spread over the queue, others each time.
    * @throws MailherdError NATIVE_FAILED when a queue directory is not readable; EBUSY while an earlier call has not ended.
    */
-  async walk(level: QueueLevel, budgetMs: Millis, opensMax = 0): Promise<QueueWalk> {
-    const {values, domains} = await this.#native.walk(level, budgetMs, opensMax).catch(rethrow);
+  async walk(level: QueueLevel, budgetMs: Millis, samplesMax = 0): Promise<QueueWalk> {
+    const {values, samples} = await this.#native.walk(level, budgetMs, samplesMax).catch(rethrow);
     assert(values.length === this.#names.length, 'the addon returns one value a name');
     const known = Object.fromEntries(this.#names.map((name, at) => [name, values[at] ?? Number.NaN]));
-    return {...toWalk(known), domains};
+    return {...toWalk(known), samples};
   }
 }
 
-function toWalk(known: Record<string, number>): Omit<QueueWalk, 'domains'> {
+function toWalk(known: Record<string, number>): Omit<QueueWalk, 'samples'> {
   const orNull = (name: string): number | null => {
     const value = known[name];
     assert(value !== undefined, `a walk has ${name}`);

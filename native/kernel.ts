@@ -13,7 +13,7 @@ export interface KernelAddon {
     sets: string[],
     subjects: string[],
   ) => {read(): Promise<BigInt64Array | {values: BigInt64Array; errors: NativeError[]}>};
-  ListenReader: new () => {read(): Promise<Float64Array | {values: Float64Array; tcp: string[]; unix: string[]}>};
+  ListenReader: new (run: string) => {read(): Promise<Float64Array | {values: Float64Array; tcp: string[]; unix: string[]}>};
   PortReader: new () => {read(first: number, last: number, farm: string[]): Promise<NativePorts>};
   readProcessUse(
     root: string,
@@ -122,9 +122,14 @@ export interface AcceptQueue {
 
 /** Asks for the accept queues of this network namespace, off the event loop. */
 export class ListenReader {
-  readonly #native = new (addon().ListenReader)();
+  readonly #native: InstanceType<ReturnType<typeof addon>['ListenReader']>;
   #tcp: string[] = [];
   #unix: string[] = [];
+
+  /** @param run Dovecot's base_dir where it is another than usual. */
+  constructor(run = '') {
+    this.#native = new (addon().ListenReader)(run);
+  }
 
   /**
    * TCP: one a port, the fullest of its sockets; unix: Postfix's and Dovecot's only.

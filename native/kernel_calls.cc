@@ -127,18 +127,24 @@ class JsKernelReader : public Napi::ObjectWrap<JsKernelReader> {
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 
-/// new ListenReader(); .read() -> Promise<values | {values, tcp, unix}>, the latter when the names differ from before
+/// new ListenReader(run); .read() -> Promise<values | {values, tcp, unix}>, the latter when the names differ from before
 class JsListenReader : public Napi::ObjectWrap<JsListenReader> {
  public:
   static Napi::Function Define(Napi::Env env) { return DefineClass(env, "ListenReader", {InstanceMethod<&JsListenReader::Read>("read")}); }
-  explicit JsListenReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsListenReader>(info) {}
+  explicit JsListenReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsListenReader>(info) {
+    if (info.Length() != 1 || !IsPath(info[0])) {
+      ThrowType(info.Env(), "ListenReader(run: string)");
+      return;
+    }
+    reader_ = std::make_shared<ListenReader>(info[0].As<Napi::String>().Utf8Value());
+  }
 
  private:
   Napi::Value Read(const Napi::CallbackInfo& info) {
     return ThreadCall<ListenSample>::Start(info.Env(), flight_, [reader = reader_] { return reader->Run(); }, ToListenSample, Way::inLine);
   }
 
-  std::shared_ptr<ListenReader> reader_ = std::make_shared<ListenReader>();
+  std::shared_ptr<ListenReader> reader_;
   std::shared_ptr<Flight> flight_ = std::make_shared<Flight>();
 };
 

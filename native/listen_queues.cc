@@ -71,6 +71,16 @@ bool IsMailSocket(std::string_view path) noexcept {
   return std::any_of(kMailFolders.begin(), kMailFolders.end(), [&](std::string_view folder) { return path.starts_with(folder); });
 }
 
+ListenReader::ListenReader(const std::string& run) {
+  if (run.empty()) return;
+  folders_ = {run + '/', "/var" + run + '/'};
+  if (run.starts_with("/var/run/")) folders_.push_back(run.substr(4) + '/');
+}
+
+bool ListenReader::IsWanted(std::string_view path) const noexcept {
+  return IsMailSocket(path) || std::any_of(folders_.begin(), folders_.end(), [&](const std::string& folder) { return path.starts_with(folder); });
+}
+
 Result<ListenSample> ListenReader::Run() noexcept {
   ListenSample sample;
   auto& values = sample.values;
@@ -108,7 +118,7 @@ Result<ListenSample> ListenReader::Run() noexcept {
   request.udiag_states = 1U << TCP_LISTEN;
   request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN;
   auto dumped = diag_.Dump(SOCK_DIAG_BY_FAMILY, AsBytes(request), kUnixRecordsMax, [&](Bytes payload) {
-    if (!ReadUnixQueue(payload, one) || !IsMailSocket(one.name)) return;
+    if (!ReadUnixQueue(payload, one) || !IsWanted(one.name)) return;
     name(names_.unix, unixCount++);
     values.insert(values.end(), {one.depth, one.limit});
   });

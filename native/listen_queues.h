@@ -42,9 +42,14 @@ struct ListenSample {
 /// Reads the accept queues of this network namespace. Not for two threads at once.
 class ListenReader {
  public:
+  /// @param run Dovecot's base_dir where it is another than usual; empty: as usual. It may have been bound by way of /var/run or /run.
+  explicit ListenReader(const std::string& run);
   Result<ListenSample> Run() noexcept;
 
  private:
+  bool IsWanted(std::string_view path) const noexcept;
+
+  std::vector<std::string> folders_;  // Dovecot's own, beside the usual ones
   SockDiag diag_;
   ListenNames names_;
   bool isTold_ = false;

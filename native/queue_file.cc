@@ -7,6 +7,7 @@ namespace mailherd {
 
 namespace {
 
+constexpr size_t kLocalBytesMax = 256;
 constexpr size_t kDomainBytesMax = 253;
 constexpr unsigned kLengthShiftMax = 28;
 constexpr std::string_view kDomainCharacters = "0123456789abcdefghijklmnopqrstuvwxyz.-_";
@@ -24,21 +25,22 @@ bool NextLength(std::string_view& rest, size_t& length) noexcept {
   return false;
 }
 
-/// What stands behind the last '@', if it can be a name at all.
-std::string DomainOf(std::string_view address) {
-  const size_t at = address.rfind('@');
-  if (at == std::string_view::npos) return {};
-  std::string domain(address.substr(at + 1, kDomainBytesMax + 1));
-  for (char& c : domain) {
+/// The address, if what stands behind its last '@' can be a name at all.
+std::string Lower(std::string_view given) {
+  const size_t at = given.rfind('@');
+  if (at == std::string_view::npos || at > kLocalBytesMax) return {};
+  std::string address(given);
+  for (char& c : address) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  const bool isName = !domain.empty() && domain.size() <= kDomainBytesMax && domain.find_first_not_of(kDomainCharacters) == std::string::npos;
-  return isName ? domain : std::string();
+  const std::string_view domain = std::string_view(address).substr(at + 1);
+  const bool isName = !domain.empty() && domain.size() <= kDomainBytesMax && domain.find_first_not_of(kDomainCharacters) == std::string_view::npos;
+  return isName ? address : std::string();
 }
 
 }  // namespace
 
-std::string FirstRecipientDomain(std::string_view head) {
+std::string FirstRecipient(std::string_view head) {
   bool isFirst = true;
   while (!head.empty()) {
     const char type = head.front();
@@ -49,7 +51,7 @@ std::string FirstRecipientDomain(std::string_view head) {
     size_t length = 0;
     if (!NextLength(head, length) || type == 'M') return {};
     if (length > head.size()) return {};
-    if (type == 'R') return DomainOf(head.substr(0, length));
+    if (type == 'R') return Lower(head.substr(0, length));
     head.remove_prefix(length);
   }
   return {};

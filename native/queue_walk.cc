@@ -59,10 +59,10 @@ Moment Now() noexcept { return {NowUs(CLOCK_REALTIME) * 1'000, NowUs(CLOCK_BOOTT
 /// One walk through all directories.
 class QueueWalk::Pass {
  public:
-  Pass(QueueWalk& walk, QueueLevel level, double budgetMs, uint32_t opensMax) noexcept
+  Pass(QueueWalk& walk, QueueLevel level, double budgetMs, uint32_t samplesMax) noexcept
       : walk_(walk),
         level_(level),
-        opensMax_(opensMax),
+        samplesMax_(samplesMax),
         beginUs_(NowUs(CLOCK_MONOTONIC)),
         endUs_(beginUs_ + static_cast<int64_t>(budgetMs * 1e3)),
         wallUs_(NowUs(CLOCK_REALTIME)) {}
@@ -80,7 +80,8 @@ class QueueWalk::Pass {
   void Flush(int directory);
   void Message(int directory, const char* name, const QueueId& id);
   bool Stat(int directory, const char* name, bool isAsked, size_t slice, int64_t& arrivalUs);
-  void Open(int directory, const char* name);
+  void Sample(int directory, const char* name, double ageMs);
+  std::string Recipient(int directory, const char* name);
   void PutFacts(double* out) const noexcept;
   void PutSchedule(double* out) const noexcept;
   bool asks() const noexcept { return level_ == QueueLevel::rotate || level_ == QueueLevel::stat; }
@@ -92,7 +93,7 @@ class QueueWalk::Pass {
 
   QueueWalk& walk_;
   const QueueLevel level_;
-  const uint32_t opensMax_;
+  const uint32_t samplesMax_;
   const int64_t beginUs_;
   const int64_t endUs_;
   const int64_t wallUs_;
@@ -113,10 +114,13 @@ class QueueWalk::Pass {
   std::array<Named, 16> coming_;  // messages that are about to be counted
   size_t comingCount_ = 0;
   int64_t askedHere_ = 0;  // of the queue that is walked now
-  int64_t openEvery_ = 1;
+  int64_t sampleEvery_ = 1;
+  uint32_t sampledHere_ = 0;
+  bool isSample_ = false;  // the message that is counted now
+  bool isWhole_ = false;
   AgeHistogram ages_;
   RetrySchedule schedule_;
-  std::vector<std::string> domains_;
+  std::vector<QueueSample> samples_;
   uint32_t opened_ = 0;
   uint32_t statCalls_ = 0;
   bool complete_ = true;
@@ -128,7 +132,9 @@ std::optional<SysError> QueueWalk::Pass::Queue(int spool, size_t queue) {
   const int64_t perWalk = level_ == QueueLevel::rotate ? kAskedPerWalk : std::numeric_limits<int64_t>::max();
   if (asks()) walk_.rotations_[queue].Begin(expected, perWalk);
   askedHere_ = 0;
-  openEvery_ = opensMax_ == 0 ? 1 : std::max<int64_t>(std::min(expected, kAskedPerWalk) / opensMax_, 1);
+  sampledHere_ = 0;
+  const int64_t asked = std::min(expected, kAskedPerWalk);
+  sampleEvery_ = samplesMax_ == 0 ? 1 : std::max<int64_t>((asked + samplesMax_ - 1) / samplesMax_, 1);
   return Directory(spool, kQueues[queue], 0);
 }
 
@@ -228,6 +234,7 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
   const size_t slice = asks() ? QueueRotation::SliceOf(isShort ? id.shortKey : static_cast<uint64_t>(id.arrivalUs)) : 0;
   const bool isAsked = asks() && walk_.rotations_[queue_].Wants(slice) && (level_ == QueueLevel::stat || askedHere_ < kAskedPerWalkMax);
   const bool isAged = level_ != QueueLevel::names && aged() && arrivalUs == kUnknown;
+  isSample_ = false;
   if ((isAsked || isAged) && !Stat(directory, name, isAsked, slice, arrivalUs)) return;
   counts_[queue_]++;
   if (!aged()) return;
@@ -236,7 +243,9 @@ void QueueWalk::Pass::Message(int directory, const char* name, const QueueId& id
     else walk_.arrivals_.Add(id.shortKey, arrivalUs, walk_.walk_);
   }
   const int64_t ageUs = wallUs_ - arrivalUs;
-  if (arrivalUs == kUnknown || ageUs < -kAheadUsMax) {
+  const bool hasAge = arrivalUs != kUnknown && ageUs >= -kAheadUsMax;
+  if (isSample_) Sample(directory, name, hasAge ? static_cast<double>(std::max<int64_t>(ageUs, 0)) / 1e3 : std::numeric_limits<double>::quiet_NaN());
+  if (!hasAge) {
     unaged_++;
     return;
   }
@@ -263,22 +272,28 @@ bool QueueWalk::Pass::Stat(int directory, const char* name, bool isAsked, size_t
     const int64_t seconds = std::clamp<int64_t>(facts.stx_mtime.tv_sec, -4'000'000'000'000, 4'000'000'000'000);
     schedule_.Add(seconds * 1'000'000 + facts.stx_mtime.tv_nsec / 1'000 - wallUs_);
   }
-  const bool isReady = S_ISREG(facts.stx_mode) && (mode & kReady) == kReady;
-  const bool isOpened = isReady && (queue_ == kActive || queue_ == kDeferred) && opened_ < opensMax_ && askedHere_ % openEvery_ == 0;
-  if (isOpened) Open(directory, name);
+  isWhole_ = S_ISREG(facts.stx_mode) && (mode & kReady) == kReady;
+  isSample_ = aged() && sampledHere_ < samplesMax_ && (askedHere_ + walk_.walk_) % sampleEvery_ == 0;
   return true;
 }
 
+/// Opening may take long on a sick disk.
+void QueueWalk::Pass::Sample(int directory, const char* name, double ageMs) {
+  if (Spent()) return;
+  sampledHere_++;
+  const bool isOpened = isWhole_ && queue_ != kIncoming;
+  samples_.push_back({kQueues[queue_], ageMs, isWhole_, isOpened ? Recipient(directory, name) : std::string()});
+}
+
 /// Nobody's lock is taken: Postfix may change or remove the file meanwhile, and then it tells nothing.
-void QueueWalk::Pass::Open(int directory, const char* name) {
+std::string QueueWalk::Pass::Recipient(int directory, const char* name) {
   const UniqueFd file(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-  if (!file) return;
+  if (!file) return {};
   std::array<char, kHeadBytes> head;
   const ssize_t length = ::pread(file.get(), head.data(), head.size(), 0);
-  if (length <= 0) return;
+  if (length <= 0) return {};
   opened_++;
-  std::string domain = FirstRecipientDomain({head.data(), static_cast<size_t>(length)});
-  if (!domain.empty()) domains_.push_back(std::move(domain));
+  return FirstRecipient({head.data(), static_cast<size_t>(length)});
 }
 
 /// "asked" and what follows it, and the bytes of each queue.
@@ -302,7 +317,7 @@ void QueueWalk::Pass::PutSchedule(double* out) const noexcept {
 
 QueueValues QueueWalk::Pass::Values() {
   QueueValues values;
-  values.domains = std::move(domains_);
+  values.samples = std::move(samples_);
   auto& out = values.numbers;
   out.fill(std::numeric_limits<double>::quiet_NaN());
   for (size_t queue = 0; queue < kQueues.size(); queue++) {
@@ -333,11 +348,11 @@ QueueValues QueueWalk::Pass::Values() {
   return values;
 }
 
-Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t opensMax) noexcept {
+Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t samplesMax) noexcept {
   entries_.resize(kEntryBytes);
   if (arrivals_.size() > kArrivalsMax) arrivals_.Clear();
   walk_++;
-  Pass pass(*this, level, budgetMs, opensMax);
+  Pass pass(*this, level, budgetMs, samplesMax);
   const UniqueFd spool(::open(spool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!spool) return SysError{errno, "open", spool_};
   listings_.Begin(spool.get(), Now());

@@ -34,10 +34,17 @@ inline constexpr std::array kQueueFields = {
     "opened",
 };
 
+/// One message of incoming, active or deferred, standing for all of its queue.
+struct QueueSample {
+  const char* queue;
+  double ageMs;           // NaN when it is not known
+  bool isWhole;           // cleanup has written all of it
+  std::string recipient;  // the first that still waits; empty in incoming, which is not opened, and where the message did not tell
+};
+
 struct QueueValues {
   std::array<double, kQueueFields.size()> numbers;
-  /// Where the opened messages go, one entry each that told it.
-  std::vector<std::string> domains;
+  std::vector<QueueSample> samples;
 };
 
 /// Walks the queue directories of one Postfix instance. Remembers when each short-id message arrived (a queue file's birth time
@@ -48,8 +55,9 @@ class QueueWalk {
 
   /// Ends early after `budgetMs` and then says complete = 0: counts are lower bounds. Fails when one of the five directories
   /// cannot be read. Messages that move while it walks may count twice or not at all.
-  /// @param opensMax so many of the messages that are asked for are opened too, for the domain of their recipient.
-  Result<QueueValues> Run(QueueLevel level, double budgetMs, uint32_t opensMax) noexcept;
+  /// @param samplesMax so many of each queue's messages that are asked for are samples, spread over the queue, others each time; those of
+  /// active and deferred are opened for their recipient.
+  Result<QueueValues> Run(QueueLevel level, double budgetMs, uint32_t samplesMax) noexcept;
 
  private:
   class Pass;

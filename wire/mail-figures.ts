@@ -25,6 +25,9 @@ export const QueueFigures = Type.Object({
   /** Files that are no messages, and messages without a known age. */
   foreign: Count,
   unaged: Count,
+  /** Age by true arrival of all in incoming, active and deferred, wherever it goes. Absent from older agents. */
+  ageMsP95: Type.Optional(orNull(SpanMs)),
+  ageMsMax: Type.Optional(orNull(SpanMs)),
   /** Messages in active, of qmgr_message_active_limit. */
   activeShare: orNull(Share),
   /** Deferred messages by the time of their next attempt, projected: overdue, and ahead by up to so many minutes. */
@@ -74,6 +77,8 @@ export const LogFigures = Type.Object({
   limits: Type.Array(Type.Object({limit: Type.String({maxLength: 20}), service: Type.String({maxLength: 40}), complaints: Count}), {
     maxItems: 8,
   }),
+  /** How often since the agent's start lines may be missing, since where it stopped was not found again. Absent from older agents. */
+  gaps: Type.Optional(Count),
 });
 export type LogFigures = Type.Static<typeof LogFigures>;
 

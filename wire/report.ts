@@ -12,7 +12,10 @@ export const Slis = Type.Object({
   /** Postfix `delay=` of mail delivered to a mailbox in the interval: arrival to delivered. */
   deliveryMsP50: orNull(SpanMs),
   deliveryMsP95: orNull(SpanMs),
-  /** Age by true arrival of what is in incoming, active and deferred and is meant for mailboxes here. */
+  /**
+   * Age by true arrival of what this host itself is late with: all of incoming, and of active and deferred what is for mailboxes here (on an
+   * edge: of the farm), by samples. Null also where nothing waits. Agents of older releases tell the age of everything.
+   */
   queueAgeMsP95: orNull(SpanMs),
   queueAgeMsMax: orNull(SpanMs),
   /** The probe message: handed to the host's Postfix until it stands at the agent's own sink. */
@@ -47,6 +50,8 @@ export const Queue = Type.Object({
   hold: Count,
   /** False when the walk ran out of its budget: counts are then lower bounds. */
   complete: Type.Boolean(),
+  /** Of incoming, active and deferred, what waits for this host, as `queueAgeMsP95` has it; projected. Null: not known; absent: older agents. */
+  here: Type.Optional(orNull(Count)),
 });
 export type Queue = Type.Static<typeof Queue>;
 

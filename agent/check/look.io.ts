@@ -47,11 +47,12 @@ export async function lookAtSources(config: AgentConfig): Promise<Finding[]> {
 }
 
 /** From now on, and without a position: that is the running agent's. */
-function followLog({stateDir, mail}: AgentConfig, signal: AbortSignal): Promise<MailLog> {
+function followLog(config: AgentConfig, signal: AbortSignal): Promise<MailLog> {
+  const {stateDir, mail} = config;
   return MailLog.open({
     path: join(stateDir, 'check', 'maillog.json'),
     files: mail.logFiles,
-    isProbe: isProbeUser,
+    isProbe: isProbeUser(config),
     activity: null,
     onEvent: () => undefined,
     log: SILENT,
@@ -117,12 +118,16 @@ function probeFinding({role, probe}: AgentConfig, kind: ProbeKind, outcomes: Rea
   return {source, state: 'unreadable', detail: `${probe.passwordFile} cannot be read`, todo};
 }
 
-async function routes({role, routesDb}: AgentConfig): Promise<Finding> {
+async function routes({role, routesDb, probe}: AgentConfig): Promise<Finding> {
   if (role === 'control') return unused('routes.db', 'not on a host of role control');
   return tried('routes.db', 'start mailherd-agent: it makes the table', () => {
     const db = new DatabaseSync(routesDb, {readOnly: true});
     try {
-      const {users} = db.prepare("SELECT count(*) AS users FROM routes WHERE user NOT LIKE '%.mailherd.invalid'").get() as {users: number};
+      const {users} = db
+        .prepare("SELECT count(*) AS users FROM routes WHERE user NOT LIKE '%.mailherd.invalid' AND user IS NOT ?")
+        .get(probe.user) as {
+        users: number;
+      };
       const self = db.prepare('SELECT revision FROM self').get() as {revision: number} | undefined;
       return `${users} users, revision ${self?.revision ?? 'none'}`;
     } finally {

@@ -4,9 +4,12 @@ import {createRequire} from 'node:module';
 import {release} from 'node:os';
 import {promisify} from 'node:util';
 import {SECOND_MS} from '../../base/units.ts';
+import {StoreReader} from '../../native/binding.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Labels} from '../../wire/schema.ts';
-import {type Facts, labelsOf, versionOf} from './labels.ts';
+import type {AgentConfig} from '../config.ts';
+import {readBoard, readDisks} from './disk.io.ts';
+import {type DiskFacts, type Facts, labelsOf, versionOf} from './labels.ts';
 
 // As CommonJS: see agent/probe/libraries.io.ts.
 const require = createRequire(import.meta.url);
@@ -15,13 +18,16 @@ const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 10 * SECOND_MS;
 
 /** Asks the machine what it is. Slow (it starts programs): once at the start and every hour. Never rejects. */
-export async function readLabels(configured: Labels, log: Log): Promise<Labels> {
-  const [osRelease, systemFacts, firmware, processor, memory, dovecotVersion, postfixVersion] = await Promise.all([
+export async function readLabels({labels: configured, role, mail}: AgentConfig, log: Log): Promise<Labels> {
+  const data = {backend: mail.store, edge: mail.spool, control: '/'}[role];
+  const [osRelease, systemFacts, firmware, processor, memory, board, disks, dovecotVersion, postfixVersion] = await Promise.all([
     attempt('os-release', () => readFile('/etc/os-release', 'utf8'), log),
     attempt('system', () => system(), log),
     attempt('bios', () => bios(), log),
     attempt('cpu', () => cpu(), log),
     attempt('memory', () => mem(), log),
+    readBoard(),
+    attempt('disk', () => disksUnder(data), log),
     attempt('dovecot', () => version('dovecot', ['--version']), log),
     attempt('postfix', () => version('postconf', ['-d', 'mail_version']), log),
   ]);
@@ -30,12 +36,20 @@ export async function readLabels(configured: Labels, log: Log): Promise<Labels> 
     kernel: release(),
     system: systemFacts,
     firmware,
+    board,
+    disks: disks ?? [],
     cpu: processor,
     memoryBytes: memory?.total ?? null,
     dovecotVersion,
     postfixVersion,
   };
   return labelsOf(facts, configured);
+}
+
+async function disksUnder(path: string): Promise<DiskFacts[]> {
+  const {device, disk} = await new StoreReader(path).read();
+  const name = device ?? disk;
+  return name === null ? [] : readDisks(name);
 }
 
 /** A host without that program or without DMI simply has not that label. */

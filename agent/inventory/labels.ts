@@ -1,5 +1,11 @@
 import type {Labels} from '../../wire/schema.ts';
 
+/** What a disk says of itself; null: nothing. */
+export interface DiskFacts {
+  model: string | null;
+  firmware: string | null;
+}
+
 /** What the machine says about itself, unedited. */
 export interface Facts {
   /** Text of os-release(5). */
@@ -7,6 +13,10 @@ export interface Facts {
   kernel: string | null;
   system: {manufacturer: string; model: string; version: string} | null;
   firmware: {vendor: string; version: string} | null;
+  /** Maker, name, version. */
+  board: readonly (string | null)[];
+  /** Those under the mail store, or on a host without under the queue. */
+  disks: readonly DiskFacts[];
   cpu: {brand: string; cores: number} | null;
   memoryBytes: number | null;
   dovecotVersion: string | null;
@@ -33,12 +43,20 @@ export function labelsOf(facts: Facts, configured: Labels): Labels {
   put('kernel', facts.kernel);
   put('hardware', facts.system?.manufacturer, facts.system?.model);
   put('firmware', facts.firmware?.vendor, facts.firmware?.version);
+  put('board', ...facts.board);
+  put('disk', together(facts.disks.map(({model}) => model)));
+  put('diskFirmware', together(facts.disks.map(({firmware}) => firmware)));
   put('cpu', facts.cpu?.brand);
   if (facts.cpu !== null && facts.cpu.cores > 0) put('cores', String(facts.cpu.cores));
   if (facts.memoryBytes !== null && facts.memoryBytes > 0) put('memoryGib', String(Math.round(facts.memoryBytes / 2 ** 30)));
   put('dovecot', facts.dovecotVersion);
   put('postfix', facts.postfixVersion);
   return {...labels, ...configured};
+}
+
+/** Each once, in an order that does not depend on that of the disks. */
+function together(names: readonly (string | null)[]): string {
+  return [...new Set(names.filter(name => name !== null && !EMPTY.test(name)))].sort().join(' + ');
 }
 
 /** `debian-12` from ID and VERSION_ID; only the ID where there is no version (testing, sid). Source: os-release(5). */

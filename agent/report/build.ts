@@ -5,6 +5,7 @@ import type {MailFigures} from '../../wire/mail-figures.ts';
 import type {HostReport, Queue, Relief, Slis} from '../../wire/report.ts';
 import type {Labels, Role} from '../../wire/schema.ts';
 import type {ProbeFigures} from '../probe/tally.ts';
+import type {QueueHere} from '../sample/queue-here.ts';
 import type {MailLogFigures} from '../sample/tally.ts';
 import {percentile} from './percentile.ts';
 import {rounded} from './rounded.ts';
@@ -21,6 +22,7 @@ export interface Interval {
   kernel: Kernel | null;
   system: System;
   queue: QueueWalk | null;
+  here: QueueHere | null;
   store: Store | null;
   mail: MailLogFigures | null;
   /** Without the probes: they are a source of their own. */
@@ -54,7 +56,7 @@ export function buildReport(interval: Interval): HostReport {
     },
     kernel: roundedKernel(interval.kernel ?? NO_KERNEL),
     system: interval.system,
-    queue: queueOf(interval.queue),
+    queue: queueOf(interval.queue, interval.here),
     mailStore:
       store === null || role !== 'backend'
         ? null
@@ -66,13 +68,12 @@ export function buildReport(interval: Interval): HostReport {
   };
 }
 
-function slisOf({mail, queue, probes}: Interval): Slis {
+function slisOf({mail, here, probes}: Interval): Slis {
   return {
     deliveryMsP50: mail === null ? null : percentile(mail.deliveryMs, 0.5),
     deliveryMsP95: mail === null ? null : percentile(mail.deliveryMs, 0.95),
-    // Recipients are written inside the files, which nobody opens: mail for elsewhere is in it too.
-    queueAgeMsP95: orRounded(queue?.ageMsP95),
-    queueAgeMsMax: orRounded(queue?.ageMsMax),
+    queueAgeMsP95: orRounded(here?.ageMsP95),
+    queueAgeMsMax: orRounded(here?.ageMsMax),
     probeDeliveryMs: orRounded(probes?.deliveryMs),
     probeLoginMs: orRounded(probes?.loginMs),
     probeFailureShare: probes === null || probes.attempts === 0 ? null : probes.failures / probes.attempts,
@@ -86,10 +87,10 @@ function probeDetailOf(probes: ProbeFigures | null): MailFigures['probes'] {
   return {lmtpMs: orRounded(probes.lmtpMs), idle: probes.idle};
 }
 
-function queueOf(walk: QueueWalk | null): Queue | null {
+function queueOf(walk: QueueWalk | null, here: QueueHere | null): Queue | null {
   if (walk === null) return null;
   const {maildrop, incoming, active, deferred, hold, complete} = walk;
-  return {maildrop, incoming, active, deferred, hold, complete};
+  return {maildrop, incoming, active, deferred, hold, complete, here: here?.waiting ?? null};
 }
 
 function orRounded(value: number | null | undefined): number | null {

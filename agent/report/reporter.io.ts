@@ -29,6 +29,8 @@ export interface Sources {
   routes: () => {revision: number; userCount: number; relief: Relief | null} | null;
   /** Addresses of the farm's own hosts; [] until the route table is open. */
   farm: () => readonly string[];
+  /** Whether mail for a recipient waits for this host; null until the route table is open. */
+  isHere: (recipient: string) => boolean | null;
   spool: () => {spooled: number; dropped: number; refused: number; failing: string | null};
   labels: () => Labels;
 }
@@ -58,9 +60,16 @@ export class Reporter {
     this.#sources = sources;
     const {mail, role, reportIntervalMs} = config;
     const spool = role === 'control' ? null : mail.spool;
-    const {mailLog, kernelLog, farm} = sources;
-    this.#host = new HostSource({store: role === 'backend' ? mail.store : (spool ?? '/'), spool, intervalMs: reportIntervalMs, farm});
-    this.#mail = role === 'control' ? null : new MailSource(mail);
+    const {mailLog, kernelLog, farm, isHere} = sources;
+    this.#host = new HostSource({
+      store: role === 'backend' ? mail.store : (spool ?? '/'),
+      spool,
+      intervalMs: reportIntervalMs,
+      dovecotRun: mail.dovecotRun,
+      farm,
+      isHere,
+    });
+    this.#mail = role === 'control' ? null : new MailSource({...mail, probeUser: config.probe.user});
     this.#budget = new CpuBudget(config.cpuPercentMax);
     this.#kernelLog = kernelLog === null ? null : new Collector('kernelLog', LOG_DEADLINE_MS, () => kernelLog.take());
     this.#mailLog = mailLog === null ? null : new Collector('mailLog', LOG_DEADLINE_MS, () => mailLog.take());
@@ -119,6 +128,7 @@ export class Reporter {
       kernel: figures.kernel,
       system: this.#withKernelLog(figures.system, valueIn(kernelLog)),
       queue: figures.queue,
+      here: figures.here,
       store: figures.store,
       mail: valueIn(mail),
       mailFigures: ofMail?.figures ?? null,
@@ -165,6 +175,7 @@ export async function sampleTwice(
     probes: null,
     routes: () => null,
     farm: () => [],
+    isHere: () => null,
     spool: () => ({spooled: 0, dropped: 0, refused: 0, failing: null}),
     labels: () => labels,
   };

@@ -8,6 +8,7 @@ import type {Log} from '../../wire/log.ts';
 import type {Relief} from '../../wire/report.ts';
 import type {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
+import type {Role} from '../../wire/schema.ts';
 import {isHoldOver, type RouteRow, rowOf} from './apply.ts';
 import type {HoldingPorts} from './holding.io.ts';
 import {Reminder} from './reminder.ts';
@@ -274,6 +275,15 @@ export class SqliteRouteTable implements RouteTable {
       .prepare('SELECT user, host, generation, held_until AS heldUntil, held_target AS heldTarget FROM routes WHERE user = ?')
       .get(user) as RouteRow | undefined;
     return row ?? null;
+  }
+
+  /**
+   * Whether mail for an address waits for this host: for a mailbox here, on an edge for any mailbox of the farm.
+   * @param address lower case, as Postfix has it in its queue; with an extension behind '+' or without.
+   */
+  isMailHere(address: string, role: Role): boolean {
+    const row = this.row(address) ?? this.row(address.replace(/\+[^@]*@/, '@'));
+    return row !== null && (role === 'edge' || row.host === this.#host);
   }
 
   /** Domains that have users in this farm; reads the whole table. */

@@ -4,34 +4,48 @@ import type {LatencyFigures} from '../../wire/mail-figures.ts';
 
 /** Powers of two from 64 us to 67 s. */
 const BY_DURATION = 'duration:exponential:6:26:2';
-const NOT_PROBES = 'NOT user=*.mailherd.invalid';
+
+interface Metric {
+  name: string;
+  filter: string;
+  groupBy: string;
+}
 
 /**
  * What Dovecot is asked to count, beside whatever its administrator lets it count: metrics that are added while it runs and are gone with
  * its next restart, so that no configuration is touched. Names of commands are Dovecot's own few, never what a client typed.
+ * @param probeUser a probe mailbox outside the agents' own domain, which is not counted either; null: there is none.
  */
-export const METRICS = [
-  {
-    name: 'mailherd_imap',
-    filter: `event=imap_command_finished AND NOT cmd_name=IDLE AND ${NOT_PROBES}`,
-    groupBy: `cmd_name ${BY_DURATION}`,
-  },
-  {name: 'mailherd_lmtp', filter: `event=mail_delivery_finished AND ${NOT_PROBES}`, groupBy: BY_DURATION},
-  /** How long a login waits for its password to be checked; a wrong one is made to wait on purpose. */
-  {name: 'mailherd_login', filter: `event=auth_client_request_finished AND NOT error=* AND ${NOT_PROBES}`, groupBy: BY_DURATION},
-] as const;
+export function metricsFor(probeUser: string | null): Metric[] {
+  const ofUsers = `NOT user=*.mailherd.invalid${probeUser === null ? '' : ` AND NOT user=${quoted(probeUser)}`}`;
+  return [
+    {
+      name: 'mailherd_imap',
+      filter: `event=imap_command_finished AND NOT cmd_name=IDLE AND ${ofUsers}`,
+      groupBy: `cmd_name ${BY_DURATION}`,
+    },
+    {name: 'mailherd_lmtp', filter: `event=mail_delivery_finished AND ${ofUsers}`, groupBy: BY_DURATION},
+    // How long a login waits for its password to be checked; a wrong one is made to wait on purpose.
+    {name: 'mailherd_login', filter: `event=auth_client_request_finished AND NOT error=* AND ${ofUsers}`, groupBy: BY_DURATION},
+  ];
+}
+
+/** As Dovecot's event filters take any text. */
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
 
 /** The request that adds a metric: name, description, fields, groups, filter, exporter, what to export. */
-export function addRequest({name, filter, groupBy}: (typeof METRICS)[number]): string {
+export function addRequest({name, filter, groupBy}: Metric): string {
   return ['METRICS-ADD', name, 'Mailherd', '', groupBy, filter, '', ''].join('\t');
 }
 
 export const DUMP_REQUEST = 'DUMP\tcount';
 
-/** Metrics of ours that a dump has not: Dovecot has begun anew. @param lines of the dump */
-export function missingMetrics(lines: readonly string[]): (typeof METRICS)[number][] {
+/** Metrics that a dump has not: Dovecot has begun anew. @param lines of the dump */
+export function missingMetrics(lines: readonly string[], metrics: readonly Metric[]): Metric[] {
   const names = new Set(lines.map(line => line.split('\t')[0]));
-  return METRICS.filter(({name}) => !names.has(name));
+  return metrics.filter(({name}) => !names.has(name));
 }
 
 const BUCKET = /^mailherd_(imap|lmtp|login)(?:_([A-Z][A-Z0-9_-]*|unknown))?_duration_(ninf|\d+)_(\d+|inf)\t(\d+)$/;

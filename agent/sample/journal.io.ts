@@ -31,6 +31,8 @@ const JournalEntry = Type.Object({
 interface JournalOptions {
   /** Where to go on; null: from now. */
   cursor: string | null;
+  /** When the line of the cursor was logged, microseconds since 1970; null: not known. */
+  sinceUs: string | null;
   /** @param isOld the line was written before this reader began. */
   onLine: (identifier: string, message: string, atMs: Instant, isOld: boolean) => void;
   log: Log;
@@ -50,6 +52,8 @@ export class JournalReader {
   /** Lines come in their order: behind one that is new all are. */
   #isOld = true;
   #cursor: string | null;
+  #sinceUs: string | null;
+  #loss: string | null = null;
   #child: ChildProcess | null = null;
   #failure = 'not started yet';
   #fruitless = 0;
@@ -57,11 +61,24 @@ export class JournalReader {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#cursor = options.cursor;
+    this.#sinceUs = options.sinceUs;
   }
 
   /** Of the last line that was handed on; null before any. */
   get cursor(): string | null {
     return this.#cursor;
+  }
+
+  /** When that line was logged, microseconds since 1970. */
+  get sinceUs(): string | null {
+    return this.#sinceUs;
+  }
+
+  /** Why lines may be missing, once each time. */
+  takeLoss(): string | null {
+    const loss = this.#loss;
+    this.#loss = null;
+    return loss;
   }
 
   /** Why nothing is read now; null while all is well. */
@@ -82,17 +99,33 @@ export class JournalReader {
       log.warn({reason: this.#failure}, 'the journal reader ended, starting it again');
       // A cursor that the journal no longer knows can make each start fail at once.
       this.#fruitless = lines === 0 ? this.#fruitless + 1 : 0;
-      if (this.#fruitless === 3) this.#cursor = null;
+      if (this.#fruitless === 3 && this.#cursor !== null) this.#loseCursor();
       pauseMs = lines > 0 ? RETRY_MS_MIN : Math.min(pauseMs * 2, RETRY_MS_MAX);
       await systemClock.sleep(pauseMs, signal);
     }
+  }
+
+  /** What the journal still has is read on by its time. */
+  #loseCursor(): void {
+    const from = this.#sinceUs === null ? 'now' : new Date(Number(this.#sinceUs) / 1000).toISOString();
+    this.#loss = `the journal does not take the position any more: read on from ${from}, lines may be missing`;
+    this.#options.log.error({cursor: this.#cursor, reason: this.#failure}, this.#loss);
+    this.#cursor = null;
+  }
+
+  /** Where to begin, as journalctl takes it. */
+  get #from(): string {
+    if (this.#cursor !== null) return `--after-cursor=${this.#cursor}`;
+    if (this.#sinceUs === null) return '--since=now';
+    const behindUs = BigInt(this.#sinceUs) + 1n;
+    return `--since=@${behindUs / 1_000_000n}.${String(behindUs % 1_000_000n).padStart(6, '0')}`;
   }
 
   /** Runs one reader until it ends; returns how many lines it gave. */
   #follow(machineId: string): Promise<number> {
     const [program = 'journalctl', ...first] = this.#options.journalctl ?? ['journalctl'];
     // Not --lines=0: with it journalctl of systemd 252 follows nothing when the journal has no line of these units yet.
-    const from = this.#cursor === null ? ['--no-tail', '--since=now'] : ['--no-tail', `--after-cursor=${this.#cursor}`];
+    const from = ['--no-tail', this.#from];
     const fields = '--output-fields=MESSAGE,SYSLOG_IDENTIFIER';
     // --follow alone is "of this boot", and a sandboxed service in a container sees another boot id than its journal has: nothing
     // would ever match. --merge is of all boots, and of all machines, hence the machine's id.
@@ -142,6 +175,7 @@ export class JournalReader {
     // Entries whose text is not UTF-8 come as arrays of bytes: none of the lines we know.
     if (!fits(JournalEntry, entry)) return;
     this.#cursor = entry.__CURSOR;
+    this.#sinceUs = entry.__REALTIME_TIMESTAMP;
     const atMs = Number(entry.__REALTIME_TIMESTAMP) / 1000;
     this.#isOld &&= this.#isBefore(entry, atMs);
     this.#options.onLine(entry.SYSLOG_IDENTIFIER, entry.MESSAGE, atMs, this.#isOld);

@@ -61,6 +61,8 @@ interface Options {
   root: string;
   /** Addresses of the farm's own hosts, as far as they are known. */
   farm: () => readonly string[];
+  /** base_dir of Dovecot; '' as usual. */
+  dovecotRun: string;
   /** There is a mail store beside the queue. */
   hasStore: boolean;
 }
@@ -96,13 +98,13 @@ export class KernelSource {
   #groupsBefore: {atMs: Millis; parts: Map<string, Counters>} | null = null;
   #queue: Store | null = null;
 
-  constructor({intervalMs, spool, root, farm, hasStore}: Options) {
+  constructor({intervalMs, spool, root, farm, hasStore, dovecotRun}: Options) {
     this.#root = root;
     this.#hasStore = hasStore;
     this.#farm = farm;
     this.#gapMsMax = GAP_READINGS_MAX * intervalMs;
     const limits = new KernelReader([{set: 'limits', subject: null}], root);
-    const listeners = new ListenReader();
+    const listeners = new ListenReader(dovecotRun);
     const ports = new PortReader();
     const queueStore = spool === null ? null : new StoreReader(spool, root);
     this.#host = new Collector('host', DEADLINE_MS, () => this.#readHost());

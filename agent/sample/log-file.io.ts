@@ -1,5 +1,6 @@
 import type {Stats} from 'node:fs';
-import {type FileHandle, open, stat} from 'node:fs/promises';
+import {type FileHandle, open, readdir, stat} from 'node:fs/promises';
+import {basename, dirname, extname, join} from 'node:path';
 import Type from 'typebox';
 import {systemClock} from '../../base/clock.io.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
@@ -11,6 +12,8 @@ export const FilePosition = Type.Object({
   inode: Type.Integer(),
   offset: Type.Integer({minimum: 0}),
   before: Type.String(),
+  /** When it stood there. */
+  atMs: Type.Optional(Type.Number()),
 });
 export type FilePosition = Type.Static<typeof FilePosition>;
 
@@ -55,6 +58,7 @@ export class LogFileReader {
   /** Oldest first; the last one has the log's name. */
   #readings: Reading[] = [];
   #isOld = true;
+  #loss: string | null = null;
   #failure: string | null = 'not started yet';
   #pollingSinceMs: Millis | null = null;
 
@@ -69,6 +73,13 @@ export class LogFileReader {
     return this.#failure;
   }
 
+  /** Why lines may be missing, once each time. */
+  takeLoss(): string | null {
+    const loss = this.#loss;
+    this.#loss = null;
+    return loss;
+  }
+
   /** Of the oldest file that is not read to its end; what lies behind it is found again by its name. null before any. */
   get position(): FilePosition | null {
     const [oldest] = this.#readings;
@@ -76,7 +87,14 @@ export class LogFileReader {
     const {device, inode, offset, rest, before} = oldest;
     // A line that has begun is read again as a whole.
     const kept = before.subarray(0, Math.max(before.length - rest.length, 0));
-    return {path: this.#options.path, device, inode, offset: offset - rest.length, before: kept.toString('latin1')};
+    return {
+      path: this.#options.path,
+      device,
+      inode,
+      offset: offset - rest.length,
+      before: kept.toString('latin1'),
+      atMs: systemClock.now(),
+    };
   }
 
   /** Resolves when the signal aborts. */
@@ -108,14 +126,42 @@ export class LogFileReader {
       reading.offset = (await reading.handle.stat()).size;
       return;
     }
-    for (const candidate of [`${path}.1`, path]) {
-      const found = await stat(candidate).catch(() => null);
-      if (found === null || found.ino !== position.inode || found.dev !== position.device) continue;
-      const reading = await this.#open(candidate);
-      reading.offset = position.offset;
-      reading.before = Buffer.from(position.before, 'latin1');
+    const named = await stat(path).catch(() => null);
+    const all = [...(await this.#rotated()), ...(named === null ? [] : [{path, stats: named}])];
+    const at = all.findIndex(({stats}) => stats.ino === position.inode && stats.dev === position.device);
+    const found = all[at];
+    if (found === undefined) {
+      this.#loss = `${path}: the file that was read last is gone or compressed: what was written to it since is missing`;
+      // All that there is under the name came after it, and is read from its beginning; so are those that were written to since.
+      for (const {path: later, stats} of all)
+        if (later !== path && stats.mtimeMs > (position.atMs ?? Number.POSITIVE_INFINITY)) await this.#open(later);
+      return;
     }
-    // It is gone: all that there is under the name came after it, and is read from its beginning.
+    const reading = await this.#open(found.path);
+    reading.offset = position.offset;
+    reading.before = Buffer.from(position.before, 'latin1');
+    for (const {path: later} of all.slice(at + 1)) if (later !== path) await this.#open(later);
+  }
+
+  /** What the log was called before, as logrotate and others name it, oldest first; what is compressed already cannot be followed. */
+  async #rotated(): Promise<{path: string; stats: Stats}[]> {
+    const {path} = this.#options;
+    const [name, extension] = [basename(path), extname(path)];
+    const isRotated = (other: string): boolean => {
+      const digits = /^[.-]\d[\d.:T_-]*$/;
+      const inside = other.startsWith(name.slice(0, name.length - extension.length)) && other.endsWith(extension) && extension !== '';
+      if (other.startsWith(name)) return digits.test(other.slice(name.length));
+      return inside && digits.test(other.slice(name.length - extension.length, other.length - extension.length));
+    };
+    const names = (await readdir(dirname(path))).filter(isRotated);
+    const found = await Promise.all(
+      names.map(async other => {
+        const rotated = join(dirname(path), other);
+        return {path: rotated, stats: await stat(rotated).catch(() => null)};
+      }),
+    );
+    const there = found.flatMap(({path: rotated, stats}) => (stats?.isFile() ? [{path: rotated, stats}] : []));
+    return there.sort((a, b) => a.stats.mtimeMs - b.stats.mtimeMs);
   }
 
   async #open(path: string): Promise<Reading> {
@@ -132,9 +178,11 @@ export class LogFileReader {
     for (const reading of this.#readings) await this.#drain(reading);
     const named = await this.#stat(path);
     if (named !== null && !this.#knows(named)) {
-      // It may have been rotated twice since the last look.
-      const before = await stat(`${path}.1`).catch(() => null);
-      if (before !== null && this.#readings.length > 0 && !this.#knows(before)) await this.#drain(await this.#open(`${path}.1`));
+      // It may have been rotated several times since the last look.
+      const last = await this.#readings.at(-1)?.handle.stat();
+      for (const {path: rotated, stats} of last === undefined ? [] : await this.#rotated()) {
+        if (stats.mtimeMs >= (last?.mtimeMs ?? 0) && !this.#knows(stats)) await this.#drain(await this.#open(rotated));
+      }
       await this.#drain(await this.#open(path));
     }
     await this.#forget();

@@ -5,7 +5,7 @@ import type {LogFigures, MailFigures, ServiceFigures} from '../../wire/mail-figu
 import {Collector} from './collect.io.ts';
 import {DestinationSample} from './destinations.ts';
 import {askDovecot} from './dovecot.io.ts';
-import {addRequest, DUMP_REQUEST, Latencies, missingMetrics} from './dovecot-metrics.ts';
+import {addRequest, DUMP_REQUEST, Latencies, metricsFor, missingMetrics} from './dovecot-metrics.ts';
 import {type PostfixSettings, readPostfixSettings} from './postfix.io.ts';
 import {queueFiguresOf} from './queue-figures.ts';
 import {dovecotServices, postfixServices} from './services.ts';
@@ -22,6 +22,8 @@ interface MailPlaces {
   spool: string;
   /** base_dir of Dovecot. */
   dovecotRun: string;
+  /** A probe mailbox that is not below the agents' own domain; null: there is none. */
+  probeUser: string | null;
 }
 
 /** A source that is asked more rarely than reports are made; in between its last value is told, with its age. */
@@ -62,7 +64,8 @@ export class MailSource {
   readonly #dovecot: Rare<ServiceFigures>;
   readonly #metrics: Collector<MailFigures['latencies']>;
 
-  constructor({spool, dovecotRun}: MailPlaces) {
+  constructor({spool, dovecotRun, probeUser}: MailPlaces) {
+    const wanted = metricsFor(probeUser);
     this.#settings = new Rare(new Collector('postconf', SETTINGS_DEADLINE_MS, readPostfixSettings), SETTINGS_EVERY_MS);
     const counted = new Collector('postfix', DEADLINE_MS, () => countPostfixProcesses(spool, PROCESSES_MAX));
     this.#postfix = new Rare(counted, SERVICES_EVERY_MS);
@@ -71,7 +74,7 @@ export class MailSource {
       return dovecotServices(lines, systemClock.now() / SECOND_MS, (2 * SERVICES_EVERY_MS) / SECOND_MS);
     });
     this.#dovecot = new Rare(status, SERVICES_EVERY_MS);
-    this.#metrics = new Collector('dovecotMetrics', DEADLINE_MS, async () => this.#latencies.take(await dumpMetrics(dovecotRun)));
+    this.#metrics = new Collector('dovecotMetrics', DEADLINE_MS, async () => this.#latencies.take(await dumpMetrics(dovecotRun, wanted)));
   }
 
   get collectors(): readonly Collector<unknown>[] {
@@ -108,14 +111,16 @@ export class MailSource {
 
   #queue(walk: QueueWalk, activeMax: number | null): MailFigures['queue'] {
     if (walk.complete && walk.active + walk.deferred === 0) this.#destinations.clear();
-    this.#destinations.add(walk.domains);
+    this.#destinations.add(
+      walk.samples.flatMap(({recipient}) => (recipient === '' ? [] : [recipient.slice(recipient.lastIndexOf('@') + 1)])),
+    );
     return queueFiguresOf(walk, activeMax, this.#destinations.figures());
   }
 }
 
 /** Counters of Dovecot; what it was not asked to count yet, it counts from now on. */
-async function dumpMetrics(runDir: string): Promise<string[]> {
+async function dumpMetrics(runDir: string, metrics: ReturnType<typeof metricsFor>): Promise<string[]> {
   const lines = await askDovecot(runDir, 'stats-reader', [DUMP_REQUEST]);
-  const missing = missingMetrics(lines);
+  const missing = missingMetrics(lines, metrics);
   return missing.length === 0 ? lines : askDovecot(runDir, 'stats-reader', [...missing.map(addRequest), DUMP_REQUEST]);
 }

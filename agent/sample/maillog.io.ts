@@ -21,6 +21,7 @@ const LIMITS_TOLD_MAX = 8;
 /** Where the readers stood, which sessions they knew and which limits, so that a restart neither misses nor repeats a line. */
 const Position = Type.Object({
   cursor: Type.Optional(Type.String()),
+  sinceUs: Type.Optional(Type.String({pattern: '^\\d{1,18}$'})),
   files: Type.Optional(Type.Array(FilePosition)),
   open: Type.Array(Type.Tuple([Type.String(), Type.String()])),
   limits: Type.Optional(Type.Array(OpenLimit)),
@@ -45,9 +46,10 @@ interface MailLogOptions {
   pollMs?: number;
 }
 
-/** What follows a log: it says why it does not, if so. */
+/** What follows a log: it says why it does not, if so, and once each time why lines may be missing. */
 interface Reader {
   readonly failure: string | null;
+  takeLoss(): string | null;
   run(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ export class MailLog {
   readonly #journal: JournalReader | null;
   readonly #files: LogFileReader[];
   #storesAreLogged = false;
+  #gaps = 0;
 
   private constructor(options: MailLogOptions, position: Position | null) {
     this.#options = options;
@@ -67,7 +70,8 @@ export class MailLog {
     this.#tally = new MailTally(position?.open);
     this.#limits = new Limits(position?.limits);
     const onLine = (...line: [identifier: string, message: string, atMs: Instant, isOld: boolean]): void => this.#take(...line);
-    this.#journal = files.length > 0 ? null : new JournalReader({...options, cursor: position?.cursor ?? null, onLine, log, signal});
+    const stood = {cursor: position?.cursor ?? null, sinceUs: position?.sinceUs ?? null};
+    this.#journal = files.length > 0 ? null : new JournalReader({...options, ...stood, onLine, log, signal});
     this.#files = files.map(
       path =>
         new LogFileReader({
@@ -96,20 +100,22 @@ export class MailLog {
 
   /**
    * Figures since the last call.
-   * @throws MailherdError COMMAND_FAILED while there is no journal or it cannot be followed, or a file cannot be read; what came before is
-   * then discarded.
+   * @throws MailherdError COMMAND_FAILED while there is no journal or it cannot be followed, or a file cannot be read, and once when lines may
+   * be missing; what came before is then discarded.
    */
   async take(): Promise<MailLogFigures & {figures: LogFigures}> {
     for (const {limit, service, complaints, sinceMs, lastMs} of this.#limits.clear(systemClock.now())) {
       this.#options.onEvent('limitCleared', {limit, service, complaints, lastedMs: Math.max(lastMs - sinceMs, 0)});
     }
     const taken = this.#tally.take();
-    const failure = this.#failure();
+    const losses = this.#readers.flatMap(reader => reader.takeLoss() ?? []);
+    this.#gaps += losses.length;
+    const failure = this.#failure() ?? losses[0] ?? null;
     if (failure !== null) {
       throw new MailherdError('COMMAND_FAILED', {command: this.#journal === null ? 'read' : 'journalctl', reason: failure});
     }
     const limits = this.#limits.open.slice(0, LIMITS_TOLD_MAX).map(({limit, service, complaints}) => ({limit, service, complaints}));
-    return {...taken, figures: {deliveries: taken.attempts, ends: taken.ends, screened: taken.screened, limits}};
+    return {...taken, figures: {deliveries: taken.attempts, ends: taken.ends, screened: taken.screened, limits, gaps: this.#gaps}};
   }
 
   /** Users who have a session now; null while the log is not followed. */
@@ -131,12 +137,13 @@ export class MailLog {
 
   /** Writes the position; done each minute and at the end. */
   async save(): Promise<void> {
-    const cursor = this.#journal?.cursor ?? null;
+    const {cursor, sinceUs} = this.#journal ?? {cursor: null, sinceUs: null};
     const files = this.#files.flatMap(reader => reader.position ?? []);
     if (cursor === null && files.length === 0) return;
     const limits = this.#limits.open;
     const position = {
       ...(cursor === null ? {files} : {cursor}),
+      ...(sinceUs === null ? {} : {sinceUs}),
       open: this.#tally.openSessions(),
       ...(limits.length === 0 ? {} : {limits}),
     };

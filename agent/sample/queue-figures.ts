@@ -21,6 +21,8 @@ export function queueFiguresOf(walk: QueueWalk, activeMax: number | null, destin
     stuckIncoming: walk.stuckIncoming,
     foreign: walk.foreign,
     unaged: walk.unaged,
+    ageMsP95: walk.ageMsP95 === null ? null : Math.round(walk.ageMsP95),
+    ageMsMax: walk.ageMsMax === null ? null : Math.round(walk.ageMsMax),
     activeShare: activeMax === null || activeMax <= 0 ? null : rounded(Math.min(walk.active / activeMax, 1)),
     ...scheduleOf(walk),
     directoryBytes: walk.directoryBytes,

@@ -53,7 +53,9 @@ function stuckQueue({record, reports}: FleetHost, on: Situation): {because: stri
   const report = reports.at(-1);
   const verdict = verdictOf(record.host, on.verdicts);
   if (report?.queue == null || verdict === undefined || verdict.kind === 'silent') return null;
-  const {queueAgeMsP95, queueAgeMsMax} = report.slis;
+  // Of all that waits, wherever it goes; older agents have no other.
+  const queueAgeMsP95 = report.mailFigures?.queue?.ageMsP95 ?? report.slis.queueAgeMsP95;
+  const queueAgeMsMax = report.mailFigures?.queue?.ageMsMax ?? report.slis.queueAgeMsMax;
   const {floors} = on.policy.judge;
   const waiting = waitingIn(report.queue);
   const isSick = verdict.kind === 'sick' && !SUBSIDED.has(verdict.because);

@@ -212,7 +212,7 @@ function deliveriesOf({load, intervalMs}: HostReport): number | null {
 /** The agent gives no age where nothing waits; a queue that was walked to its end and is (almost) empty makes nobody wait. */
 function queueAgeOf({slis, queue}: HostReport): number | null {
   if (queue === null || !queue.complete) return slis.queueAgeMsP95;
-  return waitingIn(queue) < WAITING_MIN ? 0 : slis.queueAgeMsP95;
+  return (queue.here ?? waitingIn(queue)) < WAITING_MIN ? 0 : slis.queueAgeMsP95;
 }
 
 /** What Dovecot counted of one kind of work. */

@@ -52,7 +52,7 @@ void ParseTexts(std::string_view text) {
   Require(id.form != QueueId::Form::longForm || id.arrivalUs >= 0);
   const ServiceCommand command = ParseServiceCommand(text);
   Require(command.name.size() + command.type.size() <= text.size() + 64);
-  Require(FirstRecipientDomain(text).size() <= text.size());
+  Require(FirstRecipient(text).size() <= text.size());
 }
 
 /// What the writer of kernel values reads: its ledger and its clients' words.

@@ -131,7 +131,8 @@ const endedBy =
 /** Each source, and what it must have shown. */
 const SHOWN: Record<string, Seen> = {
   'queue: counts and bytes': report => (report.queue?.deferred ?? 0) > 0 && (figures(report)?.queue?.bytes ?? 0) > 100,
-  'queue: age by true arrival of short ids': report => (report.slis.queueAgeMsMax ?? 0) > 0 && figures(report)?.queue?.askedShare === 1,
+  'queue: age by true arrival of short ids': report =>
+    (figures(report)?.queue?.ageMsMax ?? 0) > 0 && figures(report)?.queue?.askedShare === 1,
   'queue: the next attempts and the herd': report =>
     Object.values(figures(report)?.queue?.retry ?? {}).reduce((sum, count) => sum + count, 0) > 0,
   'queue: half-written and stuck': report => figures(report)?.queue?.halfWritten === 1 && figures(report)?.queue?.stuckIncoming === 1,

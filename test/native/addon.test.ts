@@ -55,7 +55,7 @@ if (workerData.leave) {
     new addon.KernelReader('', ['host'], ['']).read().catch(() => {});
     new addon.StoreReader('', '/').read().catch(() => {});
     new addon.StoreReader('', '/nowhere').read().catch(() => {});
-    new addon.ListenReader().read().catch(() => {});
+    new addon.ListenReader('').read().catch(() => {});
     new addon.PressureWatch(['/proc/pressure/cpu'], [false], [0.01], () => {});
     addon.serveLine();
   }

@@ -71,6 +71,20 @@ test('connections that nobody accepts are counted against the limit that listen 
   ]);
 });
 
+test("Dovecot's sockets are found below its own base_dir too", async () => {
+  const path = join(folder, 'dovecot-run', 'master');
+  mkdirSync(join(folder, 'dovecot-run'));
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(path, resolve));
+  try {
+    const names = async (reader: ListenReader): Promise<string[]> => (await reader.read()).unix.map(({name}) => name);
+    expect(await names(new ListenReader())).not.toContain(path);
+    expect(await names(new ListenReader(join(folder, 'dovecot-run')))).toContain(path);
+  } finally {
+    server.close();
+  }
+});
+
 test.runIf(isRoot)('ports are counted by source address, and connections to port 25 by state', async () => {
   const server = createServer(socket => sockets.push(socket.on('error', () => socket.destroy())));
   servers.push(server);

@@ -123,7 +123,7 @@ test('a long queue is asked for in turns until all of it is known; each walk cos
   expect((await walker.walk('stat', BUDGET_MS)).facts?.asked).toBe(9_000);
 });
 
-test('a few messages are opened for the domain of a recipient who still waits', async () => {
+test('a few messages are opened for a recipient who still waits; what is in incoming is not', async () => {
   const to = (...recipients: Buffer[]) => ({content: envelope(...recipients, record('M', ''), record('N', 'To: c@body.example'))});
   message('deferred', to(record('A', 'dsn_orig_rcpt=rfc822;x@a'), record('O', 'x@Big.Example'), record('R', 'x@Big.Example')));
   message('deferred', to(record('D', 'done@elsewhere.example'), record('R', 'b@small.example')));
@@ -132,13 +132,40 @@ test('a few messages are opened for the domain of a recipient who still waits', 
   message('incoming', to(record('R', 'nobody@too.early.example')));
   message('deferred', {...to(record('R', 'nobody@half.example')), mode: 0o600});
   const walk = await new QueueWalker(spool).walk('stat', BUDGET_MS, 64);
-  expect(walk.domains.sort()).toEqual(['big.example', 'long.example', 'small.example']);
+  const told = walk.samples.map(({queue, isWhole, recipient}) => [queue, isWhole, recipient].join(' ')).sort();
+  expect(told).toEqual([
+    'active true ',
+    'active true c@long.example',
+    'deferred false ',
+    'deferred true b@small.example',
+    'deferred true x@big.example',
+    'incoming true ',
+  ]);
+  for (const {ageMs} of walk.samples) expect(ageMs).toBeLessThan(60_000);
   expect(walk.opened).toBe(4);
-  expect((await new QueueWalker(spool).walk('stat', BUDGET_MS, 2)).opened).toBe(2);
-  expect((await new QueueWalker(spool).walk('ages', BUDGET_MS, 64)).opened).toBe(0);
+  expect((await new QueueWalker(spool).walk('stat', BUDGET_MS, 1)).samples.map(({queue}) => queue)).toEqual([
+    'incoming',
+    'active',
+    'deferred',
+  ]);
+  expect(await new QueueWalker(spool).walk('ages', BUDGET_MS, 64)).toMatchObject({opened: 0, samples: []});
 });
 
-test('files that are no queue files tell no domain and harm nothing', async () => {
+test('samples are spread over a long queue, and others each time until all have been one', async () => {
+  for (let at = 0; at < 100; at++) message('deferred', {content: envelope(record('R', `user${at}@x.example`))});
+  const walker = new QueueWalker(spool);
+  await walker.walk('rotate', BUDGET_MS, 16);
+  const seen = new Set<string>();
+  for (let walk = 0; walk < 7; walk++) {
+    const {samples} = await walker.walk('rotate', BUDGET_MS, 16);
+    expect(samples.length).toBeGreaterThanOrEqual(14);
+    expect(samples.length).toBeLessThanOrEqual(16);
+    for (const {recipient} of samples) seen.add(recipient);
+  }
+  expect(seen.size).toBe(100);
+});
+
+test('files that are no queue files tell no recipient and harm nothing', async () => {
   const garbage = [
     Buffer.alloc(0),
     Buffer.from('R'),
@@ -154,7 +181,8 @@ test('files that are no queue files tell no domain and harm nothing', async () =
   for (const content of garbage) message('deferred', {content});
   symlinkSync('/etc/passwd', join(spool, 'deferred', shortId()));
   const walk = await new QueueWalker(spool).walk('stat', BUDGET_MS, 64);
-  expect(walk).toMatchObject({deferred: garbage.length, domains: [], complete: true});
+  expect(walk).toMatchObject({deferred: garbage.length, complete: true});
+  expect(new Set(walk.samples.map(({recipient}) => recipient))).toEqual(new Set(['']));
 });
 
 test('a spent budget: what was asked for by then is told, and that it is not all', async () => {

@@ -19,7 +19,7 @@ test('a walk that rests is told as it was last, and no message counts twice for 
   expect((await host.sample()).queue).toMatchObject({deferred: 0});
   writeFileSync(join(spool, 'deferred', '4Qz2Nm5LTgzDZk8'), '', {mode: 0o700});
   const rested = await host.sample();
-  expect(rested.queue).toMatchObject({deferred: 0, domains: []});
+  expect(rested.queue).toMatchObject({deferred: 0, samples: []});
   expect(rested.failing.queue).toBeUndefined();
   expect((await host.sample()).queue).toMatchObject({deferred: 1});
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {Latencies, missingMetrics} from '../../agent/sample/dovecot-metrics.ts';
+import {Latencies, metricsFor, missingMetrics} from '../../agent/sample/dovecot-metrics.ts';
 import {parseFileLine, parseMailLine} from '../../agent/sample/maillog.ts';
 import {dovecotServices, parseMasterCf} from '../../agent/sample/services.ts';
 import {MailTally} from '../../agent/sample/tally.ts';
@@ -63,7 +63,7 @@ test('whatever Dovecot and Postfix answer, figures are counts', () => {
       const latencies = new Latencies();
       latencies.take(before);
       for (const {us} of latencies.take(after) ?? []) expect(us.every(each => Number.isInteger(each) && each >= 0)).toBe(true);
-      missingMetrics(after);
+      missingMetrics(after, metricsFor(null));
       for (const {processes, max} of dovecotServices(after, 1e9, 60).busiest)
         expect(processes >= 0 && (max === null || max >= 0)).toBe(true);
       for (const max of parseMasterCf(after.join('\n').replaceAll('\t', ' '), 100).values()) expect(max === null || max > 0).toBe(true);

@@ -265,4 +265,27 @@ export const INNOCENTS: readonly Innocent[] = [
       };
     },
   },
+  {
+    name: 'mail for outside waits',
+    draw: (r, hosts) => {
+      // A large destination takes nothing from one host, or from any: hundreds of messages for hours, and none of them is for mailboxes here.
+      const chosen = new Map((r.unit() < 0.5 ? [one(r, hosts)] : names(hosts)).map(host => [host, Math.round(r.between(50, 2_000))]));
+      return {
+        mangle: (report, since, {host}) => {
+          const {queue} = report;
+          const ageMs = Math.max(since, 0) + r.between(0, 60_000);
+          const count = chosen.get(host);
+          if (queue === null || count === undefined || since < 0) return sent(report);
+          return sent({...report, queue: {...queue, deferred: queue.deferred + count}, ...withQueueAge(report, ageMs)});
+        },
+      };
+    },
+  },
 ];
+
+/** Of all that waits; what waits for the host itself is an SLI, and left as it is. */
+function withQueueAge({mailFigures}: HostReport, ageMs: number): Pick<HostReport, 'mailFigures'> {
+  return mailFigures == null || mailFigures.queue === null
+    ? {}
+    : {mailFigures: {...mailFigures, queue: {...mailFigures.queue, ageMsP95: ageMs, ageMsMax: ageMs}}};
+}

@@ -15,8 +15,15 @@ test('the least that must be said, and all defaults', () => {
     probe: {passwordFile: null, sinkAddress: '127.0.0.1', sinkPort: 2526, recipient: 'sink@probe.mailherd.invalid'},
   });
   expect(probeUserOf(config)).toBe('probe@be07.mailherd.invalid');
-  expect(isProbeUser(probeUserOf(config))).toBe(true);
-  expect(isProbeUser('ada@example.org')).toBe(false);
+  const isProbe = isProbeUser(config);
+  expect([probeUserOf(config), 'probe@other.mailherd.invalid', 'ada@example.org'].map(isProbe)).toEqual([true, true, false]);
+});
+
+test('a probe mailbox of another name is nobody either', () => {
+  const isProbe = isProbeUser(parseAgentConfig(`${MINIMUM}probe: {user: Check@example.org}\n`, 'agent.yaml'));
+  expect(['check@example.org', 'Check@example.org', 'probe@edge1.mailherd.invalid', 'ada@example.org'].map(isProbe)).toEqual([
+    ...[true, true, true, false],
+  ]);
 });
 
 test.each([

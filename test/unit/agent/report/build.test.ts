@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
 import {buildReport, type Interval} from '../../../../agent/report/build.ts';
 import {percentile} from '../../../../agent/report/percentile.ts';
+import type {QueueWalk} from '../../../../native/binding.ts';
 import {encode, parse} from '../../../../wire/codec.ts';
 import {HostReport} from '../../../../wire/report.ts';
 import {NOTHING as UNMEASURED} from './interval.ts';
@@ -28,6 +29,26 @@ test('nothing measured: a valid report in which nothing looks like health', () =
   ];
   expect(figures.filter(figure => figure !== null)).toEqual([]);
   expect(report.agent.failing).toEqual({host: 'hangs'});
+});
+
+test('the age of the queue is of what waits for this host, not of all that waits', () => {
+  const walk = {
+    maildrop: 0,
+    incoming: 0,
+    active: 1,
+    deferred: 300,
+    hold: 0,
+    complete: true,
+    ageMsP95: 7_200_000,
+    ageMsMax: 9e6,
+  } as QueueWalk;
+  const of = (here: Interval['here']): unknown[] => {
+    const {slis, queue} = buildReport({...NOTHING, queue: walk, here});
+    return [slis.queueAgeMsP95, slis.queueAgeMsMax, queue?.deferred, queue?.here];
+  };
+  expect(of({waiting: 12, ageMsP95: 800.4, ageMsMax: 900.4})).toEqual([800, 900, 300, 12]);
+  expect(of({waiting: 0, ageMsP95: null, ageMsMax: null})).toEqual([null, null, 300, 0]);
+  expect(of(null)).toEqual([null, null, 300, null]);
 });
 
 test('rates by the interval, percentiles that occurred, probe share of probes', () => {

@@ -12,6 +12,7 @@ export const NOTHING: Interval = {
   kernel: null,
   system: {},
   queue: null,
+  here: null,
   store: null,
   mail: null,
   mailFigures: null,

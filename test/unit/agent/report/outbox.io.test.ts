@@ -202,7 +202,7 @@ test.each([
   clearInterval(fresh);
   await vi.waitFor(() => expect(outbox.spooled).toBe(0));
   expect(channel.arrived).toHaveLength(now - 1);
-  expect(outbox).toMatchObject({refused: 1, dropped: 0, failing: error('be01-3-15').message.replace('be01-3-15', 'be01-3-15')});
+  expect(outbox).toMatchObject({refused: 1, dropped: 0, failing: error('be01-3-15').message});
   expect(log.error).toHaveBeenCalledTimes(1);
   between.mockRestore();
 });
@@ -218,12 +218,13 @@ test('what was refused comes when the rights are mended, after all else, over a 
   stop.abort();
   await outbox.done;
 
+  const triedBefore = channel.tries.length;
   stop = new AbortController();
   const again = {spool: new Spool(join(folder, 'spool'), 1_000_000), aside: new Spool(join(folder, 'aside'), 1_000_000)};
   outbox = new Outbox({host: 'be01', generation: 4, ...again, rng, log, signal: stop.signal});
   outbox.connect(channel);
   // One round at the start finds them refused still.
-  await vi.waitFor(() => expect(channel.tries.filter(id => id.includes('-e'))).toHaveLength(6));
+  await vi.waitFor(() => expect(channel.tries.length).toBeGreaterThanOrEqual(triedBefore + 3));
   await vi.waitFor(() => expect(outbox).toMatchObject({refused: 3, spooled: 0}));
   isMended = true;
   channel.rise();

@@ -42,6 +42,15 @@ function ask(sql: string): unknown {
   }
 }
 
+test('mail waits here for mailboxes of this host, on an edge for all of the farm', async () => {
+  const table = open('be1');
+  await put(table, 1, ROUTE);
+  await put(table, 2, {...ROUTE, user: 'bob@example.org', host: 'be2'});
+  const asked = ['ada@example.org', 'ada+news@example.org', 'bob@example.org', 'nobody@example.org', 'ada@else.example'];
+  expect(asked.map(address => table.isMailHere(address, 'backend'))).toEqual([true, true, false, false, false]);
+  expect(asked.map(address => table.isMailHere(address, 'edge'))).toEqual([true, true, true, false, false]);
+});
+
 test('the readers of the directory may read and write it, also when someone else had made the file', () => {
   const path = join(folder, 'routes.db');
   writeFileSync(path, '');

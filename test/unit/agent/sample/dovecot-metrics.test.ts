@@ -1,7 +1,8 @@
 import {expect, test} from 'vitest';
-import {addRequest, Latencies, METRICS, missingMetrics} from '../../../../agent/sample/dovecot-metrics.ts';
+import {addRequest, Latencies, metricsFor, missingMetrics} from '../../../../agent/sample/dovecot-metrics.ts';
 import {Histogram} from '../../../../base/histogram.ts';
 
+const METRICS = metricsFor(null);
 const ALL = METRICS.map(({name}) => `${name}\t0`);
 const line = (name: string, from: number | string, to: number | string, count: number): string =>
   `mailherd_${name}_duration_${from}_${to}\t${count}`;
@@ -12,8 +13,8 @@ const read = (packed: readonly number[] = []): {count: number; median: number | 
 };
 
 test('a Dovecot that began anew lacks the metrics; adding one is one line', () => {
-  expect(missingMetrics(['other\t3'])).toEqual(METRICS);
-  expect(missingMetrics(ALL)).toEqual([]);
+  expect(missingMetrics(['other\t3'], METRICS)).toEqual(METRICS);
+  expect(missingMetrics(ALL, METRICS)).toEqual([]);
   for (const metric of METRICS) {
     expect(addRequest(metric).split('\t')).toHaveLength(8);
     // Dovecot takes no longer line.
@@ -22,6 +23,14 @@ test('a Dovecot that began anew lacks the metrics; adding one is one line', () =
   }
   // A wrong password is answered late on purpose.
   for (const {name, filter} of METRICS) expect(filter.includes('NOT error=*')).toBe(name === 'mailherd_login');
+});
+
+test('a probe mailbox outside the domain of the agents is not counted either', () => {
+  for (const {filter} of metricsFor('check "me"@example.org')) {
+    expect(filter).toMatch(/AND NOT user=\*\.mailherd\.invalid AND NOT user="check \\"me\\"@example\.org"$/);
+  }
+  const longest = metricsFor(`"${'"'.repeat(254)}`);
+  for (const metric of longest) expect(addRequest(metric).length).toBeLessThan(1024);
 });
 
 test('the first dump is where counting begins; then differences, by command', () => {

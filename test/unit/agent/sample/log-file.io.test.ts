@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process';
-import {appendFileSync, copyFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
+import {appendFileSync, copyFileSync, mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
@@ -114,6 +114,68 @@ test('goes on where it stopped: in the same file, after a rotation, after a trun
   const fourth = follow(position, truncated);
   await seen(['old fresh'], truncated);
   await fourth.stop();
+});
+
+test.each(['mail.log-20261129', 'mail.log-20261129-1764430000', 'mail.log.7', 'mail-20261129.log', 'mail.log.2026-11-29'])(
+  'goes on where it stopped in a file that is called %s now, and in what came after it',
+  async name => {
+    write('before');
+    const first = follow();
+    await ready(first.reader);
+    write('a');
+    await seen(['a']);
+    const {position} = first.reader;
+    await first.stop();
+    write('b');
+    renameSync(path, join(folder, name));
+    write('c');
+    renameSync(path, join(folder, 'mail.log-20991231'));
+    write('d');
+    writeFileSync(join(folder, 'mail.log-20250101.gz'), 'packed\n');
+    writeFileSync(join(folder, 'mail.log.old'), 'no\n');
+    const later: string[] = [];
+    const {reader} = follow(position, later);
+    await seen(['old b', 'old c', 'old d'], later);
+    expect(reader.takeLoss()).toBeNull();
+  },
+);
+
+test('a file that was compressed meanwhile is told as a loss once; what came after it is read', async () => {
+  writeFileSync(join(folder, 'mail.log.3'), 'long ago\n');
+  utimesSync(join(folder, 'mail.log.3'), 1e9, 1e9);
+  write('before');
+  const first = follow();
+  await ready(first.reader);
+  write('a');
+  await seen(['a']);
+  const {position} = first.reader;
+  await first.stop();
+  write('packed');
+  renameSync(path, join(folder, 'mail.log.2.gz'));
+  rmSync(join(folder, 'mail.log.2.gz'));
+  write('c');
+  renameSync(path, join(folder, 'mail.log.1'));
+  write('d');
+  const later: string[] = [];
+  const {reader} = follow(position, later);
+  await seen(['old c', 'old d'], later);
+  expect([reader.takeLoss(), reader.takeLoss()]).toEqual([expect.stringContaining('is missing'), null]);
+});
+
+test('a log that is rotated twice by the date between two looks is read whole', async () => {
+  write('before');
+  const stop = new AbortController();
+  stops.push(stop);
+  const taken: string[] = [];
+  const reader = new LogFileReader({path, position: null, onLine: line => taken.push(line), signal: stop.signal, pollMs: 300});
+  void reader.run();
+  await ready(reader);
+  write('a');
+  renameSync(path, join(folder, 'mail.log-20261128'));
+  write('b');
+  renameSync(path, join(folder, 'mail.log-20261129'));
+  write('c');
+  await seen(['a', 'b', 'c'], taken);
 });
 
 test('a log that is not there is a reason, not silence; it is read once it is', async () => {

@@ -81,7 +81,11 @@ test('sums up what the journal says, without probes, without lines it cannot use
     expect(figures.sessionsOpen).toBe(1);
   });
   await mailLog.save();
-  expect(JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8'))).toEqual({cursor: 'c3', open: [['s1', 'b@x']]});
+  expect(JSON.parse(readFileSync(join(folder, 'position.json'), 'utf8'))).toEqual({
+    cursor: 'c3',
+    sinceUs: expect.stringMatching(/^\d{16}$/),
+    open: [['s1', 'b@x']],
+  });
 });
 
 test('a clock that is set back hides nothing: by the clock that nobody sets a line is old or new', async () => {
@@ -146,6 +150,26 @@ test('goes on from a saved position, and begins from now when it is spoilt', asy
   await open(program);
   await vi.waitFor(() => expect(readFileSync(join(folder, 'calls'), 'utf8')).toContain('--since=now'));
   expect(log.warn).toHaveBeenCalledWith(expect.anything(), expect.stringContaining('spoilt'));
+});
+
+test('a position that the journal does not take is given up for its time, and it is told and counted that lines may be missing', async () => {
+  const program = reader([], 'case "$*" in *after-cursor*) echo "Failed to seek to cursor" >&2; exit 1;; *) exec sleep 60;; esac');
+  const sinceUs = '1764430000000009';
+  writeFileSync(join(folder, 'position.json'), JSON.stringify({cursor: 'c9', sinceUs, open: []}));
+  vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+  try {
+    const mailLog = await open(program);
+    const calls = (): string => readFileSync(join(folder, 'calls'), 'utf8');
+    await vi.waitFor(async () => {
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(calls()).toContain('--since=@1764430000.000010');
+    }, 10_000);
+    await expect(mailLog.take()).rejects.toMatchObject({detail: {reason: expect.stringContaining('lines may be missing')}});
+    expect((await mailLog.take()).figures.gaps).toBe(1);
+    expect(log.error).toHaveBeenCalledWith(expect.objectContaining({cursor: 'c9'}), expect.stringContaining('does not take the position'));
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('without a journal the figures are refused with the reason', async () => {

@@ -38,7 +38,7 @@ const WALK: QueueWalk = {
     herd: 300,
     herdInMs: 600_000,
   },
-  domains: [],
+  samples: [],
   opened: 0,
   statCalls: 0,
   tookMs: 1,

@@ -1,11 +1,16 @@
 import {expect, test} from 'vitest';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
+import type {QueueFigures} from '../../../../wire/mail-figures.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
 import type {Decision} from '../../../../wire/record.ts';
 import type {HostReport} from '../../../../wire/report.ts';
-import {type Farm, fiveHosts, type ReportChange, SICK} from '../fleet-builder.ts';
+import {countedBy, type Farm, fiveHosts, type ReportChange, SICK} from '../fleet-builder.ts';
 
 const queue = (deferred: number): HostReport['queue'] => ({maildrop: 0, incoming: 0, active: 0, deferred, hold: 0, complete: true});
+const QUEUE_FIGURES: QueueFigures = {
+  ...{bytes: 0, askedShare: 1, halfWritten: 0, forceExpire: 0, unthrottle: 0, stuckIncoming: 0, foreign: 0, unaged: 0},
+  ...{activeShare: 0, retry: null, herd: null, directoryBytes: 0, directoryBytesMax: 0, bucketSkew: null, destinations: null},
+};
 const STUCK: ReportChange = {...SICK, queue: queue(40)};
 const LEFT: ReportChange = {queue: queue(2), slis: {queueAgeMsP95: 90_000, queueAgeMsMax: 90_000}};
 
@@ -46,6 +51,18 @@ test('an empty host with mail in its queue is relieved once that is old; one wit
   for (const [user, {host}] of farm.fleet.routes) if (host === 'be4') farm.fleet.routes.delete(user);
   expect(reliefOf(farm.pass(20, {be4: LEFT}), 'be4')?.because).toBe('QUEUE_LEFT');
   expect(reliefOf(farm.pass(20, {be4: {queue: queue(2), slis: {queueAgeMsMax: 3_000}}}), 'be4')).toBeUndefined();
+});
+
+test('mail for outside that is left on an empty host is relieved, though nothing waits for mailboxes there', () => {
+  const farm = farmOn();
+  farm.change('be4', {stage: 'drained'});
+  for (const [user, {host}] of farm.fleet.routes) if (host === 'be4') farm.fleet.routes.delete(user);
+  const figures = (ageMsMax: number): ReportChange => {
+    const mailFigures = {...countedBy({}), queue: {...QUEUE_FIGURES, ageMsP95: 1, ageMsMax}};
+    return {queue: {...queue(2), here: 0} as HostReport['queue'], slis: {queueAgeMsP95: null, queueAgeMsMax: null}, mailFigures};
+  };
+  expect(reliefOf(farm.pass(20, {be4: figures(3_000)}), 'be4')).toBeUndefined();
+  expect(reliefOf(farm.pass(20, {be4: figures(90_000)}), 'be4')?.because).toBe('QUEUE_LEFT');
 });
 
 test('relays of the policy of which none is well stop it; one that is well does not', () => {

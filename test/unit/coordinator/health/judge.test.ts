@@ -63,15 +63,24 @@ test('an interval of two mails is no match for one of two hundred', () => {
   expect(measured([slow, slow, busy]).values.deliveryMsP95).toBe(300);
 });
 
+const queueOf = (deferred: number, complete = true): NonNullable<HostReport['queue']> => {
+  return {maildrop: 0, incoming: 0, active: 0, deferred, hold: 0, complete};
+};
+
 test("a few old messages in the queue are somebody else's dead address", () => {
   const waiting = (deferred: number, complete = true): ReportChange => ({
     slis: {queueAgeMsP95: 9e6},
-    queue: {maildrop: 0, incoming: 0, active: 0, deferred, hold: 0, complete},
+    queue: queueOf(deferred, complete),
   });
   const ageOf = (change: ReportChange): number | null => measured([change, change, change]).values.queueAgeMsP95;
   expect(ageOf(waiting(4))).toBe(0);
   expect(ageOf(waiting(5))).toBe(9e6);
   expect(ageOf(waiting(4, false))).toBe(9e6);
+  // Nor is a heap of mail that waits for others.
+  const here = (count: number | null): ReportChange => ({...waiting(300), queue: {...queueOf(300), here: count}});
+  expect(ageOf(here(4))).toBe(0);
+  expect(ageOf(here(5))).toBe(9e6);
+  expect(ageOf({...here(null), slis: {queueAgeMsP95: null}})).toBeNull();
 });
 
 test('unmeasured load is not known to be idle, users of the window are its most', () => {
