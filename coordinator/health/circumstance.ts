@@ -27,6 +27,15 @@ const EVIDENCE_MAX = 5;
 const OF_PROBES: ReadonlySet<SliName> = new Set(['probeFailureShare']);
 const LOAD_FIGURE = 'backend/deliveryMsP95';
 
+/** More silent backends than this at once, and it is us or the network that is ill. */
+const SILENT_SHARE_MAX = 1 / 3;
+const SILENT_MIN = 2;
+
+/** Whether it is rather the coordinator that hears nothing. @param backends of which so many are silent. */
+export function isMonitorSuspect(silent: number, backends: number): boolean {
+  return silent >= SILENT_MIN && silent > SILENT_SHARE_MAX * backends;
+}
+
 /** Since when each is seen, and when it was last, by code and hosts; plain data. */
 export type CircumstanceMemory = Readonly<Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}>>;
 
