@@ -160,6 +160,7 @@ export const CircumstanceCode = Type.Union(
       'REPORTS_LATE',
       'PLACE_CUT_OFF',
       'PLACE_NETWORK',
+      'CLOCK_SKEW',
       'OVERLOADED',
     ] as const
   ).map(name => Type.Literal(name)),
@@ -173,6 +174,7 @@ export type CircumstanceCode =
   | 'REPORTS_LATE'
   | 'PLACE_CUT_OFF'
   | 'PLACE_NETWORK'
+  | 'CLOCK_SKEW'
   | 'OVERLOADED';
 
 /** What is wrong and is not the hosts, named as what it is. */

@@ -86,6 +86,7 @@ const CIRCUMSTANCES: Readonly<Record<CircumstanceCode, string>> = {
   REPORTS_LATE: 'reports come late: NATS or the network to it, and what is judged is old',
   PLACE_CUT_OFF: 'all hosts of this place are silent, and no other: its network or power',
   PLACE_NETWORK: 'the network of this place loses packets',
+  CLOCK_SKEW: 'the clocks of these hosts are wrong: see to their time service',
   OVERLOADED: 'well, with too much to do: it wants fewer mailboxes',
 };
 const HOSTS_TOLD_MAX = 5;

@@ -25,7 +25,7 @@ const RETRY_MS: Millis = 60_000;
 /** Circumstances that name what is wrong on many hosts. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL']);
 /** Circumstances that are told instead of the silence of their hosts. */
-const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF']);
+const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF', 'CLOCK_SKEW']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */

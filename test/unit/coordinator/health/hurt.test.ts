@@ -21,7 +21,7 @@ test('a silent host hurts all of its users that usually get mail or log in, unti
   expect(farm.pass(100, {be1: null, be2: null, be3: null}).hurt.usersHurt).toBe(0);
 });
 
-test.each<[string, ReportChange['slis']]>([
+test.each<[string, NonNullable<ReportChange['slis']>]>([
   ['no probe at all', {probeFailureShare: 1, probeLoginMs: null, probeDeliveryMs: null}],
   ['no login', {probeFailureShare: 0.5, probeLoginMs: null}],
 ])('where %s comes through nobody is served, whoever happened to be active', (_, slis) => {
