@@ -166,7 +166,7 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
   }
   const wasSick = isStillSick(memory);
   if (found.isWorse) {
-    const excused = wasSick || !own.isMoving ? null : excuse(found, memory, judge, nowMs);
+    const excused = wasSick || !own.isMoving ? null : excuse(own, found, memory, judge, nowMs);
     if (excused !== null) return excused;
     const {badSinceMs: wasBadSinceMs = null, busySinceMs = null} = memory ?? {};
     // Without the moves it is judged anew.
@@ -180,11 +180,18 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
 }
 
 /** Worse while moves of ours burden it, or just did: it is not called sick for what they do. */
-function excuse({isFarWorse}: Finding, memory: JudgeMemory | null, {sickDwellMs}: Policy['judge'], nowMs: Instant): Turn | null {
+function excuse(
+  {isLeaving}: HostSlis,
+  {isFarWorse}: Finding,
+  memory: JudgeMemory | null,
+  {sickDwellMs}: Policy['judge'],
+  nowMs: Instant,
+): Turn | null {
   const busySinceMs = memory?.busySinceMs ?? nowMs;
   const dwells = (nowMs - busySinceMs) / sickDwellMs;
   if (dwells >= (isFarWorse ? FAR_EXCUSE_DWELLS : EXCUSE_DWELLS_MAX)) return null;
-  const because = dwells < SLOWED_DWELLS ? 'BUSY_WITH_MOVES' : MOVES_STOPPED;
+  // To leave a host is what its users need, however slowly.
+  const because = isLeaving || dwells < SLOWED_DWELLS ? 'BUSY_WITH_MOVES' : MOVES_STOPPED;
   return {kind: 'suspect', because, badSinceMs: null, goodSinceMs: null, busySinceMs};
 }
 
