@@ -1,7 +1,7 @@
 import {facts, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
-import {circumstanceWords, decisionWords, experimentWords} from '../wire/words.ts';
+import {circumstanceWords, decisionWords, experimentWish, experimentWords} from '../wire/words.ts';
 
 /** What is felt, and as much of what goes along with it, beside the stage at which mail waits. */
 const EVIDENCE_MAX = 2;
@@ -66,7 +66,7 @@ function whyCohort(cohort: CohortVerdict, {hurt, experiments = []}: VerdictsView
       `${sick.length} of ${members.length} with it, ${controlsSick} of ${controls.length + controlsSick} without it; by chance p = ${Number(chance.toPrecision(2))}`,
     ],
     ['Effect', `${effect === null ? '-' : `x${effect.toFixed(1)}${between}`}${others}`],
-    ...(experiment === undefined ? [] : [['To tell', `change ${experiment.change} on ${experiment.hosts.join(', ')} first`] as const]),
+    ...(experiment === undefined ? [] : [['To tell', experimentWish(experiment)] as const]),
     ...tried.slice(-1).map(each => ['Tried', experimentWords(each)] as const),
     ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
     ['Controls', controls.slice(0, 8).join(', ') + (controls.length > 8 ? ` and ${controls.length - 8} more` : '')],

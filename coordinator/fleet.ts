@@ -1,5 +1,5 @@
 import {count} from '../base/counts.ts';
-import type {Instant} from '../base/units.ts';
+import type {Instant, Millis} from '../base/units.ts';
 import type {HostRecord, MoveRecord, PlannedMove} from '../wire/record.ts';
 import type {HostReport} from '../wire/report.ts';
 
@@ -14,6 +14,8 @@ export interface FleetHost {
   highest: {generation: number; sequence: number} | null;
   /** When the first report of the present generation was sampled, by the host's clock. */
   generationSinceMs: Instant | null;
+  /** Of a host whose newest report was refused because its clock is so much ahead, and when that came. */
+  ahead: {ms: Millis; receivedAtMs: Instant} | null;
 }
 
 /** Where a user lives, void flips resolved. */
@@ -50,7 +52,7 @@ export function emptyFleet(): Fleet {
 
 /** A host of which only the record is known. */
 export function fleetHost(record: HostRecord): FleetHost {
-  return {record, reports: [], receivedAtMs: null, highest: null, generationSinceMs: null};
+  return {record, reports: [], receivedAtMs: null, highest: null, generationSinceMs: null, ahead: null};
 }
 
 /** Mailboxes whose route names each host; hosts without any are present with 0. */

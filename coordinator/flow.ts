@@ -6,7 +6,7 @@ import type {Fleet, FleetHost} from './fleet.ts';
 import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
-import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE} from './health/judge.ts';
+import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
 import {burdenedHosts} from './move/budget.ts';
@@ -36,6 +36,11 @@ export interface FlowOutcome {
 
 export function emptyMemory(): FlowMemory {
   return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES, circumstances: {}};
+}
+
+/** What a coordinator begins with that starts amid trouble. @param sick hosts that were sick, as the incident that lasts has them. */
+export function resumedMemory(sick: readonly string[], nowMs: Instant): FlowMemory {
+  return {...emptyMemory(), hosts: Object.fromEntries(sick.map(host => [host, sickBefore(nowMs)]))};
 }
 
 /**

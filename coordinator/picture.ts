@@ -4,7 +4,7 @@ import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/re
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
 import {domainOf, emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, usersByHost} from './fleet.ts';
-import {emptyMemory, type FlowMemory, type FlowOutcome, flow} from './flow.ts';
+import {type FlowMemory, type FlowOutcome, flow, resumedMemory} from './flow.ts';
 import {verdictOf} from './health/judge.ts';
 import {type HostFacts, retainedOn} from './host/facts.ts';
 import {IncidentBook} from './incident/book.ts';
@@ -25,7 +25,7 @@ interface RouteLock {
 
 /**
  * What one coordinator holds in memory of the farm: records and routes as its watches brought them, reports folded in, and the judgment
- * of the last round. Leaders and followers keep the same picture; nothing in it is lost with the process but a few rounds of judgment.
+ * of the last round. Leaders and followers keep the same picture; nothing in it is lost with the process but what is usual on each host: who is sick stands in the incident that lasts.
  */
 export class Picture {
   readonly fleet: Fleet = emptyFleet();
@@ -41,7 +41,8 @@ export class Picture {
   readonly hurtHistory: Hurt[] = [];
   readonly incidents = new IncidentBook();
   readonly #wellSince = new Map<string, {generation: number; sinceMs: Instant}>();
-  #memory: FlowMemory = emptyMemory();
+  /** null before the first round. */
+  #memory: FlowMemory | null = null;
   #names: string[] | null = null;
   readonly #domains = new Map<string, readonly string[]>();
   #users: Map<string, number> | null = null;
@@ -139,12 +140,18 @@ export class Picture {
     this.fleet.moves = moves;
     this.waiting = waiting;
     this.fleet.waiting = waiting.map(({planned}) => planned);
+    this.#memory ??= resumedMemory(this.#wereSick(), nowMs);
     const outcome = flow(this.fleet, this.#memory, this.policy.value, nowMs);
     this.#memory = outcome.memory;
     this.outcome = outcome;
     this.#noteHurt(outcome.hurt);
     this.#noteWell(outcome, nowMs);
     return outcome;
+  }
+
+  /** One on probation came back as another host. */
+  #wereSick(): string[] {
+    return this.incidents.sick().filter(host => this.hosts.get(host)?.value.stage !== 'probation');
   }
 
   /** Takes in what was judged before this process; in order of time. */

@@ -149,31 +149,12 @@ export const CohortVerdict = Type.Object({
 });
 export type CohortVerdict = Type.Static<typeof CohortVerdict>;
 
-export const CircumstanceCode = Type.Union(
-  (
-    [
-      'MAIL_STORM',
-      'EVERYTHING_SLOW',
-      'PROBES_FAIL',
-      'ONE_EDGE',
-      'MOST_EDGES',
-      'REPORTS_LATE',
-      'PLACE_CUT_OFF',
-      'PLACE_NETWORK',
-      'OVERLOADED',
-    ] as const
-  ).map(name => Type.Literal(name)),
-);
-export type CircumstanceCode =
-  | 'MAIL_STORM'
-  | 'EVERYTHING_SLOW'
-  | 'PROBES_FAIL'
-  | 'ONE_EDGE'
-  | 'MOST_EDGES'
-  | 'REPORTS_LATE'
-  | 'PLACE_CUT_OFF'
-  | 'PLACE_NETWORK'
-  | 'OVERLOADED';
+const CIRCUMSTANCE_CODES = [
+  ...(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL', 'ONE_EDGE', 'MOST_EDGES', 'REPORTS_LATE', 'PLACE_CUT_OFF'] as const),
+  ...(['PLACE_NETWORK', 'CLOCK_SKEW', 'OVERLOADED'] as const),
+] as const;
+export const CircumstanceCode = Type.Union(CIRCUMSTANCE_CODES.map(name => Type.Literal(name)));
+export type CircumstanceCode = (typeof CIRCUMSTANCE_CODES)[number];
 
 /** What is wrong and is not the hosts, named as what it is. */
 export const Circumstance = Type.Object({

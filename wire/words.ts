@@ -49,12 +49,23 @@ function plain(name: string, value: unknown): string {
 
 /** e.g. `evacuate be4 (SICK_ALONE), mode approve, stopped by PAUSED: by ada`. @param hosts for which it was decided alike. */
 export function decisionWords(
-  {kind, host, because, mode, vetoes}: Decision,
+  {kind, host, because, mode, vetoes, evidence}: Decision,
   hosts: readonly string[] = host === null ? [] : [host],
 ): string {
   const held = vetoes.length > 0 ? `, stopped by ${vetoes.map(vetoWords).join('; ')}` : mode === 'on' ? '' : `, mode ${mode}`;
-  return `${kind} ${hosts.length === 0 ? 'the farm' : hosts.join(', ')} (${because})${held}`;
+  return `${kind} ${hosts.length === 0 ? 'the farm' : hosts.join(', ')} (${because})${held}${because.startsWith(BY_HAND) ? `: ${evidence[0]?.note}` : ''}`;
 }
+
+/** Reason to call a person for a cause that no release takes away; its labels follow. */
+export const BY_HAND = 'BY_HAND';
+
+/** e.g. `change kernel on be4, be5 first, by hand` */
+export function experimentWish({change, hosts}: Pick<Experiment, 'change' | 'hosts'>): string {
+  return `change ${change} on ${hosts.join(', ')} first${change === INSTALLED ? '' : ', by hand'}`;
+}
+
+/** What a reinstall changes by itself. */
+const INSTALLED = 'os';
 
 /** e.g. `be4 sick with os=debian-12: hardware=gen11 is blamed, os=debian-13 cleared`. */
 export function experimentWords({change, outcome}: Experiment): string {
@@ -75,6 +86,7 @@ const CIRCUMSTANCES: Readonly<Record<CircumstanceCode, string>> = {
   REPORTS_LATE: 'reports come late: NATS or the network to it, and what is judged is old',
   PLACE_CUT_OFF: 'all hosts of this place are silent, and no other: its network or power',
   PLACE_NETWORK: 'the network of this place loses packets',
+  CLOCK_SKEW: 'the clocks of these hosts are wrong: see to their time service',
   OVERLOADED: 'well, with too much to do: it wants fewer mailboxes',
 };
 const HOSTS_TOLD_MAX = 5;

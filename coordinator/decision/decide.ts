@@ -1,9 +1,12 @@
+import {labels as labelWords} from '../../base/format.ts';
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
+import {BY_HAND} from '../../wire/words.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
 import {CALLED_FOR} from '../health/circumstance.ts';
+import {SOFTWARE} from '../health/cohort.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import type {SliName} from '../health/sli.ts';
 import {MAILHERD} from '../host/life.ts';
@@ -22,7 +25,7 @@ const RETRY_MS: Millis = 60_000;
 /** Circumstances that name what is wrong on many hosts. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL']);
 /** Circumstances that are told instead of the silence of their hosts. */
-const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF']);
+const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF', 'CLOCK_SKEW']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
@@ -113,6 +116,7 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
   if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
   for (const {code, hosts, evidence} of called) page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code, evidence);
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
+  for (const {labels, because, evidence} of byHand(on)) page(null, `${because} ${labelWords(labels)}`, evidence);
   const told = new Set(called.flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
@@ -122,6 +126,19 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
     if (one !== undefined) page(host, 'ONE_MAILBOX', [...mailboxShare(one), ...evidence]);
   }
   return paged;
+}
+
+/** Causes that no release takes away: a person has to, or their hosts stand empty for ever. */
+function byHand(on: Situation): {labels: Labels; because: string; evidence: Verdict['evidence']}[] {
+  return on.cohorts.flatMap(({explained, notHosts, labels, sick}) => {
+    const hosts = explained && notHosts === undefined ? sick.filter(host => releaseOn(host, on) === null) : [];
+    if (hosts.length === 0) return [];
+    const what = Object.keys(labels).some(key => SOFTWARE.includes(key))
+      ? `install another ${Object.keys(labels).join(' and ')}`
+      : 'repair';
+    const note = `${what} on ${hosts.join(', ')} once they are empty, then: mailherd uncordon HOST`;
+    return [{labels, because: BY_HAND, evidence: [{sli: 'hosts', unit: 'hosts', value: hosts.length, baseline: null, ratio: null, note}]}];
+  });
 }
 
 /** Whose mailbox it is. */
@@ -227,7 +244,8 @@ function isLeftOver({fleet}: Situation, host: string): boolean {
 }
 
 /** Hosts emptied by us, before the release was known to be the cause: now it is. */
-function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decision[] {
+function reinstalls(on: Situation): Decision[] {
+  const {fleet, cohorts, policy, nowMs, general} = on;
   const mode = policy.modes.reinstall;
   if (mode === 'off') return [];
   let asks = 0;
@@ -238,16 +256,20 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
     if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
     const host = fleet.hosts.get(record.host);
     const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(record.host));
-    const release = releaseFor(record.host, cohorts, name => {
-      const other = fleet.hosts.get(name);
-      return other === undefined ? null : labelsOf(other);
-    });
+    const release = releaseOn(record.host, on);
     if (host === undefined || cohort === undefined || release === null) return [];
     if (cohort.experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX) return [];
     asks++;
     return [
       {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
     ];
+  });
+}
+
+function releaseOn(host: string, {fleet, cohorts}: Situation): string | null {
+  return releaseFor(host, cohorts, name => {
+    const other = fleet.hosts.get(name);
+    return other === undefined ? null : labelsOf(other);
   });
 }
 

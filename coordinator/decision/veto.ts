@@ -1,13 +1,11 @@
 import type {Bytes} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {Verdict, Veto} from '../../wire/record.ts';
+import {isMonitorSuspect} from '../health/circumstance.ts';
 import {caseOf, type PlanCase, settle} from '../plan/case.ts';
 import {type Outlook, openTargets} from '../plan/filter.ts';
 import {lackOf} from '../plan/lack.ts';
 
-/** More silent backends than this at once, and it is us or the network that is ill. */
-const SILENT_SHARE_MAX = 1 / 3;
-const SILENT_MIN = 2;
 /** More sick backends than this without an explanation, and nothing is done but to call a person. */
 export const UNEXPLAINED_SHARE_MAX = 1 / 3;
 export const UNEXPLAINED_MIN = 2;
@@ -17,9 +15,7 @@ export function generalVetoes(policy: Policy, kinds: readonly Verdict['kind'][])
   const vetoes: Veto[] = [];
   if (policy.paused !== null) vetoes.push({code: 'PAUSED', detail: {by: policy.paused.by, reason: policy.paused.reason}});
   const silent = kinds.filter(kind => kind === 'silent').length;
-  if (silent >= SILENT_MIN && silent > SILENT_SHARE_MAX * kinds.length) {
-    vetoes.push({code: 'MONITOR_SUSPECT', detail: {silent, backends: kinds.length}});
-  }
+  if (isMonitorSuspect(silent, kinds.length)) vetoes.push({code: 'MONITOR_SUSPECT', detail: {silent, backends: kinds.length}});
   return vetoes;
 }
 

@@ -2,10 +2,11 @@ import type {Instant, Millis} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CircumstanceCode, CohortVerdict, Evidence, Verdict} from '../../wire/record.ts';
 import {type FleetHost, labelsOf} from '../fleet.ts';
+import {SKEW_MS_MAX} from '../report/fold.ts';
 import {PLACES} from './cohort.ts';
 import {figureAt, NO_FIGURE, placesOf} from './figure.ts';
 import type {FiguresMemory} from './marks.ts';
-import {type HostSlis, median, SLI_TABLE, type SliName} from './sli.ts';
+import {type HostSlis, median, SLI_TABLE, type SliName, SPOOLED_MIN} from './sli.ts';
 
 /** So many of the hosts that can be judged feel it, and it is no host's own. */
 const WIDELY = 2 / 3;
@@ -18,7 +19,6 @@ const LOAD_COUNT_MIN = 30;
 /** Half of the hosts report so many intervals late, or keep so many reports waiting. */
 const LATE_SHARE = 0.5;
 const LATE_INTERVALS = 2.5;
-const SPOOLED_MIN = 3;
 const EDGE_FEW = 0.5;
 /** From this share of the backends on, what edges feel may be theirs. */
 const BEHIND_SHARE = 0.1;
@@ -26,6 +26,15 @@ const EVIDENCE_MAX = 5;
 /** A slow probe is what a user would feel; one that fails may fail by itself. */
 const OF_PROBES: ReadonlySet<SliName> = new Set(['probeFailureShare']);
 const LOAD_FIGURE = 'backend/deliveryMsP95';
+
+/** More silent backends than this at once, and it is us or the network that is ill. */
+const SILENT_SHARE_MAX = 1 / 3;
+const SILENT_MIN = 2;
+
+/** Whether it is rather the coordinator that hears nothing. @param backends of which so many are silent. */
+export function isMonitorSuspect(silent: number, backends: number): boolean {
+  return silent >= SILENT_MIN && silent > SILENT_SHARE_MAX * backends;
+}
 
 /** Since when each is seen, and when it was last, by code and hosts; plain data. */
 export type CircumstanceMemory = Readonly<Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}>>;
@@ -55,7 +64,9 @@ export function findCircumstances(
   // In a storm a host that has the most of it is no case of its own.
   const single = wide.some(({code}) => code === 'MAIL_STORM') ? [] : loaded(scene);
   const found = new Map(
-    [...wide, ...edges(scene, wide.length > 0), ...late(scene, nowMs), ...places(scene), ...single].map(each => [keyOf(each), each]),
+    [...wide, ...edges(scene, wide.length > 0), ...late(scene, nowMs), ...places(scene), ...skewed(scene, judge, nowMs), ...single].map(
+      each => [keyOf(each), each],
+    ),
   );
   const next: Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}> = {};
   for (const key of new Set([...Object.keys(memory), ...found.keys()])) {
@@ -163,6 +174,24 @@ function late({hosts}: Scene, nowMs: Instant): Found[] {
   return [{code: 'REPORTS_LATE', hosts: behind.map(({host}) => host), evidence}];
 }
 
+/** Hosts whose clocks are not ours: what they tell is judged by its arrival, and refused where it is of the future. */
+function skewed({hosts}: Scene, {silentMs}: Policy['judge'], nowMs: Instant): Found[] {
+  const skews = hosts.flatMap(({record, reports, receivedAtMs, ahead}) => {
+    const newest = reports.at(-1);
+    const isHeard = (atMs: Instant | null): boolean => atMs !== null && nowMs - atMs <= silentMs && record.stage !== 'retired';
+    if (ahead !== null && isHeard(ahead.receivedAtMs)) return [{host: record.host, ms: ahead.ms}];
+    if (newest === undefined || receivedAtMs === null || !isHeard(receivedAtMs) || newest.agent.spooled >= SPOOLED_MIN) return [];
+    const ms = newest.sampledAtMs - receivedAtMs;
+    return ms < -SKEW_MS_MAX ? [{host: record.host, ms}] : [];
+  });
+  if (skews.length === 0) return [];
+  const evidence = skews.slice(0, EVIDENCE_MAX).map(({host, ms}): Evidence => {
+    const note = `${host}: its clock is ${ms > 0 ? 'ahead: its reports are refused' : 'behind'}`;
+    return {sli: 'clockSkewMs', unit: 'ms', value: Math.abs(ms), baseline: SKEW_MS_MAX, ratio: Math.abs(ms) / SKEW_MS_MAX, note};
+  });
+  return [{code: 'CLOCK_SKEW', hosts: skews.map(({host}) => host), evidence}];
+}
+
 /** All hosts of one rack are silent, and no other: its switch, its power. A network that loses packets is found by what explains. */
 function places({hosts, verdicts, cohorts}: Scene): Found[] {
   const kinds = new Map(verdicts.map(({host, kind}) => [host, kind]));
@@ -198,4 +227,5 @@ export const CALLED_FOR: ReadonlySet<CircumstanceCode> = new Set([
   'MOST_EDGES',
   'REPORTS_LATE',
   'PLACE_CUT_OFF',
+  'CLOCK_SKEW',
 ]);

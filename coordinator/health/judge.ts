@@ -29,6 +29,12 @@ export interface JudgeMemory {
   evidence: readonly Evidence[];
 }
 
+/** Of a host that was sick when the coordinator before it judged last: it goes on from there, without what was seen. */
+export function sickBefore(nowMs: Instant): JudgeMemory {
+  const since = {badSinceMs: null, goodSinceMs: null, oddSinceMs: null, busySinceMs: null};
+  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, evidence: []};
+}
+
 /** Reasons of a sick host on which nothing is above its floor at present: it is not emptied now, and not called healthy yet. */
 export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
 
@@ -50,7 +56,10 @@ const SLOWED_DWELLS = 4;
 /** They excuse it while they run and for some time after; for so long where it is far worse than moves make a host, and at most. */
 const FAR_EXCUSE_DWELLS = 10;
 const EXCUSE_DWELLS_MAX = 60;
-/** So many times the better hosts, and so many floors, is no strain: something is broken. */
+/**
+ * So many times the better hosts at equal load, and so many floors, is no strain and no hardware: something is broken, on however many hosts
+ * and since whenever.
+ */
 const FAR_RATIO = 10;
 const FAR_FLOORS = 2;
 /** A host that its moves keep bad though they were slowed. */
@@ -157,7 +166,7 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
   }
   const wasSick = isStillSick(memory);
   if (found.isWorse) {
-    const excused = wasSick || !own.isMoving ? null : excuse(found, memory, judge, nowMs);
+    const excused = wasSick || !own.isMoving ? null : excuse(own, found, memory, judge, nowMs);
     if (excused !== null) return excused;
     const {badSinceMs: wasBadSinceMs = null, busySinceMs = null} = memory ?? {};
     // Without the moves it is judged anew.
@@ -171,11 +180,18 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
 }
 
 /** Worse while moves of ours burden it, or just did: it is not called sick for what they do. */
-function excuse({isFarWorse}: Finding, memory: JudgeMemory | null, {sickDwellMs}: Policy['judge'], nowMs: Instant): Turn | null {
+function excuse(
+  {isLeaving}: HostSlis,
+  {isFarWorse}: Finding,
+  memory: JudgeMemory | null,
+  {sickDwellMs}: Policy['judge'],
+  nowMs: Instant,
+): Turn | null {
   const busySinceMs = memory?.busySinceMs ?? nowMs;
   const dwells = (nowMs - busySinceMs) / sickDwellMs;
   if (dwells >= (isFarWorse ? FAR_EXCUSE_DWELLS : EXCUSE_DWELLS_MAX)) return null;
-  const because = dwells < SLOWED_DWELLS ? 'BUSY_WITH_MOVES' : MOVES_STOPPED;
+  // To leave a host is what its users need, however slowly.
+  const because = isLeaving || dwells < SLOWED_DWELLS ? 'BUSY_WITH_MOVES' : MOVES_STOPPED;
   return {kind: 'suspect', because, badSinceMs: null, goodSinceMs: null, busySinceMs};
 }
 
@@ -233,7 +249,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     if (!isFelt && !isSlower) continue;
     // What changed for the worse may still be no worse than what others show.
     const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
-    const isWorse = isFelt && isProved && !isOfSenders && isSick(mark, judge);
+    const isWorse = isFelt && isProved && !isOfSenders && (isSick(mark, judge) || isFar(value, floor, mark));
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;

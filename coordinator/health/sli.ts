@@ -35,6 +35,8 @@ const WAITING_MIN = 5;
 /** So many sessions are added to those of an interval. */
 const SESSIONS_MIN = 20;
 const REPORTS_MIN = 3;
+/** From so many reports on that wait on a host's disk it has not been heard for a while. */
+export const SPOOLED_MIN = 3;
 
 const deliveryMs: Pick = ({slis}) => plausible(slis.deliveryMsP95);
 const queueMs: Pick = report => plausible(queueAgeOf(report));
@@ -170,14 +172,14 @@ function stateOf(
   if (OUT_OF_SERVICE.has(record.stage)) return 'NOT_IN_SERVICE';
   const newest = reports.at(-1);
   if (newest === undefined || receivedAtMs === null || generationSinceMs === null) return 'NO_REPORT';
-  if (isStale(receivedAtMs, newest.sampledAtMs, judge.silentMs, nowMs)) return BEFORE_SERVICE.has(record.stage) ? 'NO_REPORT' : 'SILENT';
+  if (isStale(receivedAtMs, newest, judge.silentMs, nowMs)) return BEFORE_SERVICE.has(record.stage) ? 'NO_REPORT' : 'SILENT';
   if (reports.length < REPORTS_MIN || newest.sampledAtMs - generationSinceMs < judge.warmUpMs) return 'WARMING';
   return isIdle ? 'IDLE' : 'measured';
 }
 
-/** By our clock it came too long ago, or it was old when it came (a spool that is being emptied). */
-function isStale(receivedAtMs: Instant, sampledAtMs: Instant, silentMs: Millis, nowMs: Instant): boolean {
-  return nowMs - receivedAtMs > silentMs || nowMs - sampledAtMs > silentMs + SKEW_MS_MAX;
+/** It came too long ago, or it was old when it came: a spool that is being emptied. Where nothing is kept waiting the clock is behind. */
+function isStale(receivedAtMs: Instant, {sampledAtMs, agent}: HostReport, silentMs: Millis, nowMs: Instant): boolean {
+  return nowMs - receivedAtMs > silentMs || (agent.spooled >= SPOOLED_MIN && nowMs - sampledAtMs > silentMs + SKEW_MS_MAX);
 }
 
 function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {

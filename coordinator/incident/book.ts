@@ -25,6 +25,11 @@ export class IncidentBook {
     return this.#state?.open ?? null;
   }
 
+  /** Hosts of the one that lasts that were sick when it was stored last. */
+  sick(): string[] {
+    return Object.entries(this.#state?.ill ?? {}).flatMap(([host, how]) => (how === 'sick' ? [host] : []));
+  }
+
   /** In order of time. */
   all(): Incident[] {
     const open = this.open();

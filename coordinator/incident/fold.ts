@@ -4,7 +4,7 @@ import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import {AGENT_EVENTS, type EventData, type EventType, type FarmEvent} from '../../wire/event.ts';
 import type {Incident, IncidentLine, IncidentState, Phase} from '../../wire/incident.ts';
 import type {CohortVerdict, Decision, Hurt, Verdict} from '../../wire/record.ts';
-import {circumstanceWords, decisionWords, experimentWords} from '../../wire/words.ts';
+import {circumstanceWords, decisionWords, experimentWish, experimentWords} from '../../wire/words.ts';
 
 const TIMELINE_MAX = 200;
 const HURT_MAX = 500;
@@ -158,11 +158,7 @@ export class IncidentFold {
     if (experiment === undefined || from === undefined || isKnown) return;
     const {change, hosts} = experiment;
     open.experiments.push({labels: cohort.labels, alternatives, change, from, hosts, sinceMs: atMs, outcome: null});
-    this.#note(
-      atMs,
-      'experiment',
-      `to tell ${cause} from ${alternatives.map(labels).join(' and ')}: change ${change} on ${hosts.join(', ')} first`,
-    );
+    this.#note(atMs, 'experiment', `to tell ${cause} from ${alternatives.map(labels).join(' and ')}: ${experimentWish({change, hosts})}`);
   }
 
   #experimentEnded(atMs: Instant, {change, from, hosts, blamed, cleared}: EventData<'experimentEnded'>): void {

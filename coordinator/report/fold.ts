@@ -9,7 +9,22 @@ export const KEEP_MAX = 256;
 /** A report may claim to be sampled this much after it arrived: clocks of two hosts differ. */
 export const SKEW_MS_MAX: Millis = 60_000;
 
-export type FoldRefusal = 'HOST_UNKNOWN' | 'ROLE_DIFFERS' | 'FROM_THE_FUTURE' | 'OLD_GENERATION' | 'DUPLICATE' | 'TOO_OLD';
+/**
+ * A generation is of a clock: a host that is installed anew with a clock that was ahead before has an older one. What still reports when the
+ * newer one has been silent for so long is the host.
+ */
+const REPLACED_MS: Millis = 5 * 60_000;
+
+export type FoldRefusal =
+  | 'HOST_UNKNOWN'
+  | 'ROLE_DIFFERS'
+  | 'FROM_THE_FUTURE'
+  /** Sampled before the newer generation reported last: a straggler. */
+  | 'OLD_GENERATION'
+  /** Sampled after that. */
+  | 'GENERATION_BEHIND'
+  | 'DUPLICATE'
+  | 'TOO_OLD';
 export interface Folded {
   accepted: boolean;
   /** null when accepted. */
@@ -18,7 +33,7 @@ export interface Folded {
 
 /**
  * Takes one report into the picture. Reports may come twice and in any order: the picture ends the same. A report of a newer
- * generation drops those of the older one.
+ * generation drops those of the older one; so does one of an older generation that goes on when the newer one does not.
  * @param receivedAtMs the NATS server's timestamp of the report.
  * @param subjectHost host named by the subject, which the server's permissions vouch for; a report of another name is refused.
  */
@@ -26,10 +41,18 @@ export function fold(fleet: Fleet, report: HostReport, receivedAtMs: Instant, su
   const host = fleet.hosts.get(subjectHost);
   if (host === undefined || report.host !== subjectHost) return refused('HOST_UNKNOWN');
   if (host.record.role !== report.role) return refused('ROLE_DIFFERS');
-  if (report.sampledAtMs > receivedAtMs + SKEW_MS_MAX) return refused('FROM_THE_FUTURE');
+  if (report.sampledAtMs > receivedAtMs + SKEW_MS_MAX) {
+    host.ahead = {ms: report.sampledAtMs - receivedAtMs, receivedAtMs};
+    return refused('FROM_THE_FUTURE');
+  }
   const {highest} = host;
-  if (highest !== null && report.generation < highest.generation) return refused('OLD_GENERATION');
-  if (highest === null || report.generation > highest.generation) {
+  if (highest !== null && report.generation < highest.generation) {
+    const lastMs = host.receivedAtMs ?? receivedAtMs;
+    if (report.sampledAtMs <= lastMs) return refused('OLD_GENERATION');
+    if (receivedAtMs - lastMs <= REPLACED_MS) return refused('GENERATION_BEHIND');
+  }
+  host.ahead = null;
+  if (highest === null || report.generation !== highest.generation) {
     host.reports = [report];
     host.highest = {generation: report.generation, sequence: report.sequence};
     host.receivedAtMs = receivedAtMs;

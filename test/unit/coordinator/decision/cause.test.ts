@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
 import {seededRng} from '../../../../base/random.ts';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
+import {decisionWords, experimentWish} from '../../../../wire/words.ts';
 import {Farm, OLD, type ReportChange, recordOf, SICK, type Weather} from '../fleet-builder.ts';
 
 const vetoesOf = ({decisions}: FlowOutcome, host: string): string[] | undefined =>
@@ -136,4 +137,30 @@ test('when most hosts get faster, those left behind are neither sick nor suspect
   };
   expect(left(1)).toEqual([]);
   expect(left(4)).toEqual(['be9']);
+});
+
+test('a cause that no release takes away calls a person, who is told what to do', () => {
+  const farm = new Farm();
+  for (let index = 0; index < 10; index++) {
+    farm.add(recordOf(`be${index}`, {...OLD, kernel: index < 4 ? '6.12-bad' : '6.1', rack: `r${index % 3}`}), 5);
+  }
+  farm.pass(400);
+  const outcome = farm.pass(200, sick([0, 1, 2, 3]));
+  expect(decided(outcome, 'reinstall')).toEqual([]);
+  const pages = outcome.decisions.filter(({kind}) => kind === 'page');
+  expect(pages.map(decision => decisionWords(decision))).toEqual([
+    'page the farm (BY_HAND kernel=6.12-bad): install another kernel on be0, be1, be2, be3 once they are empty, then: mailherd uncordon HOST',
+  ]);
+});
+
+test('an experiment with what only a person can change says so', () => {
+  const farm = new Farm();
+  for (let index = 0; index < 12; index++) {
+    farm.add(recordOf(`be${index}`, {...OLD, kernel: index < 4 ? '6.12' : '6.1', hardware: index < 4 ? 'gen11' : 'gen9'}), 5);
+  }
+  farm.pass(400);
+  const outcome = farm.pass(200, sick([0, 1, 2, 3]));
+  const experiment = outcome.cohorts[0]?.experiment;
+  expect(experiment === undefined ? '' : experimentWish(experiment)).toBe('change kernel on be0, be1 first, by hand');
+  expect(outcome.decisions.some(({kind, because}) => kind === 'page' && because === 'BY_HAND kernel=6.12')).toBe(true);
 });

@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
-import type {FlowOutcome} from '../../../../coordinator/flow.ts';
-import {Farm, NEW, OLD, type ReportChange, recordOf, SICK} from '../fleet-builder.ts';
+import {type FlowOutcome, flow} from '../../../../coordinator/flow.ts';
+import {fold} from '../../../../coordinator/report/fold.ts';
+import {Farm, NEW, OLD, type ReportChange, recordOf, reportOf, SICK} from '../fleet-builder.ts';
 
 /** Backends of two racks and two edges, seven minutes old. */
 function farmOf(count = 9): Farm {
@@ -105,4 +106,37 @@ test('all hosts of one rack are silent: one call names the rack', () => {
   expect(paged(cut)).toEqual([[null, 'PLACE_CUT_OFF']]);
   // One more elsewhere, and it is not the rack alone.
   expect(codes(farm.pass(200, on(null, ['be0', 'be1', 'be2', 'be5'])))).toEqual([]);
+});
+
+/** A farm for ten minutes in which the clock of be1 is off; at the end it may fall silent. */
+function offClock(offMs: number, silentSeconds = 0): FlowOutcome {
+  const farm = farmOf();
+  let outcome: FlowOutcome | null = null;
+  for (let round = 1; round <= 60 + silentSeconds / 10; round++) {
+    farm.nowMs += 10_000;
+    for (const [host, {record}] of farm.fleet.hosts) {
+      if (host === 'be1' && round > 60) continue;
+      fold(farm.fleet, reportOf(record, 1_000 + round, farm.nowMs + (host === 'be1' ? offMs : 0)), farm.nowMs);
+    }
+    outcome = flow(farm.fleet, farm.memory, farm.policy, farm.nowMs);
+    farm.memory = outcome.memory;
+  }
+  if (outcome === null) throw new Error('no round');
+  return outcome;
+}
+
+test('a clock that is behind is named, and its host is judged by when its reports come', () => {
+  const behind = offClock(-120_000);
+  expect(behind.verdicts.find(({host}) => host === 'be1')?.kind).toBe('healthy');
+  expect([codes(behind), paged(behind)]).toEqual([['CLOCK_SKEW'], [[null, 'CLOCK_SKEW']]]);
+  expect(behind.circumstances[0]).toMatchObject({hosts: ['be1'], evidence: [{value: 120_000, note: 'be1: its clock is behind'}]});
+  expect(offClock(-30_000).circumstances).toEqual([]);
+  // One that does not report any more is silent all the same.
+  expect(paged(offClock(-120_000, 120))).toEqual([['be1', 'SILENT']]);
+});
+
+test('a clock that is ahead is named: nothing of its host is known', () => {
+  const ahead = offClock(120_000);
+  expect([codes(ahead), paged(ahead)]).toEqual([['CLOCK_SKEW'], [[null, 'CLOCK_SKEW']]]);
+  expect(ahead.circumstances[0]?.evidence[0]?.note).toBe('be1: its clock is ahead: its reports are refused');
 });

@@ -114,6 +114,12 @@ describe('a target that our moves burden', () => {
     expect(decided(outcome, 'evacuate')).toEqual([]);
   });
 
+  test('while it is emptied itself they go on', () => {
+    const farm = burdenedFarm();
+    farm.change('be1', {stage: 'draining'});
+    expect(verdictOf(farm.pass(600, burdened), 'be1')).toMatchObject({kind: 'suspect', because: 'BUSY_WITH_MOVES'});
+  });
+
   test('nor for what they leave behind', () => {
     const farm = burdenedFarm();
     farm.pass(600, burdened);

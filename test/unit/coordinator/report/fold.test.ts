@@ -48,7 +48,10 @@ test('unknown host, other role, another name than its subject, the far future: r
   expect(fold(fleet, report(1), nowMs, 'be2').reason).toBe('HOST_UNKNOWN');
   expect(fold(fleet, report(1, {role: 'edge'}), nowMs).reason).toBe('ROLE_DIFFERS');
   expect(fold(fleet, report(1, {sampledAtMs: nowMs + SKEW_MS_MAX + 1}), nowMs).reason).toBe('FROM_THE_FUTURE');
-  expect(fleet.hosts.get('be1')).toEqual(fleetHost(record));
+  const ahead = {ms: SKEW_MS_MAX + 1, receivedAtMs: nowMs};
+  expect(fleet.hosts.get('be1')).toEqual({...fleetHost(record), ahead});
+  fold(fleet, report(1), nowMs);
+  expect(fleet.hosts.get('be1')?.ahead).toBeNull();
 });
 
 test('a new generation replaces the old one, which is refused from then on', () => {
@@ -57,6 +60,20 @@ test('a new generation replaces the old one, which is refused from then on', () 
   fold(fleet, report(1, {generation: 2}), LATER_MS);
   expect(fleet.hosts.get('be1')?.reports).toHaveLength(1);
   expect(fold(fleet, report(6), LATER_MS).reason).toBe('OLD_GENERATION');
+});
+
+test('an older generation that goes on while the newer one is silent is told apart from stragglers, and is the host in the end', () => {
+  const fleet = fleetOf();
+  const newer = report(1, {generation: 9});
+  fold(fleet, newer, newer.sampledAtMs);
+  const later = (sequence: number): string | null => {
+    const one = report(sequence, {generation: 2});
+    return fold(fleet, one, one.sampledAtMs).reason;
+  };
+  expect(fold(fleet, report(0, {generation: 2}), newer.sampledAtMs + 400_000).reason).toBe('OLD_GENERATION');
+  expect([later(2), later(31)]).toEqual(['GENERATION_BEHIND', 'GENERATION_BEHIND']);
+  expect([later(32), later(33)]).toEqual([null, null]);
+  expect(fleet.hosts.get('be1')?.highest).toEqual({generation: 2, sequence: 33});
 });
 
 test('what is kept is bounded in time and number', () => {

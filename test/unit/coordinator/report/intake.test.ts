@@ -33,3 +33,17 @@ test('a host cannot report for another; a repeat is no misfit', async () => {
   expect(told).toEqual([['be02', 'HOST_UNKNOWN', '/', 1]]);
   expect(intake.accepted).toBe(0);
 });
+
+test('a host whose generation is behind is told of, a straggler is not', async () => {
+  const farm = new FakeFarm();
+  await farm.addHost('be01');
+  await farm.rounds();
+  const report = farm.picture.fleet.hosts.get('be01')?.reports.at(-1);
+  const told: unknown[][] = [];
+  const intake = new Intake(farm.picture.fleet, (...news) => told.push(news));
+  const nowMs = farm.clock.now();
+  const older = {...report, generation: (report?.generation ?? 0) - 1};
+  intake.take('mailherd.report.be01', bytes({...older, sampledAtMs: 1}), nowMs);
+  intake.take('mailherd.report.be01', bytes({...older, sampledAtMs: nowMs + 10_000}), nowMs + 10_000);
+  expect(told).toEqual([['be01', 'GENERATION_BEHIND', '/', 1]]);
+});
