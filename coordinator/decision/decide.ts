@@ -243,7 +243,9 @@ function reinstalls({fleet, cohorts, policy, nowMs, general}: Situation): Decisi
       return other === undefined ? null : labelsOf(other);
     });
     if (host === undefined || cohort === undefined || release === null) return [];
-    if (cohort.experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX) return [];
+    const {experiment} = cohort;
+    const isOfTwo = experiment === undefined || experiment.hosts.includes(record.host);
+    if (!isOfTwo || (experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX)) return [];
     asks++;
     return [
       {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
