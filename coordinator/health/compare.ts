@@ -10,7 +10,6 @@ import {
   PAST_MIN,
   pastOf,
   placesOf,
-  provedSince,
   putFigure,
   RECENT_MIN,
   type Reading,
@@ -33,8 +32,10 @@ const LEVEL_RATE = 1 / 100;
 const VARIANCE_RATE = 0.02;
 const LOAD_RATE = 1 / 500;
 const DOUBT_WEIGHT_MAX = 0.3;
-/** One reading counts for no more deviations than this, however wild. */
+/** One reading counts for no more deviations than this, however wild; one of several usual intervals for so many times that. */
 const Z_MAX = 4.5;
+/** However long it took: no reading proves anything alone. */
+const STEP_SHARE_MAX = 0.5;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
 const LOG_ARL = Math.log(1e9);
 const PEERS_Z_MIN = 4.5;
@@ -76,9 +77,8 @@ export function compare(
     }
     const known = isKnown ? one : freshFigure(farm.x[index] ?? 0);
     if (isKnown) readFigure(memory.hosts.rows, place, known);
-    const sinceMs = isKnown ? provedSince(memory.hosts.rows, place) : null;
     const {count, last} = known;
-    const mark = step(index, reading, known, sinceMs, farm, yardstick, nowMs);
+    const mark = step(index, reading, known, farm, yardstick, nowMs);
     putFigure(rows, isKnown ? place : names.push(reading.host) - 1, known, mark);
     marks.set(reading.host, mark);
     if (count > 0 && known.sum < 3) {
@@ -120,16 +120,8 @@ function comparable({load}: Reading, known: HostFigure, x: number, loadMax: numb
   return {isBeyond, isSurge, isUsual, hasPast: isOld && (!isBeyond || isUsual)};
 }
 
-/** @param known changes to what is known with this reading. @param provedMs since when it was proved to be worse until now. */
-function step(
-  index: number,
-  reading: Reading,
-  known: HostFigure,
-  provedMs: Instant | null,
-  farm: Farm,
-  {scale, ratioMin}: Yardstick,
-  nowMs: Instant,
-): Mark {
+/** @param known changes to what is known with this reading. */
+function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {scale, ratioMin}: Yardstick, nowMs: Instant): Mark {
   const rest = farm.rest[index] ?? 0;
   const difference = rest - farm.level;
   const x = farm.x[index] ?? 0;
@@ -142,7 +134,8 @@ function step(
   const drift = Math.max(0.5, least / (2 * width));
   const unsure = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
   const limit = LOG_ARL / (2 * drift);
-  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift - unsure));
+  const z = boundedZ((deviation - farm.shock) / width, reading);
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + Math.min(STEP_SHARE_MAX * limit, z - drift - unsure)));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
   const relative = difference - farm.center;
@@ -170,7 +163,7 @@ function step(
     isBehindMiddle: byPast || (!isLeftBehind && (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN),
     isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
-    sinceMs: byPast ? sumSinceMs : (provedMs ?? nowMs),
+    sinceMs: byPast ? sumSinceMs : (known.provedMs ?? nowMs),
     peers,
   };
   move(known, lately, recent, mean, sum, sumSinceMs);
@@ -181,6 +174,10 @@ function step(
   if (isLearning) learn(known, difference, rest, x, chance, width, farm.shock > 0);
   else doubt(known, deviation);
   return mark;
+}
+
+function boundedZ(z: number, {intervals = 1}: Reading): number {
+  return clamp(z, 0, Z_MAX * Math.max(1, intervals));
 }
 
 /** From the first reading on, and worse than others of its hardware. @param least what it shows at least. */

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {seededRng} from '../../../../base/random.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../../../coordinator/fleet.ts';
-import {fold, KEEP_MAX, KEEP_MS, SKEW_MS_MAX} from '../../../../coordinator/report/fold.ts';
+import {fold, KEEP_INTERVALS, KEEP_MAX, KEEP_MS, SKEW_MS_MAX} from '../../../../coordinator/report/fold.ts';
 import type {HostReport} from '../../../../wire/report.ts';
 import {OLD, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
 
@@ -76,11 +76,34 @@ test('an older generation that goes on while the newer one is silent is told apa
   expect(fleet.hosts.get('be1')?.highest).toEqual({generation: 2, sequence: 33});
 });
 
+test('the last report that told kernel values is kept, however old and whenever it comes', () => {
+  const values = (sequence: number): HostReport =>
+    report(
+      sequence,
+      [5, 20].includes(sequence)
+        ? {tune: {mode: 'advise', writer: null, retired: [], advice: [], changes: [], ended: [], values: {knob: `${sequence}`}, inert: {}}}
+        : {},
+    );
+  const order = Array.from({length: 200}, (_, index) => index + 1);
+  const kept = [order, [...order.filter(sequence => sequence !== 20), 20], order.toReversed()].map(sequences => {
+    const fleet = fleetOf();
+    for (const sequence of sequences) fold(fleet, values(sequence), LATER_MS);
+    return fleet.hosts.get('be1')?.reports.map(({sequence}) => sequence);
+  });
+  expect(kept[0]?.slice(0, 2)).toEqual([20, 200 - KEEP_MS / 10_000]);
+  expect([kept[1], kept[2]]).toEqual([kept[0], kept[0]]);
+});
+
 test('what is kept is bounded in time and number', () => {
   const fleet = fleetOf();
   for (let sequence = 1; sequence <= 500; sequence++) fold(fleet, report(sequence), START_MS + sequence * 10_000);
   expect(fleet.hosts.get('be1')?.reports).toHaveLength(KEEP_MS / 10_000 + 1);
   expect(fold(fleet, report(1), LATER_MS * 2).reason).toBe('TOO_OLD');
+  const rare = fleetOf();
+  for (let sequence = 1; sequence <= 60; sequence++) {
+    fold(rare, report(sequence, {sampledAtMs: START_MS + sequence * 120_000, intervalMs: 120_000}), START_MS + sequence * 120_000);
+  }
+  expect(rare.hosts.get('be1')?.reports).toHaveLength(KEEP_INTERVALS + 1);
   const fast = fleetOf();
   for (let sequence = 1; sequence <= 500; sequence++) fold(fast, report(sequence, {sampledAtMs: START_MS + sequence}), LATER_MS);
   expect(fast.hosts.get('be1')?.reports).toHaveLength(KEEP_MAX);
