@@ -7,6 +7,7 @@ import {DestinationSample} from './destinations.ts';
 import {askDovecot} from './dovecot.io.ts';
 import {addRequest, DUMP_REQUEST, Latencies, missingMetrics} from './dovecot-metrics.ts';
 import {type PostfixSettings, readPostfixSettings} from './postfix.io.ts';
+import {queueBytesOf} from './queue-bytes.ts';
 import {queueFiguresOf} from './queue-figures.ts';
 import {dovecotServices, postfixServices} from './services.ts';
 
@@ -109,7 +110,7 @@ export class MailSource {
   #queue(walk: QueueWalk, activeMax: number | null): MailFigures['queue'] {
     if (walk.complete && walk.active + walk.deferred === 0) this.#destinations.clear();
     this.#destinations.add(walk.domains);
-    return queueFiguresOf(walk, activeMax, this.#destinations.figures());
+    return {...queueFiguresOf(walk, activeMax, this.#destinations.figures()), queueBytes: queueBytesOf(walk)};
   }
 }
 
