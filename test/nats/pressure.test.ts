@@ -81,8 +81,8 @@ test.runIf(canPress)('a stall is an event at the coordinator, and there is none 
     void eventFeed(coordinator, log).follow(0, take, stop.signal);
   });
 
-  const spool = new Spool(join(folder, 'spool'), 1_048_576);
-  const box = new Outbox({host: HOST, generation: 1, spool, rng: seededRng(1), log, signal: stop.signal});
+  const [spool, aside] = ['spool', 'aside'].map(name => new Spool(join(folder, name), 1_048_576)) as [Spool, Spool];
+  const box = new Outbox({host: HOST, generation: 1, spool, aside, rng: seededRng(1), log, signal: stop.signal});
   box.connect(natsChannel(await connection('agent')));
   const triggers = KERNEL_TRIGGERS.map(trigger => ({...trigger, path: join(group, `${basename(trigger.path)}.pressure`)}));
   const watching = watchPressure(box, log, stop.signal, triggers);
