@@ -62,8 +62,9 @@ export interface QueueWalk {
   active: number;
   deferred: number;
   hold: number;
-  /** Of all five; projected from the messages that were asked for, null where none was. */
+  /** Of all five, and of each by name; projected from the messages that were asked for, null where none was. */
   bytes: Bytes | null;
+  queueBytes: Record<string, Bytes | null>;
   /** Of incoming, active and deferred by true arrival; null when nothing has a known age. */
   ageMsP50: Millis | null;
   ageMsP95: Millis | null;
@@ -263,12 +264,13 @@ function toWalk(known: Record<string, number>): Omit<QueueWalk, 'samples'> {
   };
   const of = <K extends string>(...names: K[]): Record<K, number> =>
     Object.fromEntries(names.map(name => [name, count(name)])) as Record<K, number>;
-  const bytes = ['maildropBytes', 'incomingBytes', 'activeBytes', 'deferredBytes', 'holdBytes'].map(orNull);
+  const queueBytes = Object.fromEntries(['maildrop', 'incoming', 'active', 'deferred', 'hold'].map(name => [name, orNull(`${name}Bytes`)]));
   const hasFacts = orNull('asked') !== null;
   return {
     ...of('maildrop', 'incoming', 'active', 'deferred', 'hold', 'aged', 'unaged', 'foreign', 'statCalls', 'tookMs'),
     ...of('stuckIncoming', 'directoryBytes', 'directoryBytesMax', 'buckets', 'bucketMax', 'directoriesKept'),
-    bytes: bytes.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
+    bytes: Object.values(queueBytes).reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
+    queueBytes,
     ageMsP50: orNull('ageMsP50'),
     ageMsP95: orNull('ageMsP95'),
     ageMsMax: orNull('ageMsMax'),

@@ -14,6 +14,8 @@ export const HistogramUs = Type.Array(Type.Integer({minimum: 0}), {maxItems: 512
 export const QueueFigures = Type.Object({
   /** Size of all messages, projected. */
   bytes: orNull(ByteCount),
+  /** The same of each queue that holds some; a queue with messages that is left out has not been asked yet. Absent from an older release. */
+  queueBytes: Type.Optional(Type.Record(Type.String(), ByteCount)),
   /** Share of the messages behind the figures of this kind. */
   askedShare: orNull(Share),
   /** Messages that are still being written (or were left so by a crash), shall be returned, shall be tried at once; as seen. */

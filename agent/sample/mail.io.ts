@@ -7,6 +7,7 @@ import {DestinationSample} from './destinations.ts';
 import {askDovecot} from './dovecot.io.ts';
 import {addRequest, DUMP_REQUEST, Latencies, metricsFor, missingMetrics} from './dovecot-metrics.ts';
 import {type PostfixSettings, readPostfixSettings} from './postfix.io.ts';
+import {queueBytesOf} from './queue-bytes.ts';
 import {queueFiguresOf} from './queue-figures.ts';
 import {dovecotServices, postfixServices} from './services.ts';
 
@@ -114,7 +115,7 @@ export class MailSource {
     this.#destinations.add(
       walk.samples.flatMap(({recipient}) => (recipient === '' ? [] : [recipient.slice(recipient.lastIndexOf('@') + 1)])),
     );
-    return queueFiguresOf(walk, activeMax, this.#destinations.figures());
+    return {...queueFiguresOf(walk, activeMax, this.#destinations.figures()), queueBytes: queueBytesOf(walk)};
   }
 }
 

@@ -131,6 +131,8 @@ const endedBy =
 /** Each source, and what it must have shown. */
 const SHOWN: Record<string, Seen> = {
   'queue: counts and bytes': report => (report.queue?.deferred ?? 0) > 0 && (figures(report)?.queue?.bytes ?? 0) > 100,
+  'queue: bytes of each': report =>
+    (figures(report)?.queue?.queueBytes?.deferred ?? 0) > 100 && (figures(report)?.queue?.queueBytes?.hold ?? 0) > 100,
   'queue: age by true arrival of short ids': report =>
     (figures(report)?.queue?.ageMsMax ?? 0) > 0 && figures(report)?.queue?.askedShare === 1,
   'queue: the next attempts and the herd': report =>

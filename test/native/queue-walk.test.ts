@@ -115,7 +115,11 @@ test('thousands of short ids that come and go: each is asked once, none is taken
 test('with stat: bytes of all queues', async () => {
   message(`hold/${longId(1000, 'B')}`, 'a'.repeat(100));
   message('active/4F2A1C0123', 'a'.repeat(23));
-  expect(await new QueueWalker(spool).walk('stat', 1000)).toMatchObject({bytes: 123, statCalls: 2});
+  expect(await new QueueWalker(spool).walk('stat', 1000)).toMatchObject({
+    bytes: 123,
+    queueBytes: {hold: 100, active: 23, deferred: 0},
+    statCalls: 2,
+  });
 });
 
 test('foreign names count as foreign and as nothing else', async () => {

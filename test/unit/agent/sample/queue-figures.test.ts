@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest';
+import {queueBytesOf} from '../../../../agent/sample/queue-bytes.ts';
 import {queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
 import type {QueueWalk} from '../../../../native/binding.ts';
 import {parse} from '../../../../wire/codec.ts';
@@ -11,6 +12,7 @@ const WALK: QueueWalk = {
   deferred: 10_000,
   hold: 0,
   bytes: 1234.5,
+  queueBytes: {maildrop: 0, incoming: null, active: 234.5, deferred: 1000, hold: 0},
   ageMsP50: 1,
   ageMsP95: 2,
   ageMsMax: 3,
@@ -79,4 +81,8 @@ test('an empty queue; a queue that is too small to be skewed; more in active tha
   const empty = {...WALK, incoming: 0, active: 0, deferred: 0, facts};
   expect(queueFiguresOf(empty, 20_000, null)).toMatchObject({askedShare: null, retry: null, herd: null, activeShare: 0});
   expect(queueFiguresOf({...WALK, deferred: 20}, 400, null)).toMatchObject({bucketSkew: null, activeShare: 1});
+});
+
+test('bytes by queue: what is not known is left out as what is empty is, and the sum tells which', () => {
+  expect(queueBytesOf(WALK)).toEqual({active: 235, deferred: 1000});
 });
