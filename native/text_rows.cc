@@ -73,8 +73,8 @@ void TextRows::Push(const char* bytes, size_t size) {
 
 size_t TextRows::ReadHead() {
   std::string_view text = head_;
-  // A line end follows each text, and stands between rows behind a form feed.
-  if (isWaiting_ && !Take(text, "\n\f\n")) return 0;
+  // A form feed stands between rows.
+  if (isWaiting_ && (Take(text, "\n"), !Take(text, "\f\n"))) return 0;
   std::string_view guid;
   std::string_view uid;
   std::string_view size;
@@ -109,7 +109,7 @@ void TextRows::Count() {
 
 TextsRead TextRows::End() {
   if (found_.odd.empty() && isInBody_) found_.odd = "the text of a message is cut short";
-  if (found_.odd.empty() && head_ != (isWaiting_ ? "\n" : "")) found_.odd = "what follows a text is no row";
+  if (found_.odd.empty() && !head_.empty() && !(isWaiting_ && head_ == "\n")) found_.odd = "what follows a text is no row";
   if (found_.odd.empty()) Count();
   found_.uid = uid_;
   return std::move(found_);
