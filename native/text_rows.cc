@@ -1,7 +1,6 @@
 #include "text_rows.h"
 
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,9 +17,6 @@ namespace {
 constexpr size_t kHeadBytesMax = 256;  // longer than any
 constexpr size_t kPieceBytes = 256 * 1024;
 constexpr int kPipeBytes = 1024 * 1024;
-/// doveadm writes 8 KiB at a time: to be woken for each of them costs more than all digests.
-constexpr size_t kSmallBytes = 64 * 1024;
-constexpr timespec kGathers = {0, 1'000'000};
 
 bool Take(std::string_view& text, std::string_view expected) {
   if (text.substr(0, expected.size()) != expected) return false;
@@ -127,7 +123,6 @@ Result<TextsRead> ReadTexts(int fd) {
     if (got < 0) return SysError{errno, "read", "texts"};
     if (got == 0) return rows.End();
     rows.Push(piece.get(), static_cast<size_t>(got));
-    if (static_cast<size_t>(got) < kSmallBytes) ::nanosleep(&kGathers, nullptr);
   }
 }
 
