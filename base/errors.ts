@@ -56,6 +56,11 @@ export const CODES = {
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},
   SEED_UNFIT: {http: 409, next: 'replan', text: 'the target cannot read the files of this mailbox'},
   CANCELLED: {http: 409, next: 'stop', text: 'a person or a newer decision ended it'},
+  MESSAGE_UNREADABLE: {
+    http: 409,
+    next: 'fix',
+    text: 'Dovecot cannot read a message of the mailbox; is its file as long as its name says?',
+  },
   MANIFEST_DIFFERS: {http: 409, next: 'page', text: 'the copies on source and target differ'},
   FLIP_TOO_LATE: {http: 409, next: 'retry', text: 'the route was written after its deadline and is void'},
   HOST_SILENT: {http: 503, next: 'retry', text: 'no answer from the agent in time'},

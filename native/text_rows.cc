@@ -1,7 +1,6 @@
 #include "text_rows.h"
 
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,9 +17,6 @@ namespace {
 constexpr size_t kHeadBytesMax = 256;  // longer than any
 constexpr size_t kPieceBytes = 256 * 1024;
 constexpr int kPipeBytes = 1024 * 1024;
-/// doveadm writes 8 KiB at a time: to be woken for each of them costs more than all digests.
-constexpr size_t kSmallBytes = 64 * 1024;
-constexpr timespec kGathers = {0, 1'000'000};
 
 bool Take(std::string_view& text, std::string_view expected) {
   if (text.substr(0, expected.size()) != expected) return false;
@@ -73,8 +69,8 @@ void TextRows::Push(const char* bytes, size_t size) {
 
 size_t TextRows::ReadHead() {
   std::string_view text = head_;
-  // A line end follows each text, and stands between rows behind a form feed.
-  if (isWaiting_ && !Take(text, "\n\f\n")) return 0;
+  // A form feed stands between rows.
+  if (isWaiting_ && (Take(text, "\n"), !Take(text, "\f\n"))) return 0;
   std::string_view guid;
   std::string_view uid;
   std::string_view size;
@@ -109,7 +105,7 @@ void TextRows::Count() {
 
 TextsRead TextRows::End() {
   if (found_.odd.empty() && isInBody_) found_.odd = "the text of a message is cut short";
-  if (found_.odd.empty() && head_ != (isWaiting_ ? "\n" : "")) found_.odd = "what follows a text is no row";
+  if (found_.odd.empty() && !head_.empty() && !(isWaiting_ && head_ == "\n")) found_.odd = "what follows a text is no row";
   if (found_.odd.empty()) Count();
   found_.uid = uid_;
   return std::move(found_);
@@ -127,7 +123,6 @@ Result<TextsRead> ReadTexts(int fd) {
     if (got < 0) return SysError{errno, "read", "texts"};
     if (got == 0) return rows.End();
     rows.Push(piece.get(), static_cast<size_t>(got));
-    if (static_cast<size_t>(got) < kSmallBytes) ::nanosleep(&kGathers, nullptr);
   }
 }
 

@@ -9,7 +9,7 @@ import type {BodyDigests, KnownTexts} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
-import {folderManifest, linesByFolder, type MessageLine} from './manifest.ts';
+import {folderManifest, linesByFolder, type MessageLine, unreadMessage} from './manifest.ts';
 import {readSieve} from './sieve.io.ts';
 import {start} from './tool.io.ts';
 
@@ -167,7 +167,10 @@ export class ManifestReader {
 /** Fields of a text, in the order in which `readTexts` reads them. */
 const TEXT = 'mailbox-guid uid size.physical text';
 
-/** What it has read when something is odd or Dovecot complains is remembered all the same. */
+/**
+ * What it has read when something is odd or Dovecot complains is remembered all the same.
+ * @throws MailherdError MESSAGE_UNREADABLE, COMMAND_FAILED.
+ */
 async function fetchTexts(user: string, options: readonly string[], query: readonly string[], digests: BodyDigests): Promise<void> {
   const {reading, writing} = openPipe();
   const texts = readTexts(reading);
@@ -176,6 +179,8 @@ async function fetchTexts(user: string, options: readonly string[], query: reado
   // To its end, whatever came: what Dovecot then says tells which message cannot be read, and why.
   const [{folders, odd, uid}, {exit, err}] = await Promise.all([texts, ended]);
   for (const {guid, uids, sums} of folders) for (const [at, each] of uids.entries()) digests.put(guid, each, sums, at * TEXT_SUM_BYTES);
+  const unread = unreadMessage(err);
+  if (unread !== null) throw new MailherdError('MESSAGE_UNREADABLE', {user, ...unread});
   const reason = exit !== 0 || err !== '' ? lastLines(err) : odd;
   if (exit !== 0 || reason !== '')
     throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason, uid: reason === odd ? uid : null});

@@ -46,3 +46,14 @@ export function folderManifest(statusRow: Row, messages: number, digest: string)
     digest,
   };
 }
+
+/** Of a message that Dovecot could not read, as `doveadm fetch` of 2.3 and 2.4 says it. */
+const UNREAD = /fetch\([\w.]+\) failed for box=(.*) uid=(\d+): (.*)/g;
+const REASON_MAX = 500;
+
+/** @param err what doveadm said on stderr. @returns the first message that it could not read, and how many it names; null where it is something else. */
+export function unreadMessage(err: string): {folder: string; uid: number; reason: string; messages: number} | null {
+  const found = [...err.matchAll(UNREAD)];
+  const [, folder = '', uid, reason = ''] = found[0] ?? [];
+  return found.length === 0 ? null : {folder, uid: Number(uid), reason: reason.slice(0, REASON_MAX), messages: found.length};
+}

@@ -16,6 +16,7 @@ export function isWorthAnotherTry(error: MailherdError): boolean {
     case 'NATS_DOWN':
     case 'COPY_FAILED':
     case 'COMMAND_FAILED':
+    case 'MESSAGE_UNREADABLE':
     case 'ROUTE_LAGS':
     case 'ROUTE_STALE':
     case 'STORE_CONFLICT':

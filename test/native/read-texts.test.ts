@@ -8,7 +8,7 @@ const GUID = '62d4b4196faa056b1f0100007ee9bd88';
 const OTHER = 'aad4b4196faa056b1f0100007ee9bd88';
 const sha = (text: string): string => createHash('sha256').update(text, 'latin1').digest('hex');
 const row = (uid: number, text: string, size = Buffer.byteLength(text, 'latin1'), guid = GUID): string =>
-  `mailbox-guid: ${guid}\nuid: ${uid}\nsize.physical: ${size}\ntext:\n${text}\n`;
+  `mailbox-guid: ${guid}\nuid: ${uid}\nsize.physical: ${size}\ntext:\n${text}`;
 
 /** What is read when the stream comes in pieces of these lengths, again and again. */
 async function read(
@@ -48,6 +48,10 @@ describe('texts as doveadm prints them', () => {
   test('every text once, however its lines end', async () => {
     expect(await read(stream)).toEqual({found: digests, odd: ''});
     expect(await read('')).toEqual({found: [], odd: ''});
+  });
+
+  test('with a line end behind each text', async () => {
+    expect(await read(`${texts.map((text, index) => `${row(index + 1, text)}\n`).join('\f\n')}`)).toEqual({found: digests, odd: ''});
   });
 
   test('of one folder after the other', async () => {
