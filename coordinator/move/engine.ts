@@ -17,6 +17,7 @@ import type {Pace} from './pace.ts';
 import {QuietTimes} from './quiet.ts';
 import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
+import {EdgePorts} from './turn.ts';
 
 interface EngineOptions {
   ports: MovePorts;
@@ -49,6 +50,7 @@ export class MoveEngine implements Mover {
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancels = new Cancels();
   readonly #kicks = new KickRate();
+  readonly #edgePorts = new EdgePorts();
   readonly #quiet: QuietTimes;
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
@@ -249,9 +251,10 @@ export class MoveEngine implements Mover {
     const {ports, policy, signal} = this.#options;
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
-    const kicks = this.#kicks;
-    const context: MoveContext = {ports, limits: policy().move, heldSince: null, kicks, passes: 0, source: null, leftOnTarget};
+    const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts};
+    const context: MoveContext = {ports, limits: policy().move, heldSince: null, ...shared, passes: 0, source: null, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
+    this.#edgePorts.now(current.id, current.step);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {
       const begun = ports.clock.monotonic();
       const next = this.#stamped(await this.#step(context, current), current);
@@ -259,6 +262,7 @@ export class MoveEngine implements Mover {
       await ports.storeMove(next);
       this.#take(next);
       if (next.step === 'backingOut') this.#cancels.stored(next.id);
+      this.#edgePorts.now(next.id, next.step);
       ports.stepped(next, ports.clock.monotonic() - begun);
       current = next;
     }

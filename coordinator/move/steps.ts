@@ -1,9 +1,8 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import {HOUR_MS, type Millis} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
 import type {Manifest} from '../../wire/manifest.ts';
-import {kicksOf} from '../../wire/policy.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
 import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount, sameFolders} from '../verify/compare.ts';
@@ -25,6 +24,7 @@ import {
 } from './asks.ts';
 import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
+import {untilMayHold} from './turn.ts';
 
 /**
  * before: any trouble means another try or back to the source. held: any trouble means back to the source at once.
@@ -37,8 +37,6 @@ const COPY_MS = 12 * HOUR_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const VERIFY_TRIES_MAX = 3;
-/** A move that waits for its turn looks at its mailbox so often. */
-const KICK_WAIT_MS = 5 * SECOND_MS;
 /** A silent target is asked so often before the move ends without it. */
 const SILENT_TRIES = 2;
 const DIFFERENCES_MAX = 20;
@@ -158,23 +156,13 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
     // What was written meanwhile wants another pass.
     const isCalm = calmUntilMs !== null && ports.clock.monotonic() < calmUntilMs;
     const isAtOnce = isCalm || preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
-    return isAtOnce ? untilMayKick(context, {...record, passesMs}) : {...record, passesMs};
+    return isAtOnce ? untilMayHold(context, {...record, passesMs}) : {...record, passesMs};
   }
   throw new MailherdError('COPY_FAILED', {
     reason: 'the passes do not get short enough for a hold',
     lastPassMs: answer.tookMs,
     passes: passesMs.length,
   });
-}
-
-/** Sessions that are ended come back at once: so many a second as edges and target can take. Where that was waited for, another pass is due. */
-async function untilMayKick({ports, kicks, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const waitMs = kicks.take(record.target, kicksOf(limits), ports.clock.monotonic());
-  const refusal = record.refusal?.code === 'KICKS_SPREAD' ? null : record.refusal;
-  if (waitMs === 0) return {...record, step: 'holding', refusal};
-  await ports.clock.sleep(Math.min(waitMs, KICK_WAIT_MS));
-  // Passes that only pass the time do not count as vain.
-  return {...record, passesMs: record.passesMs.slice(-2), refusal: {code: 'KICKS_SPREAD', detail: {target: record.target, waitMs}}};
 }
 
 /** Reads the texts of messages ahead; what comes later is read later. */
