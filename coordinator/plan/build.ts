@@ -116,7 +116,7 @@ function inOrder(
   const room = new Map([...placing.rooms].map(([host, {freeBytes}]): [string, Bytes] => [host, freeBytes ?? 0]));
   const relief = new Map(verdicts.map(({host, kind}) => [host, RELIEF[kind]]));
   const limits = {perSourceMax: Math.max(1, move.perSourceMax), perTargetMax: Math.max(1, move.perTargetMax)};
-  const {waves, stuck} = wavesOf(moves, room, relief, limits, apartRule(placing));
+  const {waves, stuck} = wavesOf(moves, room, relief, limits, apartRule(placing), user => placing.loads.of(user));
   return {run: waves.flat(), stuck};
 }
 

@@ -19,14 +19,14 @@ const landing = (plan: Plan): Record<string, number> => {
   return counts;
 };
 
-test('a sick cohort is spread evenly over the healthy hosts, the largest mailbox first', () => {
+test('a sick cohort is spread evenly over the healthy hosts, of users who are as busy the largest mailbox last', () => {
   const farm = fiveHosts();
   farm.fleet.mailboxes.set('u005@be4.example', {bytes: 3 * GIB, messages: 1});
   farm.pass(200);
   const outcome = farm.pass(100, {be4: SICK, be5: SICK});
   const plan = evacuate(farm, outcome, ['be4', 'be5']);
   expect(plan.unplaced).toEqual([]);
-  expect(plan.moves[0]).toMatchObject({user: 'u005@be4.example', source: 'be4', bytes: 3 * GIB});
+  expect(plan.moves.filter(({source}) => source === 'be4').at(-1)).toMatchObject({user: 'u005@be4.example', bytes: 3 * GIB});
   expect(Object.keys(landing(plan)).sort()).toEqual(['be1', 'be2', 'be3']);
   expect(Math.max(...Object.values(landing(plan))) - Math.min(...Object.values(landing(plan)))).toBeLessThanOrEqual(2);
   expect(breaches(plan, farm, outcome)).toEqual([]);
