@@ -4,6 +4,7 @@ import type {Manifest} from '../../wire/manifest.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import type {KickRate} from './kicks.ts';
+import type {MailRetries} from './mail-retries.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 import type {EdgePorts} from './turn.ts';
 
@@ -17,6 +18,7 @@ export interface MoveContext {
   kicks: KickRate;
   /** How many more users may be held; the same. */
   edgePorts: EdgePorts;
+  retries: MailRetries;
   /** Passes begun by this run. */
   passes: number;
   /** The source's manifest, read while it was held. */

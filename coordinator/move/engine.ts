@@ -10,6 +10,7 @@ import {RunningMoves} from './budget.ts';
 import {Cancels} from './cancel.ts';
 import {firstRecord} from './first-record.ts';
 import {KickRate} from './kicks.ts';
+import {MailRetries} from './mail-retries.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
@@ -51,6 +52,7 @@ export class MoveEngine implements Mover {
   readonly #cancels = new Cancels();
   readonly #kicks = new KickRate();
   readonly #edgePorts = new EdgePorts();
+  readonly #retries: MailRetries;
   readonly #quiet: QuietTimes;
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
@@ -61,6 +63,7 @@ export class MoveEngine implements Mover {
     this.#options = options;
     const {ports, log, signal} = options;
     this.#quiet = new QuietTimes(ports.clock);
+    this.#retries = new MailRetries(ports, signal);
     for (const record of options.found) this.#take(record);
     this.#aftercare = new Aftercare({ports, log, signal, records: this.#records, keep: (next, before) => this.#keep(next, before)});
   }
@@ -251,7 +254,7 @@ export class MoveEngine implements Mover {
     const {ports, policy, signal} = this.#options;
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
-    const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts};
+    const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
     const context: MoveContext = {ports, limits: policy().move, heldSince: null, ...shared, passes: 0, source: null, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     this.#edgePorts.now(current.id, current.step);

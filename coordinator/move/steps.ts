@@ -10,7 +10,6 @@ import {
   COMMAND_MS,
   calm,
   edgeSyncs,
-  ignoreLateMail,
   type MoveContext,
   manifestAt,
   ofMove,
@@ -327,9 +326,7 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
     revision = await ports.writeRoute({...stored.route, move: null, hold: null, flip: null}, stored.revision);
   }
   tellEdges(ports, revision);
-  for (const host of new Set([record.source, record.target, ...ports.edges()])) {
-    ports.command(host, 'retry', {v: 1, token: ports.token(), users: [record.user]}, COMMAND_MS).catch(ignoreLateMail);
-  }
+  for (const host of new Set([record.source, record.target, ...ports.edges()])) context.retries.ask(host, record.user);
   return {...record, step: 'retaining', pauseMs, routeRevision: revision};
 }
 
@@ -348,7 +345,7 @@ async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveReco
   return {...proved, step: 'purged'};
 }
 
-async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+async function backOut({ports, retries}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {user, source, id} = record;
   const stored = await ports.readRoute(user);
   // Somebody removed the user: there is nothing to unlock.
@@ -360,7 +357,7 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
       const generation = route.generation + (isVoid ? 1 : 0);
       const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, expected);
       tellEdges(ports, revision);
-      ports.command(source, 'retry', {v: 1, token: ports.token(), users: [user]}, COMMAND_MS).catch(ignoreLateMail);
+      retries.ask(source, user);
     } else if (route.move === null && record.routeRevision === null) {
       // Our lock may still be on its way: after this write it no longer finds the revision it expects.
       await ports.writeRoute(route, expected);
