@@ -96,7 +96,8 @@ function planNamed({moves: named}: NamedMoves, outlook: Outlook, ids: PlanIds, b
     if (route.moveId !== null || placing.moving.has(user)) throw new MailherdError('MOVE_IN_PROGRESS', {user});
     const [{host: source}, bytes, room] = [route, placing.sizeOf(user), placing.rooms.get(target)];
     const free = room?.freeBytes ?? 0;
-    const why = source === target ? 'SELF' : (whyNoTarget(target, placing) ?? (free < bytes ? 'SPACE' : null));
+    const isBack = placing.retained.has(`${target} ${user}`);
+    const why = source === target ? 'SELF' : (whyNoTarget(target, placing, isBack) ?? (free < bytes ? 'SPACE' : null));
     if (why !== null) unplaced.push({user, source, bytes, code: why});
     else moves.push({user, source, target, bytes, why: because});
     if (why === null && room !== undefined) room.freeBytes = free - bytes;

@@ -102,6 +102,38 @@ test('a copy that was left behind: not where the planner chooses, and where a pe
   expect(breaches(back, farm, outcome)).toEqual([]);
 });
 
+test.each([
+  ['active', null],
+  ['draining', null],
+  ['drained', null],
+  ['safeToWipe', 'STAGE'],
+  ['reinstalling', 'STAGE'],
+] as const)('back to a cordoned host that is %s, for whom it keeps the copy and nobody else', (stage, code) => {
+  const farm = fiveHosts();
+  const outcome = farm.pass(200);
+  farm.change('be3', {stage, cordon: {by: 'ada', reason: 'x', atMs: 0}});
+  const [user, other] = ['u000@be1.example', 'u001@be1.example'];
+  farm.fleet.moves = [moveOf(user, 'be3', 'be1', 'retained')];
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  const named = (name: string): Plan => buildPlan({kind: 'named', moves: [{user: name, target: 'be3'}]}, outlook, IDS, 'test');
+  const back = named(user);
+  expect(back.unplaced.map(unplaced => unplaced.code)).toEqual(code === null ? [] : [code]);
+  expect(breaches(back, farm, outcome)).toEqual([]);
+  expect(named(other).moves).toEqual([]);
+  const forced = {...back, unplaced: [], moves: [{user: other, source: 'be1', target: 'be3', bytes: GIB, why: ''}]};
+  expect(breaches(forced, farm, outcome)).toEqual([stage === 'active' ? 'TARGET_CORDONED' : 'TARGET_NOT_ACTIVE']);
+});
+
+test('nobody is brought back to a sick host', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  const outcome = farm.pass(100, {be3: SICK});
+  const user = 'u000@be1.example';
+  farm.fleet.moves = [moveOf(user, 'be3', 'be1', 'retained')];
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  expect(buildPlan({kind: 'named', moves: [{user, target: 'be3'}]}, outlook, IDS, 'test').unplaced).toMatchObject([{code: 'SICK'}]);
+});
+
 test('rebalance fills a new host, moves no more than needed, and is then done', () => {
   const farm = fiveHosts().add(recordOf('be6', OLD));
   const outcome = farm.pass(200, {be6: IDLE});
