@@ -160,7 +160,12 @@ export class MoveEngine implements Mover {
   async prove(host: string): Promise<string[]> {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
-      await this.#aftercare.proveNeedless(record);
+      await this.#aftercare.proveNeedless(record).catch(async error => {
+        // Whoever wonders why a host cannot be wiped looks at its moves.
+        const refusal = toRefusal(error);
+        if (refusal.code === 'LAST_COPY' && record.refusal?.code !== refusal.code) await this.#keep({...record, refusal}, record);
+        throw error;
+      });
       if (this.#known(record.id).step === 'retained') proved.push(record.id);
     }
     return proved;
@@ -168,7 +173,7 @@ export class MoveEngine implements Mover {
 
   async markWiped(host: string): Promise<void> {
     for (const record of this.#retainedAt(host)) {
-      await this.#keep({...record, step: 'purged'}, record);
+      await this.#keep({...record, step: 'purged', refusal: null}, record);
     }
   }
 
