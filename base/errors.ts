@@ -50,6 +50,7 @@ export const CODES = {
     next: 'replan',
     text: 'Dovecot of this host would lose something of the mailbox: doveadm needs a plugin it has not',
   },
+  EDGE_BUDGET: {http: 409, next: 'retry', text: 'as many users are held as can wait at an edge; this mailbox is held in its turn'},
   KICKS_SPREAD: {http: 409, next: 'retry', text: 'enough sessions are ended at present; this mailbox is held in its turn'},
   HOLD_LOST: {http: 409, next: 'retry', text: 'the hold ran out before the step was done'},
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},

@@ -175,7 +175,9 @@ function decisionState({kind, mode, vetoes}: Decision, look: Look): string {
 const WAITING_SHOWN = 20;
 
 /** Running and waiting moves; finished ones, and every one that waits, only with `all`. */
-export function renderMoves({moves, waiting, done, total, etaMs, evacuations = []}: MovesView, all: boolean, look: Look): string {
+export function renderMoves(view: MovesView, all: boolean, look: Look): string {
+  const {moves, waiting, done, total, etaMs, evacuations = [], running = []} = view;
+  const progress = new Map(running.map(own => [own.id, own]));
   const shown = moves.filter(move => all || !isSettled(move));
   const rows = shown.map(move => [
     move.id,
@@ -185,6 +187,7 @@ export function renderMoves({moves, waiting, done, total, etaMs, evacuations = [
     size(move.bytes),
     tint(move.step, moveTone(move), look),
     span((isSettled(move) ? move.updatedAtMs : look.nowMs) - move.createdAtMs),
+    ...renderProgress(progress.get(move.id), look),
     span(move.pauseMs),
     move.refusal === null ? '' : move.refusal.code,
   ]);
@@ -198,7 +201,10 @@ export function renderMoves({moves, waiting, done, total, etaMs, evacuations = [
     'waiting',
     '',
     '',
-    ownMs === undefined || ownMs === null ? because : `${because}, through in about ${span(ownMs)}`,
+    '',
+    ownMs === undefined ? '' : span(ownMs),
+    '',
+    because,
   ]);
   const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
   const summary = `${bar(done, total)}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
@@ -209,7 +215,13 @@ export function renderMoves({moves, waiting, done, total, etaMs, evacuations = [
   return [...list, ...more, ...evacuations.map(renderEvacuation), summary].join('\n');
 }
 
-const MOVES_HEAD = ['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'PAUSE#', 'WHY'];
+const MOVES_HEAD = ['MOVE', 'USER', 'FROM', 'TO', 'SIZE#', 'STEP', 'AGE#', 'IN STEP#', 'DONE#', 'LEFT#', 'PAUSE#', 'WHY'];
+
+/** Time in the present step, share done, time left. */
+function renderProgress(own: NonNullable<MovesView['running']>[number] | undefined, {nowMs}: Look): string[] {
+  if (own === undefined) return ['', '', ''];
+  return [span(nowMs - own.sinceMs), own.share === null ? '-' : `${Math.floor(own.share * 100)} %`, span(own.etaMs)];
+}
 
 function renderEvacuation({host, isLow, paused, done, left, leftBytes, running, waiting, etaMs}: EvacuationView): string {
   const stopped = paused === null ? '' : `; paused by ${paused.by} at ${instant(paused.atMs)}: ${paused.reason}`;

@@ -77,3 +77,9 @@ export function rackOf({hosts}: Pick<Fleet, 'hosts'>, name: string): string {
 export function domainOf(user: string): string {
   return user.slice(user.lastIndexOf('@') + 1);
 }
+
+/** Users whose logins can wait at once at the edge that has the least room; null where no edge that is in use tells. */
+export function holdPortsOf({hosts}: Pick<Fleet, 'hosts'>): number | null {
+  const told = [...hosts.values()].flatMap(({record, reports}) => (record.stage === 'retired' ? [] : (reports.at(-1)?.holdPorts ?? [])));
+  return told.length === 0 ? null : Math.min(...told);
+}

@@ -13,6 +13,7 @@ import type {Commander} from './command.io.ts';
 import type {CoordinatorConfig} from './config.ts';
 import {Approvals} from './decision/approvals.ts';
 import type {Emit} from './events.io.ts';
+import {holdPortsOf} from './fleet.ts';
 import type {FlowOutcome} from './flow.ts';
 import type {Drivers} from './host/drivers.io.ts';
 import {isPaused} from './host/emptying.ts';
@@ -135,7 +136,8 @@ export class Loop {
     const whereabouts = () => picture.whereabouts();
     const isEmptyingPaused = (host: string): boolean => isPaused(picture.hosts.get(host)?.value);
     const {routes: routeBucket, moves} = store;
-    const farm = {hosts, policy, pace, whereabouts, isEmptyingPaused};
+    const holdPorts = (): number | null => holdPortsOf(picture.fleet);
+    const farm = {hosts, policy, pace, whereabouts, holdPorts, isEmptyingPaused};
     const mover = await startMover({command, routes: routeBucket, moves, ...farm, token, stepped, log, signal});
     const keeper = new HostKeeper({picture, hosts: store.hosts, mover, command, token, signal, drivers, emit, audit, clock, log});
     const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);

@@ -3,7 +3,20 @@ import {Experiment, Incident} from './incident.ts';
 import {ACTION_KINDS, type ActionKind, Policy} from './policy.ts';
 import {Account, Circumstance, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
 import {HostReport} from './report.ts';
-import {ByteCount, Count, Generation, HostName, InstantMs, orNull, RefusalShape, Role, UserName, WrittenUserName} from './schema.ts';
+import {
+  ByteCount,
+  Count,
+  Generation,
+  HostName,
+  InstantMs,
+  MoveId,
+  orNull,
+  RefusalShape,
+  Role,
+  Share,
+  UserName,
+  WrittenUserName,
+} from './schema.ts';
 
 /** Requests and responses of the HTTP API; the CLI and the page use nothing else. */
 
@@ -83,6 +96,20 @@ export const MovesView = Type.Object({
       /** Until it is through, at the speed of those before it; null before the first is, absent from an older release. */
       etaMs: Type.Optional(orNull(Count)),
     }),
+  ),
+  /** How far each move is that runs. Absent from an older release. */
+  running: Type.Optional(
+    Type.Array(
+      Type.Object({
+        id: MoveId,
+        /** When its present step began. */
+        sinceMs: InstantMs,
+        /** Of its time, by its step and what moves of these plans took for their bytes; null while it backs out. */
+        share: orNull(Share),
+        /** Until it is through; null before the first of these plans is, and while it backs out. */
+        etaMs: orNull(Count),
+      }),
+    ),
   ),
   done: Count,
   total: Count,

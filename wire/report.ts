@@ -106,6 +106,8 @@ export const HostReport = Type.Object(
     /** Highest KV revision of the route bucket this host has applied: an edge that lags is visible. */
     routeRevision: orNull(Generation),
     agent: AgentSelf,
+    /** Edge: so many held users' logins can wait here at once. Absent from agents that do not tell it. */
+    holdPorts: Type.Optional(Count),
     /** Absent from agents that cannot. */
     relief: Type.Optional(orNull(Relief)),
     /** Kernel values; missing from agents of an older release. */

@@ -6,22 +6,34 @@ export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9]
 const NOT_IN_NAMES = '\\u0000-\\u0020\\u007f*?/';
 /** Of a part that is empty, `.` or `..` Dovecot would make the home of the whole domain. */
 const NO_EMPTY_PART = '(?!\\.{0,2}(?:@|$))(?!.*@\\.{0,2}$)';
+/** Files and folders are named after users: NAME_MAX. */
+const NAME_BYTES_MAX = 255;
+const fitsFileName = (name: string): boolean => new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
+const tooLong = (): string => `must not have more than ${NAME_BYTES_MAX} bytes`;
 /** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */
-export const UserName = Type.String({
-  minLength: 1,
-  maxLength: 255,
-  pattern: `^(?!-)${NO_EMPTY_PART}[^${NOT_IN_NAMES}A-Z]+$`,
-  description:
-    'login name, e.g. ada@example.org; no blanks, capitals, wildcards or slashes, no leading dash, no part that is empty or nothing but dots',
-});
-/** A name as a person writes it; it is kept in small letters. */
-export const WrittenUserName = Type.String({
-  minLength: 1,
-  maxLength: 255,
-  pattern: `^(?!-)${NO_EMPTY_PART}[^${NOT_IN_NAMES}]+$`,
-  description:
-    'login name, e.g. ada@example.org; no blanks, wildcards or slashes, no leading dash, no part that is empty or nothing but dots',
-});
+export const UserName = Type.Refine(
+  Type.String({
+    minLength: 1,
+    maxLength: NAME_BYTES_MAX,
+    pattern: `^(?!-)${NO_EMPTY_PART}[^${NOT_IN_NAMES}A-Z]+$`,
+    description:
+      'login name, e.g. ada@example.org; at most 255 bytes, no blanks, capitals, wildcards or slashes, no leading dash, no part that is empty or nothing but dots',
+  }),
+  fitsFileName,
+  tooLong,
+);
+/** A name as a person writes it; it is kept in small letters, which may have more bytes. */
+export const WrittenUserName = Type.Refine(
+  Type.String({
+    minLength: 1,
+    maxLength: NAME_BYTES_MAX,
+    pattern: `^(?!-)${NO_EMPTY_PART}[^${NOT_IN_NAMES}]+$`,
+    description:
+      'login name, e.g. ada@example.org; at most 255 bytes, no blanks, wildcards or slashes, no leading dash, no part that is empty or nothing but dots',
+  }),
+  name => fitsFileName(name.toLowerCase()),
+  tooLong,
+);
 export const MoveId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a move'});
 export const PlanId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a plan'});
 /** Grows with every change of a thing; receivers refuse smaller ones. */

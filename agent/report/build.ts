@@ -29,6 +29,8 @@ export interface Interval {
   mailFigures: Omit<MailFigures, 'probes'> | null;
   probes: ProbeFigures | null;
   routes: {revision: number; userCount: number; relief: Relief | null} | null;
+  /** Null where nobody's logins are kept waiting. */
+  holdPorts: number | null;
   self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number; refused: number};
   failing: Record<string, string>;
 }
@@ -63,6 +65,7 @@ export function buildReport(interval: Interval): HostReport {
         : {totalBytes: store.totalBytes, freeBytes: store.freeBytes, freeInodes: store.freeInodes},
     mailFigures: interval.mailFigures === null ? null : {...interval.mailFigures, probes: probeDetailOf(interval.probes)},
     routeRevision: routes?.revision ?? null,
+    ...(interval.holdPorts !== null && {holdPorts: interval.holdPorts}),
     ...(role === 'backend' && {relief: routes?.relief ?? null}),
     agent: {...interval.self, cpuMs: rounded(interval.self.cpuMs), failing: interval.failing},
   };

@@ -134,6 +134,7 @@ export class Reporter {
       mailFigures: ofMail?.figures ?? null,
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
+      holdPorts: config.role === 'edge' && config.mail.holdPorts > 0 ? config.mail.holdPorts : null,
       self: {version: this.#version, cpuMs, rssBytes: process.memoryUsage.rss(), ...spool},
       failing: {
         ...figures.failing,

@@ -7,7 +7,7 @@ import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from 
 import type {TuneView} from '../../wire/tune.ts';
 import {verdictOf} from '../health/judge.ts';
 import type {WaitingMove} from '../move/mover.ts';
-import {bytesOf, perByteMs} from '../move/progress.ts';
+import {bytesOf, moveByteMs, perByteMs, progressOf} from '../move/progress.ts';
 import type {Picture} from '../picture.ts';
 import {tuneView} from '../tune/hosts.ts';
 import {metricsText} from './metrics.ts';
@@ -137,9 +137,12 @@ export class Views implements Reads {
       ahead += bytes;
       return {user, source, target, bytes, because, etaMs: byteMs === null ? null : Math.round(ahead * byteMs)};
     });
+    const ownByteMs = moveByteMs(present);
+    const running = records.filter(move => !isSettled(move)).map(move => ({id: move.id, ...progressOf(move, ownByteMs, this.#deps.now())}));
     return {
       moves: shown,
       waiting: waits,
+      running,
       done: done.length,
       total: present.length + waiting.length,
       etaMs: byteMs === null || done.length === present.length + waiting.length ? null : Math.round(ahead * byteMs),

@@ -4,7 +4,9 @@ import type {Manifest} from '../../wire/manifest.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import type {KickRate} from './kicks.ts';
+import type {MailRetries} from './mail-retries.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
+import type {EdgePorts} from './turn.ts';
 
 /** What a running move knows beside its record; gone after a restart, on purpose. */
 export interface MoveContext {
@@ -14,6 +16,9 @@ export interface MoveContext {
   heldSince: Millis | null;
   /** When further sessions may be ended; one for all moves of a coordinator. */
   kicks: KickRate;
+  /** How many more users may be held; the same. */
+  edgePorts: EdgePorts;
+  retries: MailRetries;
   /** Passes begun by this run. */
   passes: number;
   /** The source's manifest, read while it was held. */

@@ -10,6 +10,7 @@ import {RunningMoves} from './budget.ts';
 import {Cancels} from './cancel.ts';
 import {firstRecord} from './first-record.ts';
 import {KickRate} from './kicks.ts';
+import {MailRetries} from './mail-retries.ts';
 import type {MovePorts} from './move-ports.ts';
 import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
@@ -17,6 +18,7 @@ import type {Pace} from './pace.ts';
 import {QuietTimes} from './quiet.ts';
 import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
+import {EdgePorts} from './turn.ts';
 
 interface EngineOptions {
   ports: MovePorts;
@@ -49,6 +51,8 @@ export class MoveEngine implements Mover {
   readonly #records = new Map<string, MoveRecord>();
   readonly #cancels = new Cancels();
   readonly #kicks = new KickRate();
+  readonly #edgePorts = new EdgePorts();
+  readonly #retries: MailRetries;
   readonly #quiet: QuietTimes;
   #waiting: QueuedMove[] = [];
   /** Move id -> what is queued again should it be backed out. */
@@ -59,6 +63,7 @@ export class MoveEngine implements Mover {
     this.#options = options;
     const {ports, log, signal} = options;
     this.#quiet = new QuietTimes(ports.clock);
+    this.#retries = new MailRetries(ports, signal);
     for (const record of options.found) this.#take(record);
     this.#aftercare = new Aftercare({ports, log, signal, records: this.#records, keep: (next, before) => this.#keep(next, before)});
   }
@@ -155,7 +160,12 @@ export class MoveEngine implements Mover {
   async prove(host: string): Promise<string[]> {
     const proved: string[] = [];
     for (const record of this.#retainedAt(host)) {
-      await this.#aftercare.proveNeedless(record);
+      await this.#aftercare.proveNeedless(record).catch(async error => {
+        // Whoever wonders why a host cannot be wiped looks at its moves.
+        const refusal = toRefusal(error);
+        if (refusal.code === 'LAST_COPY' && record.refusal?.code !== refusal.code) await this.#keep({...record, refusal}, record);
+        throw error;
+      });
       if (this.#known(record.id).step === 'retained') proved.push(record.id);
     }
     return proved;
@@ -163,7 +173,7 @@ export class MoveEngine implements Mover {
 
   async markWiped(host: string): Promise<void> {
     for (const record of this.#retainedAt(host)) {
-      await this.#keep({...record, step: 'purged'}, record);
+      await this.#keep({...record, step: 'purged', refusal: null}, record);
     }
   }
 
@@ -249,9 +259,10 @@ export class MoveEngine implements Mover {
     const {ports, policy, signal} = this.#options;
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
-    const kicks = this.#kicks;
-    const context: MoveContext = {ports, limits: policy().move, heldSince: null, kicks, passes: 0, source: null, leftOnTarget};
+    const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
+    const context: MoveContext = {ports, limits: policy().move, heldSince: null, ...shared, passes: 0, source: null, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
+    this.#edgePorts.now(current.id, current.step);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {
       const begun = ports.clock.monotonic();
       const next = this.#stamped(await this.#step(context, current), current);
@@ -259,6 +270,7 @@ export class MoveEngine implements Mover {
       await ports.storeMove(next);
       this.#take(next);
       if (next.step === 'backingOut') this.#cancels.stored(next.id);
+      this.#edgePorts.now(next.id, next.step);
       ports.stepped(next, ports.clock.monotonic() - begun);
       current = next;
     }

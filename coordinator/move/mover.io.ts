@@ -23,6 +23,7 @@ interface MoverOptions {
   policy: () => Policy;
   pace: () => Pace;
   whereabouts: () => Whereabouts;
+  holdPorts: () => number | null;
   isEmptyingPaused: (host: string) => boolean;
   token: number;
   /** Told of every step, for events. */
@@ -51,11 +52,12 @@ export async function startMover(options: MoverOptions): Promise<MoveEngine> {
 }
 
 function natsPorts(options: MoverOptions, revisions: Map<string, number>): MovePorts {
-  const {command, routes, hosts, token, stepped} = options;
+  const {command, routes, hosts, holdPorts, token, stepped} = options;
   return {
     clock: systemClock,
     token: () => token,
     command,
+    holdPorts,
     stepped,
     digest: text => createHash('sha256').update(text).digest('hex'),
 

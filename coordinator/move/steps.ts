@@ -1,9 +1,8 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
+import {HOUR_MS, type Millis} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
 import type {Manifest} from '../../wire/manifest.ts';
-import {kicksOf} from '../../wire/policy.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
 import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount, sameFolders} from '../verify/compare.ts';
@@ -11,7 +10,6 @@ import {
   COMMAND_MS,
   calm,
   edgeSyncs,
-  ignoreLateMail,
   type MoveContext,
   manifestAt,
   ofMove,
@@ -25,6 +23,7 @@ import {
 } from './asks.ts';
 import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
+import {untilMayHold} from './turn.ts';
 
 /**
  * before: any trouble means another try or back to the source. held: any trouble means back to the source at once.
@@ -37,8 +36,6 @@ const COPY_MS = 12 * HOUR_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const VERIFY_TRIES_MAX = 3;
-/** A move that waits for its turn looks at its mailbox so often. */
-const KICK_WAIT_MS = 5 * SECOND_MS;
 /** A silent target is asked so often before the move ends without it. */
 const SILENT_TRIES = 2;
 const DIFFERENCES_MAX = 20;
@@ -158,23 +155,13 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
     // What was written meanwhile wants another pass.
     const isCalm = calmUntilMs !== null && ports.clock.monotonic() < calmUntilMs;
     const isAtOnce = isCalm || preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
-    return isAtOnce ? untilMayKick(context, {...record, passesMs}) : {...record, passesMs};
+    return isAtOnce ? untilMayHold(context, {...record, passesMs}) : {...record, passesMs};
   }
   throw new MailherdError('COPY_FAILED', {
     reason: 'the passes do not get short enough for a hold',
     lastPassMs: answer.tookMs,
     passes: passesMs.length,
   });
-}
-
-/** Sessions that are ended come back at once: so many a second as edges and target can take. Where that was waited for, another pass is due. */
-async function untilMayKick({ports, kicks, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const waitMs = kicks.take(record.target, kicksOf(limits), ports.clock.monotonic());
-  const refusal = record.refusal?.code === 'KICKS_SPREAD' ? null : record.refusal;
-  if (waitMs === 0) return {...record, step: 'holding', refusal};
-  await ports.clock.sleep(Math.min(waitMs, KICK_WAIT_MS));
-  // Passes that only pass the time do not count as vain.
-  return {...record, passesMs: record.passesMs.slice(-2), refusal: {code: 'KICKS_SPREAD', detail: {target: record.target, waitMs}}};
 }
 
 /** Reads the texts of messages ahead; what comes later is read later. */
@@ -339,9 +326,7 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
     revision = await ports.writeRoute({...stored.route, move: null, hold: null, flip: null}, stored.revision);
   }
   tellEdges(ports, revision);
-  for (const host of new Set([record.source, record.target, ...ports.edges()])) {
-    ports.command(host, 'retry', {v: 1, token: ports.token(), users: [record.user]}, COMMAND_MS).catch(ignoreLateMail);
-  }
+  for (const host of new Set([record.source, record.target, ...ports.edges()])) context.retries.ask(host, record.user);
   return {...record, step: 'retaining', pauseMs, routeRevision: revision};
 }
 
@@ -360,7 +345,7 @@ async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveReco
   return {...proved, step: 'purged'};
 }
 
-async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+async function backOut({ports, retries}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {user, source, id} = record;
   const stored = await ports.readRoute(user);
   // Somebody removed the user: there is nothing to unlock.
@@ -372,7 +357,7 @@ async function backOut({ports}: MoveContext, record: MoveRecord): Promise<MoveRe
       const generation = route.generation + (isVoid ? 1 : 0);
       const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, expected);
       tellEdges(ports, revision);
-      ports.command(source, 'retry', {v: 1, token: ports.token(), users: [user]}, COMMAND_MS).catch(ignoreLateMail);
+      retries.ask(source, user);
     } else if (route.move === null && record.routeRevision === null) {
       // Our lock may still be on its way: after this write it no longer finds the revision it expects.
       await ports.writeRoute(route, expected);

@@ -96,7 +96,8 @@ function planNamed({moves: named}: NamedMoves, outlook: Outlook, ids: PlanIds, b
     if (route.moveId !== null || placing.moving.has(user)) throw new MailherdError('MOVE_IN_PROGRESS', {user});
     const [{host: source}, bytes, room] = [route, placing.sizeOf(user), placing.rooms.get(target)];
     const free = room?.freeBytes ?? 0;
-    const why = source === target ? 'SELF' : (whyNoTarget(target, placing) ?? (free < bytes ? 'SPACE' : null));
+    const isBack = placing.retained.has(`${target} ${user}`);
+    const why = source === target ? 'SELF' : (whyNoTarget(target, placing, isBack) ?? (free < bytes ? 'SPACE' : null));
     if (why !== null) unplaced.push({user, source, bytes, code: why});
     else moves.push({user, source, target, bytes, why: because});
     if (why === null && room !== undefined) room.freeBytes = free - bytes;
@@ -116,7 +117,7 @@ function inOrder(
   const room = new Map([...placing.rooms].map(([host, {freeBytes}]): [string, Bytes] => [host, freeBytes ?? 0]));
   const relief = new Map(verdicts.map(({host, kind}) => [host, RELIEF[kind]]));
   const limits = {perSourceMax: Math.max(1, move.perSourceMax), perTargetMax: Math.max(1, move.perTargetMax)};
-  const {waves, stuck} = wavesOf(moves, room, relief, limits, apartRule(placing));
+  const {waves, stuck} = wavesOf(moves, room, relief, limits, apartRule(placing), user => placing.loads.of(user));
   return {run: waves.flat(), stuck};
 }
 

@@ -26,7 +26,8 @@ export function checkPlan(
   const breaches = [...checkUsers(plan, fleet)];
   const sources = new Set([...plan.moves, ...plan.unplaced].map(({source}) => source));
   for (const target of new Set(plan.moves.map(move => move.target))) {
-    const rule = targetRule(target, fleet, verdicts, cohorts);
+    const isBack = plan.moves.filter(move => move.target === target).every(move => bringsBack(move, fleet));
+    const rule = targetRule(target, fleet, verdicts, cohorts, isBack);
     if (rule !== null) breaches.push({rule, detail: {target}});
     if (plan.kind === 'evacuate' && sources.has(target)) breaches.push({rule: 'TARGET_IS_EMPTIED', detail: {target}});
   }
@@ -61,12 +62,24 @@ function checkUsers(plan: Plan, fleet: Fleet): Breach[] {
   return breaches;
 }
 
-function targetRule(target: string, fleet: Fleet, verdicts: readonly Verdict[], cohorts: readonly CohortVerdict[]): string | null {
+/** A person has somebody brought back to where his old copy is. */
+function bringsBack({user, target, choice}: Plan['moves'][number], {moves}: Fleet): boolean {
+  return choice === undefined && moves.some(move => move.user === user && move.source === target && move.step === 'retained');
+}
+
+function targetRule(
+  target: string,
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+  isBack: boolean,
+): string | null {
   const host = fleet.hosts.get(target);
   if (host === undefined) return 'TARGET_UNKNOWN';
   if (host.record.role !== 'backend') return 'TARGET_NO_BACKEND';
-  if (host.record.stage !== 'active') return 'TARGET_NOT_ACTIVE';
-  if (host.record.cordon !== null) return 'TARGET_CORDONED';
+  const {stage, cordon} = host.record;
+  if (stage !== 'active' && !(isBack && (stage === 'draining' || stage === 'drained'))) return 'TARGET_NOT_ACTIVE';
+  if (cordon !== null && !isBack) return 'TARGET_CORDONED';
   const kind = verdictOf(target, verdicts)?.kind;
   if (kind !== 'healthy' && kind !== 'unknown') return 'TARGET_NOT_WELL';
   return cohorts.some(({explained, members}) => explained && members.includes(target)) ? 'TARGET_IN_SICK_COHORT' : null;

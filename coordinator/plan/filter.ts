@@ -60,14 +60,20 @@ export function placingOf({fleet, verdicts, cohorts, policy}: Outlook, leaving: 
   };
 }
 
-/** Why a host takes no mailbox at all, or null when it may; SPACE here means that it is full or told no space. */
-export function whyNoTarget(host: string, placing: Placing): WhyNot | null {
+/** Stages of a host that was emptied and still stands. */
+const EMPTIED: ReadonlySet<HostRecord['stage']> = new Set(['draining', 'drained']);
+
+/**
+ * Why a host takes no mailbox at all, or null when it may; SPACE here means that it is full or told no space.
+ * @param isBack a person names it for somebody whose old copy it keeps: that it was emptied and is cordoned is no reason then.
+ */
+export function whyNoTarget(host: string, placing: Placing, isBack = false): WhyNot | null {
   const record = placing.fleet.hosts.get(host)?.record;
   if (record === undefined) return 'HOST_UNKNOWN';
   if (placing.leaving.has(host)) return 'SELF';
   if (record.role !== 'backend') return 'ROLE';
-  if (record.stage !== 'active') return 'STAGE';
-  if (record.cordon !== null) return 'CORDONED';
+  if (record.stage !== 'active' && !(isBack && EMPTIED.has(record.stage))) return 'STAGE';
+  if (record.cordon !== null && !isBack) return 'CORDONED';
   switch (placing.kinds.get(host)) {
     case undefined:
     case 'silent':

@@ -1,6 +1,7 @@
 import {addTo} from '../../base/groups.ts';
 import type {Bytes} from '../../base/units.ts';
 import type {PlannedMove} from '../../wire/record.ts';
+import {MOVE_BYTES} from '../move/progress.ts';
 import {ANY_ORDER, type OrderRule} from './apart.ts';
 
 /** So deep a queue is searched for moves whose targets are free: a million moves are ordered in seconds. */
@@ -21,10 +22,11 @@ export interface Waves {
 
 /**
  * An order of moves in which no moment lacks space: within a wave every source still holds what leaves it; between waves what has
- * left is purged. Relief comes first: the move that takes the most from the fullest source.
+ * left is purged. Relief comes first: of the source that needs it most, the mailboxes whose people gain most for the time their moves take.
  * @param rooms bytes that may still be placed on each host now; a host that is missing takes none.
  * @param relief the larger, the sooner its moves go; a host that is missing counts 0.
  * @param rule what else the order must keep; a wave may end in any order of its own.
+ * @param loadOf how much a user's mailbox is used, in any unit.
  */
 export function wavesOf(
   moves: readonly PlannedMove[],
@@ -32,9 +34,10 @@ export function wavesOf(
   relief: ReadonlyMap<string, number>,
   {perSourceMax, perTargetMax}: WaveLimits,
   rule: OrderRule = ANY_ORDER,
+  loadOf: (user: string) => number = () => 1,
 ): Waves {
   const room = new Map(rooms);
-  const queues = queuesOf(moves, relief);
+  const queues = queuesOf(moves, relief, loadOf);
   const waves: PlannedMove[][] = [];
   for (let count = moves.length; count > 0; ) {
     let wave = takeWave(queues, room, {perSourceMax, perTargetMax}, DEPTH, rule);
@@ -47,12 +50,18 @@ export function wavesOf(
   return {waves, stuck: []};
 }
 
-/** Moves by source, the source with the most relief first, in each the largest first. */
-function queuesOf(moves: readonly PlannedMove[], relief: ReadonlyMap<string, number>): PlannedMove[][] {
-  const bySource = new Map<string, PlannedMove[]>();
-  for (const move of moves) addTo(bySource, move.source, move);
+/**
+ * Moves by source, the source with the most relief first. In each by load for the time that its move takes (W. E. Smith, 1956: no order
+ * makes the waiting of all, weighted so, shorter): an archive that nobody looks at waits for those who are at work.
+ */
+function queuesOf(moves: readonly PlannedMove[], relief: ReadonlyMap<string, number>, loadOf: (user: string) => number): PlannedMove[][] {
+  const bySource = new Map<string, {move: PlannedMove; gain: number}[]>();
+  for (const move of moves) addTo(bySource, move.source, {move, gain: loadOf(move.user) / (move.bytes + MOVE_BYTES)});
   const ranked = [...bySource].sort(([a], [b]) => (relief.get(b) ?? 0) - (relief.get(a) ?? 0) || order(a, b));
-  return ranked.map(([, queue]) => queue.sort((a, b) => b.bytes - a.bytes || order(a.user, b.user)));
+  return ranked.map(([, queue]) => {
+    queue.sort((a, b) => b.gain - a.gain || b.move.bytes - a.move.bytes || order(a.move.user, b.move.user));
+    return queue.map(({move}) => move);
+  });
 }
 
 /** Takes out of each queue what may run together, looking only so deep; books it at the targets. */

@@ -58,3 +58,21 @@ test('a move that waits for its turn says so', async () => {
   const found = (world.engine?.records() ?? []).map(({step, refusal}) => `${step} ${refusal?.code ?? ''}`);
   expect(found.sort()).toEqual(['copying KICKS_SPREAD', 'retained ']);
 });
+
+test('no more users are held at once than can wait at an edge; the others go on copying, and say why', async () => {
+  const world = new World({seed: 3, backends: 2, users: 12, trouble: 0, move: {concurrentMax: 6, perSourceMax: 6, perTargetMax: 6}});
+  world.holdPorts = 2;
+  world.elect(false);
+  const moves = [...world.routes.keys()].flatMap(user =>
+    world.owner(user) === 'be1' ? [{user, source: 'be1', target: 'be2', bytes: 1_000, why: 'simulated'}] : [],
+  );
+  world.engine?.enqueue(planOf('evacuate', moves));
+  const held: number[] = [];
+  const waits = new Set<string>();
+  await world.time.run(120_000, () => {
+    held.push([...world.routes.values()].filter(({route}) => route.hold !== null || route.flip !== null).length);
+    for (const {step, refusal} of world.engine?.records() ?? []) if (refusal !== null) waits.add(`${step} ${refusal.code}`);
+  });
+  expect([Math.max(...held), [...waits]]).toEqual([2, ['copying EDGE_BUDGET']]);
+  expect(world.engine?.records().map(({step, refusal}) => [step, refusal])).toEqual(moves.map(() => ['retained', null]));
+});

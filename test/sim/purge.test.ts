@@ -140,8 +140,9 @@ test.each(['silent', 'bare'])('neither purge nor wipe takes the last copy: the h
     world.host(target).restart();
     world.catchUp(world.host(target));
   }
-  await Promise.all([world.engine?.purge([id]), after(60_000)]);
   const [proof] = await Promise.allSettled([world.engine?.prove(source), after(60_000)]);
+  expect([record().step, record().refusal?.code]).toEqual(['retained', 'LAST_COPY']);
+  await Promise.all([world.engine?.purge([id]), after(60_000)]);
   expect([record().step, record().refusal?.code]).toEqual(['retained', 'LAST_COPY']);
   expect(proof).toMatchObject({status: 'rejected', reason: {code: 'LAST_COPY', detail: {host: target, copy: source}}});
   expect(world.host(source).mailboxes.get(user)?.messages.size).toBe(5);

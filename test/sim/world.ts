@@ -57,6 +57,8 @@ export class World {
   readonly paused = new Set<string>();
   /** Moves of which somebody was told that they back out. */
   readonly cancelled = new Set<string>();
+  /** Of its one edge; null: it does not tell. */
+  holdPorts: number | null = null;
   engine: MoveEngine | null = null;
   #engineStop = new AbortController();
   #revision = 0;
@@ -266,6 +268,7 @@ export class World {
       loadMoves: () => this.#request(() => [...this.#moves.values()].map(({record}) => record)),
       address: host => host,
       edges: () => ['edge1'],
+      holdPorts: () => this.holdPorts,
       digest: text => text,
       stepped: () => undefined,
     };

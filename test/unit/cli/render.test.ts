@@ -213,6 +213,16 @@ describe('moves and plans', () => {
     expect(renderMoves(view, true, LOOK)).toMatch(/move-0002 .*retained +8\.0 s +812 ms/);
   });
 
+  test('of what runs how long it is in its step, how far it is, and how long it takes; of what waits the last', () => {
+    const running = [{id: 'move-0001', sinceMs: LOOK.nowMs - 5_000, share: 0.437, etaMs: 90_000}];
+    const waiting = view.waiting.map(own => ({...own, etaMs: 120_000}));
+    const text = renderMoves({...view, running, waiting}, false, LOOK);
+    expect(text).toMatch(/move-0001 .* copying +1 m 00 s +5\.0 s +43 % +1 m 30 s +-/);
+    expect(text).toMatch(/bob@example\.org .* waiting +2 m 00 s +SOURCE_BUDGET/);
+    const unknown = renderMoves({...view, running: [{...running[0], id: 'move-0001', sinceMs: 0, share: null, etaMs: null}]}, false, LOOK);
+    expect(unknown).toMatch(/move-0001 .* copying .* +- +- +-/);
+  });
+
   test('one line an evacuation, and who stopped it', () => {
     const own = {
       host: 'be04',

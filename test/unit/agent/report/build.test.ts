@@ -66,6 +66,7 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
     },
     probes: {attempts: 4, failures: 1, deliveryMs: 120.7, loginMs: null, lmtpMs: null, idle: null},
     routes: {revision: 77, userCount: 12, relief: null},
+    holdPorts: 32,
     store: STORE,
   });
   expect(report.load).toEqual({deliveriesPerSecond: 0.4, loginsPerSecond: 0.5, imapSessions: 8, users: 12, activeUsers: 3});
@@ -78,7 +79,7 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
     imapDropped: 1,
     imapSessions: 9,
   });
-  expect(report).toMatchObject({routeRevision: 77, mailStore: {totalBytes: 100, freeBytes: 50, freeInodes: 7}});
+  expect(report).toMatchObject({routeRevision: 77, holdPorts: 32, mailStore: {totalBytes: 100, freeBytes: 50, freeInodes: 7}});
 });
 
 test('a quiet interval: rates are zero, times are unknown, no probe is no success', () => {

@@ -18,6 +18,7 @@ export const NOTHING: Interval = {
   mailFigures: null,
   probes: null,
   routes: null,
+  holdPorts: null,
   self: {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0, refused: 0},
   failing: {},
 };

@@ -59,6 +59,8 @@ test('progress counts the work that is under way, not all that ever was', () => 
   const done = {...retainedMove('move-0002', 'bob@example.org', 'be01', 'be02', nowMs), createdAtMs: nowMs - 10_000, bytes: 500};
   farm.mover.moves = [old, done, {...done, id: 'move-0003', step: 'copying', bytes: 1_000}];
   expect(farm.views.moves()).toMatchObject({done: 1, total: 2, etaMs: 20_000});
+  // It is 10 s old, as the other was at its end, and as large but for what counts for any.
+  expect(farm.views.moves().running).toEqual([{id: 'move-0003', sinceMs: nowMs, share: 0.95, etaMs: 526}]);
   farm.mover.moves = [old, done];
   expect(farm.views.moves()).toMatchObject({done: 1, total: 1, etaMs: null});
   expect(farm.views.move('move-0001')).toBe(old);

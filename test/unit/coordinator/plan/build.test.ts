@@ -19,14 +19,14 @@ const landing = (plan: Plan): Record<string, number> => {
   return counts;
 };
 
-test('a sick cohort is spread evenly over the healthy hosts, the largest mailbox first', () => {
+test('a sick cohort is spread evenly over the healthy hosts, of users who are as busy the largest mailbox last', () => {
   const farm = fiveHosts();
   farm.fleet.mailboxes.set('u005@be4.example', {bytes: 3 * GIB, messages: 1});
   farm.pass(200);
   const outcome = farm.pass(100, {be4: SICK, be5: SICK});
   const plan = evacuate(farm, outcome, ['be4', 'be5']);
   expect(plan.unplaced).toEqual([]);
-  expect(plan.moves[0]).toMatchObject({user: 'u005@be4.example', source: 'be4', bytes: 3 * GIB});
+  expect(plan.moves.filter(({source}) => source === 'be4').at(-1)).toMatchObject({user: 'u005@be4.example', bytes: 3 * GIB});
   expect(Object.keys(landing(plan)).sort()).toEqual(['be1', 'be2', 'be3']);
   expect(Math.max(...Object.values(landing(plan))) - Math.min(...Object.values(landing(plan)))).toBeLessThanOrEqual(2);
   expect(breaches(plan, farm, outcome)).toEqual([]);
@@ -100,6 +100,38 @@ test('a copy that was left behind: not where the planner chooses, and where a pe
   const back = buildPlan({kind: 'named', moves: [{user, target: 'be3'}]}, outlook, IDS, 'test');
   expect(back).toMatchObject({moves: [{user, source: 'be1', target: 'be3'}], unplaced: []});
   expect(breaches(back, farm, outcome)).toEqual([]);
+});
+
+test.each([
+  ['active', null],
+  ['draining', null],
+  ['drained', null],
+  ['safeToWipe', 'STAGE'],
+  ['reinstalling', 'STAGE'],
+] as const)('back to a cordoned host that is %s, for whom it keeps the copy and nobody else', (stage, code) => {
+  const farm = fiveHosts();
+  const outcome = farm.pass(200);
+  farm.change('be3', {stage, cordon: {by: 'ada', reason: 'x', atMs: 0}});
+  const [user, other] = ['u000@be1.example', 'u001@be1.example'];
+  farm.fleet.moves = [moveOf(user, 'be3', 'be1', 'retained')];
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  const named = (name: string): Plan => buildPlan({kind: 'named', moves: [{user: name, target: 'be3'}]}, outlook, IDS, 'test');
+  const back = named(user);
+  expect(back.unplaced.map(unplaced => unplaced.code)).toEqual(code === null ? [] : [code]);
+  expect(breaches(back, farm, outcome)).toEqual([]);
+  expect(named(other).moves).toEqual([]);
+  const forced = {...back, unplaced: [], moves: [{user: other, source: 'be1', target: 'be3', bytes: GIB, why: ''}]};
+  expect(breaches(forced, farm, outcome)).toEqual([stage === 'active' ? 'TARGET_CORDONED' : 'TARGET_NOT_ACTIVE']);
+});
+
+test('nobody is brought back to a sick host', () => {
+  const farm = fiveHosts();
+  farm.pass(200);
+  const outcome = farm.pass(100, {be3: SICK});
+  const user = 'u000@be1.example';
+  farm.fleet.moves = [moveOf(user, 'be3', 'be1', 'retained')];
+  const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
+  expect(buildPlan({kind: 'named', moves: [{user, target: 'be3'}]}, outlook, IDS, 'test').unplaced).toMatchObject([{code: 'SICK'}]);
 });
 
 test('rebalance fills a new host, moves no more than needed, and is then done', () => {

@@ -113,3 +113,15 @@ test('what runs and waits is load at its target', () => {
   const {rooms} = placingOf(on);
   expect([rooms.get('be1')?.load, rooms.get('be2')?.load]).toEqual([11 * 21, 13 * 21]);
 });
+
+test('who gains most for the time his move takes leaves first: busy users before an archive, whatever it weighs', () => {
+  const {farm: built, on} = farm({'u003@be1.example': 500, 'u004@be1.example': 400, 'u005@be1.example': 0});
+  for (const [user, mib] of [
+    ['u003@be1.example', 300],
+    ['u004@be1.example', 100],
+    ['u005@be1.example', 5_000],
+  ] as const)
+    built.fleet.mailboxes.set(user, {...built.fleet.mailboxes.get(user), bytes: mib * MIB, messages: 1});
+  const users = plan({kind: 'evacuate', hosts: ['be1']}, on).moves.map(({user}) => user);
+  expect([users.slice(0, 2), users.at(-1)]).toEqual([['u004@be1.example', 'u003@be1.example'], 'u005@be1.example']);
+});
