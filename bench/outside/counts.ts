@@ -1,4 +1,4 @@
-import type {Evidence} from '../../coordinator/health/explain.ts';
+import {type Cell, type Evidence, proportions} from '../../coordinator/health/explain.ts';
 
 /** Bad ones among all, and the share of bad that is usual there. */
 export interface Count {
@@ -18,6 +18,8 @@ const CAUSE_SCATTERS = [0.15, 0.3];
 const ODD = 0.001;
 const ODD_RISE = 0.25;
 const ODD_SCATTER = 0.4;
+/** Where most events are counts too, a little: how well the excess of all events is divided, to this power. */
+const EVENTS_EXPONENT = 0.2;
 
 /**
  * Counts of events are no independent witnesses: within a row they go together. So each row is a beta-binomial draw (J. G. Skellam 1948),
@@ -25,17 +27,20 @@ const ODD_SCATTER = 0.4;
  * side of the division by themselves.
  * @param costOf what is left of a gain with so many labels, 0..1.
  */
-export function risenCounts(counts: readonly Count[], costOf: (labels: number) => number): Evidence {
+export function risenCounts(counts: readonly Count[], cells: readonly Cell[], costOf: (labels: number) => number): Evidence {
   const usual = counts.map(count => usualLogs(count));
   const risen = counts.map((count, index) => risenLogs(count, usual[index] ?? []));
+  const byEvents = proportions(cells);
   const whole = summed(usual, counts.keys());
   const undivided = Math.max(...whole);
   return {
-    gain: ({labels, members}) => {
+    gain: division => {
+      const {labels, members} = division;
       const inside = Math.max(...summed(risen, members));
       const own = summed(usual, members);
       const outside = Math.max(...whole.map((log, index) => log - (own[index] ?? 0)));
-      return Math.max(0, inside + outside - undivided) * costOf(Object.keys(labels).length);
+      const events = Math.max(0, byEvents.gain(division)) ** EVENTS_EXPONENT;
+      return Math.max(0, inside + outside - undivided) * events * costOf(Object.keys(labels).length);
     },
     most: () => Number.POSITIVE_INFINITY,
   };

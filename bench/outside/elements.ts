@@ -19,12 +19,14 @@ export interface ElementFigures {
 }
 
 const CAUSES_MAX = 3;
+/** So many of the best are tried as the first of several causes. */
+const STARTS = 10;
 /** What is left of a gain with one, two and three labels. */
-const GAIN_LEFT = [1, 1, 0.8];
+const GAIN_LEFT = [1, 1, 0.85];
 /** A cause holds so much of the excess: what is smaller is not what the trouble is about. */
 const HELD_MIN = 0.2;
-/** Several causes are values of the same labels, and each must add so much to what those before it explain. */
-const FURTHER_MIN = 1.5;
+/** Several causes are values of the same labels, and with each further one so many times as much must be explained. */
+const FURTHER_MIN = 2;
 /** What was bad before is told by the calmer minutes; the others had troubles of their own. */
 const CALM_SHARE = 0.5;
 /** What was rarely seen before has the share of all, as if seen so often. */
@@ -38,30 +40,48 @@ export function blame({rows, atMs}: Pick<Incident, 'rows' | 'atMs'>): Labels[] {
     const excess = Math.max(0, bad - usual * all);
     return {labels, bad: excess, good: all - excess};
   });
-  const evidence = risenCounts(now, labels => GAIN_LEFT[labels - 1] ?? 0);
+  const evidence = risenCounts(now, cells, labels => GAIN_LEFT[labels - 1] ?? 0);
   const candidates = search(cells, evidence).candidates.filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
-  const blamed = candidates.slice(0, 1);
-  for (let [whole] = blamed; whole !== undefined && blamed.length < CAUSES_MAX; ) {
-    const further = joined(whole, candidates, evidence);
-    if (further === null || further.whole.gain < FURTHER_MIN * whole.gain) break;
-    blamed.push(further.cause);
-    whole = further.whole;
+  let best: Blamed | null = null;
+  for (const first of candidates.slice(0, STARTS)) {
+    let blamed: Blamed | null = {causes: [first], whole: first, worth: first.gain};
+    while (blamed !== null) {
+      if (best === null || blamed.worth > best.worth) best = blamed;
+      blamed = blamed.causes.length < CAUSES_MAX ? joined(blamed, candidates, evidence) : null;
+    }
   }
-  return blamed.map(({members}) => shared(members, cells));
+  return (best?.causes ?? []).map(({members}) => shared(members, cells));
 }
 
-/** The one that explains most together with those before it. */
-function joined(before: Candidate, candidates: readonly Candidate[], {gain}: Evidence): {cause: Candidate; whole: Candidate} | null {
-  const known = new Set(before.members);
-  const keys = Object.keys(before.labels).join();
-  let best: {cause: Candidate; whole: Candidate} | null = null;
+interface Blamed {
+  causes: Candidate[];
+  whole: Candidate;
+  worth: number;
+}
+
+/** With the cause that explains most together with those before it. */
+function joined({causes, whole}: Blamed, candidates: readonly Candidate[], {gain}: Evidence): Blamed | null {
+  const known = new Set(whole.members);
+  const keys = Object.keys(whole.labels).join();
+  let best: Blamed | null = null;
   for (const cause of candidates) {
     if (Object.keys(cause.labels).join() !== keys || cause.members.some(member => known.has(member))) continue;
-    const whole = {...before, members: [...before.members, ...cause.members]};
-    whole.gain = gain(whole);
-    if (best === null || whole.gain > best.whole.gain) best = {cause, whole};
+    const both = union(whole, cause);
+    const worth = gain(both) / FURTHER_MIN ** causes.length;
+    if (best === null || worth > best.worth) best = {causes: [...causes, cause], whole: both, worth};
   }
   return best;
+}
+
+function union(a: Candidate, b: Candidate): Candidate {
+  return {
+    ...a,
+    members: [...a.members, ...b.members],
+    bad: a.bad + b.bad,
+    good: a.good + b.good,
+    othersBad: Math.max(0, a.othersBad - b.bad),
+    othersGood: Math.max(0, a.othersGood - b.good),
+  };
 }
 
 /** Everything that all of them have in common: more labels than set them apart, where some always go together. */

@@ -56,14 +56,10 @@ const SLACK_SHARE = 0.02;
  * What `bad` and `good` are is the evidence's: without one cells are hosts, and these are told by proportions.
  * Labels by which (almost) every cell differs are names, not kinds, and tell nothing.
  */
-export function search(cells: readonly Cell[], evidence?: Evidence): Search {
+export function search(cells: readonly Cell[], evidence: Evidence = proportions(cells)): Search {
   const singles = singlesOf(cells);
-  const all = {bad: 0, good: 0};
-  for (const {bad, good} of cells) {
-    all.bad += bad;
-    all.good += good;
-  }
-  const {gain, most} = evidence ?? proportions(all);
+  const all = sumOf(cells);
+  const {gain, most} = evidence;
   const candidateOf = (labels: Labels, members: number[]): Candidate => {
     const division = divisionOf(labels, members, cells, all);
     return {...division, gain: gain(division)};
@@ -151,6 +147,15 @@ function extended(
   return next;
 }
 
+function sumOf(cells: readonly Cell[]): {bad: number; good: number} {
+  const all = {bad: 0, good: 0};
+  for (const {bad, good} of cells) {
+    all.bad += bad;
+    all.good += good;
+  }
+  return all;
+}
+
 function divisionOf(labels: Labels, members: number[], cells: readonly Cell[], all: {bad: number; good: number}): Division {
   let [bad, good] = [0, 0];
   for (const index of members) {
@@ -161,7 +166,8 @@ function divisionOf(labels: Labels, members: number[], cells: readonly Cell[], a
 }
 
 /** Hosts: likelihood ratio of two binomial proportions (S. S. Wilks 1938) less a cost for each label beyond the first. */
-function proportions(all: {bad: number; good: number}): Evidence {
+export function proportions(cells: readonly Cell[]): Evidence {
+  const all = sumOf(cells);
   const undivided = likelihood(all.bad, all.good);
   const costOf = (labels: number): number => LABEL_COST * (labels - 1);
   return {
