@@ -1,5 +1,6 @@
-import {type Candidate, type Cell, search} from '../../coordinator/health/explain.ts';
+import {type Candidate, type Cell, type Evidence, search} from '../../coordinator/health/explain.ts';
 import type {Labels} from '../../wire/schema.ts';
+import {type Count, risenCounts} from './counts.ts';
 
 /** A table of counts by attributes over some minutes, and the attributes that were at fault in one of them. */
 export interface Incident {
@@ -17,91 +18,80 @@ export interface ElementFigures {
   wrong: string[];
 }
 
-/** A rest of the trouble that is smaller than this share of it is not explained further. */
-const REST_SHARE_MAX = 0.35;
 const CAUSES_MAX = 3;
-/** Counts are no independent witnesses, so a label's cost is a share of the gain: what is left of it with one, two and three labels. */
-const GAIN_LEFT = [1, 0.95, 0.75];
-/**
- * Counts of one minute are far from independent: a table says as much as so many hosts, a row of it as its count to this power. Where
- * hardly anything ever is bad, little would be seen of a fault: such a row says less, by its usual share to the other power.
- */
-const HOSTS = 1000;
-const COUNT_EXPONENT = 0.35;
-const USUAL_EXPONENT = 0.2;
+/** So many of the best are tried as the first of several causes. */
+const STARTS = 10;
+/** What is left of a gain with one, two and three labels. */
+const GAIN_LEFT = [1, 1, 0.85];
+/** A cause holds so much of the excess: what is smaller is not what the trouble is about. */
+const HELD_MIN = 0.2;
+/** Several causes are values of the same labels, and with each further one so many times as much must be explained. */
+const FURTHER_MIN = 2;
 /** What was bad before is told by the calmer minutes; the others had troubles of their own. */
-const CALM_SHARE = 0.75;
+const CALM_SHARE = 0.5;
 /** What was rarely seen before has the share of all, as if seen so often. */
-const COUNTS_PRIOR = 50;
+const COUNTS_PRIOR = 20;
 const SHARE_MIN = 0.002;
-/** A row is bad when its share of bad rose this part of the way that bad rows rose. */
-const PART = 0.8;
-const RISE_MIN = 0.02;
-const ROUNDS = 20;
-const ODDS_MAX = 30;
 
 /** Which attributes explain what is bad now beyond what was bad before: the search that names releases and batches. */
 export function blame({rows, atMs}: Pick<Incident, 'rows' | 'atMs'>): Labels[] {
   const now = rowsOf(rows, atMs);
-  let cells = cellsOf(now);
-  let excess = now.map(({bad, all, usual}) => Math.max(0, bad - usual * all));
-  const whole = badOf(cells);
-  const blamed: Labels[] = [];
-  while (blamed.length < CAUSES_MAX && badOf(cells) > REST_SHARE_MAX * whole) {
-    const best = worthiest(search(cells).candidates, excess);
-    // A rest that is spread thinly is noise.
-    if (best === null || (blamed.length > 0 && best.bad < REST_SHARE_MAX * whole)) break;
-    blamed.push(best.labels);
-    const members = new Set(best.members);
-    cells = cells.map((cell, index) => (members.has(index) ? {...cell, bad: 0, good: 0} : cell));
-    excess = excess.map((more, index) => (members.has(index) ? 0 : more));
-  }
-  return blamed;
-}
-
-/**
- * What divides bad from good clearly, with few labels, and holds much of the excess: rows count nearly alike in the gain, but whoever
- * looks for a cause looks where most of the trouble is.
- */
-function worthiest(candidates: readonly Candidate[], excess: readonly number[]): Candidate | null {
-  let best: {candidate: Candidate; worth: number} | null = null;
-  for (const candidate of candidates) {
-    const held = candidate.members.reduce((sum, index) => sum + (excess[index] ?? 0), 0);
-    const worth = candidate.gain * (GAIN_LEFT[Object.keys(candidate.labels).length - 1] ?? 0) * Math.sqrt(held);
-    if (best === null || worth > best.worth) best = {candidate, worth};
-  }
-  return best?.candidate ?? null;
-}
-
-function badOf(cells: readonly Cell[]): number {
-  return cells.reduce((sum, {bad}) => sum + bad, 0);
-}
-
-interface Row {
-  labels: Labels;
-  bad: number;
-  all: number;
-  /** Share of bad before. */
-  usual: number;
-}
-
-/** Each row as a host that is sick with some probability: its share of bad rose as that of the bad ones did, or it did not. */
-function cellsOf(now: readonly Row[]): Cell[] {
-  let high = 0.3;
-  for (let round = 0; round < ROUNDS; round++) {
-    const sick = now.map(row => sickness(row, Math.max(high, 3 * row.usual, row.usual + RISE_MIN)));
-    const all = now.reduce((sum, row, index) => sum + (sick[index] ?? 0) * row.all, 0);
-    if (all === 0) break;
-    const bad = now.reduce((sum, row, index) => sum + (sick[index] ?? 0) * row.bad, 0);
-    high = Math.max(0.05, bad / all);
-  }
-  const says = now.map(({all, usual}) => all ** COUNT_EXPONENT * usual ** USUAL_EXPONENT);
-  const whole = says.reduce((sum, own) => sum + own, 0);
-  return now.map((row, index) => {
-    const weight = (HOSTS * (says[index] ?? 0)) / whole;
-    const sick = sickness(row, row.usual + PART * Math.max(high - row.usual, RISE_MIN));
-    return {labels: row.labels, bad: sick * weight, good: (1 - sick) * weight};
+  const cells = now.map(({labels, bad, all, usual}): Cell => {
+    const excess = Math.max(0, bad - usual * all);
+    return {labels, bad: excess, good: all - excess};
   });
+  const evidence = risenCounts(now, cells, labels => GAIN_LEFT[labels - 1] ?? 0);
+  const candidates = search(cells, evidence).candidates.filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
+  let best: Blamed | null = null;
+  for (const first of candidates.slice(0, STARTS)) {
+    let blamed: Blamed | null = {causes: [first], whole: first, worth: first.gain};
+    while (blamed !== null) {
+      if (best === null || blamed.worth > best.worth) best = blamed;
+      blamed = blamed.causes.length < CAUSES_MAX ? joined(blamed, candidates, evidence) : null;
+    }
+  }
+  return (best?.causes ?? []).map(({members}) => shared(members, cells));
+}
+
+interface Blamed {
+  causes: Candidate[];
+  whole: Candidate;
+  worth: number;
+}
+
+/** With the cause that explains most together with those before it. */
+function joined({causes, whole}: Blamed, candidates: readonly Candidate[], {gain}: Evidence): Blamed | null {
+  const known = new Set(whole.members);
+  const keys = Object.keys(whole.labels).join();
+  let best: Blamed | null = null;
+  for (const cause of candidates) {
+    if (Object.keys(cause.labels).join() !== keys || cause.members.some(member => known.has(member))) continue;
+    const both = union(whole, cause);
+    const worth = gain(both) / FURTHER_MIN ** causes.length;
+    if (best === null || worth > best.worth) best = {causes: [...causes, cause], whole: both, worth};
+  }
+  return best;
+}
+
+function union(a: Candidate, b: Candidate): Candidate {
+  return {
+    ...a,
+    members: [...a.members, ...b.members],
+    bad: a.bad + b.bad,
+    good: a.good + b.good,
+    othersBad: Math.max(0, a.othersBad - b.bad),
+    othersGood: Math.max(0, a.othersGood - b.good),
+  };
+}
+
+/** Everything that all of them have in common: more labels than set them apart, where some always go together. */
+function shared(members: readonly number[], cells: readonly Cell[]): Labels {
+  const [first = {}, ...others] = members.map(index => cells[index]?.labels ?? {});
+  return Object.fromEntries(Object.entries(first).filter(([key, value]) => others.every(labels => labels[key] === value)));
+}
+
+interface Row extends Count {
+  labels: Labels;
 }
 
 function rowsOf(rows: Incident['rows'], atMs: number): Row[] {
@@ -134,13 +124,6 @@ function calmMinutes(rows: Incident['rows'], beforeMs: number): Set<number> {
   }
   const shares = [...minutes].map(([atMs, {bad, all}]) => ({atMs, share: bad / Math.max(1, all)})).sort((a, b) => a.share - b.share);
   return new Set(shares.slice(0, Math.ceil(CALM_SHARE * shares.length)).map(({atMs}) => atMs));
-}
-
-/** Probability that bad comes at the high share rather than at the usual one. */
-function sickness({bad, all, usual}: Row, high: number): number {
-  const share = Math.min(0.95, high);
-  const odds = bad * Math.log(share / usual) + (all - bad) * Math.log((1 - share) / (1 - usual));
-  return 1 / (1 + Math.exp(-Math.max(-ODDS_MAX, Math.min(ODDS_MAX, odds))));
 }
 
 export function scoreIncidents(incidents: readonly Incident[]): ElementFigures {

@@ -149,7 +149,7 @@ function explainedBefore(best: Candidate, cells: readonly Cell[], {seen}: Cohort
     const [labels] = names;
     if (!explained || labels === undefined) continue;
     const {gain} = divided(labels, cells);
-    const worth = gain + Math.max(0, costOf(labels) - costOf(best.labels));
+    const worth = gain + Math.max(0, costOf(Object.keys(labels).length) - costOf(Object.keys(best.labels).length));
     if (gain > 0 && worth >= most) [kept, most] = [names, worth];
   }
   return kept;

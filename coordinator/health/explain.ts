@@ -9,17 +9,28 @@ export interface Cell {
   good: number;
 }
 
-/** Labels, and how well they divide bad from good. */
-export interface Candidate {
+/** Cells that carry all the labels, and the others. */
+export interface Division {
   labels: Labels;
-  /** Cells that carry all the labels. */
   members: number[];
   bad: number;
   good: number;
   othersBad: number;
   othersGood: number;
+}
+
+/** Labels, and how well they divide bad from good. */
+export interface Candidate extends Division {
   /** Log of how much likelier the division makes what is seen than no division. */
   gain: number;
+}
+
+/** By what a division is told: hosts are bad or good, other things have other kinds of chance. */
+export interface Evidence {
+  /** Log of how much likelier what is seen is when the members are worse than the others, less the cost of the labels. */
+  gain: (division: Division) => number;
+  /** No division of so many labels gains more than this. */
+  most: (labels: number) => number;
 }
 
 export interface Search {
@@ -42,29 +53,30 @@ const SLACK_SHARE = 0.02;
 
 /**
  * Looks for the labels that divide bad from good, alone and in twos and threes. Cells with neither weight are members but say nothing.
+ * What `bad` and `good` are is the evidence's: without one cells are hosts, and these are told by proportions.
  * Labels by which (almost) every cell differs are names, not kinds, and tell nothing.
- * Gain: likelihood ratio of two binomial proportions (S. S. Wilks 1938) less a cost for each label beyond the first.
  */
-export function search(cells: readonly Cell[], labelsMax: number = LABELS_MAX): Search {
+export function search(cells: readonly Cell[], evidence: Evidence = proportions(cells)): Search {
   const singles = singlesOf(cells);
-  const all = {bad: 0, good: 0};
-  for (const {bad, good} of cells) {
-    all.bad += bad;
-    all.good += good;
-  }
+  const all = sumOf(cells);
+  const {gain, most} = evidence;
+  const candidateOf = (labels: Labels, members: number[]): Candidate => {
+    const division = divisionOf(labels, members, cells, all);
+    return {...division, gain: gain(division)};
+  };
   const found: Candidate[] = [];
   let combinations = 0;
   let level: {keys: string[]; candidate: Candidate}[] = singles.map(({labels, members}) => {
-    return {keys: Object.keys(labels), candidate: candidateOf(labels, members, cells, all)};
+    return {keys: Object.keys(labels), candidate: candidateOf(labels, members)};
   });
   const tried = level.map(({candidate}) => candidate);
-  for (let size = 1; size <= Math.min(labelsMax, LABELS_MAX); size++) {
+  for (let size = 1; size <= LABELS_MAX; size++) {
     if (size > 1) combinations += level.length;
     level = level.filter(({candidate}) => candidate.gain > 0).sort((a, b) => b.candidate.gain - a.candidate.gain);
     found.push(...level.map(({candidate}) => candidate));
     // A division that is (nearly) perfect is not beaten by one that costs more.
-    const isPerfect = (level[0]?.candidate.gain ?? 0) >= -likelihood(all.bad, all.good) - LABEL_COST * size;
-    level = isPerfect ? [] : extended(level.slice(0, BEAM[size]), singles, cells, all);
+    const isPerfect = (level[0]?.candidate.gain ?? 0) >= most(size + 1);
+    level = isPerfect ? [] : extended(level.slice(0, BEAM[size]), singles, cells.length, candidateOf);
   }
   return {candidates: found.sort((a, b) => b.gain - a.gain), singles: tried, combinations};
 }
@@ -117,12 +129,12 @@ function singlesOf(cells: readonly Cell[]): {labels: Labels; key: string; member
 function extended(
   level: readonly {keys: string[]; candidate: Candidate}[],
   singles: readonly {labels: Labels; key: string; members: number[]}[],
-  cells: readonly Cell[],
-  all: {bad: number; good: number},
+  cells: number,
+  candidateOf: (labels: Labels, members: number[]) => Candidate,
 ): {keys: string[]; candidate: Candidate}[] {
   const seen = new Set<string>();
   const next: {keys: string[]; candidate: Candidate}[] = [];
-  const isIn = new Uint8Array(cells.length);
+  const isIn = new Uint8Array(cells);
   for (const {keys, candidate} of level) {
     isIn.fill(0);
     for (const index of candidate.members) isIn[index] = 1;
@@ -136,39 +148,53 @@ function extended(
       const name = JSON.stringify(labels);
       if (seen.has(name)) continue;
       seen.add(name);
-      next.push({keys: Object.keys(labels), candidate: candidateOf(labels, members, cells, all)});
+      next.push({keys: Object.keys(labels), candidate: candidateOf(labels, members)});
     }
   }
   return next;
 }
 
-function candidateOf(labels: Labels, members: number[], cells: readonly Cell[], all: {bad: number; good: number}): Candidate {
+function sumOf(cells: readonly Cell[]): {bad: number; good: number} {
+  const all = {bad: 0, good: 0};
+  for (const {bad, good} of cells) {
+    all.bad += bad;
+    all.good += good;
+  }
+  return all;
+}
+
+function divisionOf(labels: Labels, members: number[], cells: readonly Cell[], all: {bad: number; good: number}): Division {
   let [bad, good] = [0, 0];
   for (const index of members) {
     bad += cells[index]?.bad ?? 0;
     good += cells[index]?.good ?? 0;
   }
-  const [othersBad, othersGood] = [Math.max(0, all.bad - bad), Math.max(0, all.good - good)];
-  const isWorse = bad * (othersBad + othersGood) > othersBad * (bad + good);
-  const gain = isWorse ? likelihood(bad, good) + likelihood(othersBad, othersGood) - likelihood(all.bad, all.good) - costOf(labels) : 0;
-  return {labels, members, bad, good, othersBad, othersGood, gain};
+  return {labels, members, bad, good, othersBad: Math.max(0, all.bad - bad), othersGood: Math.max(0, all.good - good)};
 }
 
-/** What labels beyond the first cost of the gain. */
-export function costOf(labels: Labels): number {
-  return LABEL_COST * (Object.keys(labels).length - 1);
+/** Hosts: likelihood ratio of two binomial proportions (S. S. Wilks 1938) less a cost for each label beyond the first. */
+export function proportions(cells: readonly Cell[]): Evidence {
+  const all = sumOf(cells);
+  const undivided = likelihood(all.bad, all.good);
+  return {
+    gain: ({labels, bad, good, othersBad, othersGood}) => {
+      const isWorse = bad * (othersBad + othersGood) > othersBad * (bad + good);
+      return isWorse ? likelihood(bad, good) + likelihood(othersBad, othersGood) - undivided - costOf(Object.keys(labels).length) : 0;
+    },
+    most: labels => -undivided - costOf(labels),
+  };
 }
 
-/** How labels divide the cells, whether a search would come to them or not. */
+/** What labels beyond the first cost of the gain. @param labels how many. */
+export function costOf(labels: number): number {
+  return LABEL_COST * (labels - 1);
+}
+
+/** How labels divide the hosts, whether a search would come to them or not. */
 export function divided(labels: Labels, cells: readonly Cell[]): Candidate {
-  const members: number[] = [];
-  const all = {bad: 0, good: 0};
-  for (const [index, cell] of cells.entries()) {
-    all.bad += cell.bad;
-    all.good += cell.good;
-    if (Object.entries(labels).every(([key, value]) => cell.labels[key] === value)) members.push(index);
-  }
-  return candidateOf(labels, members, cells, all);
+  const members = [...cells.keys()].filter(index => Object.entries(labels).every(([key, value]) => cells[index]?.labels[key] === value));
+  const division = divisionOf(labels, members, cells, sumOf(cells));
+  return {...division, gain: proportions(cells).gain(division)};
 }
 
 /** Log-likelihood of so many bad and good at their own share. */

@@ -10,7 +10,18 @@ const LOOK = {colour: false, nowMs: 0};
 function report(told: Partial<HostReport>, failing: Record<string, string> = {}): HostReport {
   const bare = buildReport({
     ...{host: 'be1', role: told.role ?? 'backend', generation: 0, sequence: 2, sampledAtMs: 0, intervalMs: 1000, labels: {}},
-    ...{kernel: null, system: {}, queue: null, here: null, store: null, mail: null, mailFigures: null, probes: null, routes: null, holdPorts: null},
+    ...{
+      kernel: null,
+      system: {},
+      queue: null,
+      here: null,
+      store: null,
+      mail: null,
+      mailFigures: null,
+      probes: null,
+      routes: null,
+      holdPorts: null,
+    },
     self: {version: '1', cpuMs: 1, rssBytes: 1, spooled: 0, dropped: 0, refused: 0},
     failing,
   });

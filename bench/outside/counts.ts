@@ -1,0 +1,92 @@
+import {type Cell, type Evidence, proportions} from '../../coordinator/health/explain.ts';
+
+/** Bad ones among all, and the share of bad that is usual there. */
+export interface Count {
+  bad: number;
+  all: number;
+  /** Within 0..1, neither of them. */
+  usual: number;
+}
+
+/** How far shares scatter around what is usual (correlation of the events of one row), and that all of them may have risen a little. */
+const SCATTERS = [0.001, 0.003, 0.006, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12];
+const DRIFTS = [1, 1.3];
+/** Of what is usually good so much became bad where the cause is, scattered far more widely: a cause strikes unevenly. */
+const RISES = [0.01, 0.02, 0.04, 0.07, 0.11, 0.17, 0.25, 0.35, 0.5, 0.7];
+const CAUSE_SCATTERS = [0.15, 0.3];
+/** A row is what it is for reasons of its own, now and then, so that no single one decides. */
+const ODD = 0.001;
+const ODD_RISE = 0.25;
+const ODD_SCATTER = 0.4;
+/** Where most events are counts too, a little: how well the excess of all events is divided, to this power. */
+const EVENTS_EXPONENT = 0.2;
+
+/**
+ * Counts of events are no independent witnesses: within a row they go together. So each row is a beta-binomial draw (J. G. Skellam 1948),
+ * outside of the cause around its usual share, inside around one that rose; rises and scatters are those that fit best, on either
+ * side of the division by themselves.
+ * @param costOf what is left of a gain with so many labels, 0..1.
+ */
+export function risenCounts(counts: readonly Count[], cells: readonly Cell[], costOf: (labels: number) => number): Evidence {
+  const usual = counts.map(count => usualLogs(count));
+  const risen = counts.map((count, index) => risenLogs(count, usual[index] ?? []));
+  const byEvents = proportions(cells);
+  const whole = summed(usual, counts.keys());
+  const undivided = Math.max(...whole);
+  return {
+    gain: division => {
+      const {labels, members} = division;
+      const inside = Math.max(...summed(risen, members));
+      const own = summed(usual, members);
+      const outside = Math.max(...whole.map((log, index) => log - (own[index] ?? 0)));
+      const events = Math.max(0, byEvents.gain(division)) ** EVENTS_EXPONENT;
+      return Math.max(0, inside + outside - undivided) * events * costOf(Object.keys(labels).length);
+    },
+    most: () => Number.POSITIVE_INFINITY,
+  };
+}
+
+function usualLogs(count: Count): number[] {
+  const odd = chance(count, share(count, ODD_RISE), ODD_SCATTER);
+  return SCATTERS.flatMap(scatter => DRIFTS.map(drift => mixed(chance(count, Math.min(0.9, count.usual * drift), scatter), odd)));
+}
+
+function risenLogs(count: Count, usual: readonly number[]): number[] {
+  const odd = usual.reduce((sum, log) => sum + log, 0) / usual.length;
+  return CAUSE_SCATTERS.flatMap(scatter => RISES.map(rise => mixed(chance(count, share(count, rise), scatter), odd)));
+}
+
+function share({usual}: Count, rise: number): number {
+  return usual + rise * (1 - usual);
+}
+
+/** Log of a mixture of what is said and, rarely, of something odd. */
+function mixed(log: number, odd: number): number {
+  const [a, b] = [log + Math.log(1 - ODD), odd + Math.log(ODD)];
+  return Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
+}
+
+function summed(rows: readonly number[][], members: Iterable<number>): number[] {
+  const sums = new Array<number>(rows[0]?.length ?? 0).fill(0);
+  for (const member of members) {
+    const row = rows[member] ?? [];
+    for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + (row[at] ?? 0);
+  }
+  return sums;
+}
+
+/** Log of the beta-binomial chance of so many bad, but for a term that is the same whatever the share and scatter. */
+function chance({bad, all}: Count, mean: number, scatter: number): number {
+  const size = 1 / scatter - 1;
+  const [a, b] = [mean * size, (1 - mean) * size];
+  return lnGamma(bad + a) - lnGamma(a) + lnGamma(all - bad + b) - lnGamma(b) + lnGamma(size) - lnGamma(all + size);
+}
+
+/** Stirling's series, after the argument is made 8 or more; to 1e-10. */
+function lnGamma(positive: number): number {
+  let [x, shift] = [positive, 0];
+  for (; x < 8; x++) shift += Math.log(x);
+  const square = 1 / (x * x);
+  const series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680))) / x;
+  return (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + series - shift;
+}
