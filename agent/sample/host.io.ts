@@ -2,6 +2,7 @@ import type {Millis} from '../../base/units.ts';
 import {type QueueWalk, QueueWalker, type Store, StoreReader} from '../../native/binding.ts';
 import {type Collected, Collector} from './collect.io.ts';
 import {type KernelFigures, KernelSource} from './kernel.io.ts';
+import {followTrouble} from './queue-figures.ts';
 import {ALL_TURNS, turnsOf} from './turns.ts';
 
 const STORE_DEADLINE_MS = 1_000;
@@ -36,6 +37,7 @@ export class HostSource {
   readonly #store: Collector<Store>;
   readonly #queue: Collector<QueueWalk> | null;
   #lastWalk: QueueWalk | null = null;
+  #listingsWrong = 0;
   #round = 0;
 
   constructor({store, spool, intervalMs, root = '', farm = () => []}: Places) {
@@ -47,11 +49,19 @@ export class HostSource {
   }
 
   /** While the walk rests, the last one stands for it; the messages that it opened are counted once. */
-  async #walk(note: <T>(name: string, collected: Collected<T> | null) => T | null): Promise<QueueWalk | null> {
+  async #walk(
+    note: <T>(name: string, collected: Collected<T> | null) => T | null,
+    failing: Record<string, string>,
+  ): Promise<QueueWalk | null> {
     const collected = (await this.#queue?.collect()) ?? null;
     const last = this.#lastWalk;
     if (this.#queue?.rests && last !== null) return {...last, domains: []};
     this.#lastWalk = note('queue', collected);
+    if (this.#lastWalk !== null) {
+      const trouble = followTrouble(this.#lastWalk, this.#listingsWrong);
+      if (trouble !== null) failing.queueFollowing = trouble;
+      this.#listingsWrong = this.#lastWalk.listingsWrong;
+    }
     return this.#lastWalk;
   }
 
@@ -73,7 +83,7 @@ export class HostSource {
     };
     const store = this.#store.collect().then(collected => note('store', collected));
     const kernel = await this.#kernel.sample(store, isWhole ? ALL_TURNS : turnsOf(this.#round++), failing);
-    const queue = await this.#walk(note);
+    const queue = await this.#walk(note, failing);
     return {...kernel, store: await store, queue, failing};
   }
 }

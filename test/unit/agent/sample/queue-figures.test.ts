@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
+import {followTrouble, queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
 import type {QueueWalk} from '../../../../native/binding.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {QueueFigures} from '../../../../wire/mail-figures.ts';
@@ -23,6 +23,11 @@ const WALK: QueueWalk = {
   buckets: 16,
   bucketMax: 1_250,
   directoriesKept: 0,
+  directoriesFollowed: 16,
+  changesHeard: 0,
+  changesLost: false,
+  listingsWrong: 0,
+  followRefusal: null,
   facts: {
     asked: 5_255,
     halfWritten: 1,
@@ -79,4 +84,12 @@ test('an empty queue; a queue that is too small to be skewed; more in active tha
   const empty = {...WALK, incoming: 0, active: 0, deferred: 0, facts};
   expect(queueFiguresOf(empty, 20_000, null)).toMatchObject({askedShare: null, retry: null, herd: null, activeShare: 0});
   expect(queueFiguresOf({...WALK, deferred: 20}, 400, null)).toMatchObject({bucketSkew: null, activeShare: 1});
+});
+
+test('what is amiss with following the directories is said once, and a refusal for as long as it lasts', () => {
+  expect(followTrouble(WALK, 0)).toBeNull();
+  expect(followTrouble({...WALK, changesLost: true}, 0)).toBeNull();
+  expect(followTrouble({...WALK, listingsWrong: 3}, 1)).toMatch(/^2 directories/);
+  expect(followTrouble({...WALK, listingsWrong: 3}, 3)).toBeNull();
+  expect(followTrouble({...WALK, followRefusal: 'ENOSPC'}, 0)).toMatch(/ENOSPC.*max_user_watches/);
 });
