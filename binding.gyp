@@ -8,6 +8,7 @@
         "native/conntrack.cc",
         "native/cpu_stat.cc",
         "native/crew.cc",
+        "native/directory_watch.cc",
         "native/file_packer.cc",
         "native/journal.cc",
         "native/kernel_calls.cc",

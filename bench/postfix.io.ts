@@ -1,5 +1,5 @@
 import {execFileSync, spawn} from 'node:child_process';
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
@@ -8,8 +8,10 @@ export interface PrivatePostfix {
   config: string;
   queue: string;
   masterPid(): number;
-  /** Puts `count` messages of about 1.5 kB into its deferred queue. */
-  fill(count: number, onProgress: (deferred: number) => void): Promise<void>;
+  /** Puts messages of about 1.5 kB into its deferred queue, `more` of them, until it has `count`. */
+  fill(count: number, onProgress: (deferred: number) => void, more?: number): Promise<void>;
+  /** Tries all `count` deferred messages again, and waits until they are deferred once more. @param meanwhile done each `everyMs`. */
+  retryAll(count: number, meanwhile: (() => Promise<void>) | null, everyMs: number): Promise<void>;
   stop(): void;
 }
 
@@ -75,7 +77,8 @@ export function startPostfix(): PrivatePostfix {
     config,
     queue,
     masterPid: () => Number(readFileSync(join(queue, 'pid', 'master.pid'), 'utf8')),
-    fill: (count, onProgress) => fill(queue, count, onProgress),
+    fill: (count, onProgress, more = count) => fill(queue, count, onProgress, more),
+    retryAll: (count, meanwhile, everyMs) => retryAll({config, queue}, count, meanwhile, everyMs),
     stop,
   };
 }
@@ -104,8 +107,10 @@ function mainCf(folder: string, queue: string, data: string): string {
     'enable_long_queue_ids = yes',
     'in_flow_delay = 0',
     // Nothing is ever sent: each message is deferred once, and next tried after the benchmark is long over.
-    'default_transport = smtp',
     'defer_transports = smtp',
+    // "postqueue -f" goes past that: nobody listens there, and nobody's name is looked up.
+    'default_transport = smtp:[127.0.0.1]:1',
+    'disable_dns_lookups = yes',
     'minimal_backoff_time = 1d',
     'maximal_backoff_time = 1d',
     'queue_run_delay = 1d',
@@ -115,7 +120,7 @@ function mainCf(folder: string, queue: string, data: string): string {
   ].join('\n');
 }
 
-async function fill(queue: string, count: number, onProgress: (deferred: number) => void): Promise<void> {
+async function fill(queue: string, count: number, onProgress: (deferred: number) => void, more: number): Promise<void> {
   const {QueueWalker} = await import('../native/binding.ts');
   const walker = new QueueWalker(queue);
   const socket = `unix:${join(queue, 'public', 'inject')}`;
@@ -123,7 +128,7 @@ async function fill(queue: string, count: number, onProgress: (deferred: number)
     '-s',
     String(SESSIONS),
     '-m',
-    String(count),
+    String(more),
     '-l',
     String(MESSAGE_BYTES),
     '-f',
@@ -149,5 +154,23 @@ async function fill(queue: string, count: number, onProgress: (deferred: number)
     if (code === 0 && maildrop + incoming + active === 0 && deferred >= count) return;
     if (code === 0 && maildrop + incoming + active === 0)
       throw new Error(`only ${deferred} of ${count} messages reached the deferred queue`);
+  }
+}
+
+async function retryAll(
+  {config, queue}: {config: string; queue: string},
+  count: number,
+  meanwhile: (() => Promise<void>) | null,
+  everyMs: number,
+): Promise<void> {
+  const changedMs = (): number[] => readdirSync(join(queue, 'deferred')).map(name => statSync(join(queue, 'deferred', name)).mtimeMs);
+  const before = Math.max(...changedMs());
+  execFileSync('postqueue', ['-c', config, '-f']);
+  for (let beganAtMs = performance.now(); ; ) {
+    await new Promise(resolve => setTimeout(resolve, Math.max(0, everyMs - (performance.now() - beganAtMs))));
+    beganAtMs = performance.now();
+    await meanwhile?.();
+    const below = readdirSync(join(queue, 'deferred'), {recursive: true}).length - changedMs().length;
+    if (below === count && Math.max(...changedMs()) > before && readdirSync(join(queue, 'active')).length === 0) return;
   }
 }

@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {type QueueLevel, type QueueWalk, QueueWalker} from '../native/binding.ts';
 import {type Benchmark, median, rounded, wholeNumber} from './benchmark.ts';
@@ -8,6 +8,12 @@ import {cpuMsBelow} from './processes.io.ts';
 
 const ROUNDS = 9;
 const POSTQUEUE_ROUNDS = 3;
+/** Of each directory of deferred, how many messages are tried again between two walks. */
+const RETRIED = 6;
+/** What comes, is deferred, is tried again and leaves in 10 s of a busy host. */
+const CHURN = 500;
+const CHURN_ROUNDS = 5;
+const WALK_EVERY_MS = 10_000;
 
 export const benchmark: Benchmark = {
   summary:
@@ -26,17 +32,24 @@ export const benchmark: Benchmark = {
     process.once('SIGINT', stop);
     try {
       await fill(postfix, count, say);
-      const names = await walkCpuMs(postfix.queue, 'names', count);
-      const rotate = await walkCpuMs(postfix.queue, 'rotate', count);
-      const stat = await walkCpuMs(postfix.queue, 'stat', count);
-      const namesUnchanged = await restingCpuMs(postfix.queue, 'names', count);
-      const rotateUnchanged = await restingCpuMs(postfix.queue, 'rotate', count);
+      const {queue} = postfix;
+      const first = await firstCpuMs(queue, 'names', count);
+      const names = await changedCpuMs(queue, 'names', count);
+      const rotate = await changedCpuMs(queue, 'rotate', count);
+      const stat = await changedCpuMs(queue, 'stat', count);
+      const namesUnchanged = await restingCpuMs(queue, 'names', count);
+      const rotateUnchanged = await restingCpuMs(queue, 'rotate', count);
       const postqueue = median(Array.from({length: POSTQUEUE_ROUNDS}, () => postqueueCpuMs(postfix, count)));
-      const listing = listingCpuMs(postfix.queue);
+      const listing = listingCpuMs(queue);
+      const churn = await churnFigures(postfix, count);
+      say(`${CHURN_ROUNDS} times ${CHURN} messages came and went`);
+      const herd = await herdFigures(postfix, count);
       return {
         count,
         listingCpuMs: rounded(listing),
-        namesRatioMax: rounded(postqueue / listing),
+        namesFirstRatioMax: rounded(postqueue / listing),
+        namesFirstCpuMs: rounded(first),
+        namesFirstRatio: rounded(postqueue / first),
         namesCpuMs: rounded(names),
         statCpuMs: rounded(stat),
         postqueueCpuMs: rounded(postqueue),
@@ -46,6 +59,8 @@ export const benchmark: Benchmark = {
         namesUnchangedCpuMs: rounded(namesUnchanged),
         namesUnchangedRatio: rounded(postqueue / namesUnchanged),
         rotateUnchangedCpuMs: rounded(rotateUnchanged),
+        churn: {...churn, namesRatio: rounded(postqueue / churn.namesCpuMs)},
+        herd,
         ...(options.cold === true ? {cold: await coldFigures(postfix, count)} : {}),
       };
     } finally {
@@ -101,17 +116,106 @@ async function coldWalk(queue: string, level: QueueLevel, count: number): Promis
   return {cpuMs: (user + system) / 1000, wallMs: performance.now() - beganAtMs};
 }
 
-/** CPU of one walk, all threads, of a queue in which every directory has changed since the one before: the median of some. */
-async function walkCpuMs(queue: string, level: QueueLevel, count: number): Promise<number> {
-  const walker = new QueueWalker(queue);
+/** CPU of the first walk of a queue, all threads: all is listed. The median of some. */
+async function firstCpuMs(queue: string, level: QueueLevel, count: number): Promise<number> {
   const costs: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     change(queue);
-    const {cpuMs, walk} = await walkOnce(walker, level, count);
-    if (walk.directoriesKept > 0) throw new Error(`${walk.directoriesKept} directories were not listed though they had changed`);
+    const {cpuMs, walk} = await walkOnce(new QueueWalker(queue), level, count);
+    if (walk.directoriesKept > 0) throw new Error(`${walk.directoriesKept} directories were not listed by a first walk`);
     costs.push(cpuMs);
   }
   return median(costs);
+}
+
+/**
+ * CPU of an ordinary look at a queue that is looked at all the time: something has come and gone in every directory since the walk
+ * before, and in each of deferred some messages were tried again. The median of some.
+ */
+async function changedCpuMs(queue: string, level: QueueLevel, count: number): Promise<number> {
+  const walker = new QueueWalker(queue);
+  await walkOnce(walker, level, count);
+  const costs: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const changed = change(queue);
+    const {cpuMs, walk} = await walkOnce(walker, level, count);
+    if (walk.directoriesFollowed > 0 && walk.changesHeard < changed)
+      throw new Error(`${walk.changesHeard} of ${changed} changes were heard of`);
+    if (walk.listingsWrong > 0) throw new Error(`${walk.listingsWrong} directories were not as had been heard`);
+    costs.push(cpuMs);
+  }
+  return median(costs);
+}
+
+/** CPU of the walk after messages came through Postfix and were deferred, and as many left, as in 10 s of a busy host. */
+async function churnFigures(
+  postfix: PrivatePostfix,
+  count: number,
+): Promise<{namesCpuMs: number; rotateCpuMs: number; changesHeard: number}> {
+  const costOf = async (level: QueueLevel): Promise<{cpuMs: number; heard: number}> => {
+    const walker = new QueueWalker(postfix.queue);
+    await walkOnce(walker, level, count);
+    const costs: number[] = [];
+    const heard: number[] = [];
+    for (let round = 0; round < CHURN_ROUNDS; round++) {
+      leave(postfix.queue, CHURN);
+      await postfix.fill(count, () => undefined, CHURN);
+      const {cpuMs, walk} = await walkOnce(walker, level, count);
+      costs.push(cpuMs);
+      heard.push(walk.changesHeard);
+    }
+    return {cpuMs: median(costs), heard: median(heard)};
+  };
+  const names = await costOf('names');
+  const rotate = await costOf('rotate');
+  return {namesCpuMs: rounded(names.cpuMs), rotateCpuMs: rounded(rotate.cpuMs), changesHeard: names.heard};
+}
+
+/** Every deferred message is tried again at once: what a walk each 10 s costs meanwhile, and what following costs Postfix. */
+async function herdFigures(postfix: PrivatePostfix, count: number): Promise<Record<string, number>> {
+  const retryAll = async (walk: (() => Promise<void>) | null): Promise<number> => {
+    const before = cpuMsBelow(postfix.masterPid());
+    await postfix.retryAll(count, walk, WALK_EVERY_MS);
+    return cpuMsBelow(postfix.masterPid()) - before;
+  };
+  const alone = await retryAll(null);
+  const walker = new QueueWalker(postfix.queue);
+  await walkOnce(walker, 'names', count);
+  const costs: number[] = [];
+  let lost = 0;
+  const followed = await retryAll(async () => {
+    const before = process.cpuUsage();
+    const {changesLost} = await walker.walk('names', 600_000);
+    const {user, system} = process.cpuUsage(before);
+    costs.push((user + system) / 1000);
+    if (changesLost) lost++;
+  });
+  await walkOnce(walker, 'names', count);
+  return {
+    walks: costs.length,
+    walksThatLost: lost,
+    namesCpuMs: rounded(median(costs)),
+    namesCpuMsMax: rounded(Math.max(...costs)),
+    postfixCpuMs: rounded(followed),
+    postfixAloneCpuMs: rounded(alone),
+  };
+}
+
+/** So many messages leave the deferred queue as after a delivery: through active. */
+function leave(queue: string, count: number): void {
+  const files = bucketsOf(queue).flatMap(folder => readdirSync(folder).map(name => ({folder, name})));
+  const step = Math.floor(files.length / count);
+  for (const [at, {folder, name}] of files.entries()) {
+    if (at % step !== 0 || at >= step * count) continue;
+    const active = join(queue, 'active', name);
+    renameSync(join(folder, name), active);
+    rmSync(active);
+  }
+}
+
+function bucketsOf(queue: string): string[] {
+  const deferred = join(queue, 'deferred');
+  return readdirSync(deferred).map(name => join(deferred, name));
 }
 
 /** The same of a queue in which nothing has changed. */
@@ -142,13 +246,22 @@ function directoriesOf(queue: string): string[] {
   return ['maildrop', 'incoming', 'active', 'deferred', 'hold'].flatMap(name => below(join(queue, name)));
 }
 
-/** A file comes and goes in each directory. */
-function change(queue: string): void {
+/** A file comes and goes in each directory, and some deferred messages are tried again. @return names of deferred that have changed. */
+function change(queue: string): number {
   for (const directory of directoriesOf(queue)) {
     const file = join(directory, 'changed');
     writeFileSync(file, '');
     rmSync(file);
   }
+  let retried = 0;
+  for (const folder of bucketsOf(queue)) {
+    for (const name of readdirSync(folder).slice(0, RETRIED)) {
+      renameSync(join(folder, name), join(queue, 'active', name));
+      renameSync(join(queue, 'active', name), join(folder, name));
+      retried++;
+    }
+  }
+  return retried;
 }
 
 const GETDENTS64: Partial<Record<NodeJS.Architecture, number>> = {x64: 217, arm64: 61};

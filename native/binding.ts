@@ -1,6 +1,7 @@
 import {existsSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
+import {getSystemErrorName} from 'node:util';
 import {assert} from '../base/assert.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Bytes, Millis} from '../base/units.ts';
@@ -82,8 +83,17 @@ export interface QueueWalk {
   /** Hash directories of deferred, and messages in the fullest of them. */
   buckets: number;
   bucketMax: number;
-  /** Directories that had not changed: their names were known from an earlier walk. */
+  /** Directories whose names were known from an earlier walk: they had not changed, or each change was heard of. */
   directoriesKept: number;
+  /** Directories of deferred and hold whose changes the kernel tells, and names that came or went there since the walk before. */
+  directoriesFollowed: number;
+  changesHeard: number;
+  /** More had changed than the kernel holds ready: all was listed. */
+  changesLost: boolean;
+  /** Directories, since the walker was made, in which a new listing found what had not been heard of. */
+  listingsWrong: number;
+  /** Why a directory is not followed that should be: ENOSPC and EMFILE are limits on inotify; null: each is. */
+  followRefusal: string | null;
   /** What one statx a message tells; null at the levels that do not ask. */
   facts: QueueFacts | null;
   samples: QueueSample[];
@@ -266,9 +276,13 @@ function toWalk(known: Record<string, number>): Omit<QueueWalk, 'samples'> {
     Object.fromEntries(names.map(name => [name, count(name)])) as Record<K, number>;
   const queueBytes = Object.fromEntries(['maildrop', 'incoming', 'active', 'deferred', 'hold'].map(name => [name, orNull(`${name}Bytes`)]));
   const hasFacts = orNull('asked') !== null;
+  const refusal = orNull('followErrno');
   return {
     ...of('maildrop', 'incoming', 'active', 'deferred', 'hold', 'aged', 'unaged', 'foreign', 'statCalls', 'tookMs'),
     ...of('stuckIncoming', 'directoryBytes', 'directoryBytesMax', 'buckets', 'bucketMax', 'directoriesKept'),
+    ...of('directoriesFollowed', 'changesHeard', 'listingsWrong'),
+    changesLost: count('changesLost') === 1,
+    followRefusal: refusal === null ? null : getSystemErrorName(-refusal),
     bytes: Object.values(queueBytes).reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
     queueBytes,
     ageMsP50: orNull('ageMsP50'),

@@ -25,6 +25,7 @@ constexpr std::array kQueues = {"maildrop", "incoming", "active", "deferred", "h
 constexpr size_t kIncoming = 1;
 constexpr size_t kActive = 2;
 constexpr size_t kDeferred = 3;
+constexpr size_t kHold = 4;
 constexpr size_t kAgedFirst = kIncoming;  // incoming, active and deferred are what a user waits for
 constexpr size_t kAgedLast = kDeferred;
 constexpr size_t kEntryBytes = 256 * 1024;
@@ -168,7 +169,7 @@ std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name,
 
 std::optional<SysError> QueueWalk::Pass::List(int directory, const struct stat& facts, int depth, uint32_t& hashed) {
   std::vector<char>& buffer = walk_.entries_;
-  auto kept = walk_.listings_.Room(facts);
+  auto kept = walk_.listings_.Room(facts, directory, queue_ == kDeferred || queue_ == kHold);
   while (!Spent()) {
     const ssize_t length = ::getdents64(directory, buffer.data(), buffer.size());
     if (length < 0) return SysError{errno, "getdents64", walk_.spool_ + '/' + kQueues[queue_]};
@@ -341,6 +342,9 @@ QueueValues QueueWalk::Pass::Values() {
   out[at++] = static_cast<double>(NowUs(CLOCK_MONOTONIC) - beginUs_) / 1e3;
   out[at++] = complete_ ? 1 : 0;
   for (const int64_t value : {stuck_, directoryBytes_, directoryBytesMax_, buckets_, bucketMax_, kept_}) out[at++] = static_cast<double>(value);
+  const Listings& listings = walk_.listings_;
+  for (const int64_t value : {listings.followed(), listings.heard(), int64_t{listings.hasLost()}, listings.wrong()}) out[at++] = static_cast<double>(value);
+  out[at++] = listings.refusal() == 0 ? std::numeric_limits<double>::quiet_NaN() : listings.refusal();
   if (!asks()) return values;
   PutFacts(&out[at]);
   PutSchedule(&out[at + 4]);
@@ -355,7 +359,7 @@ Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t s
   Pass pass(*this, level, budgetMs, samplesMax);
   const UniqueFd spool(::open(spool_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!spool) return SysError{errno, "open", spool_};
-  listings_.Begin(spool.get(), Now());
+  listings_.Begin(spool.get(), Now(), entries_);
   for (size_t queue = 0; queue < kQueues.size(); queue++) {
     if (auto error = pass.Queue(spool.get(), queue)) return std::move(*error);
   }

@@ -28,6 +28,7 @@ inline constexpr std::array kQueueFields = {
     "complete",
     // Names and directories tell these.
     "stuckIncoming", "directoryBytes", "directoryBytesMax", "buckets", "bucketMax", "directoriesKept",
+    "directoriesFollowed", "changesHeard", "changesLost", "listingsWrong", "followErrno",
     // Statx tells these.
     "asked", "halfWritten", "forceExpire", "unthrottle", "scheduled", "due", "within1", "within5", "within15", "within60", "later",
     "herd", "herdInMs",
@@ -48,7 +49,7 @@ struct QueueValues {
 };
 
 /// Walks the queue directories of one Postfix instance. Remembers when each short-id message arrived (a queue file's birth time
-/// never changes) and the names in directories that do not change, so that the next walk need not ask again. Not for two threads at once.
+/// never changes) and the names in directories (see Listings), so that the next walk need not ask again. Not for two threads at once.
 class QueueWalk {
  public:
   explicit QueueWalk(std::string spool) : spool_(std::move(spool)) {}

@@ -2,6 +2,7 @@ import type {Millis} from '../../base/units.ts';
 import {type QueueWalk, QueueWalker, type Store, StoreReader} from '../../native/binding.ts';
 import {type Collected, Collector} from './collect.io.ts';
 import {type KernelFigures, KernelSource} from './kernel.io.ts';
+import {followTrouble} from './queue-figures.ts';
 import {HereSample, type QueueHere} from './queue-here.ts';
 import {ALL_TURNS, turnsOf} from './turns.ts';
 
@@ -46,6 +47,7 @@ export class HostSource {
   readonly #hereSample = new HereSample();
   readonly #isHere: (recipient: string) => boolean | null;
   #here: QueueHere | null = null;
+  #listingsWrong = 0;
   #round = 0;
 
   constructor({store, spool, intervalMs, root = '', dovecotRun = '', farm = () => [], isHere = () => null}: Places) {
@@ -59,12 +61,20 @@ export class HostSource {
   }
 
   /** While the walk rests, the last one stands for it; the messages that it opened are counted once. */
-  async #walk(note: <T>(name: string, collected: Collected<T> | null) => T | null): Promise<QueueWalk | null> {
+  async #walk(
+    note: <T>(name: string, collected: Collected<T> | null) => T | null,
+    failing: Record<string, string>,
+  ): Promise<QueueWalk | null> {
     const collected = (await this.#queue?.collect()) ?? null;
     const last = this.#lastWalk;
     if (this.#queue?.rests && last !== null) return {...last, samples: []};
     this.#lastWalk = note('queue', collected);
     this.#here = this.#lastWalk === null ? null : this.#hereSample.add(this.#lastWalk, this.#isHere);
+    if (this.#lastWalk !== null) {
+      const trouble = followTrouble(this.#lastWalk, this.#listingsWrong);
+      if (trouble !== null) failing.queueFollowing = trouble;
+      this.#listingsWrong = this.#lastWalk.listingsWrong;
+    }
     return this.#lastWalk;
   }
 
@@ -86,7 +96,7 @@ export class HostSource {
     };
     const store = this.#store.collect().then(collected => note('store', collected));
     const kernel = await this.#kernel.sample(store, isWhole ? ALL_TURNS : turnsOf(this.#round++), failing);
-    const queue = await this.#walk(note);
+    const queue = await this.#walk(note, failing);
     return {...kernel, store: await store, queue, here: this.#here, failing};
   }
 }

@@ -32,6 +32,17 @@ export function queueFiguresOf(walk: QueueWalk, activeMax: number | null, destin
   };
 }
 
+/**
+ * What is amiss with following the directories of the queue, whose figures are right nonetheless; null: nothing.
+ * @param wrongBefore what the walk before told of `listingsWrong`.
+ */
+export function followTrouble({listingsWrong, followRefusal}: QueueWalk, wrongBefore: number): string | null {
+  if (listingsWrong > wrongBefore)
+    return `${listingsWrong - wrongBefore} directories did not hold what the kernel had told of them; they were listed again`;
+  if (followRefusal === null) return null;
+  return `inotify refuses with ${followRefusal}, so that the queue is listed each time: see fs.inotify.max_user_watches and max_user_instances`;
+}
+
 /** The schedule of the messages that were asked, projected onto all of deferred. */
 function scheduleOf({facts, deferred}: QueueWalk): Pick<QueueFigures, 'retry' | 'herd'> {
   if (facts === null || facts.scheduled === 0) return {retry: null, herd: null};

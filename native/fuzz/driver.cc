@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/unix_diag.h>
 #include <netinet/tcp.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -47,7 +48,12 @@ std::vector<Input> Records() {
   connected.idiag_family = AF_INET6;
   connected.idiag_state = TCP_LISTEN;
   Append(tcp, connected);
-  return {unix, tcp};
+  Input names;  // rows of inotify_event: watch, mask, cookie, length, name
+  for (const uint32_t mask : {uint32_t{IN_CREATE}, uint32_t{IN_MOVED_FROM}, uint32_t{IN_IGNORED}, uint32_t{IN_Q_OVERFLOW}, uint32_t{IN_DELETE | IN_ISDIR}}) {
+    for (const uint32_t word : {1u, mask, 7u, 16u}) Append(names, word);
+    names += Input("4cXyZ1B2C3z6789\0", 16);
+  }
+  return {unix, tcp, names};
 }
 
 class Mutator {

@@ -10,8 +10,11 @@ const ROOT = join(import.meta.dirname, '../..');
 const OUT = join(ROOT, 'build', 'fuzz');
 const CORPUS = join(ROOT, 'test', 'native', 'fixtures');
 const PARSERS = [
-  ...['block_queue', 'conntrack', 'cpu_stat', 'journal', 'kernel_file', 'key_values', 'listen_queues', 'mounts', 'numbers', 'port_use'],
+  ...['block_queue', 'conntrack', 'cpu_stat', 'directory_watch', 'journal', 'kernel_file', 'key_values', 'listen_queues'],
   ...[
+    'mounts',
+    'numbers',
+    'port_use',
     'postfix_processes',
     'pressure',
     'process_use',

@@ -8,8 +8,10 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
+#include "../directory_watch.h"
 #include "../listen_queues.h"
 #include "../mounts.h"
 #include "../port_use.h"
@@ -53,6 +55,13 @@ void ParseTexts(std::string_view text) {
   const ServiceCommand command = ParseServiceCommand(text);
   Require(command.name.size() + command.type.size() <= text.size() + 64);
   Require(FirstRecipient(text).size() <= text.size());
+  const NameChanges told = ParseNameChanges(text);
+  for (size_t i = 0; i < told.changes.size(); i++) {
+    const NameChange& change = told.changes[i];
+    Require(change.name.empty() || (change.name.data() >= text.data() && change.name.data() + change.name.size() <= text.data() + text.size()));
+    Require(change.name.find('\0') == std::string_view::npos);
+    if (i > 0) Require(std::tie(told.changes[i - 1].watch, told.changes[i - 1].name) < std::tie(change.watch, change.name));
+  }
 }
 
 /// What the writer of kernel values reads: its ledger and its clients' words.

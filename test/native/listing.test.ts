@@ -94,7 +94,10 @@ test('a change at the very moment of a listing is not missed, and what has just 
   const walker = new QueueWalker(spool);
   for (let count = 1; count <= 300; count++) {
     message('deferred/A');
-    expect(await walker.walk('names', BUDGET_MS)).toMatchObject({deferred: count, directoriesKept: 0});
+    const walk = await walker.walk('names', BUDGET_MS);
+    expect(walk.deferred).toBe(count);
+    // But for what is followed since it has become large.
+    expect(walk.directoriesKept).toBeLessThanOrEqual(walk.directoriesFollowed);
   }
 });
 

@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import {queueBytesOf} from '../../../../agent/sample/queue-bytes.ts';
-import {queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
+import {followTrouble, queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
 import type {QueueWalk} from '../../../../native/binding.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {QueueFigures} from '../../../../wire/mail-figures.ts';
@@ -25,6 +25,11 @@ const WALK: QueueWalk = {
   buckets: 16,
   bucketMax: 1_250,
   directoriesKept: 0,
+  directoriesFollowed: 16,
+  changesHeard: 0,
+  changesLost: false,
+  listingsWrong: 0,
+  followRefusal: null,
   facts: {
     asked: 5_255,
     halfWritten: 1,
@@ -85,4 +90,12 @@ test('an empty queue; a queue that is too small to be skewed; more in active tha
 
 test('bytes by queue: what is not known is left out as what is empty is, and the sum tells which', () => {
   expect(queueBytesOf(WALK)).toEqual({active: 235, deferred: 1000});
+});
+
+test('what is amiss with following the directories is said once, and a refusal for as long as it lasts', () => {
+  expect(followTrouble(WALK, 0)).toBeNull();
+  expect(followTrouble({...WALK, changesLost: true}, 0)).toBeNull();
+  expect(followTrouble({...WALK, listingsWrong: 3}, 1)).toMatch(/^2 directories/);
+  expect(followTrouble({...WALK, listingsWrong: 3}, 3)).toBeNull();
+  expect(followTrouble({...WALK, followRefusal: 'ENOSPC'}, 0)).toMatch(/ENOSPC.*max_user_watches/);
 });
