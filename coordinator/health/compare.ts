@@ -33,8 +33,10 @@ const LEVEL_RATE = 1 / 100;
 const VARIANCE_RATE = 0.02;
 const LOAD_RATE = 1 / 500;
 const DOUBT_WEIGHT_MAX = 0.3;
-/** One reading counts for no more deviations than this, however wild. */
+/** One reading counts for no more deviations than this, however wild; one of several usual intervals for so many times that. */
 const Z_MAX = 4.5;
+/** However long it took: no reading proves anything alone. */
+const STEP_SHARE_MAX = 0.5;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
 const LOG_ARL = Math.log(1e9);
 const PEERS_Z_MIN = 4.5;
@@ -142,7 +144,9 @@ function step(
   const drift = Math.max(0.5, least / (2 * width));
   const unsure = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
   const limit = LOG_ARL / (2 * drift);
-  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + clamp((deviation - farm.shock) / width, 0, Z_MAX) - drift - unsure));
+  const bound = Z_MAX * Math.max(1, reading.intervals ?? 1);
+  const grows = Math.min(STEP_SHARE_MAX * limit, clamp((deviation - farm.shock) / width, 0, bound) - drift - unsure);
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + grows));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
   const relative = difference - farm.center;

@@ -10,6 +10,8 @@ export interface Reading {
   value: number;
   /** Not looked at before. */
   isNew: boolean;
+  /** How many usual intervals it covers: what stood for longer may count for more. Absent: one. */
+  intervals?: number;
   /** Nothing is learnt of a host that we burden ourselves. */
   isBurdened: boolean;
   /** Its hardware: only what is alike can show that a host could be faster. null when not known. */

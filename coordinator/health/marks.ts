@@ -1,9 +1,9 @@
-import type {Instant} from '../../base/units.ts';
+import type {Instant, Millis} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import {compare, forget} from './compare.ts';
 import {type FigureMemory, type Mark, markAt, NO_FIGURE, placesOf, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
-import {type HostSlis, SLI_TABLE, type SliName} from './sli.ts';
+import {type HostSlis, median, SLI_TABLE, type SliName} from './sli.ts';
 import {STAGE_TABLE, type StageName} from './stages.ts';
 import {Sample} from './statistics.ts';
 
@@ -41,11 +41,12 @@ export function markAll(
   const gone = slis.filter(({state}) => state === 'NOT_IN_SERVICE').map(({host}) => host);
   for (const role of new Set(judged.map(own => own.role))) {
     const own = judged.filter(other => other.role === role);
+    const usualMs = median(own.flatMap(({intervalMs}) => intervalMs ?? [])) ?? 0;
     for (const {sli, scaleShare, trials} of SLI_TABLE) {
       const known = gone.reduce(forget, figures[`${role}/${sli}`] ?? NO_FIGURE);
       const readings: Reading[] = [];
       for (const host of own) {
-        const reading = readingOf(host, sli, memory);
+        const reading = readingOf(host, sli, usualMs, memory);
         if (reading !== null) readings.push(reading);
       }
       if (readings.length === 0) continue;
@@ -84,10 +85,13 @@ function standsOut(own: HostSlis, all: readonly HostSlis[], sli: SliName): boole
   return share - usual >= STANDS_OUT * Math.sqrt((usual * (1 - usual)) / count);
 }
 
-function readingOf(own: HostSlis, sli: SliName, {seen}: FiguresMemory): Reading | null {
-  const {host, hardware, latest, loadPerSecond, reportKey, isMoving} = own;
+/** @param usualMs what the newest reports cover, in the middle of all. */
+function readingOf(own: HostSlis, sli: SliName, usualMs: Millis, {seen}: FiguresMemory): Reading | null {
+  const {host, hardware, latest, loadPerSecond, reportKey, intervalMs, isMoving} = own;
   const value = latest[sli];
-  return value === null ? null : {host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, isBurdened: isMoving, like: hardware};
+  if (value === null) return null;
+  const intervals = intervalMs === null || usualMs === 0 ? 1 : intervalMs / usualMs;
+  return {host, load: loadPerSecond, value, isNew: seen[host] !== reportKey, intervals, isBurdened: isMoving, like: hardware};
 }
 
 /** By role, the lower middle of the better half of each figure that explains: a bad release does not become usual. */

@@ -79,6 +79,8 @@ export interface HostSlis {
   /** The newest report's figures, and what tells it from the one before. */
   latest: Record<SliName, number | null>;
   reportKey: string;
+  /** What the newest report covers; null where there is none. */
+  intervalMs: Millis | null;
   /** The newest report's kernel figures, and their medians over the window: looked at only where something is to be explained. */
   latestKernel: KernelFigures | null;
   kernel: () => Partial<Record<KernelName, number>>;
@@ -128,6 +130,7 @@ export function measure(host: FleetHost, judge: Policy['judge'], nowMs: Instant,
     trials: trialsOf,
     latest,
     reportKey: newest === undefined ? '' : `${newest.generation}-${newest.sequence}`,
+    intervalMs: newest?.intervalMs ?? null,
     latestKernel: newest === undefined ? null : kernelFiguresOf(newest),
     kernel: () => kernelOver(reports),
     latestStages: () => stagesOf(newest === undefined ? [] : [newest]),
@@ -191,8 +194,8 @@ function measuredOf(reports: readonly HostReport[], pick: Pick): number[] {
   return values;
 }
 
-/** Median of the intervals' figures. @param weigh how much an interval counts; all alike without it. */
-function medianOf(pick: Pick, weigh: Pick = () => 1): SliRow['over'] {
+/** Median of the intervals' figures. @param weigh how much an interval counts; by its length without it. */
+function medianOf(pick: Pick, weigh: Pick = ({intervalMs}) => intervalMs): SliRow['over'] {
   return reports => {
     const [values, weights]: [number[], number[]] = [[], []];
     for (const report of reports) {

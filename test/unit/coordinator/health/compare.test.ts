@@ -80,6 +80,28 @@ test('a third slower takes longer, and one wild reading proves nothing', () => {
   expect(wild.flat().some(({proof}) => proof !== null)).toBe(false);
 });
 
+test('what stood for three intervals in one report counts for as long; one alone, however long and wild, proves nothing', () => {
+  const proofs = (intervals: number, wild: (round: number) => boolean): number => {
+    let memory: FigureMemory = NO_FIGURE;
+    const rng = seededRng(1);
+    for (let round = 0; round < 120; round++) {
+      const isBad = round >= 100 && wild(round);
+      const readings = hosts(12).map((host, index): Reading => {
+        const value = 500 * (index === 3 && isBad ? 1e3 : 1) * Math.exp(0.15 * chance(rng));
+        return {host, load: 2, value, isNew: true, isBurdened: false, like: null, ...(index === 3 && round >= 100 ? {intervals} : {})};
+      });
+      const compared = compare(readings, memory, YARDSTICK, round * 10_000);
+      memory = compared.memory;
+      if (compared.marks.get('h3')?.proof !== null) return round - 99;
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+  expect(proofs(1, () => true)).toBeGreaterThanOrEqual(4);
+  expect(proofs(3, () => true)).toBe(2);
+  expect(proofs(1_000, () => true)).toBe(2);
+  expect(proofs(1_000, round => round === 100)).toBe(Number.POSITIVE_INFINITY);
+});
+
 test('what all hosts feel at once is nobody in particular', () => {
   expect(proved(played({rounds: 130, factor: (_host, round) => (round >= 100 ? 20 : 1)}))).toEqual([]);
 });
