@@ -16,7 +16,7 @@ const HOSTS_MIN = 3;
 const STORM_RATIO_MIN = 2;
 /** Readings before a usual load is known. */
 const LOAD_COUNT_MIN = 30;
-/** Half of the hosts report so many intervals late, or keep so many reports waiting. */
+/** Half of the hosts report so many intervals late; those that keep so many reports waiting by what has come, which clocks alone may make look old. */
 const LATE_SHARE = 0.5;
 const LATE_INTERVALS = 2.5;
 const EDGE_FEW = 0.5;
@@ -164,12 +164,15 @@ function late({hosts}: Scene, nowMs: Instant): Found[] {
     const newest = host.reports.at(-1);
     const ageMs = host.receivedAtMs === null ? null : nowMs - host.receivedAtMs;
     if (newest === undefined || ageMs === null || host.record.stage === 'retired') return [];
-    return [{host: host.record.host, ageMs, isLate: ageMs > LATE_INTERVALS * newest.intervalMs || newest.agent.spooled >= SPOOLED_MIN}];
+    const lateMs = LATE_INTERVALS * newest.intervalMs;
+    // While what waited is brought in the newest goes first: that takes none of its time.
+    const isBehind = newest.agent.spooled >= SPOOLED_MIN && nowMs - newest.sampledAtMs > lateMs;
+    return [{host: host.record.host, ageMs: isBehind ? nowMs - newest.sampledAtMs : ageMs, isLate: ageMs > lateMs || isBehind}];
   });
   const behind = heard.filter(({isLate}) => isLate);
   if (heard.length < HOSTS_MIN || behind.length < LATE_SHARE * heard.length) return [];
   const value = median(heard.map(({ageMs}) => ageMs)) ?? 0;
-  const note = `since the newest report came, in the middle; ${behind.length} of ${heard.length} hosts are late or keep reports waiting`;
+  const note = `since the newest report came, in the middle; ${behind.length} of ${heard.length} hosts are late or keep newer reports waiting`;
   const evidence = [{sli: 'reportAgeMs', unit: 'ms', value, baseline: null, ratio: null, note}];
   return [{code: 'REPORTS_LATE', hosts: behind.map(({host}) => host), evidence}];
 }

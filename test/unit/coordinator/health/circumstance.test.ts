@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {type FlowOutcome, flow} from '../../../../coordinator/flow.ts';
 import {fold} from '../../../../coordinator/report/fold.ts';
-import {Farm, NEW, OLD, type ReportChange, recordOf, reportOf, SICK} from '../fleet-builder.ts';
+import {Farm, NEW, OLD, type ReportChange, recordOf, reportOf, SICK, type Weather} from '../fleet-builder.ts';
 
 /** Backends of two racks and two edges, seven minutes old. */
 function farmOf(count = 9): Farm {
@@ -89,9 +89,19 @@ test('all or most edges are bad: one call says so, and customers are hurt', () =
 
 test('reports that wait on the hosts are called late, and who is silent altogether is another matter', () => {
   const waiting: ReportChange = {agent: {version: '0', cpuMs: 1, rssBytes: 1, spooled: 9, dropped: 0, failing: {}}};
-  const outcome = farmOf().pass(60, {...all(waiting), edge1: waiting});
+  /** Reports wait on hosts, and those that come are so old. */
+  const played = (lagMs: number, weather: (late: ReportChange) => Weather): FlowOutcome => {
+    const farm = farmOf();
+    const step = (): FlowOutcome => farm.pass(10, weather({...waiting, sampledAtMs: farm.nowMs + 10_000 - lagMs}));
+    for (let steps = 0; steps < 5; steps++) step();
+    return step();
+  };
+  const everywhere = (late: ReportChange): Weather => ({...all(late), edge1: late});
+  const outcome = played(40_000, everywhere);
   expect([codes(outcome), paged(outcome)]).toEqual([['REPORTS_LATE'], [[null, 'REPORTS_LATE']]]);
-  expect(farmOf().pass(60, on(waiting, ['be1', 'be2'])).circumstances).toEqual([]);
+  expect(played(40_000, late => on(late, ['be1', 'be2'])).circumstances).toEqual([]);
+  // What waited is brought in meanwhile, the newest first.
+  expect(played(3_000, everywhere).circumstances).toEqual([]);
   const silent = farmOf().pass(200, on(null, ['be0', 'be1', 'be4', 'be5', 'be6', 'be7']));
   expect(paged(silent)).toEqual([[null, 'MONITOR_SUSPECT']]);
 });
