@@ -10,7 +10,6 @@ import {
   PAST_MIN,
   pastOf,
   placesOf,
-  provedSince,
   putFigure,
   RECENT_MIN,
   type Reading,
@@ -78,9 +77,8 @@ export function compare(
     }
     const known = isKnown ? one : freshFigure(farm.x[index] ?? 0);
     if (isKnown) readFigure(memory.hosts.rows, place, known);
-    const sinceMs = isKnown ? provedSince(memory.hosts.rows, place) : null;
     const {count, last} = known;
-    const mark = step(index, reading, known, sinceMs, farm, yardstick, nowMs);
+    const mark = step(index, reading, known, farm, yardstick, nowMs);
     putFigure(rows, isKnown ? place : names.push(reading.host) - 1, known, mark);
     marks.set(reading.host, mark);
     if (count > 0 && known.sum < 3) {
@@ -122,16 +120,8 @@ function comparable({load}: Reading, known: HostFigure, x: number, loadMax: numb
   return {isBeyond, isSurge, isUsual, hasPast: isOld && (!isBeyond || isUsual)};
 }
 
-/** @param known changes to what is known with this reading. @param provedMs since when it was proved to be worse until now. */
-function step(
-  index: number,
-  reading: Reading,
-  known: HostFigure,
-  provedMs: Instant | null,
-  farm: Farm,
-  {scale, ratioMin}: Yardstick,
-  nowMs: Instant,
-): Mark {
+/** @param known changes to what is known with this reading. */
+function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {scale, ratioMin}: Yardstick, nowMs: Instant): Mark {
   const rest = farm.rest[index] ?? 0;
   const difference = rest - farm.level;
   const x = farm.x[index] ?? 0;
@@ -144,9 +134,8 @@ function step(
   const drift = Math.max(0.5, least / (2 * width));
   const unsure = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
   const limit = LOG_ARL / (2 * drift);
-  const bound = Z_MAX * Math.max(1, reading.intervals ?? 1);
-  const grows = Math.min(STEP_SHARE_MAX * limit, clamp((deviation - farm.shock) / width, 0, bound) - drift - unsure);
-  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + grows));
+  const z = boundedZ((deviation - farm.shock) / width, reading);
+  const grown = Math.max(0, Math.min(1.5 * limit, known.sum + Math.min(STEP_SHARE_MAX * limit, z - drift - unsure)));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
   const relative = difference - farm.center;
@@ -174,7 +163,7 @@ function step(
     isBehindMiddle: byPast || (!isLeftBehind && (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN),
     isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
-    sinceMs: byPast ? sumSinceMs : (provedMs ?? nowMs),
+    sinceMs: byPast ? sumSinceMs : (known.provedMs ?? nowMs),
     peers,
   };
   move(known, lately, recent, mean, sum, sumSinceMs);
@@ -185,6 +174,10 @@ function step(
   if (isLearning) learn(known, difference, rest, x, chance, width, farm.shock > 0);
   else doubt(known, deviation);
   return mark;
+}
+
+function boundedZ(z: number, {intervals = 1}: Reading): number {
+  return clamp(z, 0, Z_MAX * Math.max(1, intervals));
 }
 
 /** From the first reading on, and worse than others of its hardware. @param least what it shows at least. */

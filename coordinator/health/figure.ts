@@ -53,6 +53,8 @@ export interface HostFigure {
   /** Cumulative sum of what is worse than expected; since when it is above zero. */
   sum: number;
   sumSinceMs: Instant;
+  /** Since when it is proved to be worse, as its mark says; null where it is not. */
+  provedMs: Instant | null;
 }
 
 /** What is known of one figure on all hosts of a role. */
@@ -134,6 +136,7 @@ export function freshFigure(x: number): HostFigure {
     load: x,
     sum: 0,
     sumSinceMs: 0,
+    provedMs: null,
   };
 }
 
@@ -192,7 +195,7 @@ export function figureAt(figures: Figures, place: number): HostFigure {
   return figure;
 }
 
-/** Reads a host's own numbers into a figure: one serves for all hosts of a round. */
+/** Reads a host's row into a figure: one serves for all hosts of a round. */
 export function readFigure(rows: readonly number[], place: number, figure: HostFigure): void {
   let at = place * ROW;
   figure.own = rows[at++] ?? 0;
@@ -209,11 +212,7 @@ export function readFigure(rows: readonly number[], place: number, figure: HostF
   figure.load = rows[at++] ?? 0;
   figure.sum = rows[at++] ?? 0;
   figure.sumSinceMs = rows[at++] ?? 0;
-}
-
-/** Since when a host is proved to be worse; null where it is not. @param place of the row. */
-export function provedSince(rows: readonly number[], place: number): Instant | null {
-  return (rows[place * ROW + 14] ?? 0) > 0 ? (rows[place * ROW + 21] ?? 0) : null;
+  figure.provedMs = (rows[at++] ?? 0) > 0 ? (rows[place * ROW + 21] ?? 0) : null;
 }
 
 /** @param place of the row, -1 for none. */

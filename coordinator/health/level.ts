@@ -58,14 +58,8 @@ export function farmOf(
   {scale, spread: yardstickSpread}: Yardstick,
 ): Farm {
   const count = readings.length;
-  const [logs, own, x, y, rest] = [column(count), column(count), column(count), column(count), column(count)];
-  const loads = new Sample(count);
-  for (let index = 0; index < count; index++) {
-    const {load, value} = readings[index] as Reading;
-    logs[index] = load === null ? Number.NaN : Math.log(1 + load);
-    if (load !== null) loads.add(logs[index] ?? 0);
-    y[index] = Math.log(value + scale);
-  }
+  const {logs, loads, y} = columnsOf(readings, scale);
+  const [own, x, rest] = [column(count), column(count), column(count)];
   const middleLoad = loads.quantile(0.5) ?? 0;
   // Beyond what others show the curve is not known.
   const [low, high] = [loads.quantile(0.05) ?? 0, loads.quantile(0.95) ?? 0];
@@ -113,6 +107,18 @@ export function farmOf(
     loadMax: highestOthers(logs, loads),
     loadChange: loadChanges.quantile(0.5) ?? 0,
   };
+}
+
+/** Logarithms of the loads, NaN where not known, and of the values. */
+function columnsOf(readings: readonly Reading[], scale: number): {logs: Float64Array; loads: Sample; y: Float64Array} {
+  const [logs, y, loads] = [column(readings.length), column(readings.length), new Sample(readings.length)];
+  for (let index = 0; index < logs.length; index++) {
+    const {load, value} = readings[index] as Reading;
+    logs[index] = load === null ? Number.NaN : Math.log(1 + load);
+    if (load !== null) loads.add(logs[index] ?? 0);
+    y[index] = Math.log(value + scale);
+  }
+  return {logs, loads, y};
 }
 
 /** `map` and `filter` of such arrays are slow: they are filled by loops. */
