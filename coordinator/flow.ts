@@ -1,7 +1,8 @@
 import type {Instant} from '../base/units.ts';
 import {floorOf, type Policy} from '../wire/policy.ts';
-import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict} from '../wire/record.ts';
+import type {Circumstance, CohortVerdict, Decision, HostRecord, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
+import {LEAVING} from './decision/situation.ts';
 import type {Fleet, FleetHost} from './fleet.ts';
 import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
@@ -9,6 +10,7 @@ import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
+import {MAILHERD} from './host/life.ts';
 import {burdenedHosts} from './move/budget.ts';
 
 /** Marks from which on a healthy host may be on its way to be sick. */
@@ -81,12 +83,19 @@ function mayTell({record}: FleetHost): boolean {
 
 /** What is reinstalled is still known by the system that made it sick, whatever reports there meanwhile. */
 function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, score: number): Subject {
-  if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', evidence};
+  const wayOut = wayOutOf(record);
+  if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', wayOut, evidence};
   const {kind} = verdict;
   const lean = leanOf(verdict, score);
   // Well before it has done any work to speak of: that proves nothing for its labels.
   const isUntried = record.stage === 'probation' && lean !== 'bad';
-  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, evidence};
+  return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, wayOut, evidence};
+}
+
+/** Asked for, or emptied by us, which is what a reinstall is asked for of. */
+function wayOutOf({stage, cordon, reinstallAskedBy}: HostRecord): number {
+  if (reinstallAskedBy !== null || stage === 'reinstalling') return 2;
+  return LEAVING.has(stage) && cordon?.by === MAILHERD ? 1 : 0;
 }
 
 /** Its worst mark. What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */
@@ -99,9 +108,13 @@ function scoreOf(marks: HostMarks, own: HostSlis | undefined, judge: Policy['jud
   return worst;
 }
 
-/** A host that gets worse is no control, even before it is called sick; one that is no worse than its peers is, whatever all of them feel. */
+/**
+ * A host that gets worse is no control, even before it is called sick; one that is no worse than its peers is, whatever all of them feel, and so
+ * is one that feels nothing any more.
+ */
 function leanOf({kind, because}: Verdict, score: number): Subject['lean'] {
   if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
   if (score >= UNSURE_SCORE) return 'unsure';
+  if (kind === 'suspect' && because === 'RECOVERING') return 'good';
   return kind === 'suspect' && because === 'PEERS_AS_BAD' && score < LIKE_PEERS_SCORE ? 'good' : undefined;
 }

@@ -258,7 +258,9 @@ function reinstalls(on: Situation): Decision[] {
     const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(record.host));
     const release = releaseOn(record.host, on);
     if (host === undefined || cohort === undefined || release === null) return [];
-    if (cohort.experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX) return [];
+    const {experiment} = cohort;
+    const isOfTwo = experiment === undefined || experiment.hosts.includes(record.host);
+    if (!isOfTwo || (experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX)) return [];
     asks++;
     return [
       {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},

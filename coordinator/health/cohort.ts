@@ -3,7 +3,7 @@ import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
-import {type Candidate, type Cell, divisions, type Search, search, simplest} from './explain.ts';
+import {type Candidate, type Cell, costOf, divided, divisions, type Search, search, simplest} from './explain.ts';
 import {fisherChance} from './fisher.ts';
 import {median} from './sli.ts';
 
@@ -40,14 +40,16 @@ export interface Subject {
   kind: VerdictKind;
   /** Proved worse though not (yet) sick: counts as bad; nearly so: proves nothing; feels what its peers feel as well: counts as good. */
   lean?: 'bad' | 'unsure' | 'good' | undefined;
+  /** How far it is on its way to be reinstalled, 0 where it is not: who is furthest is changed first. */
+  wayOut?: number;
   /** Worst first. */
   evidence: readonly Evidence[];
 }
 
 /** Plain data from one round to the next. */
 export interface CohortMemory {
-  /** Since when each cohort is seen and whether it was explained, by its labels. */
-  seen: Readonly<Record<string, {sinceMs: Instant; explained: boolean}>>;
+  /** Since when each cohort is seen and whether it was explained, by its labels; then with those it could not be told from, its own first. */
+  seen: Readonly<Record<string, {sinceMs: Instant; explained: boolean; names?: readonly Labels[]}>>;
   /** Hosts that were sick, and when one joined them last; null before the first round. */
   sick: readonly string[] | null;
   joinedMs: Instant;
@@ -91,7 +93,7 @@ export function findCohorts(
     const isSeen = isSettled || isWhole(judged, joinedMs, judge, nowMs) || nowMs - sinceMs >= WAVE_DWELLS * judge.sickDwellMs;
     const isProved = isSeen && proves(judged, judge);
     const explained = isProved || (known?.explained === true && stillExplains(judged));
-    seen[id] = {sinceMs, explained};
+    seen[id] = {sinceMs, explained, ...(explained ? {names: [best.labels, ...alternatives.map(({labels}) => labels)]} : {})};
     return verdictOf(judged, alternatives, explained, sinceMs);
   });
   return {cohorts, memory: {seen, sick, joinedMs, waveMs}};
@@ -115,7 +117,7 @@ function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: 
     const hasSick = subjects.some((subject, index) => isSick(subject) && left[index]?.bad === 1);
     if (!hasSick) break;
     const searched = search(left);
-    const found = chosen(searched, memory);
+    const found = chosen(searched, left, memory);
     if (found === null) break;
     const own = new Set(found.best.members);
     if (subjects.some((subject, index) => isSick(subject) && own.has(index))) causes.push({...found, search: searched});
@@ -124,15 +126,33 @@ function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: 
   return causes;
 }
 
-function chosen(searched: Search, memory: CohortMemory): Omit<Found, 'search'> | null {
+function chosen(searched: Search, cells: readonly Cell[], memory: CohortMemory): Omit<Found, 'search'> | null {
   const found = simplest(searched, isMoreUseful);
   if (found === null) return null;
-  const kept = searched.candidates.find(({labels, gain}) => {
-    return memory.seen[idOf(labels)]?.explained === true && gain >= found.best.gain - GAIN_TO_REPLACE;
-  });
-  if (kept === undefined || kept === found.best) return found;
-  const isSame = found.alternatives.includes(kept);
-  return {best: kept, alternatives: isSame ? [found.best, ...found.alternatives.filter(other => other !== kept)] : []};
+  const names = explainedBefore(found.best, cells, memory);
+  if (names === null) return found;
+  const [best = found.best, ...others] = names.map(labels => divided(labels, cells));
+  const all = [found.best, ...found.alternatives];
+  const id = idOf(best.labels);
+  const isAmong = all.some(({labels}) => idOf(labels) === id);
+  const alternatives = isAmong ? all : others.filter(({bad, good}) => bad === best.bad && good === best.good);
+  return {best, alternatives: alternatives.filter(({labels}) => idOf(labels) !== id)};
+}
+
+/**
+ * What explained it until now, and still does nearly as well. For each of its labels it paid when it was proved, by hosts that were well then:
+ * that some of these may be well no longer makes nothing simpler the cause.
+ */
+function explainedBefore(best: Candidate, cells: readonly Cell[], {seen}: CohortMemory): readonly Labels[] | null {
+  let [kept, most]: [readonly Labels[] | null, number] = [null, best.gain - GAIN_TO_REPLACE];
+  for (const {explained, names = []} of Object.values(seen)) {
+    const [labels] = names;
+    if (!explained || labels === undefined) continue;
+    const {gain} = divided(labels, cells);
+    const worth = gain + Math.max(0, costOf(labels) - costOf(best.labels));
+    if (gain > 0 && worth >= most) [kept, most] = [names, worth];
+  }
+  return kept;
 }
 
 interface Judged {
@@ -222,9 +242,7 @@ function verdictOf({best, others, subjects}: Judged, alternatives: Candidate[], 
     labels: best.labels,
     confounded: confounded.sort(byPreference),
     alternatives: same,
-    ...(change !== undefined && isHardToo && same.length > 0
-      ? {experiment: {change, hosts: sick.slice(0, EXPERIMENT_HOSTS).map(({host}) => host)}}
-      : {}),
+    ...(change !== undefined && isHardToo && same.length > 0 ? {experiment: {change, hosts: changedFirst(sick)}} : {}),
     ...(isNetwork([best.labels, ...same], sick) ? {notHosts: 'network' as const} : {}),
     sick: sick.map(({host}) => host),
     members: members.map(({host}) => host),
@@ -240,6 +258,11 @@ function verdictOf({best, others, subjects}: Judged, alternatives: Candidate[], 
       ...alongOf(sick),
     ],
   };
+}
+
+function changedFirst(sick: readonly Subject[]): string[] {
+  const inOrder = sick.toSorted((a, b) => (b.wayOut ?? 0) - (a.wayOut ?? 0));
+  return inOrder.slice(0, EXPERIMENT_HOSTS).map(({host}) => host);
 }
 
 /** What explains most of them, with the middle of their figures; that of the most hosts first. */

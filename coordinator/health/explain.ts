@@ -1,4 +1,4 @@
-import {count, countsOf} from '../../base/counts.ts';
+import {count} from '../../base/counts.ts';
 import type {Labels} from '../../wire/schema.ts';
 
 /** What is to be explained: something with labels that is bad, good, or some of both. */
@@ -89,20 +89,27 @@ export function simplest(
 }
 
 function singlesOf(cells: readonly Cell[]): {labels: Labels; key: string; members: number[]}[] {
-  const byPair = new Map<string, {labels: Labels; key: string; members: number[]}>();
+  const singles: {labels: Labels; key: string; members: number[]}[] = [];
+  const byKey = new Map<string, Map<string, number[]>>();
   const carriers = new Map<string, number>();
   for (const [index, {labels}] of cells.entries()) {
     for (const [key, value] of Object.entries(labels)) {
-      const name = `${key}\n${value}`;
       count(carriers, key);
-      const known = byPair.get(name);
-      if (known === undefined) byPair.set(name, {labels: {[key]: value}, key, members: [index]});
-      else known.members.push(index);
+      const byValue = byKey.get(key) ?? new Map<string, number[]>();
+      if (byValue.size === 0) byKey.set(key, byValue);
+      const known = byValue.get(value);
+      if (known !== undefined) {
+        known.push(index);
+        continue;
+      }
+      const members = [index];
+      byValue.set(value, members);
+      singles.push({labels: {[key]: value}, key, members});
     }
   }
-  const values = countsOf([...byPair.values()].map(({key}) => key));
-  return [...byPair.values()].filter(({key, members}) => {
-    const isName = (values.get(key) ?? 0) > 2 && (values.get(key) ?? 0) > (carriers.get(key) ?? 0) / 2;
+  return singles.filter(({key, members}) => {
+    const values = byKey.get(key)?.size ?? 0;
+    const isName = values > 2 && values > (carriers.get(key) ?? 0) / 2;
     return !isName && members.length < cells.length && members.some(index => (cells[index]?.bad ?? 0) > 0);
   });
 }
@@ -143,13 +150,25 @@ function candidateOf(labels: Labels, members: number[], cells: readonly Cell[], 
   }
   const [othersBad, othersGood] = [Math.max(0, all.bad - bad), Math.max(0, all.good - good)];
   const isWorse = bad * (othersBad + othersGood) > othersBad * (bad + good);
-  const gain = isWorse
-    ? likelihood(bad, good) +
-      likelihood(othersBad, othersGood) -
-      likelihood(all.bad, all.good) -
-      LABEL_COST * (Object.keys(labels).length - 1)
-    : 0;
+  const gain = isWorse ? likelihood(bad, good) + likelihood(othersBad, othersGood) - likelihood(all.bad, all.good) - costOf(labels) : 0;
   return {labels, members, bad, good, othersBad, othersGood, gain};
+}
+
+/** What labels beyond the first cost of the gain. */
+export function costOf(labels: Labels): number {
+  return LABEL_COST * (Object.keys(labels).length - 1);
+}
+
+/** How labels divide the cells, whether a search would come to them or not. */
+export function divided(labels: Labels, cells: readonly Cell[]): Candidate {
+  const members: number[] = [];
+  const all = {bad: 0, good: 0};
+  for (const [index, cell] of cells.entries()) {
+    all.bad += cell.bad;
+    all.good += cell.good;
+    if (Object.entries(labels).every(([key, value]) => cell.labels[key] === value)) members.push(index);
+  }
+  return candidateOf(labels, members, cells, all);
 }
 
 /** Log-likelihood of so many bad and good at their own share. */

@@ -96,6 +96,9 @@ function told(isToBlame: (host: SimHost) => boolean): Told {
         own.record = {...own.record, stage: 'drained', cordon: {by: 'mailherd', reason: 'sick', atMs}};
       }
       if (kind === 'reinstall') {
+        for (const cohort of outcome.cohorts.filter(({sick}) => sick.includes(host))) {
+          if (cohort.experiment !== undefined) expect(cohort.experiment.hosts).toContain(host);
+        }
         result.first ??= outcome.cohorts.find(({explained, sick}) => explained && sick.includes(host)) ?? null;
         result.asked.add(host);
         own.record = {...own.record, stage: 'reinstalling', reinstallAskedBy: 'mailherd', reinstallTo: 'debian-12'};

@@ -30,6 +30,8 @@ export interface Scenario {
 
 /** Of the farms so many have up to 400 hosts, the others up to 99. */
 const LARGE_SHARE = 0.06;
+/** What more of the hosts have is what all have in common: no host tells how it would be without it. */
+const COHORT_SHARE_MAX = 0.7;
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 /** 2024-01-01, a Monday by this count of days. */
@@ -92,7 +94,7 @@ function placesOf(r: Rng, hosts: readonly SimHost[], scope: Scope): {hosts: stri
       const members = membersOf(hosts, labels);
       // Of a pair both labels must be needed, or the one names it.
       const isNeeded = keys === 1 || Object.keys(labels).every(key => membersOf(hosts, omit(labels, key)).length >= members.length + 2);
-      if (members.length >= 2 && members.length <= 0.7 * hosts.length && isNeeded) return {hosts: members, labels};
+      if (members.length >= 2 && members.length <= COHORT_SHARE_MAX * hosts.length && isNeeded) return {hosts: members, labels};
     }
     return alone();
   };
@@ -109,15 +111,16 @@ function placesOf(r: Rng, hosts: readonly SimHost[], scope: Scope): {hosts: stri
     case 'two causes':
       return [cohort(1), alone()];
     case 'two cohorts':
-      return apart(cohort(1), () => cohort(1));
+      return apart(cohort(1), () => cohort(1), COHORT_SHARE_MAX * hosts.length);
   }
 }
 
-/** Two that share no host; of two that overlap in most hosts nobody could tell which host has which. */
-function apart<P extends {hosts: string[]}>(first: P, draw: () => P): P[] {
+/** Two that share no host; of two that overlap in most hosts nobody could tell which host has which. Both together leave as many well as one may. */
+function apart<P extends {hosts: string[]}>(first: P, draw: () => P, most: number): P[] {
   for (let attempt = 0; attempt < 50; attempt++) {
     const second = draw();
-    if (!second.hosts.some(host => first.hosts.includes(host))) return [first, second];
+    const isFew = first.hosts.length + second.hosts.length <= most;
+    if (isFew && !second.hosts.some(host => first.hosts.includes(host))) return [first, second];
   }
   return [first];
 }

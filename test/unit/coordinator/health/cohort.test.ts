@@ -155,7 +155,7 @@ test('a single host is explained by a label of its own only where the others sha
 
 test('once explained, it stays so while its hosts are repaired one by one', () => {
   const before = findCohorts([...many(4, 0, 'sick', {os: 'new'}), ...many(6, 4, 'healthy', {os: 'old'})], NO_COHORTS, judge, 7);
-  expect(before.memory.seen['os=new']).toEqual({sinceMs: 7, explained: true});
+  expect(before.memory.seen['os=new']).toEqual({sinceMs: 7, explained: true, names: [{os: 'new'}]});
   // Two of four are left, and by themselves would prove nothing against two sick others.
   const fewer = [...many(2, 0, 'sick', {os: 'new'}), ...many(1, 4, 'sick', {os: 'old'}), ...many(2, 6, 'healthy', {os: 'old'})];
   const later = findCohorts([...fewer, ...many(2, 10, 'unknown', {os: 'old'})], before.memory, judge, 9);
@@ -173,6 +173,37 @@ test('once explained, it stays so while its hosts are repaired one by one', () =
     9,
   );
   expect(healed.cohorts.some(({explained}) => explained)).toBe(false);
+});
+
+test('a pair of labels that explained it stays the cause while those with one of them are not known to be well, with what it cannot be told from', () => {
+  const farm = (lean: Subject['lean']): Subject[] => [
+    ...many(6, 0, 'sick', {firmware: 'f1', disk: 'd1', raid: 'r1', os: 'old'}),
+    ...many(2, 6, 'healthy', {firmware: 'f1', disk: 'd2', raid: 'r2', os: 'new'}).map((host): Subject => ({...host, lean})),
+    ...many(14, 8, 'healthy', {firmware: 'f2', disk: 'd1', raid: 'r1', os: 'old'}),
+    ...many(14, 22, 'healthy', {firmware: 'f2', disk: 'd2', raid: 'r2', os: 'new'}),
+  ];
+  const first = findCohorts(farm(undefined), NO_COHORTS, judge, 0);
+  const pair = {labels: {firmware: 'f1', os: 'old'}, explained: true};
+  expect(first.cohorts).toMatchObject([pair]);
+  const alone = findCohorts(farm('unsure'), NO_COHORTS, judge, 0);
+  expect(alone.cohorts).toMatchObject([{labels: {firmware: 'f1'}, explained: true}]);
+  const second = findCohorts(farm('unsure'), first.memory, judge, 10_000);
+  expect(second.cohorts).toMatchObject([{...pair, alternatives: first.cohorts[0]?.alternatives ?? []}]);
+  expect(second.cohorts[0]?.alternatives).toHaveLength(2);
+  // That they fall sick as well makes the simpler one the cause.
+  const spread = farm('bad').map((host): Subject => (host.lean === 'bad' ? subject(host.host, 'sick', host.labels) : host));
+  const joined = findCohorts(spread, second.memory, judge, 400_000);
+  expect(findCohorts(spread, joined.memory, judge, 500_000).cohorts).toMatchObject([{labels: {firmware: 'f1'}, explained: true}]);
+});
+
+test('the hosts that are to tell a cause are those that are changed first: whoever is furthest on the way to be reinstalled', () => {
+  const farm = (wayOuts: number[]): Subject[] => [
+    ...many(4, 0, 'sick', {os: 'new', hardware: 'm2'}).map((host, index): Subject => ({...host, wayOut: wayOuts[index] ?? 0})),
+    ...many(8, 4, 'healthy', {os: 'old', hardware: 'm1'}),
+  ];
+  const told = (wayOuts: number[]): string[] | undefined => findCohorts(farm(wayOuts), NO_COHORTS, judge, 0).cohorts[0]?.experiment?.hosts;
+  expect(told([])).toEqual(['h0', 'h1']);
+  expect(told([0, 1, 0, 2])).toEqual(['h3', 'h1']);
 });
 
 test('labels are the same division only by hosts that were judged', () => {
