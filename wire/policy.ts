@@ -84,7 +84,7 @@ export const Policy = Type.Object({
   /** Absent in a policy of an older release: any time. */
   windows: Type.Optional(Type.Array(Window, {maxItems: 50})),
   judge: Type.Object({
-    /** SLIs are judged over this much of the past. */
+    /** SLIs are judged over this much of the past, at most over what is kept of it: five minutes, or six reports. */
     windowMs: SpanMs,
     /** A host younger than this is `unknown`. */
     warmUpMs: SpanMs,

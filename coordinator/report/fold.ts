@@ -2,8 +2,9 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {HostReport} from '../../wire/report.ts';
 import type {Fleet, FleetHost} from '../fleet.ts';
 
-/** Reports sampled this long before the newest one are forgotten. */
+/** Reports sampled this long before the newest one are forgotten; where they are rare, those that so many of them cover. */
 export const KEEP_MS: Millis = 5 * 60_000;
+export const KEEP_INTERVALS = 6;
 /** At most so many reports of one host, however short its interval. */
 export const KEEP_MAX = 256;
 /** A report may claim to be sampled this much after it arrived: clocks of two hosts differ. */
@@ -76,12 +77,17 @@ function insert(host: FleetHost, report: HostReport): FoldRefusal | null {
   const isOldest = after < 0;
   if (isOldest && reports.length >= KEEP_MAX) return 'TOO_OLD';
   const newest = reports.at(-1);
-  if (newest !== undefined && report.sequence < newest.sequence && report.sampledAtMs < newest.sampledAtMs - KEEP_MS) return 'TOO_OLD';
+  if (newest !== undefined && report.sequence < newest.sequence && report.sampledAtMs < keptFrom(newest)) return 'TOO_OLD';
   reports.splice(after + 1, 0, report);
   const last = reports.at(-1) ?? report;
-  const kept = reports.filter(known => known === last || known.sampledAtMs >= last.sampledAtMs - KEEP_MS);
+  const fromMs = keptFrom(last);
+  const kept = reports.filter(known => known === last || known.sampledAtMs >= fromMs);
   host.reports = kept.slice(-KEEP_MAX);
   return null;
+}
+
+function keptFrom({sampledAtMs, intervalMs}: HostReport): Instant {
+  return sampledAtMs - Math.max(KEEP_MS, KEEP_INTERVALS * intervalMs);
 }
 
 function refused(reason: FoldRefusal): Folded {

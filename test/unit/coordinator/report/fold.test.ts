@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {seededRng} from '../../../../base/random.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../../../coordinator/fleet.ts';
-import {fold, KEEP_MAX, KEEP_MS, SKEW_MS_MAX} from '../../../../coordinator/report/fold.ts';
+import {fold, KEEP_INTERVALS, KEEP_MAX, KEEP_MS, SKEW_MS_MAX} from '../../../../coordinator/report/fold.ts';
 import type {HostReport} from '../../../../wire/report.ts';
 import {OLD, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
 
@@ -81,6 +81,11 @@ test('what is kept is bounded in time and number', () => {
   for (let sequence = 1; sequence <= 500; sequence++) fold(fleet, report(sequence), START_MS + sequence * 10_000);
   expect(fleet.hosts.get('be1')?.reports).toHaveLength(KEEP_MS / 10_000 + 1);
   expect(fold(fleet, report(1), LATER_MS * 2).reason).toBe('TOO_OLD');
+  const rare = fleetOf();
+  for (let sequence = 1; sequence <= 60; sequence++) {
+    fold(rare, report(sequence, {sampledAtMs: START_MS + sequence * 120_000, intervalMs: 120_000}), START_MS + sequence * 120_000);
+  }
+  expect(rare.hosts.get('be1')?.reports).toHaveLength(KEEP_INTERVALS + 1);
   const fast = fleetOf();
   for (let sequence = 1; sequence <= 500; sequence++) fold(fast, report(sequence, {sampledAtMs: START_MS + sequence}), LATER_MS);
   expect(fast.hosts.get('be1')?.reports).toHaveLength(KEEP_MAX);
