@@ -77,13 +77,21 @@ function insert(host: FleetHost, report: HostReport): FoldRefusal | null {
   const isOldest = after < 0;
   if (isOldest && reports.length >= KEEP_MAX) return 'TOO_OLD';
   const newest = reports.at(-1);
-  if (newest !== undefined && report.sequence < newest.sequence && report.sampledAtMs < keptFrom(newest)) return 'TOO_OLD';
+  const told = reports.findLast(tellsValues);
+  const isToldLast = tellsValues(report) && (told === undefined || report.sequence > told.sequence);
+  if (newest !== undefined && !isToldLast && report.sequence < newest.sequence && report.sampledAtMs < keptFrom(newest)) return 'TOO_OLD';
   reports.splice(after + 1, 0, report);
   const last = reports.at(-1) ?? report;
   const fromMs = keptFrom(last);
-  const kept = reports.filter(known => known === last || known.sampledAtMs >= fromMs);
+  const lastTold = isToldLast ? report : told;
+  const kept = reports.filter(known => known === last || known === lastTold || known.sampledAtMs >= fromMs);
   host.reports = kept.slice(-KEEP_MAX);
   return null;
+}
+
+/** Kernel values are told now and then only: whatever its age, the last report that told them is kept. */
+function tellsValues({tune}: HostReport): boolean {
+  return tune?.values !== undefined;
 }
 
 function keptFrom({sampledAtMs, intervalMs}: HostReport): Instant {

@@ -76,6 +76,24 @@ test('an older generation that goes on while the newer one is silent is told apa
   expect(fleet.hosts.get('be1')?.highest).toEqual({generation: 2, sequence: 33});
 });
 
+test('the last report that told kernel values is kept, however old and whenever it comes', () => {
+  const values = (sequence: number): HostReport =>
+    report(
+      sequence,
+      [5, 20].includes(sequence)
+        ? {tune: {mode: 'advise', writer: null, retired: [], advice: [], changes: [], ended: [], values: {knob: `${sequence}`}, inert: {}}}
+        : {},
+    );
+  const order = Array.from({length: 200}, (_, index) => index + 1);
+  const kept = [order, [...order.filter(sequence => sequence !== 20), 20], order.toReversed()].map(sequences => {
+    const fleet = fleetOf();
+    for (const sequence of sequences) fold(fleet, values(sequence), LATER_MS);
+    return fleet.hosts.get('be1')?.reports.map(({sequence}) => sequence);
+  });
+  expect(kept[0]?.slice(0, 2)).toEqual([20, 200 - KEEP_MS / 10_000]);
+  expect([kept[1], kept[2]]).toEqual([kept[0], kept[0]]);
+});
+
 test('what is kept is bounded in time and number', () => {
   const fleet = fleetOf();
   for (let sequence = 1; sequence <= 500; sequence++) fold(fleet, report(sequence), START_MS + sequence * 10_000);
