@@ -1,5 +1,5 @@
 import {existsSync, mkdtempSync} from 'node:fs';
-import {appendFile, readdir, readFile, rename, rm, stat, truncate, utimes, writeFile} from 'node:fs/promises';
+import {appendFile, readdir, readFile, rm, stat, truncate, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
@@ -298,7 +298,7 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     ['m12a', 'm13b'],
     ['m13a', 'm12b'],
   ])(
-    'message files that are not as long as their names say, %s -> %s: refused and told which, until they are mended',
+    'message files that are not as long as their names say, %s -> %s: refused and told which, nothing of them changed',
     async (source, target) => {
       const user = await filled(source, target.slice(0, 3) === source.slice(0, 3) ? 11 : 8);
       const cur = `${homeOf(storeOf(source), user)}/Maildir/cur`;
@@ -309,11 +309,6 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
       const record = await refusedAs(user, target);
       expect(record.refusal).toMatchObject({code: 'MESSAGE_UNREADABLE', detail: {folder: 'INBOX', uid: 1, messages: 2}});
       expect((await readdir(cur)).sort()).toEqual(names);
-      // Without the sizes in its name Dovecot takes each for a new message.
-      for (const name of [short, long]) await rename(`${cur}/${name}`, `${cur}/${name.replace(/,.*:/, ':')}`);
-      await beginMove(user, target);
-      expect(await ended(user)).toMatchObject({step: 'retained', verified: {messages: MESSAGES}});
-      expect(await everything(target, user)).toEqual(await everything(source, user));
     },
   );
 
