@@ -20,6 +20,7 @@ import {eventFeed} from './feed.io.ts';
 import {Drivers} from './host/drivers.io.ts';
 import {LeaseKeeper} from './lease.io.ts';
 import {Loop} from './loop.io.ts';
+import {watchMirrors} from './mirrors.io.ts';
 import {Picture} from './picture.ts';
 import {PlanLine} from './plan-line.ts';
 import {Intake} from './report/intake.ts';
@@ -66,7 +67,10 @@ export async function runCoordinator(
     await patiently('read the farm', () => watchFarm(nc, store, picture, intake, log, signal), log, signal);
     log.info({hosts: picture.hosts.size, users: picture.fleet.routes.size, reports: intake.accepted}, 'the farm is known');
     const rounds = loop.run(signal);
-    await lease.run(signal, term => loop.lead(term));
+    await lease.run(signal, term => {
+      void watchMirrors(nc, log, clock, term.signal);
+      return loop.lead(term);
+    });
     await rounds;
   } finally {
     stop.abort();

@@ -8,6 +8,7 @@ import {natsLog, natsSeed} from './nats.io.ts';
 interface ApiAnswer {
   error?: {err_code?: number; description?: string};
   config?: StreamConfig;
+  state?: {last_seq: number};
 }
 
 /** What `farmApi` wants, from the coordinator's seed: whoever has that needs no secret any more. */
@@ -21,11 +22,7 @@ export function mirrorSecret(coordinatorSeed: string, account: ReaderAccount): s
  * @throws MailherdError NATS_DOWN when the server does not answer or refuses.
  */
 export async function ensureMirror(nc: NatsConnection, stream: string): Promise<void> {
-  const seed = natsSeed(nc);
-  const account = MIRRORS.find(mirror => mirror.stream === stream)?.account;
-  if (seed === null || account === undefined) return;
-  try {
-    const api = farmApi(mirrorSecret(seed, account));
+  await withMirror(nc, stream, async (account, api) => {
     const present = await ask(nc, account, `STREAM.INFO.${stream}`);
     if (present === null) {
       natsLog(nc).warn({account, stream}, 'the NATS server has not this account; its users cannot read the stream');
@@ -36,6 +33,41 @@ export async function ensureMirror(nc: NatsConnection, stream: string): Promise<
     if (present.error === undefined) refused(await ask(nc, account, `STREAM.DELETE.${stream}`));
     else if (present.error.err_code !== JetStreamApiCodes.StreamNotFound) refused(present);
     refused(await ask(nc, account, `STREAM.CREATE.${stream}`, await mirrorConfig(nc, stream, account, api)));
+  });
+}
+
+/** Sequences up to which a stream and its mirror have come. */
+export interface MirrorProgress {
+  source: number;
+  mirror: number;
+}
+
+/** @returns null for a stream that has no mirror here. @throws MailherdError NATS_DOWN. */
+export async function mirrorProgress(nc: NatsConnection, stream: string): Promise<MirrorProgress | null> {
+  return withMirror(nc, stream, async account => {
+    const mirror = (await ask(nc, account, `STREAM.INFO.${stream}`))?.state?.last_seq;
+    const {state} = await (await jetstreamManager(nc, {checkAPI: false})).streams.info(stream);
+    return mirror === undefined ? null : {source: state.last_seq, mirror};
+  });
+}
+
+/** Makes the mirror of a stream anew; its readers begin again. @throws MailherdError NATS_DOWN. */
+export async function remakeMirror(nc: NatsConnection, stream: string): Promise<void> {
+  await withMirror(nc, stream, async account => refused(await ask(nc, account, `STREAM.DELETE.${stream}`)));
+  await ensureMirror(nc, stream);
+}
+
+/** @returns null where there is nothing to mirror. @throws MailherdError NATS_DOWN. */
+async function withMirror<T>(
+  nc: NatsConnection,
+  stream: string,
+  work: (account: ReaderAccount, api: string) => Promise<T>,
+): Promise<T | null> {
+  const seed = natsSeed(nc);
+  const account = MIRRORS.find(mirror => mirror.stream === stream)?.account;
+  if (seed === null || account === undefined) return null;
+  try {
+    return await work(account, farmApi(mirrorSecret(seed, account)));
   } catch (cause) {
     if (cause instanceof MailherdError) throw cause;
     throw new MailherdError('NATS_DOWN', {account, stream, reason: cause instanceof Error ? cause.message : String(cause)}, {cause});

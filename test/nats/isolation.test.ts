@@ -5,6 +5,8 @@ import {createUser} from '@nats-io/nkeys';
 import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {systemClock} from '../../base/clock.io.ts';
+import {watchMirrors} from '../../coordinator/mirrors.io.ts';
 import {farmApi, readerApi} from '../../wire/accounts.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import {ensureMirror, mirrorSecret} from '../../wire/mirror.io.ts';
@@ -176,6 +178,28 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
   },
   90_000,
 );
+
+test('a mirror that has stopped is made anew, and hosts go on reading routes', async () => {
+  const host = await server.connect('be01');
+  const reader = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
+  const seen: string[] = [];
+  const stop = new AbortController();
+  await routes.put('before', {text: 'x'});
+  await reader.watch(entry => void seen.push(entry.key), stop.signal);
+  await vi.waitFor(() => expect(seen).toEqual(['before']), {timeout: 15_000});
+  // One that asks for its messages where none are let through: it stays where it is, as one that refuses them does.
+  const info = await coordinator.request(`${readerApi('HOSTS')}.STREAM.INFO.${ROUTES}`);
+  const {config} = info.json<{config: {mirror: {external: object}}}>();
+  const deaf = {...config, mirror: {...config.mirror, external: {...config.mirror.external, deliver: 'mailherd.nowhere'}}};
+  await coordinator.request(`${readerApi('HOSTS')}.STREAM.DELETE.${ROUTES}`);
+  await coordinator.request(`${readerApi('HOSTS')}.STREAM.CREATE.${ROUTES}`, JSON.stringify(deaf));
+  await routes.put('after', {text: 'x'});
+  const none = (): void => undefined;
+  const watching = watchMirrors(coordinator, {debug: none, info: none, warn: none, error: none}, systemClock, stop.signal, 50);
+  await vi.waitFor(() => expect(seen).toContain('after'), {timeout: 30_000});
+  stop.abort();
+  await watching;
+}, 60_000);
 
 test('a host that is added to a running server connects after a reload; the others notice nothing', async () => {
   const host = await server.connect('be01');
