@@ -1,4 +1,4 @@
-import type {Millis} from '../../base/units.ts';
+import type {Millis, Ratio} from '../../base/units.ts';
 
 export type ProbeKind = 'delivery' | 'lmtp' | 'login' | 'idle' | 'smtpBanner' | 'imapBanner';
 
@@ -15,8 +15,8 @@ interface IdleCount {
 
 /** The probes that ended in one interval; times are the worst of it, null when none came through. */
 export interface ProbeFigures {
-  attempts: number;
-  failures: number;
+  /** Of the kind that fared worst: that one way is closed is no less felt where others are open. null when none ended. */
+  failureShare: Ratio | null;
   deliveryMs: Millis | null;
   loginMs: Millis | null;
   lmtpMs: Millis | null;
@@ -42,12 +42,21 @@ export class ProbeTally {
       return times.length === 0 ? null : Math.max(...times);
     };
     return {
-      attempts: outcomes.length,
-      failures: outcomes.filter(outcome => !outcome.ok).length,
+      failureShare: worstShare(outcomes),
       deliveryMs: worst('delivery'),
       loginMs: worst('login'),
       lmtpMs: worst('lmtp'),
       idle: idle.length === 0 ? null : {open: idle.at(-1)?.open ?? 0, dropped: idle.reduce((sum, {dropped}) => sum + dropped, 0)},
     };
   }
+}
+
+function worstShare(outcomes: readonly ProbeOutcome[]): Ratio | null {
+  if (outcomes.length === 0) return null;
+  const kinds = new Set(outcomes.map(({probe}) => probe));
+  const shareOf = (kind: ProbeKind): Ratio => {
+    const own = outcomes.filter(({probe}) => probe === kind);
+    return own.filter(({ok}) => !ok).length / own.length;
+  };
+  return Math.max(...[...kinds].map(shareOf));
 }

@@ -79,7 +79,7 @@ function slisOf({mail, here, probes}: Interval): Slis {
     queueAgeMsMax: orRounded(here?.ageMsMax),
     probeDeliveryMs: orRounded(probes?.deliveryMs),
     probeLoginMs: orRounded(probes?.loginMs),
-    probeFailureShare: probes === null || probes.attempts === 0 ? null : probes.failures / probes.attempts,
+    probeFailureShare: probes?.failureShare ?? null,
     imapDropped: mail?.dropped ?? null,
     imapSessions: mail?.sessions ?? null,
   };

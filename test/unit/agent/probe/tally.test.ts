@@ -9,6 +9,19 @@ test('the worst time of what came through; a failure counts but has no time', ()
   tally.add({probe: 'lmtp', ok: true, tookMs: 12});
   tally.add({probe: 'idle', ok: false, reason: 'x', idle: {open: 1, dropped: 1}});
   tally.add({probe: 'idle', ok: true, tookMs: 0, idle: {open: 2, dropped: 0}});
-  expect(tally.take()).toEqual({attempts: 6, failures: 2, deliveryMs: 90, loginMs: null, lmtpMs: 12, idle: {open: 2, dropped: 1}});
-  expect(tally.take()).toEqual({attempts: 0, failures: 0, deliveryMs: null, loginMs: null, lmtpMs: null, idle: null});
+  expect(tally.take()).toEqual({failureShare: 1, deliveryMs: 90, loginMs: null, lmtpMs: 12, idle: {open: 2, dropped: 1}});
+  expect(tally.take()).toEqual({failureShare: null, deliveryMs: null, loginMs: null, lmtpMs: null, idle: null});
+});
+
+test('failures are a share of those of their kind: where one way is closed, those that are open do not make up for it', () => {
+  const tally = new ProbeTally();
+  for (const probe of ['login', 'lmtp', 'idle'] as const) tally.add({probe, ok: true, tookMs: 1});
+  tally.add({probe: 'delivery', ok: true, tookMs: 1});
+  expect(tally.take().failureShare).toBe(0);
+  for (const probe of ['login', 'lmtp', 'idle'] as const) tally.add({probe, ok: true, tookMs: 1});
+  tally.add({probe: 'delivery', ok: false, reason: 'x'});
+  expect(tally.take().failureShare).toBe(1);
+  tally.add({probe: 'delivery', ok: false, reason: 'x'});
+  tally.add({probe: 'delivery', ok: true, tookMs: 1});
+  expect(tally.take().failureShare).toBe(0.5);
 });

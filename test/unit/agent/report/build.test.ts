@@ -64,7 +64,7 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
       activeUsers: 3,
       ...NOTHING_LOGGED,
     },
-    probes: {attempts: 4, failures: 1, deliveryMs: 120.7, loginMs: null, lmtpMs: null, idle: null},
+    probes: {failureShare: 0.25, deliveryMs: 120.7, loginMs: null, lmtpMs: null, idle: null},
     routes: {revision: 77, userCount: 12, relief: null},
     holdPorts: 32,
     store: STORE,
@@ -86,7 +86,7 @@ test('a quiet interval: rates are zero, times are unknown, no probe is no succes
   const report = buildReport({
     ...NOTHING,
     mail: {deliveryMs: [], deliveries: 0, logins: 0, sessions: 0, sessionsOpen: 0, dropped: 0, activeUsers: 0, ...NOTHING_LOGGED},
-    probes: {attempts: 0, failures: 0, deliveryMs: null, loginMs: null, lmtpMs: null, idle: null},
+    probes: {failureShare: null, deliveryMs: null, loginMs: null, lmtpMs: null, idle: null},
   });
   expect(report.load.deliveriesPerSecond).toBe(0);
   expect(report.slis).toMatchObject({deliveryMsP50: null, deliveryMsP95: null, probeFailureShare: null, imapDropped: 0});
