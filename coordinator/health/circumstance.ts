@@ -140,14 +140,14 @@ function edges({hosts, verdicts}: Scene, isWide: boolean): Found[] {
   const roles = new Map(hosts.map(({record}) => [record.host, record.role]));
   const ofEdges = verdicts.filter(({host}) => roles.get(host) === 'edge');
   const backends = verdicts.filter(({host}) => roles.get(host) === 'backend');
-  const ill = backends.filter(({kind}) => kind === 'sick' || kind === 'silent').length;
-  const badIf = (isBehind: boolean): Verdict[] =>
-    ofEdges.filter(({kind, because}) => {
-      const isFelt = kind === 'suspect' && (because === 'PEERS_AS_BAD' || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
-      return kind === 'sick' || kind === 'silent' || (isFelt && !isBehind);
-    });
-  // A backend or two of many are not felt at every edge as an outage.
-  const most = badIf(isWide || ill >= BEHIND_SHARE * backends.length);
+  const isIll = ({kind}: Verdict): boolean => kind === 'sick' || kind === 'silent';
+  const isFelt = ({kind, because}: Verdict): boolean =>
+    kind === 'suspect' && (because === 'PEERS_AS_BAD' || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
+  const badIf = (isBehind: boolean): Verdict[] => ofEdges.filter(verdict => isIll(verdict) || (isFelt(verdict) && !isBehind));
+  const ill = backends.filter(isIll).length;
+  // A backend or two of many are not felt at every edge as an outage. Those that are not proved yet fill the queues of edges, too.
+  const behind = backends.filter(verdict => isIll(verdict) || isFelt(verdict)).length;
+  const most = badIf(isWide || behind >= BEHIND_SHARE * backends.length);
   const few = EDGE_FEW * ofEdges.length;
   if (most.length > few) {
     const evidence = most.flatMap(({evidence: [first]}) => first ?? []).slice(0, EVIDENCE_MAX);

@@ -72,6 +72,18 @@ test('one edge is bad, or silent: it is named; not when a backend behind it is b
   expect([sick(behind), codes(behind)]).toEqual([['be1'], []]);
 });
 
+test('while two backends feel something and are not proved yet, what waits for them at the edges is no outage of the edges', () => {
+  const closed: ReportChange = {slis: {probeFailureShare: 1, probeDeliveryMs: null}};
+  const waiting: ReportChange = {slis: {queueAgeMsP95: 90_000}};
+  const farm = farmOf();
+  const out = farm.pass(50, {be1: closed, be2: closed, edge1: waiting, edge2: waiting});
+  expect([sick(out), out.verdicts.filter(({host}) => host === 'be1' || host === 'be2').map(({kind}) => kind)]).toEqual([
+    [],
+    ['suspect', 'suspect'],
+  ]);
+  expect(codes(out)).toEqual([]);
+});
+
 test('all or most edges are bad: one call says so, and customers are hurt', () => {
   const slow: ReportChange = {slis: {probeFailureShare: 1, probeLoginMs: null, probeDeliveryMs: null}};
   const out = farmOf().pass(200, {edge1: slow, edge2: slow});
