@@ -76,12 +76,10 @@ test('while two backends feel something and are not proved yet, what waits for t
   const closed: ReportChange = {slis: {probeFailureShare: 1, probeDeliveryMs: null}};
   const waiting: ReportChange = {slis: {queueAgeMsP95: 90_000}};
   const farm = farmOf();
-  const out = farm.pass(50, {be1: closed, be2: closed, edge1: waiting, edge2: waiting});
-  expect([sick(out), out.verdicts.filter(({host}) => host === 'be1' || host === 'be2').map(({kind}) => kind)]).toEqual([
-    [],
-    ['suspect', 'suspect'],
-  ]);
-  expect(codes(out)).toEqual([]);
+  const said: string[] = [];
+  for (let passed = 0; passed < 200; passed += 10)
+    said.push(...codes(farm.pass(10, {be1: closed, be2: closed, edge1: waiting, edge2: waiting})));
+  expect(said).toEqual([]);
 });
 
 test('all or most edges are bad: one call says so, and customers are hurt', () => {
