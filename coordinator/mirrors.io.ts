@@ -3,7 +3,7 @@ import type {Clock} from '../base/clock.ts';
 import {type Millis, SECOND_MS} from '../base/units.ts';
 import {MIRRORS} from '../wire/accounts.ts';
 import type {Log} from '../wire/log.ts';
-import {type MirrorProgress, mirrorProgress, remakeMirror} from '../wire/mirror.io.ts';
+import {mirrorProgress, remakeMirror} from '../wire/mirror.io.ts';
 
 const LOOK_MS: Millis = 5 * SECOND_MS;
 /** So many looks in a row at a mirror that is behind and does not come on; after a restart one takes up to ten seconds to follow again. */
@@ -14,17 +14,20 @@ const STUCK_LOOKS = 6;
  * sequence by subject mismatch", seen with 2.9), and no host would hear of a route again until somebody removed it. Never rejects.
  */
 export async function watchMirrors(nc: NatsConnection, log: Log, clock: Clock, signal: AbortSignal, lookMs = LOOK_MS): Promise<void> {
+  /** Mirrors that are behind: how far they have come, and looks in a row that found them there. */
   const seen = new Map<string, {mirror: number; looks: number}>();
   while (!signal.aborted) {
     for (const {stream} of MIRRORS) {
       try {
         const progress = await mirrorProgress(nc, stream);
-        const before = seen.get(stream);
-        const looks = progress !== null && isBehind(progress) ? (before?.mirror === progress.mirror ? before.looks + 1 : 1) : 0;
-        if (progress === null || looks < STUCK_LOOKS) {
-          seen.set(stream, {mirror: progress?.mirror ?? 0, looks});
+        if (progress === null || progress.mirror >= progress.source) {
+          seen.delete(stream);
           continue;
         }
+        const before = seen.get(stream);
+        const looks = before?.mirror === progress.mirror ? before.looks + 1 : 1;
+        seen.set(stream, {mirror: progress.mirror, looks});
+        if (looks < STUCK_LOOKS) continue;
         log.error({stream, ...progress}, 'the mirror of a stream has stopped and is made anew');
         await remakeMirror(nc, stream);
         seen.delete(stream);
@@ -35,5 +38,3 @@ export async function watchMirrors(nc: NatsConnection, log: Log, clock: Clock, s
     await clock.sleep(lookMs, signal);
   }
 }
-
-const isBehind = ({source, mirror}: MirrorProgress): boolean => mirror < source;

@@ -26,7 +26,7 @@ export function sendReply(message: Msg, reply: Reply): void {
 /** Puts the replies to one command together. */
 export class ReplyReader {
   readonly #what: string;
-  #parts: Uint8Array[] = [];
+  readonly #parts: Uint8Array[] = [];
 
   /** @param what names them in an error. */
   constructor(what: string) {

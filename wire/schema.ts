@@ -6,8 +6,8 @@ export const HostName = Type.String({pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9]
 const NOT_IN_NAMES = '\\u0000-\\u0020\\u007f*?/';
 /** Of a part that is empty, `.` or `..` Dovecot would make the home of the whole domain. */
 const NO_EMPTY_PART = '(?!\\.{0,2}(?:@|$))(?!.*@\\.{0,2}$)';
-/** Files and folders are named after users: NAME_MAX. */
-const NAME_BYTES_MAX = 255;
+/** Files and folders are named after users: NAME_MAX of Linux, bytes. */
+export const NAME_BYTES_MAX = 255;
 const fitsFileName = (name: string): boolean => new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
 const tooLong = (): string => `must not have more than ${NAME_BYTES_MAX} bytes`;
 /** The full login name, at most 255 bytes of UTF-8, as Dovecot knows it (normalised to lower case). */

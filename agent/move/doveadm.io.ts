@@ -6,6 +6,7 @@ import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {syncDirectory} from '../../base/replace.io.ts';
 import type {Bytes} from '../../base/units.ts';
+import {NAME_BYTES_MAX} from '../../wire/schema.ts';
 import {AclReader} from './acls.io.ts';
 import type {KnownTexts} from './bodies.io.ts';
 import {doveadm, lastLines} from './doveadm-run.io.ts';
@@ -108,9 +109,6 @@ async function discard(path: string): Promise<Bytes> {
   await rm(doomed, {recursive: true});
   return bytes;
 }
-
-/** Longest name of a file (NAME_MAX of Linux), in bytes. */
-const NAME_BYTES_MAX = 255;
 
 /** No user has capitals in his name: it is nobody else's home. Of a name that leaves no room for more, a digest stands for it. */
 function doomedName(name: string): string {

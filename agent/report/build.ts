@@ -8,7 +8,7 @@ import type {ProbeFigures} from '../probe/tally.ts';
 import type {QueueHere} from '../sample/queue-here.ts';
 import type {MailLogFigures} from '../sample/tally.ts';
 import {percentile} from './percentile.ts';
-import {rounded} from './rounded.ts';
+import {orRounded, rounded} from './rounded.ts';
 
 /** Everything one interval gave; null = that source gave nothing, with its reason in `failing`. */
 export interface Interval {
@@ -94,10 +94,6 @@ function queueOf(walk: QueueWalk | null, here: QueueHere | null): Queue | null {
   if (walk === null) return null;
   const {maildrop, incoming, active, deferred, hold, complete} = walk;
   return {maildrop, incoming, active, deferred, hold, complete, here: here?.waiting ?? null};
-}
-
-function orRounded(value: number | null | undefined): number | null {
-  return value === null || value === undefined ? null : Math.round(value);
 }
 
 function roundedKernel(kernel: Kernel): Kernel {

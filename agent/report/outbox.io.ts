@@ -48,9 +48,9 @@ interface OutboxOptions {
  */
 export class Outbox {
   readonly #options: OutboxOptions;
-  #inbox: Parcel[] = [];
+  readonly #inbox: Parcel[] = [];
   /** Refused, and not on disk yet. */
-  #refused: Parcel[] = [];
+  readonly #refused: Parcel[] = [];
   #spool: Spool;
   /** What was refused; it takes turns with `#spool`. */
   #aside: Spool;
@@ -175,28 +175,23 @@ export class Outbox {
   }
 
   /** False when the disk did not take it. */
-  async #storeOldest(): Promise<boolean> {
-    const parcel = this.#inbox.shift();
-    assert(parcel !== undefined, 'asked for only when there is one');
-    const isStored = await this.#stored(this.#spool, parcel);
-    // A hung disk may take it all the same one day; it then goes twice under one id.
-    if (!isStored) this.#inbox.unshift(parcel);
-    return isStored;
+  #storeOldest(): Promise<boolean> {
+    return this.#storeFirst(this.#inbox, this.#spool);
   }
 
-  async #storeRefused(): Promise<boolean> {
-    const parcel = this.#refused.shift();
-    assert(parcel !== undefined, 'asked for only when there is one');
-    const isStored = await this.#stored(this.#aside, parcel);
-    if (!isStored) this.#refused.unshift(parcel);
-    return isStored;
+  #storeRefused(): Promise<boolean> {
+    return this.#storeFirst(this.#refused, this.#aside);
   }
 
-  async #stored(spool: Spool, parcel: Parcel): Promise<boolean> {
+  async #storeFirst(list: Parcel[], spool: Spool): Promise<boolean> {
+    const parcel = list.shift();
+    assert(parcel !== undefined, 'asked for only when there is one');
     const done = await this.#onDisk(async () => {
       await spool.push(parcel);
       return true;
     });
+    // A hung disk may take it all the same one day; it then goes twice under one id.
+    if (done === null) list.unshift(parcel);
     return done !== null;
   }
 

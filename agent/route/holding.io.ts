@@ -7,6 +7,7 @@ import type {Log} from '../../wire/log.ts';
 interface HoldingOptions {
   /** How many users can be held at once; a further one's logins are refused for the moment and tried again by the proxy. */
   ports: number;
+  /** Sessions that began in holds, at once. */
   sessionsMax?: number;
   /** Where the backends' Dovecot answers. */
   imapPort: number;

@@ -5,6 +5,9 @@ import Type from 'typebox';
 import {systemClock} from '../../base/clock.io.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
 
+/** What is put behind the name, or before its extension. */
+const ROTATED = /^[.-]\d[\d.:T_-]*$/;
+
 /** Where a reader stood: in which file, how far, and the bytes before, by which a file that was overwritten is told. */
 export const FilePosition = Type.Object({
   path: Type.String(),
@@ -147,12 +150,15 @@ export class LogFileReader {
   async #rotated(): Promise<{path: string; stats: Stats}[]> {
     const {path} = this.#options;
     const [name, extension] = [basename(path), extname(path)];
-    const isRotated = (other: string): boolean => {
-      const digits = /^[.-]\d[\d.:T_-]*$/;
-      const inside = other.startsWith(name.slice(0, name.length - extension.length)) && other.endsWith(extension) && extension !== '';
-      if (other.startsWith(name)) return digits.test(other.slice(name.length));
-      return inside && digits.test(other.slice(name.length - extension.length, other.length - extension.length));
-    };
+    const ends = [
+      [name, ''],
+      [basename(path, extension), extension],
+    ] as const;
+    const isRotated = (other: string): boolean =>
+      ends.some(
+        ([head, tail]) =>
+          other.startsWith(head) && other.endsWith(tail) && ROTATED.test(other.slice(head.length, other.length - tail.length)),
+      );
     const names = (await readdir(dirname(path))).filter(isRotated);
     const found = await Promise.all(
       names.map(async other => {

@@ -7,8 +7,7 @@ import {DestinationSample} from './destinations.ts';
 import {askDovecot} from './dovecot.io.ts';
 import {addRequest, DUMP_REQUEST, Latencies, metricsFor, missingMetrics} from './dovecot-metrics.ts';
 import {type PostfixSettings, readPostfixSettings} from './postfix.io.ts';
-import {queueBytesOf} from './queue-bytes.ts';
-import {queueFiguresOf} from './queue-figures.ts';
+import {queueBytesOf, queueFiguresOf} from './queue-figures.ts';
 import {dovecotServices, postfixServices} from './services.ts';
 
 const DEADLINE_MS = 2_200;

@@ -1,6 +1,6 @@
 import type {QueueWalk} from '../../native/binding.ts';
 import type {QueueFigures} from '../../wire/mail-figures.ts';
-import {rounded} from '../report/rounded.ts';
+import {orRounded, rounded} from '../report/rounded.ts';
 
 /** With fewer messages the fullest directory is so by chance. */
 const SKEW_MESSAGES_MIN = 500;
@@ -21,8 +21,8 @@ export function queueFiguresOf(walk: QueueWalk, activeMax: number | null, destin
     stuckIncoming: walk.stuckIncoming,
     foreign: walk.foreign,
     unaged: walk.unaged,
-    ageMsP95: walk.ageMsP95 === null ? null : Math.round(walk.ageMsP95),
-    ageMsMax: walk.ageMsMax === null ? null : Math.round(walk.ageMsMax),
+    ageMsP95: orRounded(walk.ageMsP95),
+    ageMsMax: orRounded(walk.ageMsMax),
     activeShare: activeMax === null || activeMax <= 0 ? null : rounded(Math.min(walk.active / activeMax, 1)),
     ...scheduleOf(walk),
     directoryBytes: walk.directoryBytes,
@@ -30,6 +30,12 @@ export function queueFiguresOf(walk: QueueWalk, activeMax: number | null, destin
     bucketSkew: buckets === 0 || deferred < SKEW_MESSAGES_MIN ? null : rounded(bucketMax / (deferred / buckets)),
     destinations,
   };
+}
+
+/** Bytes of each queue, as far as they are known; of those that hold some. */
+export function queueBytesOf({queueBytes}: Pick<QueueWalk, 'queueBytes'>): Record<string, number> {
+  const known = Object.entries(queueBytes).flatMap(([queue, bytes]) => (bytes === null || bytes === 0 ? [] : [[queue, Math.round(bytes)]]));
+  return Object.fromEntries(known);
 }
 
 /**

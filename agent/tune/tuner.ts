@@ -50,7 +50,7 @@ const LEASE_S = 3_600;
 const RENEW_MS = 15 * MINUTE_MS;
 const BEFORE_MAX = 60;
 const ENDED_MAX = 8;
-/** Values that are as they were are told again so often: the coordinator keeps reports for longer. */
+/** Values that are as they were are told again so often: the coordinator keeps the last report that told them. */
 const TELL_VALUES_MS = 5 * MINUTE_MS;
 const UNDONE_MAX = 2;
 

@@ -90,7 +90,7 @@ function insert(host: FleetHost, report: HostReport): FoldRefusal | null {
 }
 
 /** Kernel values are told now and then only: whatever its age, the last report that told them is kept. */
-function tellsValues({tune}: HostReport): boolean {
+export function tellsValues({tune}: HostReport): boolean {
   return tune?.values !== undefined;
 }
 

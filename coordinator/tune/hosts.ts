@@ -3,6 +3,7 @@ import type {HostTuning, TuneReport, TuneView} from '../../wire/tune.ts';
 import {type FleetHost, labelsOf} from '../fleet.ts';
 import {verdictOf} from '../health/judge.ts';
 import type {Picture} from '../picture.ts';
+import {tellsValues} from '../report/fold.ts';
 import {rollout, type TunedHost} from './rollout.ts';
 
 /** A policy that was stored by an older release says nothing of it. */
@@ -14,7 +15,7 @@ export function tunePolicyOf(policy: Policy): TunePolicy {
 function tuneOf({reports}: FleetHost): TuneReport | undefined {
   const tune = reports.at(-1)?.tune;
   if (tune === undefined || tune.values !== undefined) return tune;
-  const {values, inert} = reports.findLast(report => report.tune?.values !== undefined)?.tune ?? {};
+  const {values, inert} = reports.findLast(tellsValues)?.tune ?? {};
   return {...tune, ...(values && {values}), ...(inert && {inert})};
 }
 

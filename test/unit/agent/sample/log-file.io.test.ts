@@ -116,16 +116,22 @@ test('goes on where it stopped: in the same file, after a rotation, after a trun
   await fourth.stop();
 });
 
+/** Where a reader stood that had read one line and stopped. */
+async function readAndStopped(): Promise<FilePosition | null> {
+  write('before');
+  const {reader, stop} = follow();
+  await ready(reader);
+  write('a');
+  await seen(['a']);
+  const {position} = reader;
+  await stop();
+  return position;
+}
+
 test.each(['mail.log-20261129', 'mail.log-20261129-1764430000', 'mail.log.7', 'mail-20261129.log', 'mail.log.2026-11-29'])(
   'goes on where it stopped in a file that is called %s now, and in what came after it',
   async name => {
-    write('before');
-    const first = follow();
-    await ready(first.reader);
-    write('a');
-    await seen(['a']);
-    const {position} = first.reader;
-    await first.stop();
+    const position = await readAndStopped();
     write('b');
     renameSync(path, join(folder, name));
     write('c');
@@ -143,13 +149,7 @@ test.each(['mail.log-20261129', 'mail.log-20261129-1764430000', 'mail.log.7', 'm
 test('a file that was compressed meanwhile is told as a loss once; what came after it is read', async () => {
   writeFileSync(join(folder, 'mail.log.3'), 'long ago\n');
   utimesSync(join(folder, 'mail.log.3'), 1e9, 1e9);
-  write('before');
-  const first = follow();
-  await ready(first.reader);
-  write('a');
-  await seen(['a']);
-  const {position} = first.reader;
-  await first.stop();
+  const position = await readAndStopped();
   write('packed');
   renameSync(path, join(folder, 'mail.log.2.gz'));
   rmSync(join(folder, 'mail.log.2.gz'));

@@ -1,6 +1,5 @@
 import {expect, test} from 'vitest';
-import {queueBytesOf} from '../../../../agent/sample/queue-bytes.ts';
-import {followTrouble, queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
+import {followTrouble, queueBytesOf, queueFiguresOf} from '../../../../agent/sample/queue-figures.ts';
 import type {QueueWalk} from '../../../../native/binding.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {QueueFigures} from '../../../../wire/mail-figures.ts';
