@@ -1,5 +1,5 @@
 import {assert} from '../../base/assert.ts';
-import {fromRefusal, MailherdError, toRefusal} from '../../base/errors.ts';
+import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
@@ -16,6 +16,7 @@ import type {Mover, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
 import {QuietTimes} from './quiet.ts';
+import {storedRefusal} from './refusal.ts';
 import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
 import {EdgePorts} from './turn.ts';
@@ -162,7 +163,7 @@ export class MoveEngine implements Mover {
     for (const record of this.#retainedAt(host)) {
       await this.#aftercare.proveNeedless(record).catch(async error => {
         // Whoever wonders why a host cannot be wiped looks at its moves.
-        const refusal = toRefusal(error);
+        const refusal = storedRefusal(error);
         if (refusal.code === 'LAST_COPY' && record.refusal?.code !== refusal.code) await this.#keep({...record, refusal}, record);
         throw error;
       });
@@ -331,7 +332,7 @@ export class MoveEngine implements Mover {
     const {clock} = context.ports;
     const {phase} = STEPS[record.step];
     const attempts = record.attempts + 1;
-    const refusal = toRefusal(error);
+    const refusal = storedRefusal(error);
     if (record.step === 'purging') return {...record, step: 'retained', attempts: 0, refusal};
     if (phase === 'held' || (phase === 'before' && (attempts >= context.limits.attemptsMax || !isWorthAnotherTry(error)))) {
       return {...record, step: 'backingOut', attempts: 0, refusal};

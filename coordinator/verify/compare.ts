@@ -1,3 +1,4 @@
+import {count} from '../../base/counts.ts';
 import type {FolderManifest, FolderState, Manifest} from '../../wire/manifest.ts';
 
 /** One thing that is not the same on both ends; `message` is a message's line (wire/manifest.ts), null where it is missing. */
@@ -23,14 +24,28 @@ export function compareManifests(source: Manifest, target: Manifest): Difference
     else differences.push(...compareFolder(folder, other));
   }
   for (const name of targetFolders.keys()) differences.push({what: 'folder', folder: name, source: 'missing', target: 'there'});
-  const lists: [string, unknown, unknown][] = [
-    ['subscriptions', [...source.subscriptions].sort(), [...target.subscriptions].sort()],
-    ['sieve', sieveLines(source), sieveLines(target)],
-  ];
-  for (const [what, ours, theirs] of lists) {
-    if (JSON.stringify(ours) !== JSON.stringify(theirs)) differences.push({what, folder: null, source: ours, target: theirs});
-  }
+  differences.push(...compareLists('subscriptions', null, source.subscriptions, target.subscriptions));
+  differences.push(...compareLists('sieve', null, sieveLines(source), sieveLines(target)));
   return differences;
+}
+
+/** Of lists that may have thousands of items a difference tells so many that only one end has: it is stored with the move. */
+const ITEMS_TOLD_MAX = 20;
+
+/** Lists as bags: in any order, but each item as often. */
+function compareLists(what: string, folder: string | null, source: readonly string[], target: readonly string[]): Difference[] {
+  const surplus = (of: readonly string[], over: readonly string[]): string[] => {
+    const left = new Map<string, number>();
+    for (const item of over) count(left, item);
+    return of.filter(item => {
+      const times = left.get(item) ?? 0;
+      left.set(item, times - 1);
+      return times <= 0;
+    });
+  };
+  const [ours, theirs] = [surplus(source, target), surplus(target, source)];
+  if (ours.length + theirs.length === 0) return [];
+  return [{what, folder, source: ours.slice(0, ITEMS_TOLD_MAX), target: theirs.slice(0, ITEMS_TOLD_MAX)}];
 }
 
 /**
@@ -61,7 +76,7 @@ function compareFolder(source: FolderManifest, target: FolderManifest): Differen
   if (source.messages !== target.messages) differ('messages', source.messages, target.messages);
   if (source.digest !== target.digest) differ('digest', source.digest, target.digest);
   if (source.texts === null || source.texts !== target.texts) differ('texts', source.texts, target.texts);
-  if (source.acl.join('\n') !== target.acl.join('\n')) differ('acl', source.acl, target.acl);
+  differences.push(...compareLists('acl', source.name, source.acl, target.acl));
   if (target.highestModseq < source.highestModseq) differ('highestModseq', source.highestModseq, target.highestModseq);
   return differences;
 }

@@ -1,5 +1,6 @@
 import {afterEach, expect, test} from 'vitest';
 import {MailherdError} from '../../base/errors.ts';
+import {MIB} from '../../base/units.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import type {Plan} from '../../wire/record.ts';
 import {planOf} from './plan.ts';
@@ -90,4 +91,16 @@ test('what waits and may wait does not wait for an evacuation that is paused', a
   world.engine?.enqueue({...gently, moves: gently.moves.map(move => ({...move, isLow: true}))});
   await world.time.run(5_000, () => undefined);
   expect(world.engine?.waiting().map(({planned, because}) => [planned.user, because])).toEqual([[user, 'EVACUATION_PAUSED']]);
+});
+
+test('a reason that is too large to be stored does not keep the mailbox locked', async () => {
+  const {world, user, source, target} = pair();
+  STEPS.holding.run = async () => {
+    throw new MailherdError('MANIFEST_DIFFERS', {differences: Array.from({length: 40_000}, (_, at) => `a difference that is told at length, ${at}`)});
+  };
+  world.engine?.enqueue(onePlan('single', user, source, target));
+  await world.time.run(120_000, () => undefined);
+  const [record] = world.engine?.records() ?? [];
+  expect([record?.step, record?.refusal?.code, world.routes.get(user)?.route.move]).toEqual(['backedOut', 'MANIFEST_DIFFERS', null]);
+  expect(JSON.stringify(record).length).toBeLessThan(MIB / 2);
 });

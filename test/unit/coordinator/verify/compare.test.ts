@@ -51,6 +51,16 @@ describe('what must survive a move', () => {
     expect(compareManifests(MANIFEST, target).map(difference => difference.what)).toEqual([what]);
   });
 
+  test('of long lists that differ a few items are told that one end lacks: they are stored with the move', () => {
+    const many = Array.from({length: 20_000}, (_, index) => `folder ${index}`);
+    const less = {...MANIFEST, subscriptions: [...many.slice(1), 'only here']};
+    expect(compareManifests({...MANIFEST, subscriptions: many}, less)).toEqual([
+      {what: 'subscriptions', folder: null, source: ['folder 0'], target: ['only here']},
+    ]);
+    const [none] = compareManifests({...MANIFEST, subscriptions: many}, {...MANIFEST, subscriptions: []});
+    expect(none?.source).toHaveLength(20);
+  });
+
   test('texts that were not read are no texts that are equal', () => {
     expect(compareManifests(inbox({texts: null}), inbox({texts: null})).map(({what}) => what)).toEqual(['texts']);
   });
