@@ -4,7 +4,7 @@ import type {Millis} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {Lease} from '../wire/record.ts';
 import type {BucketPort} from './bucket-port.ts';
-import {isOurTerm, LEASE_TIMES, type LeaseTimes, leaseEntry, leftToActMs, mayTake, type Sighting, sight} from './lease.ts';
+import {isOurTerm, LEASE_TIMES, type LeaseTimes, leaseEntry, leftToActMs, mayTake, nextToken, type Sighting, sight, tokenOf} from './lease.ts';
 
 export const LEASE_KEY = 'leader';
 
@@ -43,8 +43,7 @@ export class LeaseKeeper {
   /** Who leads as far as this process knows; null when nobody does. */
   leader(): {holder: string; token: number} | null {
     if (this.#seen === null || this.#seen.lease.holder === '') return null;
-    const {holder, token} = this.#seen.lease;
-    return {holder, token: token === 0 ? this.#seen.revision : token};
+    return {holder: this.#seen.lease.holder, token: tokenOf(this.#seen)};
   }
 
   /**
@@ -66,11 +65,12 @@ export class LeaseKeeper {
       try {
         this.#seen = sight(this.#seen, await bucket.get(LEASE_KEY), clock.monotonic());
         if (mayTake(this.#seen, clock.monotonic(), this.#times)) {
-          const entry = leaseEntry(holder, 0, 0);
-          const takeMs = clock.monotonic();
           const seen = this.#seen;
-          const token = await (seen === null ? bucket.create(LEASE_KEY, entry) : bucket.update(LEASE_KEY, entry, seen.revision));
-          this.#seen = {revision: token, lease: entry, sinceMs: takeMs};
+          const token = nextToken(seen, clock.now());
+          const entry = leaseEntry(holder, token, 0);
+          const takeMs = clock.monotonic();
+          const revision = await (seen === null ? bucket.create(LEASE_KEY, entry) : bucket.update(LEASE_KEY, entry, seen.revision));
+          this.#seen = {revision, lease: entry, sinceMs: takeMs};
           return {token, atMs: takeMs};
         }
       } catch (error) {
@@ -130,10 +130,10 @@ export class LeaseKeeper {
 
   async #beat(token: number, beat: number): Promise<'renewed' | 'lost' | 'unsure'> {
     const {bucket, holder, clock, log} = this.#deps;
+    if (this.#seen === null) return 'lost';
     const entry = leaseEntry(holder, token, beat);
     try {
-      const expected = this.#seen?.revision ?? token;
-      const revision = await bucket.update(LEASE_KEY, entry, expected);
+      const revision = await bucket.update(LEASE_KEY, entry, this.#seen.revision);
       this.#seen = {revision, lease: entry, sinceMs: clock.monotonic()};
       return 'renewed';
     } catch (error) {

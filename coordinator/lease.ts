@@ -1,4 +1,4 @@
-import type {Millis} from '../base/units.ts';
+import type {Instant, Millis} from '../base/units.ts';
 import type {Lease} from '../wire/record.ts';
 
 /**
@@ -42,6 +42,20 @@ export function leftToActMs(renewedAtMs: Millis, monotonicMs: Millis, times: Lea
 /** True when an entry is a renewal of this very term, e.g. one whose answer got lost on the way. */
 export function isOurTerm(lease: Lease, holder: string, token: number): boolean {
   return lease.holder === holder && lease.token === token;
+}
+
+/** Fencing token of the term that an entry belongs to. */
+export function tokenOf({lease, revision}: Sighting): number {
+  // An older release took the lease without a token of its own: the revision was it.
+  return lease.token === 0 ? revision : lease.token;
+}
+
+/**
+ * Fencing token of a new term: greater than that of the term before. And since it is the time, greater than those of terms that the store has
+ * forgotten, with its disk or because an older one was brought back: hosts remember them, and would refuse every command for ever.
+ */
+export function nextToken(seen: Sighting | null, nowMs: Instant): number {
+  return Math.max(nowMs, seen === null ? 0 : tokenOf(seen) + 1);
 }
 
 /** What a holder writes to take, renew and give back. */

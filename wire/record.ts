@@ -378,7 +378,7 @@ export type MoveRecord = Type.Static<typeof MoveRecord>;
 export const Lease = Type.Object({
   v: Type.Literal(1),
   holder: Type.String(),
-  /** Fencing token: the KV revision at which this holder first took the lease. 0 in the entry that takes it. */
+  /** Fencing token: the time when this holder took the lease, and greater than the one before. 0 in the entry by which an older release took it. */
   token: Token,
   beat: Count,
 });

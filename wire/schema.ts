@@ -38,7 +38,7 @@ export const MoveId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'i
 export const PlanId = Type.String({pattern: '^[a-z0-9-]{8,40}$', description: 'id of a plan'});
 /** Grows with every change of a thing; receivers refuse smaller ones. */
 export const Generation = Type.Integer({minimum: 0});
-/** Revision of the lease under which a coordinator acts; agents refuse smaller ones than they have seen. */
+/** Of the lease under which a coordinator acts; agents refuse smaller ones than they have seen. */
 export const Token = Type.Integer({minimum: 0, description: 'fencing token'});
 export const InstantMs = Type.Integer({minimum: 0, description: 'milliseconds since 1970 UTC'});
 export const SpanMs = Type.Number({minimum: 0, description: 'milliseconds'});

@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import {LEASE_KEY, LeaseKeeper, type Term} from '../../../coordinator/lease.io.ts';
-import {LEASE_TIMES, leftToActMs, mayTake, sight} from '../../../coordinator/lease.ts';
+import {LEASE_TIMES, leftToActMs, mayTake, nextToken, sight} from '../../../coordinator/lease.ts';
 import type {Lease} from '../../../wire/record.ts';
 import {FakeBucket, FakeClock, settle, silentLog} from './fakes.ts';
 
@@ -57,13 +57,14 @@ function two(): {clock: FakeClock; bucket: FakeBucket<Lease>; a: Candidate; b: C
 }
 
 describe('lease keeper', () => {
-  test('one of two leads, its token is the revision of the take, and it goes on for long', async () => {
+  test('one of two leads, its token is the time of the take, and it goes on for long', async () => {
     const {clock, bucket, a, b} = two();
     await clock.advance(120_000);
     expect([a.terms.length, b.terms.length]).toEqual([1, 0]);
-    expect(a.terms[0]?.token).toBe(1);
-    expect(bucket.rows.get(LEASE_KEY)?.value).toMatchObject({holder: 'a', token: 1});
-    expect(b.keeper.leader()).toEqual({holder: 'a', token: 1});
+    const [{token} = {token: 0}] = a.terms;
+    expect(token).toBe(1_800_000_000_000);
+    expect(bucket.rows.get(LEASE_KEY)?.value).toMatchObject({holder: 'a', token});
+    expect(b.keeper.leader()).toEqual({holder: 'a', token});
   });
 
   test('given back on an orderly end: the next leads within a renewal, with a greater token', async () => {
@@ -111,6 +112,37 @@ describe('lease keeper', () => {
     await clock.advance(30_000);
     expect(a.terms.length).toBe(1);
     expect(a.leads()).toBe(true);
+  });
+
+  test.each(['lost', 'older'] as const)('a store that is %s gives no token that hosts have seen the like of', async fate => {
+    const clock = new FakeClock();
+    const bucket = new FakeBucket<Lease>(clock);
+    await bucket.create(LEASE_KEY, {v: 1, holder: 'z', token: 0, beat: 0});
+    const before = bucket.rows.get(LEASE_KEY);
+    const first = new Candidate('a', bucket, clock);
+    await clock.advance(60_000);
+    first.stop.abort();
+    await first.running;
+    bucket.rows.clear();
+    if (fate === 'lost') bucket.revision = 0;
+    else if (before !== undefined) bucket.rows.set(LEASE_KEY, before);
+    const second = new Candidate('b', bucket, clock);
+    await clock.advance(30_000);
+    expect(second.terms[0]?.token).toBeGreaterThan(first.terms[0]?.token ?? Infinity);
+  });
+
+  test('where clocks were set back a token is still greater than the one before, of an older release too', async () => {
+    const clock = new FakeClock();
+    const bucket = new FakeBucket<Lease>(clock);
+    const first = new Candidate('a', bucket, clock);
+    await clock.advance(10_000);
+    clock.wallMs -= 86_400_000;
+    first.stop.abort();
+    await first.running;
+    const second = new Candidate('b', bucket, clock);
+    await clock.advance(10_000);
+    expect(second.terms[0]?.token).toBe((first.terms[0]?.token ?? 0) + 1);
+    expect(nextToken({revision: 41, lease: {v: 1, holder: 'old', token: 0, beat: 0}, sinceMs: 0}, 0)).toBe(42);
   });
 
   test('a lease taken by another ends the term at the next renewal', async () => {
