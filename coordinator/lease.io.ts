@@ -4,7 +4,18 @@ import type {Millis} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {Lease} from '../wire/record.ts';
 import type {BucketPort} from './bucket-port.ts';
-import {isOurTerm, LEASE_TIMES, type LeaseTimes, leaseEntry, leftToActMs, mayTake, nextToken, type Sighting, sight, tokenOf} from './lease.ts';
+import {
+  isOurTerm,
+  LEASE_TIMES,
+  type LeaseTimes,
+  leaseEntry,
+  leftToActMs,
+  mayTake,
+  nextToken,
+  type Sighting,
+  sight,
+  tokenOf,
+} from './lease.ts';
 
 export const LEASE_KEY = 'leader';
 

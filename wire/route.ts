@@ -17,7 +17,7 @@ export const Route = Type.Object({
   v: Type.Literal(1),
   user: UserName,
   host: HostName,
-  /** Grows by one with each change of host. */
+  /** Grows by one with each change of host; a new user begins with the seconds since 1970. Hosts take no smaller one. */
   generation: Generation,
   move: orNull(Type.Object({id: MoveId, source: HostName, target: HostName, token: Token})),
   /** While held, the source accepts nothing for the user and edges already point to `target`, which refuses until the flip. */

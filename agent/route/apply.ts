@@ -49,3 +49,12 @@ export function rowOf(route: Route, storedAtMs: Instant, now: Instant, self: str
 export function isHoldOver(held: number, present: number): boolean {
   return present === held;
 }
+
+/**
+ * Whether an entry is of before what is in force here: a NATS server that lost its last writes, or got an older store back, tells routes of the
+ * past. Every host keeps the newer word then; whoever went by the older one would serve a mailbox that has long moved on.
+ * @param known of that user; undefined: he is new here, or was removed before.
+ */
+export function hasGoneBack(row: Pick<RouteRow, 'generation'>, known: Pick<RouteRow, 'generation'> | undefined): boolean {
+  return known !== undefined && row.generation < known.generation;
+}

@@ -9,7 +9,7 @@ import type {Relief} from '../../wire/report.ts';
 import type {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
 import type {Role} from '../../wire/schema.ts';
-import {isHoldOver, type RouteRow, rowOf} from './apply.ts';
+import {hasGoneBack, isHoldOver, type RouteRow, rowOf} from './apply.ts';
 import type {HoldingPorts} from './holding.io.ts';
 import {Reminder} from './reminder.ts';
 
@@ -39,6 +39,7 @@ interface TableOptions {
 }
 
 const ASK_AGAIN_MS = 1_000;
+const USERS_TOLD_MAX = 20;
 /** How long a host that has just booted serves nobody while NATS does not tell it where users live now. */
 const BOOT_FENCE_MS = 30_000;
 
@@ -66,6 +67,7 @@ export class SqliteRouteTable implements RouteTable {
   /** Users whose logins wait at a port. */
   readonly #waitingUsers = new Set<string>();
   readonly #upsert: StatementSync;
+  readonly #generationOf: StatementSync;
   readonly #remove: StatementSync;
   readonly #advance: StatementSync;
   readonly #defer: StatementSync;
@@ -98,6 +100,7 @@ export class SqliteRouteTable implements RouteTable {
        ON CONFLICT (user) DO UPDATE SET host = excluded.host, generation = excluded.generation,
          held_until = excluded.held_until, held_target = excluded.held_target, hold_port = excluded.hold_port`,
     );
+    this.#generationOf = this.#db.prepare('SELECT generation FROM routes WHERE user = ?');
     this.#remove = this.#db.prepare('DELETE FROM routes WHERE user = ?');
     this.#advance = this.#db.prepare('UPDATE self SET revision = ?');
     this.#defer = this.#db.prepare(
@@ -189,11 +192,17 @@ export class SqliteRouteTable implements RouteTable {
     const changes = this.#pending;
     this.#pending = [];
     const released: string[] = [];
+    const goneBack: string[] = [];
     let revision = this.#revision;
     this.#db.exec('BEGIN IMMEDIATE');
     for (const change of changes) {
       if ('entry' in change) {
         const row = rowOf(change.entry.value, change.entry.storedAtMs, Date.now(), this.#host);
+        revision = Math.max(revision, change.entry.revision);
+        if (hasGoneBack(row, this.#generationOf.get(row.user) as Pick<RouteRow, 'generation'> | undefined)) {
+          goneBack.push(row.user);
+          continue;
+        }
         const isHeld = row.heldUntil > 0;
         const holdPort = isHeld ? (this.#holding?.take(row.user) ?? null) : null;
         this.#upsert.run(row.user, row.host, row.generation, row.heldUntil, row.heldTarget, holdPort);
@@ -203,7 +212,6 @@ export class SqliteRouteTable implements RouteTable {
           this.#waitingUsers.add(row.user);
           this.#releaseLater(row);
         } else if (this.#waitingUsers.has(row.user)) released.push(row.user);
-        revision = Math.max(revision, change.entry.revision);
       } else {
         const user = Buffer.from(change.removedKey, 'base64url').toString('utf8');
         if (!this.#pinned.has(user)) this.#remove.run(user);
@@ -213,6 +221,11 @@ export class SqliteRouteTable implements RouteTable {
     this.#advance.run(revision);
     this.#db.exec('COMMIT');
     this.#revision = revision;
+    if (goneBack.length > 0)
+      this.#log.error(
+        {count: goneBack.length, users: goneBack.slice(0, USERS_TOLD_MAX)},
+        'NATS has forgotten where these users went; they stay',
+      );
     for (const user of released) this.#release(user);
     const reached = this.#waiters.filter(waiter => waiter.revision <= revision);
     this.#waiters = this.#waiters.filter(waiter => waiter.revision > revision);

@@ -1,5 +1,6 @@
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
 import type {
   Approve,
   Evacuate,
@@ -70,12 +71,14 @@ export class Operator implements Writes {
   }
 
   async addUser(_by: string, {user: name, host: wished}: NewUser): Promise<Route> {
-    const {routes, planner, picture} = this.#deps;
+    const {routes, planner, picture, clock} = this.#deps;
     const user = name.toLowerCase();
     if (wished !== undefined) this.#assertTakesUsers(wished);
     if (picture.fleet.routes.has(user)) throw new MailherdError('USER_EXISTS', {user});
     const host = wished ?? planner.placeNew(user);
-    const route: Route = {v: 1, user, host, generation: 1, move: null, hold: null, flip: null};
+    // Greater than any of a user of that name who was removed before: a host that has not heard of it takes the newer word.
+    const generation = Math.floor(clock.now() / SECOND_MS);
+    const route: Route = {v: 1, user, host, generation, move: null, hold: null, flip: null};
     await routes.create(userKey(user), route).catch(error => {
       throw isConflict(error) ? new MailherdError('USER_EXISTS', {user}) : error;
     });

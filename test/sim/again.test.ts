@@ -96,7 +96,9 @@ test('what waits and may wait does not wait for an evacuation that is paused', a
 test('a reason that is too large to be stored does not keep the mailbox locked', async () => {
   const {world, user, source, target} = pair();
   STEPS.holding.run = async () => {
-    throw new MailherdError('MANIFEST_DIFFERS', {differences: Array.from({length: 40_000}, (_, at) => `a difference that is told at length, ${at}`)});
+    throw new MailherdError('MANIFEST_DIFFERS', {
+      differences: Array.from({length: 40_000}, (_, at) => `a difference that is told at length, ${at}`),
+    });
   };
   world.engine?.enqueue(onePlan('single', user, source, target));
   await world.time.run(120_000, () => undefined);

@@ -190,3 +190,18 @@ test("another host's table is refused", () => {
   open('be1');
   expect(() => open('be2')).toThrow(/CONFIG_INVALID/);
 });
+
+test('a route of the past is not taken, whatever its revision: NATS may have lost its last writes; of a user who was removed any is', async () => {
+  const table = open('be1');
+  await put(table, 7, {...ROUTE, host: 'be2', generation: 3});
+  for (const revision of [5, 9]) {
+    await put(table, revision, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 30_000}, generation: 2});
+    expect(table.row(ROUTE.user)).toMatchObject({host: 'be2', generation: 3, heldUntil: 0});
+  }
+  expect(table.revision()).toBe(9);
+  await put(table, 10, {...ROUTE, host: 'be3', generation: 4});
+  expect(table.row(ROUTE.user)).toMatchObject({host: 'be3', generation: 4});
+  table.take({removedKey: Buffer.from(ROUTE.user).toString('base64url'), revision: 11});
+  await put(table, 12, ROUTE);
+  expect(table.row(ROUTE.user)).toMatchObject({host: 'be1', generation: 1});
+});
