@@ -1,5 +1,14 @@
 import {MailherdError} from '../base/errors.ts';
-import {FARM_ACCOUNT, farmApi, MIRRORS, mirrorDelivery, type ReaderAccount, readerApi} from '../wire/accounts.ts';
+import {
+  FARM_ACCOUNT,
+  farmApi,
+  MIRRORS,
+  mirrorDelivery,
+  NEWEST_ROUTE,
+  NEWEST_ROUTE_API,
+  type ReaderAccount,
+  readerApi,
+} from '../wire/accounts.ts';
 import {fits} from '../wire/codec.ts';
 import {AGENT_EVENTS} from '../wire/event.ts';
 import {HostName, Role} from '../wire/schema.ts';
@@ -67,6 +76,7 @@ export function permissionsOf(name: string): Permissions {
       reportSubject(name),
       ...AGENT_EVENTS.map(type => eventSubject(name, type)),
       ...[HOST_BUCKET, ROUTE_BUCKET].flatMap(bucketReading),
+      NEWEST_ROUTE,
     ],
     subscribe: [commandSubjects(name), `${inboxPrefix(name)}.>`],
     responses: COMMAND_REPLIES,
@@ -139,7 +149,7 @@ const importStream = (account: string, subject: string): string => `{stream: {ac
 
 function farmAccount(users: NatsUser[]): Account {
   const farm: Account = {name: FARM_ACCOUNT, users, exports: [], imports: []};
-  farm.exports.push(...STORED_SUBJECTS.map(subject => service(subject, 'HOSTS')), stream(ANY_COMMAND, 'HOSTS'));
+  farm.exports.push(...[...STORED_SUBJECTS, NEWEST_ROUTE_API].map(subject => service(subject, 'HOSTS')), stream(ANY_COMMAND, 'HOSTS'));
   farm.imports.push(importStream('HOSTS', COORDINATOR_INBOX));
   for (const account of READERS) farm.exports.push(stream(`${mirrorDelivery(account)}.>`, account));
   for (const {account, stream: name} of MIRRORS) {
@@ -169,6 +179,7 @@ function readerAccount(name: ReaderAccount, users: NatsUser[], secret: string): 
   if (name === 'HOSTS') {
     reader.exports.push(stream(COORDINATOR_INBOX, FARM_ACCOUNT));
     reader.imports.push(...STORED_SUBJECTS.map(subject => importService(FARM_ACCOUNT, subject)), importStream(FARM_ACCOUNT, ANY_COMMAND));
+    reader.imports.push(importService(FARM_ACCOUNT, NEWEST_ROUTE_API, NEWEST_ROUTE));
   }
   return reader;
 }

@@ -28,3 +28,11 @@ export const farmApi = (secret: string): string => `$JS.FARM_${secret}.API`;
 
 /** FARM's consumers deliver to mirrors below this. */
 export const mirrorDelivery = (account: ReaderAccount): string => `mailherd.mirror.${account.toLowerCase()}`;
+
+/**
+ * Where a host asks the farm's own stream for the newest entry of a route: its mirror may be behind, and after a crash of the server have stopped.
+ * The answer is what any reader of the mirror gets sooner or later, and comes back to the asker's account only.
+ */
+export const NEWEST_ROUTE = 'mailherd.newest.route';
+/** What that is in FARM. */
+export const NEWEST_ROUTE_API = `$JS.API.STREAM.MSG.GET.KV_${ROUTE_BUCKET}`;

@@ -5,7 +5,8 @@ import {Bucket, type Entry, type Removal} from '../../wire/bucket.io.ts';
 import type {Log} from '../../wire/log.ts';
 import {HostRecord} from '../../wire/record.ts';
 import {Route} from '../../wire/route.ts';
-import {HOST_BUCKET, ROUTE_BUCKET, userKey} from '../../wire/subjects.ts';
+import {HOST_BUCKET, ROUTE_BUCKET} from '../../wire/subjects.ts';
+import {newestRevision} from './newest.io.ts';
 import type {ProbeRoutes} from './probe-routes.ts';
 import {Reminder} from './reminder.ts';
 import type {SqliteRouteTable} from './table.io.ts';
@@ -37,7 +38,7 @@ export async function followRoutes(
       const hosts = await Bucket.open(nc, HOST_BUCKET, HostRecord, {create: false, onMisfit});
       await hosts.watch(onHost, signal);
       const routes = await Bucket.open(nc, ROUTE_BUCKET, Route, {create: false, onMisfit});
-      table.askBy(async user => (await routes.get(userKey(user)))?.revision ?? null);
+      table.askBy(user => newestRevision(nc, user));
       await routes.watch(
         change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
         signal,

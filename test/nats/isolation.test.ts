@@ -5,9 +5,10 @@ import {createUser} from '@nats-io/nkeys';
 import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {newestRevision} from '../../agent/route/newest.io.ts';
 import {systemClock} from '../../base/clock.io.ts';
 import {watchMirrors} from '../../coordinator/mirrors.io.ts';
-import {farmApi, readerApi} from '../../wire/accounts.ts';
+import {farmApi, NEWEST_ROUTE, readerApi} from '../../wire/accounts.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import {ensureMirror, mirrorSecret} from '../../wire/mirror.io.ts';
 import {
@@ -20,6 +21,7 @@ import {
   REPORT_SUBJECTS,
   ROUTE_BUCKET,
   reportSubject,
+  userKey,
 } from '../../wire/subjects.ts';
 import {TestServer} from './server.ts';
 
@@ -248,3 +250,20 @@ test('mirrors are made anew when the coordinator has another seed', async () => 
     },
   );
 }, 30_000);
+
+test('whether a route has changed is asked of the farm itself: a mirror that is behind, or gone, does not know', async () => {
+  const revision = await routes.put(userKey('ada@example.org'), {text: 'held'});
+  const host = await server.connect('be01');
+  const mirror = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
+  await vi.waitFor(async () => expect((await mirror.get(userKey('ada@example.org')))?.revision).toBe(revision));
+  expect(await newestRevision(host, 'ada@example.org')).toBe(revision);
+  expect(await newestRevision(host, 'nobody@example.org')).toBe(null);
+  await coordinator.request(`${readerApi('HOSTS')}.STREAM.DELETE.${ROUTES}`);
+  const flip = await routes.put(userKey('ada@example.org'), {text: 'flipped'});
+  expect(await newestRevision(host, 'ada@example.org')).toBe(flip);
+  // An answer goes to the asker's account, wherever it is sent.
+  for (const reply of [`$JS.API.STREAM.DELETE.${ROUTES}`, `$KV.${ROUTE_BUCKET}.user1`])
+    host.publish(NEWEST_ROUTE, JSON.stringify({last_by_subj: `$KV.${ROUTE_BUCKET}.${userKey('ada@example.org')}`}), {reply});
+  await settled(host, 'be01');
+  expect(await routes.entries()).toHaveLength(1);
+});

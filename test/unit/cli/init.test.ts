@@ -6,6 +6,7 @@ import {parse} from 'yaml';
 import type {Outbox} from '../../../agent/report/outbox.io.ts';
 import {initCommand} from '../../../cli/init.io.ts';
 import {parseNewHost, permissionsOf, usersConf} from '../../../cli/init.ts';
+import {NEWEST_ROUTE} from '../../../wire/accounts.ts';
 import {AGENT_EVENTS} from '../../../wire/event.ts';
 
 let parent: string;
@@ -115,6 +116,7 @@ test("a host's permissions name nobody else and write no bucket", () => {
   expect(publish.filter(subject => subject.startsWith('mailherd.'))).toEqual([
     'mailherd.report.be01',
     ...AGENT_EVENTS.map(type => `mailherd.event.be01.${type}`),
+    NEWEST_ROUTE,
   ]);
   expect(publish.filter(subject => /^\$KV|STREAM\.(?!MSG\.GET)|DELETE|PURGE|UPDATE|^>|\*/.test(subject))).toEqual([]);
   expect(subscribe).toEqual(['mailherd.command.be01.>', '_INBOX_be01.>']);
