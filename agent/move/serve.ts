@@ -48,6 +48,9 @@ const HANDLERS: Handlers = {
     requireHere(ports, user);
     const needs = await ports.store.needs(user);
     await requireOffered(ports, user, needs);
+    // What lies here is the mailbox. A copy that is noted all the same was of somebody of that name who was removed and came again: in its place
+    // the one that this move leaves could never be retained.
+    if (ports.memory.copy(user) !== null) await ports.memory.removeCopy(user);
     return {needs};
   },
 

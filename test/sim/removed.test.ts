@@ -67,3 +67,25 @@ test.each([
     expect([world.engine?.records()[0]?.step, world.host(record?.source ?? '').mailboxes.size]).toEqual(['purged', 0]);
   },
 );
+
+test('who is removed and comes again where his old copy is retained can leave again', async () => {
+  const world = new World({seed: 1, backends: 3, users: 1, trouble: 0});
+  world.elect(false);
+  const [user = ''] = [...world.routes.keys()];
+  const first = world.owner(user);
+  const [second = '', third = ''] = ['be1', 'be2', 'be3'].filter(host => host !== first);
+  const move = (target: string): Promise<unknown> => {
+    world.engine?.enqueue(planOf('single', [{user, source: first, target, bytes: 1_000, why: 'simulated'}]));
+    return world.time.run(world.time.now + 200_000, () => undefined);
+  };
+  await move(second);
+  world.removeUser(user);
+  world.addUser(user, first);
+  await move(third);
+  const steps = (): unknown => world.engine?.records().map(({step}) => step);
+  expect([world.owner(user), steps()]).toEqual([third, ['retained', 'retained']]);
+  // One copy is left, of the second move.
+  const [{id} = {id: ''}] = world.engine?.records() ?? [];
+  await Promise.all([world.engine?.purge([id]), world.time.run(world.time.now + 5_000, () => undefined)]);
+  expect([steps(), world.host(first).mailboxes.size]).toEqual([['purged', 'retained'], 1]);
+});

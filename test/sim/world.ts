@@ -74,7 +74,7 @@ export class World {
     this.rng = seededRng(options.seed);
     for (let index = 1; index <= options.backends; index++) this.#addHost(`be${index}`, false);
     this.#addHost('edge1', true);
-    for (let index = 1; index <= options.users; index++) this.#addUser(`user${index}`, `be${1 + (index % options.backends)}`);
+    for (let index = 1; index <= options.users; index++) this.addUser(`user${index}`, `be${1 + (index % options.backends)}`);
   }
 
   host(name: string): SimHost {
@@ -159,7 +159,7 @@ export class World {
     this.hosts.set(name, new SimHost(this, this.time, this.rng.fork(name), name, isEdge));
   }
 
-  #addUser(user: string, host: string): void {
+  addUser(user: string, host: string): void {
     const mailbox = new Mailbox(1_000 + this.routes.size);
     for (let count = 0; count < 5; count++) mailbox.append(`${user}-old-${count}`);
     this.host(host).mailboxes.set(user, mailbox);

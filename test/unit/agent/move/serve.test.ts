@@ -183,3 +183,15 @@ test('mailboxes are told in pages that a message holds, all at once to who knows
   expect((await serve(ports, 'mailboxes', {v: 1, token: 1})).mailboxes).toHaveLength(4_500);
   expect(new Set(here)).toEqual(new Set([4_500]));
 });
+
+test('a copy that is noted of who lives here is of somebody of that name who was removed: it is forgotten when he leaves', async () => {
+  const {ports} = hostAt('be1', {user: USER, moveId: '00000000-0000-4000-8000-000000000002', kind: 'retained'});
+  const forgotten: string[] = [];
+  const noting = {
+    ...ports,
+    store: {...ports.store, needs: async () => []},
+    memory: {...ports.memory, removeCopy: async (user: string) => void forgotten.push(user)},
+  } as unknown as HostPorts;
+  await serve(noting, 'needs', {v: 1, token: 1, user: USER, moveId: REQUEST.moveId});
+  expect(forgotten).toEqual([USER]);
+});
