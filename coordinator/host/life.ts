@@ -302,7 +302,8 @@ function onReinstallAsked(record: HostRecord, by: string, release: string, nowMs
 /** The farm may have changed while the host was asked: everything is looked at again. */
 function onWipeChecked(record: HostRecord, check: WipeChecked, limits: Limits, nowMs: Instant): HostTurn {
   const due = dueCopies(check.facts, keepMs(limits), nowMs);
-  const isCovered = due !== null && check.retained.every(id => due.includes(id));
+  const dueIds = new Set(due);
+  const isCovered = due !== null && check.retained.every(id => dueIds.has(id));
   const {users, queued, copies} = check.answer;
   const mayGo = isEmpty(check.facts) && isCovered && users === 0 && queued === 0 && copies.length === 0;
   if (record.stage === 'drained' && mayGo) {

@@ -6,6 +6,7 @@ import {retainedAtMs} from './budget.ts';
 import {forgettable} from './forget.ts';
 import {carryLate, discardLeft, proveNeedless} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
+import {storedRefusal} from './refusal.ts';
 
 const REMOVE_LEFT_MS = 30 * SECOND_MS;
 const FORGET_MS = HOUR_MS;
@@ -14,6 +15,9 @@ const FORGET_MS = HOUR_MS;
  * retained. It must not lie there until the purge: the copy is looked at again this long after the flip.
  */
 const LOOK_AGAIN_MS = [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS];
+
+/** The permission to wipe a host lasts ten minutes, and within them thousands of copies are proved once more. */
+const PROOFS_AT_ONCE = 8;
 
 interface AftercareDeps {
   ports: MovePorts;
@@ -121,9 +125,37 @@ export class Aftercare {
     }
   }
 
-  /** @throws MailherdError what stands in the way of losing the copy with its host. */
-  async proveNeedless(record: MoveRecord): Promise<void> {
-    await this.#keepChanged(record, await proveNeedless(this.#deps.ports, record));
+  /**
+   * Proves that copies may be lost with their host, several at once.
+   * @returns the ids of those that still lie there. @throws MailherdError what stands in the way of losing one.
+   */
+  async prove(records: readonly MoveRecord[]): Promise<string[]> {
+    const due = [...records];
+    const proved: string[] = [];
+    const prove = async (): Promise<void> => {
+      for (let record = due.pop(); record !== undefined; record = due.pop()) {
+        await this.#proveOne(record);
+        if (this.#deps.records.get(record.id)?.step === 'retained') proved.push(record.id);
+      }
+    };
+    try {
+      await Promise.all(Array.from({length: PROOFS_AT_ONCE}, prove));
+    } finally {
+      // What stands in the way of one is enough.
+      due.length = 0;
+    }
+    return proved;
+  }
+
+  async #proveOne(record: MoveRecord): Promise<void> {
+    try {
+      await this.#keepChanged(record, await proveNeedless(this.#deps.ports, record));
+    } catch (error) {
+      // Whoever wonders why a host cannot be wiped looks at its moves.
+      const refusal = storedRefusal(error);
+      if (refusal.code === 'LAST_COPY' && record.refusal?.code !== refusal.code) await this.#deps.keep({...record, refusal}, record);
+      throw error;
+    }
   }
 
   async #keepChanged(record: MoveRecord, next: MoveRecord): Promise<void> {

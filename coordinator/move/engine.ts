@@ -158,18 +158,8 @@ export class MoveEngine implements Mover {
     for (const record of records) this.#launch(await this.#keep({...record, step: 'purging', refusal: null}, record));
   }
 
-  async prove(host: string): Promise<string[]> {
-    const proved: string[] = [];
-    for (const record of this.#retainedAt(host)) {
-      await this.#aftercare.proveNeedless(record).catch(async error => {
-        // Whoever wonders why a host cannot be wiped looks at its moves.
-        const refusal = storedRefusal(error);
-        if (refusal.code === 'LAST_COPY' && record.refusal?.code !== refusal.code) await this.#keep({...record, refusal}, record);
-        throw error;
-      });
-      if (this.#known(record.id).step === 'retained') proved.push(record.id);
-    }
-    return proved;
+  prove(host: string): Promise<string[]> {
+    return this.#aftercare.prove(this.#retainedAt(host));
   }
 
   async markWiped(host: string): Promise<void> {

@@ -147,3 +147,29 @@ test.each(['silent', 'bare'])('neither purge nor wipe takes the last copy: the h
   expect(proof).toMatchObject({status: 'rejected', reason: {code: 'LAST_COPY', detail: {host: target, copy: source}}});
   expect(world.host(source).mailboxes.get(user)?.messages.size).toBe(5);
 });
+
+test('copies of a host are proved side by side: thousands of them fit into the time for which a wipe is allowed', async () => {
+  const world = new World({seed: 5, backends: 2, users: 24, trouble: 0});
+  world.elect(false);
+  const users = [...world.routes.keys()].filter(user => world.owner(user) === 'be1');
+  world.engine?.enqueue(
+    planOf(
+      'single',
+      users.map(user => ({user, source: 'be1', target: 'be2', bytes: 1_000, why: 'simulated'})),
+    ),
+  );
+  await world.time.run(900_000, () => undefined);
+  const took = async (): Promise<number> => {
+    const begun = world.time.now;
+    const ended: {atMs: number; count: number} = {atMs: 0, count: 0};
+    void world.engine?.prove('be1').then(proved => Object.assign(ended, {atMs: world.time.now, count: proved.length}));
+    await world.time.run(begun + 60_000, () => undefined);
+    expect(ended.count).toBe(world.engine?.records().filter(({step}) => step === 'retained').length);
+    return ended.atMs - begun;
+  };
+  const all = await took();
+  const [first] = world.engine?.records() ?? [];
+  for (const record of world.engine?.records() ?? []) if (record !== first) Object.assign(record, {step: 'purged'});
+  expect(users.length).toBeGreaterThan(8);
+  expect(all).toBeLessThan((users.length / 2) * (await took()));
+});
