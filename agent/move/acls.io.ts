@@ -1,5 +1,6 @@
 import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
+import {setNewest} from '../../base/bounded.ts';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
 import {aclLines, hasUserKeys, isHibernating, metadataFile, offeredIn, type SetFeature} from './features.ts';
@@ -12,6 +13,8 @@ const ACL_FILE = 'dovecot-acl';
 /** Directories of messages: large, and no folder is below them. */
 const MESSAGES = new Set(['cur', 'new', 'tmp']);
 const LISTS_AT_ONCE = 4;
+/** Of so many users it is known at once; of whoever was looked at long ago nobody asks again. */
+const USERS_MAX = 256;
 
 interface Known {
   /** Whether doveadm, and with it dsync, heeds ACLs. */
@@ -95,7 +98,7 @@ export class AclReader {
       state: '',
       lists: new Map(),
     };
-    this.#known.set(user, known);
+    setNewest(this.#known, user, known, USERS_MAX);
     return known;
   }
 }

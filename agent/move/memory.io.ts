@@ -1,4 +1,4 @@
-import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import Type from 'typebox';
 import {MIB} from '../../base/units.ts';
@@ -6,8 +6,8 @@ import {decode} from '../../wire/codec.ts';
 import {MoveId, Token, UserName} from '../../wire/schema.ts';
 import type {Copy, HostPorts} from './host-ports.ts';
 
-/** Twice what some hundred copies take. */
-const RESERVE_BYTES = MIB / 4;
+/** Twice what some hundred copies take; where there are more, twice what they take. */
+const RESERVE_BYTES_MIN = MIB / 4;
 
 const Memory = Type.Object({
   v: Type.Literal(1),
@@ -39,7 +39,7 @@ export function openMoveMemory(stateDir: string): HostPorts['memory'] {
     copies = new Map(memory.copies.map(copy => [copy.user, copy]));
   }
 
-  setAside(reserve);
+  setAside(reserve, existsSync(path) ? statSync(path).size : 0);
 
   /** What a full disk did not take is not known here either: a command that comes again must try to note it again. */
   function save(nextToken: number, nextCopies: ReadonlyMap<string, Copy>): void {
@@ -52,7 +52,7 @@ export function openMoveMemory(stateDir: string): HostPorts['memory'] {
       replace(stateDir, path, text);
     }
     [token, copies] = [nextToken, nextCopies];
-    setAside(reserve);
+    setAside(reserve, Buffer.byteLength(text));
   }
 
   return {
@@ -72,11 +72,12 @@ function replace(stateDir: string, path: string, text: string): void {
   flushed(openSync(stateDir, 'r'));
 }
 
-/** Where there is no room to set aside, the next note tries again. */
-function setAside(reserve: string): void {
-  if (existsSync(reserve)) return;
+/** Where there is no room to set aside, the next note tries again. @param bytes of the file that may have to be written anew. */
+function setAside(reserve: string, bytes: number): void {
+  const present = existsSync(reserve) ? statSync(reserve).size : 0;
+  if (present >= Math.max(RESERVE_BYTES_MIN, bytes)) return;
   try {
-    flushed(openSync(reserve, 'w', 0o600), file => writeFileSync(file, Buffer.alloc(RESERVE_BYTES)));
+    flushed(openSync(reserve, 'w', 0o600), file => writeFileSync(file, Buffer.alloc(Math.max(RESERVE_BYTES_MIN, 2 * bytes))));
   } catch (error) {
     rmSync(reserve, {force: true});
     if (!isFull(error)) throw error;

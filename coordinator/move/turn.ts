@@ -11,18 +11,28 @@ const AT_EDGES: ReadonlySet<MoveStep> = new Set(['holding', 'finalizing', 'verif
 /** Users whose logins wait: each takes a port of every edge, from the hold until the target has taken over. */
 export class EdgePorts {
   readonly #taken = new Set<string>();
+  /** Moves that may take one. What a move that was cancelled had begun goes on for a while, and nobody would give its port back. */
+  readonly #copying = new Set<string>();
 
   /** @param most of the edge that has the fewest; null: none tells. @returns false when all are taken. */
   take(moveId: string, most: number | null): boolean {
+    if (!this.#copying.has(moveId) && !this.#taken.has(moveId)) return false;
     if (most !== null && this.#taken.size >= most && !this.#taken.has(moveId)) return false;
     this.#taken.add(moveId);
     return true;
+  }
+
+  /** It cannot be used yet. */
+  giveBack(moveId: string): void {
+    this.#taken.delete(moveId);
   }
 
   /** The move is in that step now. */
   now(moveId: string, step: MoveStep): void {
     if (AT_EDGES.has(step)) this.#taken.add(moveId);
     else this.#taken.delete(moveId);
+    if (step === 'copying') this.#copying.add(moveId);
+    else this.#copying.delete(moveId);
   }
 }
 
@@ -35,7 +45,7 @@ export async function untilMayHold({ports, kicks, edgePorts, limits}: MoveContex
   const hasPort = edgePorts.take(record.id, ports.holdPorts());
   const waitMs = hasPort ? kicks.take(record.target, kicksOf(limits), ports.clock.monotonic()) : WAIT_MS;
   if (waitMs === 0) return {...record, step: 'holding', refusal};
-  edgePorts.now(record.id, record.step);
+  edgePorts.giveBack(record.id);
   await ports.clock.sleep(Math.min(waitMs, WAIT_MS));
   const waits = hasPort
     ? ({code: 'KICKS_SPREAD', detail: {target: record.target, waitMs}} as const)

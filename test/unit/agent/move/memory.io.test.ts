@@ -1,4 +1,4 @@
-import {mkdirSync, mkdtempSync, rmdirSync, rmSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -36,4 +36,17 @@ test('what the disk did not take is not known either: the command that comes aga
   rmdirSync(inTheWay);
   await memory.rememberToken(8);
   expect(openMoveMemory(folder).highestToken()).toBe(8);
+});
+
+test('so much room is set aside that all of it can be written anew on a full disk', async () => {
+  const memory = openMoveMemory(folder);
+  const sizeOf = (name: string): number => statSync(join(folder, name)).size;
+  for (let at = 0; at < 40; at++) await memory.putCopy({...COPY, user: `${'u'.repeat(200)}${at}@example.org`});
+  expect(sizeOf('moves.reserve')).toBe(256 * 1_024);
+  const copies = Array.from({length: 4_000}, (_, at) => ({...COPY, user: `u${at}@example.org`, kind: 'retained'}));
+  writeFileSync(join(folder, 'moves.json'), JSON.stringify({v: 1, token: 1, copies}));
+  const next = openMoveMemory(folder);
+  expect(sizeOf('moves.reserve')).toBeGreaterThanOrEqual(sizeOf('moves.json'));
+  await next.rememberToken(2);
+  expect(sizeOf('moves.reserve')).toBeGreaterThanOrEqual(sizeOf('moves.json'));
 });
