@@ -3,7 +3,7 @@ import {MailherdError, toRefusal} from '../base/errors.ts';
 import {MINUTE_MS} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {Policy} from '../wire/policy.ts';
-import type {Decision, MoveRecord, PlannedMove} from '../wire/record.ts';
+import {type Decision, isSettled, type MoveRecord, type PlannedMove} from '../wire/record.ts';
 import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
 import type {Emit} from './events.io.ts';
@@ -42,6 +42,9 @@ export class Actor {
   /** Hosts that were being emptied when this term began: what waited went with the leader before. null until the first round. */
   #inherited: Set<string> | null = null;
 
+  /** Who lived on each host when it began to be emptied, or later had a place in a plan. */
+  readonly #planned = new Map<string, Set<string>>();
+
   constructor(deps: ActorDeps) {
     this.#deps = deps;
   }
@@ -56,6 +59,7 @@ export class Actor {
     await this.#aimAnew();
     const leaving = due.filter(({kind}) => kind === 'evacuate');
     await this.#goOn(new Set(leaving.map(({host}) => host)));
+    await this.#takeAlong();
     if (leaving.length > 0) await this.#attempt('evacuate', null, () => this.#evacuate(leaving));
     const resting = due.filter(({kind}) => kind === 'drain');
     if (resting.length > 0) await this.#attempt('drain', null, () => this.#evacuate(resting, true));
@@ -86,7 +90,9 @@ export class Actor {
     const {picture, planner, mover, happen} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
     const begun = new Set(hosts.filter(host => picture.hosts.get(host)?.value.stage !== 'draining'));
-    mover.dropWaiting(({source, target}) => begun.has(source) || begun.has(target));
+    // What has to leave another host that is emptied waits for a new aim.
+    const leaves = (source: string): boolean => picture.hosts.get(source)?.value.stage === 'draining';
+    mover.dropWaiting(({source, target}) => begun.has(source) || (begun.has(target) && !leaves(source)));
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
     if (draft.plan.moves.length === 0) {
@@ -124,6 +130,31 @@ export class Actor {
         const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, 'LEADER_CHANGED');
         if (draft.plan.moves.length > 0) await planner.carryOut(draft);
         for (const host of hosts) this.#inherited?.delete(host);
+      });
+    }
+  }
+
+  /**
+   * Whom a move that was under way brought to a host that is being emptied, or a person, is in no plan: he leaves by one of his own once
+   * the others are through. Whose move failed waits for a person.
+   */
+  async #takeAlong(): Promise<void> {
+    const {picture, planner, mover} = this.#deps;
+    for (const {value: record} of picture.hosts.values()) {
+      const {host, stage, emptying} = record;
+      if (stage !== 'draining') {
+        this.#planned.delete(host);
+        continue;
+      }
+      const planned = this.#planned.get(host);
+      if (planned === undefined) this.#planned.set(host, new Set(usersOn(host, picture)));
+      if (planned === undefined || isPaused(record) || picture.policy.value.paused !== null || isLeaving(host, mover)) continue;
+      const arrived = usersOn(host, picture).filter(user => !planned.has(user));
+      if (arrived.length === 0) continue;
+      await this.#attempt('take along', host, async () => {
+        const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: emptying?.isLow ?? false}, 'ARRIVED_SINCE');
+        if (draft.plan.moves.length > 0) await planner.carryOut(draft);
+        for (const user of arrived) planned.add(user);
       });
     }
   }
@@ -208,6 +239,15 @@ export class Actor {
       await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {refusal}, result: 'failed'});
     }
   }
+}
+
+function usersOn(host: string, {fleet}: Picture): string[] {
+  return [...fleet.routes].flatMap(([user, route]) => (route.host === host ? [user] : []));
+}
+
+function isLeaving(host: string, mover: Mover): boolean {
+  const isFrom = ({source}: {source: string}): boolean => source === host;
+  return mover.waiting().some(({planned}) => isFrom(planned)) || mover.records().some(move => isFrom(move) && !isSettled(move));
 }
 
 function isPurgeDue(move: MoveRecord, policy: Policy, nowMs: number): boolean {

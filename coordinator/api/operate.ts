@@ -62,6 +62,11 @@ export class Operator implements Writes {
 
   async addHost(by: string, {host, role, address}: NewHost): Promise<HostRecord> {
     const {hosts, picture, clock} = this.#deps;
+    // Two of one address would be one: a mailbox would be copied onto itself, and edges would send one's users to the other.
+    const twin = [...picture.hosts.values()].find(
+      ({value}) => value.address === address && value.stage !== 'retired' && value.host !== host,
+    );
+    if (twin !== undefined) throw new MailherdError('HOST_EXISTS', {host: twin.key, address});
     const record = newHost(host, role, address, by, clock.now());
     const revision = await hosts.create(host, record).catch(error => {
       throw isConflict(error) ? new MailherdError('HOST_EXISTS', {host}) : error;
@@ -94,7 +99,7 @@ export class Operator implements Writes {
 
   async evacuate(by: string, host: string, {also = [], dryRun = false, gently = false, reason}: Evacuate): Promise<PlanView> {
     const hosts = [...new Set([host, ...also])];
-    const {planner, happen, picture, clock} = this.#deps;
+    const {planner, mover, happen, picture, clock} = this.#deps;
     const cause = {reason: reason ?? `asked by ${by}`, release: null, asksReinstall: false, isLow: gently};
     const evacuated = {type: 'evacuated', by, ...cause} as const;
     // The refusal of a stage comes before the work of a plan, and in a dry run too.
@@ -103,6 +108,9 @@ export class Operator implements Writes {
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow: gently}, evacuated.reason);
     if (dryRun) return {plan: draft.plan, dryRun};
     assertFits(draft.plan);
+    // What waits to come would have to leave again; of hosts that are emptied too it is planned anew.
+    const leaves = (source: string): boolean => hosts.includes(source) || this.#record(source).stage === 'draining';
+    mover.dropWaiting(({source, target}) => hosts.includes(target) && !leaves(source));
     for (const each of hosts) await happen(each, evacuated);
     await planner.carryOut(draft);
     return {plan: draft.plan, dryRun};

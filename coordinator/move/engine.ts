@@ -171,6 +171,8 @@ export class MoveEngine implements Mover {
   dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number {
     const before = this.#waiting.length;
     this.#waiting = this.#waiting.filter(({planned}) => !isUnwanted(planned));
+    // Nor is what backs out by now queued again.
+    for (const [id, {planned}] of this.#again) if (isUnwanted(planned)) this.#again.delete(id);
     return before - this.#waiting.length;
   }
 

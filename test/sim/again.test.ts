@@ -93,6 +93,17 @@ test('what waits and may wait does not wait for an evacuation that is paused', a
   expect(world.engine?.waiting().map(({planned, because}) => [planned.user, because])).toEqual([[user, 'EVACUATION_PAUSED']]);
 });
 
+test('what nobody wants any more is not queued again when it backs out', async () => {
+  const {world, user, source, target} = pair();
+  STEPS.holding.run = async () => {
+    world.engine?.dropWaiting(planned => planned.source === source);
+    throw new MailherdError('SESSIONS_LINGER', {user, sessions: 1});
+  };
+  world.engine?.enqueue(onePlan('evacuate', user, source, target));
+  await world.time.run(120_000, () => undefined);
+  expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([source, ['backedOut']]);
+});
+
 test('a reason that is too large to be stored does not keep the mailbox locked', async () => {
   const {world, user, source, target} = pair();
   STEPS.holding.run = async () => {

@@ -44,6 +44,24 @@ describe('a leader who finds hosts that are being emptied', () => {
     expect(farm.mover.enqueued).toHaveLength(1);
   });
 
+  test('who arrives there later, by a move that was under way, leaves by a plan of his own; who could not leave waits for a person', async () => {
+    await farm.addHost('be06', {stage: 'draining', emptying, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
+    await farm.addUser('a6@example.org', 'be06');
+    await farm.rounds();
+    await act(DEFAULT_POLICY.modes);
+    await farm.addUser('late@example.org', 'be06');
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued).toHaveLength(1);
+    farm.mover.queue = [];
+    await act(DEFAULT_POLICY.modes);
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued.map(({because}) => because)).toEqual(['LEADER_CHANGED', 'ARRIVED_SINCE']);
+    expect(farm.mover.enqueued[1]?.moves.map(({user}) => user)).toContain('late@example.org');
+    farm.mover.queue = [];
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued).toHaveLength(2);
+  });
+
   test('not while they are paused; then as gently as before', async () => {
     const paused = {by: 'ada', reason: 'switch', atMs: 1};
     await farm.addHost('be06', {stage: 'draining', emptying: {isLow: true, paused}, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
@@ -201,6 +219,15 @@ describe('targets that are lost', () => {
     for (const host of ['be01', 'be02', 'be03', 'be05']) await farm.keeper.happen(host, {type: 'cordoned', by: 'ada', reason: 'network'});
     await farm.actor.act([]);
     expect(targets()).toEqual(['be01']);
+  });
+
+  test('of a host that is emptied too: what waits for a target that is drained is not dropped, and planned anew', async () => {
+    const drain: Decision = {kind: 'drain', host: 'be01', atMs: 1, because: 'KERNEL_ONLY', evidence: [], vetoes: [], mode: 'on'};
+    const [waiting] = farm.mover.queue;
+    await farm.actor.act([drain]);
+    await farm.actor.act([]);
+    const again = farm.mover.queue.filter(({planned}) => planned.user === waiting?.planned.user);
+    expect(again.map(({planned}) => [planned.source, planned.target === 'be01'])).toEqual([['be04', false]]);
   });
 
   test('a host that is well is left alone', async () => {

@@ -191,6 +191,22 @@ describe('move', () => {
   });
 });
 
+test('what waits to come to a host that a person empties is dropped, but for what has to leave another', async () => {
+  await farm.addHost('be04', {labels: {os: 'debian-12'}});
+  await farm.addHost('be05', {stage: 'draining', cordon: {by: 'ada', reason: 'disk', atMs: 1}});
+  await farm.rounds();
+  const waiting = (user: string, source: string, target: string): void =>
+    void farm.mover.queue.push({planned: {user, source, target, bytes: 1, why: 'x'}, planId: 'plan-0009', because: 'QUEUED'});
+  waiting('x1@example.org', 'be02', 'be01');
+  waiting('x2@example.org', 'be05', 'be01');
+  waiting('x3@example.org', 'be02', 'be03');
+  await farm.operator.evacuate('ada', 'be01', {dryRun: true});
+  expect(farm.mover.queue).toHaveLength(3);
+  await farm.operator.evacuate('ada', 'be01', {});
+  const left = farm.mover.queue.filter(({planId}) => planId === 'plan-0009').map(({planned}) => planned.user);
+  expect(left).toEqual(['x2@example.org', 'x3@example.org']);
+});
+
 describe('users and hosts', () => {
   test('a new user is placed, or put where asked; names are lower case', async () => {
     expect(await farm.operator.addUser('ada', {user: 'New@Example.org'})).toMatchObject({
@@ -209,6 +225,7 @@ describe('users and hosts', () => {
   test('a host is registered once; cordon and uncordon are told', async () => {
     expect(await farm.operator.addHost('ada', {host: 'be10', role: 'backend', address: '10.0.0.10'})).toMatchObject({stage: 'arrived'});
     await refused(farm.operator.addHost('ada', {host: 'be10', role: 'backend', address: '10.0.0.10'}), 'HOST_EXISTS');
+    await refused(farm.operator.addHost('ada', {host: 'be11', role: 'backend', address: '10.0.0.10'}), 'HOST_EXISTS');
     await farm.operator.cordon('ada', 'be01', 'noise');
     expect((await farm.operator.uncordon('eve', 'be01')).cordon).toBeNull();
     expect(farm.events.map(({type, data}) => [type, data])).toEqual([
