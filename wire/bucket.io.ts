@@ -1,4 +1,4 @@
-import {JetStreamApiCodes, JetStreamApiError} from '@nats-io/jetstream';
+import {JetStreamApiCodes, JetStreamApiError, jetstreamManager} from '@nats-io/jetstream';
 import {type KV, type KvEntry, Kvm} from '@nats-io/kv';
 import type {NatsConnection} from '@nats-io/transport-node';
 import type Type from 'typebox';
@@ -110,6 +110,20 @@ export class Bucket<S extends Type.TSchema> {
     // The library leaves out a condition of 0: it would remove whatever is there.
     assert(expectedRevision > 0, 'only what exists can be removed');
     await asked(this.#name, key, () => this.#kv.delete(key, {previousSeq: expectedRevision}));
+  }
+
+  /**
+   * Removes an entry and the marker that its removal leaves: of keys that never come again there would be one more for ever. Whoever watches and
+   * is away just then does not hear of it. @throws MailherdError as remove.
+   */
+  async forget(key: string, expectedRevision: number): Promise<void> {
+    await this.remove(key, expectedRevision);
+    await asked(this.#name, key, async () => {
+      const marker = await this.#kv.get(key);
+      if (marker === null || marker.operation === 'PUT') return;
+      const jsm = await jetstreamManager(this.#nc, {checkAPI: false});
+      await jsm.streams.purge(`KV_${this.#name}`, {filter: `$KV.${this.#name}.${key}`, seq: marker.revision + 1});
+    });
   }
 
   /** All present entries; misfits go to `onMisfit`. @throws MailherdError NATS_DOWN. */

@@ -22,10 +22,12 @@ export function postfixQueue(isProbe: (recipient: string) => boolean): HostPorts
     count: async () => (await list()).length,
     async retry(users) {
       const wanted = new Set(users);
+      const isWanted = ({address}: {address: string}): boolean => {
+        const user = address.toLowerCase();
+        return wanted.has(user) || wanted.has(user.replace(/\+[^@]*@/, '@'));
+      };
       const ids = (await list())
-        .filter(
-          ({queue_name, recipients}) => queue_name === 'deferred' && recipients.some(({address}) => wanted.has(address.toLowerCase())),
-        )
+        .filter(({queue_name, recipients}) => queue_name === 'deferred' && recipients.some(isWanted))
         .map(({queue_id}) => queue_id);
       for (const id of ids) await postqueue(['-i', id]);
       return ids.length;

@@ -109,7 +109,7 @@ function storedMoves(
 
     async removeMove(id) {
       const known = revisions.get(id);
-      if (known !== undefined) await moves.remove(id, known);
+      if (known !== undefined) await moves.forget(id, known);
       revisions.delete(id);
     },
 

@@ -1,3 +1,4 @@
+import {jetstreamManager} from '@nats-io/jetstream';
 import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterAll, beforeAll, expect, test, vi} from 'vitest';
@@ -19,7 +20,15 @@ afterAll(() => server.end());
 
 async function emptyBucket(): Promise<{bucket: NoteBucket; name: string}> {
   // The coordinator's permissions name its buckets: each test takes another one.
-  const name = ['mailherd_moves', 'mailherd_plans', 'mailherd_policy', 'mailherd_lease', 'mailherd_hosts', 'mailherd_routes'][buckets++];
+  const name = [
+    'mailherd_moves',
+    'mailherd_plans',
+    'mailherd_policy',
+    'mailherd_lease',
+    'mailherd_hosts',
+    'mailherd_routes',
+    'mailherd_incidents',
+  ][buckets++];
   if (name === undefined) throw new Error('more tests than buckets');
   return {bucket: await Bucket.open(nc, name, Note, {create: true}), name};
 }
@@ -122,3 +131,13 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
   },
   30_000,
 );
+
+test('what is forgotten leaves nothing behind, and nothing of anybody else goes', async () => {
+  const {bucket, name} = await emptyBucket();
+  const manager = await jetstreamManager(nc, {checkAPI: false});
+  const messages = async (): Promise<number> => (await manager.streams.info(`KV_${name}`)).state.messages;
+  const [first] = [await bucket.create('a', {text: 'a'}), await bucket.create('b', {text: 'b'})];
+  await expect(bucket.forget('a', first + 1)).rejects.toMatchObject({code: 'STORE_CONFLICT'});
+  await bucket.forget('a', first);
+  expect([await messages(), await bucket.get('a'), (await bucket.get('b'))?.value.text]).toEqual([1, null, 'b']);
+});
