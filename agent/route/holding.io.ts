@@ -89,6 +89,14 @@ export class HoldingPorts {
     place.freed.unref();
   }
 
+  /** There is no such user any more: whoever waits for him is sent away, and the port is free. */
+  drop(user: string): void {
+    const place = this.#places.find(one => one.user === user && one.address === null);
+    if (place === undefined) return;
+    this.#give(place, null);
+    for (const socket of place.waiting) socket.destroy();
+  }
+
   #give(place: Place, user: string | null): void {
     if (place.freed !== null) clearTimeout(place.freed);
     place.freed = null;

@@ -192,6 +192,7 @@ export class SqliteRouteTable implements RouteTable {
     const changes = this.#pending;
     this.#pending = [];
     const released: string[] = [];
+    const dropped: string[] = [];
     const goneBack: string[] = [];
     let revision = this.#revision;
     this.#db.exec('BEGIN IMMEDIATE');
@@ -215,6 +216,7 @@ export class SqliteRouteTable implements RouteTable {
       } else {
         const user = Buffer.from(change.removedKey, 'base64url').toString('utf8');
         if (!this.#pinned.has(user)) this.#remove.run(user);
+        if (this.#waitingUsers.delete(user)) dropped.push(user);
         revision = Math.max(revision, change.revision);
       }
     }
@@ -227,6 +229,7 @@ export class SqliteRouteTable implements RouteTable {
         'NATS has forgotten where these users went; they stay',
       );
     for (const user of released) this.#release(user);
+    for (const user of dropped) this.#holding?.drop(user);
     const reached = this.#waiters.filter(waiter => waiter.revision <= revision);
     this.#waiters = this.#waiters.filter(waiter => waiter.revision > revision);
     for (const waiter of reached) waiter.resolve();

@@ -111,3 +111,12 @@ test('where too many sessions pass through, the oldest ends and no other', async
     await vi.waitFor(() => expect(read()).toBe('* OK ready\r\na NOOP\r\n'));
   }
 });
+
+test('for a user who is no more nobody waits, and his port is free', async () => {
+  const port = holding.take('ada');
+  const {socket} = await login(port);
+  holding.take('ben');
+  holding.drop('ada');
+  await once(socket, 'close');
+  expect(holding.take('cleo')).toBe(port);
+});

@@ -23,7 +23,11 @@ afterEach(() => {
   rmSync(folder, {recursive: true});
 });
 
-function open(host: string, holding: Pick<HoldingPorts, 'take' | 'release'> | null = null, isFirstOfBoot = false): SqliteRouteTable {
+function open(
+  host: string,
+  holding: Partial<Pick<HoldingPorts, 'take' | 'release' | 'drop'>> | null = null,
+  isFirstOfBoot = false,
+): SqliteRouteTable {
   const options = {path: join(folder, 'routes.db'), host, probeUser: null, isFirstOfBoot, log, signal: stop.signal};
   return openRouteTable({...options, holding: holding as HoldingPorts | null});
 }
@@ -204,4 +208,13 @@ test('a route of the past is not taken, whatever its revision: NATS may have los
   table.take({removedKey: Buffer.from(ROUTE.user).toString('base64url'), revision: 11});
   await put(table, 12, ROUTE);
   expect(table.row(ROUTE.user)).toMatchObject({host: 'be1', generation: 1});
+});
+
+test('a user who is removed while he is held keeps no port of the edge', async () => {
+  const holding = {take: vi.fn(() => 40_001), release: vi.fn(), drop: vi.fn()};
+  const table = open('edge1', holding);
+  await put(table, 1, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 30_000}});
+  table.take({removedKey: Buffer.from(ROUTE.user).toString('base64url'), revision: 2});
+  await table.reached(2, 1_000);
+  expect(holding.drop.mock.calls).toEqual([[ROUTE.user]]);
 });
