@@ -252,6 +252,6 @@ function isLeaving(host: string, mover: Mover): boolean {
 
 function isPurgeDue(move: MoveRecord, policy: Policy, nowMs: number): boolean {
   const sinceMs = retainedAtMs(move);
-  if (sinceMs === null || nowMs - sinceMs < keepMs(policy)) return false;
+  if (sinceMs === null || move.isRetainDue === true || nowMs - sinceMs < keepMs(policy)) return false;
   return move.refusal === null || nowMs - move.updatedAtMs >= PURGE_PAUSE_MS;
 }

@@ -369,6 +369,8 @@ export const MoveRecord = Type.Object({
   pauseMs: orNull(SpanMs),
   /** The target did not answer when the move was backed out: its part of a copy is removed when it does. */
   isLeftOnTarget: Type.Optional(Type.Boolean()),
+  /** The source did not answer after the flip: it is asked to retain its copy when it does. Nothing of it is looked at or removed before. */
+  isRetainDue: Type.Optional(Type.Boolean()),
   /** Why it backed out, or waits. */
   refusal: orNull(RefusalShape),
   timeline: Type.Array(Type.Object({step: Type.String(), atMs: InstantMs})),

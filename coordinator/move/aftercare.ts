@@ -1,14 +1,15 @@
+import {MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
 import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {retainedAtMs} from './budget.ts';
 import {forgettable} from './forget.ts';
-import {carryLate, discardLeft, proveNeedless} from './leftover.ts';
+import {carryLate, discardLeft, proveNeedless, retainAtSource} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
 import {storedRefusal} from './refusal.ts';
 
-const REMOVE_LEFT_MS = 30 * SECOND_MS;
+const ASK_SILENT_MS = 30 * SECOND_MS;
 const FORGET_MS = HOUR_MS;
 /**
  * A delivery that a backend had accepted just before the hold may be stored after the last pass, in the copy that is then
@@ -37,7 +38,7 @@ export class Aftercare {
   /** Hosts at whose retained copies somebody looks now. */
   readonly #lookingAt = new Set<string>();
   #tidying: Promise<void> | null = null;
-  #removeLeftAtMs: Millis = 0;
+  #askSilentAtMs: Millis = 0;
   #forgetAtMs: Millis = 0;
 
   constructor(deps: AftercareDeps) {
@@ -69,7 +70,7 @@ export class Aftercare {
   }
 
   #looksDue(record: MoveRecord): number {
-    const sinceMs = retainedAtMs(record);
+    const sinceMs = record.isRetainDue === true ? null : retainedAtMs(record);
     return sinceMs === null ? 0 : LOOK_AGAIN_MS.filter(dueMs => this.#deps.ports.clock.now() - sinceMs >= dueMs).length;
   }
 
@@ -88,24 +89,40 @@ export class Aftercare {
   }
 
   async #tidy(): Promise<void> {
-    await this.#removeLeft();
+    await this.#askSilent();
     await this.#forget();
   }
 
-  /** What moves left on targets that were silent goes when they speak again. */
-  async #removeLeft(): Promise<void> {
-    const {ports, log, signal, records, keep} = this.#deps;
-    const left = [...records.values()].filter(({isLeftOnTarget}) => isLeftOnTarget === true);
-    if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#removeLeftAtMs) return;
-    this.#removeLeftAtMs = ports.clock.monotonic() + REMOVE_LEFT_MS;
+  /** What moves left undone on hosts that were silent is done when these speak again. */
+  async #askSilent(): Promise<void> {
+    const {ports, log, signal, records} = this.#deps;
+    const left = [...records.values()].filter(({isLeftOnTarget, isRetainDue}) => isLeftOnTarget === true || isRetainDue === true);
+    if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#askSilentAtMs) return;
+    this.#askSilentAtMs = ports.clock.monotonic() + ASK_SILENT_MS;
     for (const record of left) {
       try {
-        await discardLeft(ports, record);
-        await keep({...record, isLeftOnTarget: false}, record);
+        await (record.isRetainDue === true ? this.#retainLate(record) : this.#removeLeft(record));
       } catch (error) {
-        log.debug({moveId: record.id, err: error}, 'what a move left on its target cannot be removed yet');
+        log.debug({moveId: record.id, err: error}, 'a host that a move waits for does not answer yet');
       }
     }
+  }
+
+  async #removeLeft(record: MoveRecord): Promise<void> {
+    await discardLeft(this.#deps.ports, record);
+    await this.#deps.keep({...record, isLeftOnTarget: false}, record);
+  }
+
+  /** The quiet time begins now: until now somebody may have worked there. */
+  async #retainLate(record: MoveRecord): Promise<void> {
+    const {ports, records, keep} = this.#deps;
+    if (record.step === 'retained') await retainAtSource(ports, record);
+    // Its host may have been wiped meanwhile.
+    const present = records.get(record.id);
+    if (present === undefined) return;
+    const atMs = ports.clock.now();
+    const timeline = present.timeline.map(entry => (entry.step === 'retained' ? {...entry, atMs} : entry));
+    await keep({...present, timeline, isRetainDue: false, refusal: null}, present);
   }
 
   async #forget(): Promise<void> {
@@ -148,6 +165,7 @@ export class Aftercare {
   }
 
   async #proveOne(record: MoveRecord): Promise<void> {
+    if (record.isRetainDue === true) throw new MailherdError('HOST_SILENT', {host: record.source, moveId: record.id});
     try {
       await this.#keepChanged(record, await proveNeedless(this.#deps.ports, record));
     } catch (error) {

@@ -41,6 +41,8 @@ const PUMP_MS = SECOND_MS;
 /** A predecessor that did not know it was one may have begun moves and purges after we had read the store: look again this long after. */
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
 const QUEUED_AGAIN_MAX = 2;
+/** With pauses in between more than a minute. */
+const RETAIN_TRIES = 7;
 const ENDS_RUN: ReadonlySet<string> = new Set(['TOKEN_STALE', 'NOT_LEADER', 'CANCELLED']);
 
 /** Of which kind of plan it is, and how often it may still be queued again. */
@@ -150,6 +152,12 @@ export class MoveEngine implements Mover {
     const {quietMs} = this.#options.policy().move;
     for (const record of records) {
       if (record.step !== 'retained') throw new MailherdError('MOVE_STATE', {moveId: record.id, step: record.step});
+      if (record.isRetainDue === true)
+        throw new MailherdError('MOVE_STATE', {
+          moveId: record.id,
+          reason: 'its source has not answered since the flip',
+          source: record.source,
+        });
       if (this.#quiet.isQuieting(record, quietMs))
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
     }
@@ -329,6 +337,9 @@ export class MoveEngine implements Mover {
     if (phase === 'held' || (phase === 'before' && (attempts >= context.limits.attemptsMax || !isWorthAnotherTry(error)))) {
       return {...record, step: 'backingOut', attempts: 0, refusal};
     }
+    // The user must not be bound to a host that may never come back.
+    if (record.step === 'retaining' && error.code === 'HOST_SILENT' && attempts >= RETAIN_TRIES)
+      return {...record, step: 'retained', attempts: 0, refusal, isRetainDue: true};
     const pause = clock.sleep(backoff(attempts), this.#options.signal);
     await (phase === 'before' ? this.#cancels.unlessAsked(record.id, pause) : pause);
     // A back-out keeps the first reason: that is what a person wants to know.

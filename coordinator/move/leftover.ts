@@ -1,3 +1,4 @@
+import {assert} from '../../base/assert.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {MoveRecord} from '../../wire/record.ts';
@@ -84,6 +85,13 @@ async function carried(ports: MovePorts, record: MoveRecord): Promise<{record: M
     await persist(ports, record, owner, PURGE_MS);
     verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
   }
+}
+
+/** After the flip: nobody works at the source any more, and its old copy is retained. @throws MailherdError HOST_SILENT and the like: try again. */
+export async function retainAtSource(ports: MovePorts, record: MoveRecord): Promise<void> {
+  assert(record.routeRevision !== null, 'retaining follows a flip');
+  const request = {...ofMove(ports, record), revision: record.routeRevision, ...(await goneOf(ports, record))};
+  await ports.command(record.source, 'retain', request, COMMAND_MS);
 }
 
 /**

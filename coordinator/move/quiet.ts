@@ -16,8 +16,8 @@ export class QuietTimes {
     this.#clock = clock;
   }
 
-  take({id, step}: MoveRecord): void {
-    if (step === 'retained' && !this.#sinceMs.has(id)) this.#sinceMs.set(id, this.#clock.monotonic());
+  take({id, step, isRetainDue}: MoveRecord): void {
+    if (step === 'retained' && isRetainDue !== true && !this.#sinceMs.has(id)) this.#sinceMs.set(id, this.#clock.monotonic());
     if (step === 'purged') this.#sinceMs.delete(id);
   }
 
@@ -25,6 +25,7 @@ export class QuietTimes {
   isQuieting(record: MoveRecord, quietMs: Millis): boolean {
     const retained = retainedAtMs(record);
     if (retained === null) return false;
+    if (record.isRetainDue === true) return true;
     const seen = this.#clock.monotonic() - (this.#sinceMs.get(record.id) ?? Number.NEGATIVE_INFINITY);
     return this.#clock.now() - retained < quietMs || seen < quietMs;
   }

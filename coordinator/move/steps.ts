@@ -21,7 +21,7 @@ import {
   tellEdges,
   timeLeft,
 } from './asks.ts';
-import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless} from './leftover.ts';
+import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 import {untilMayHold} from './turn.ts';
 
@@ -331,9 +331,7 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
 }
 
 async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  assert(record.routeRevision !== null, 'retaining follows a flip');
-  const request = {...ofMove(ports, record), revision: record.routeRevision, ...(await goneOf(ports, record))};
-  await ports.command(record.source, 'retain', request, COMMAND_MS);
+  await retainAtSource(ports, record);
   const carried = await carryLate(ports, record);
   return carried.step === 'purged' ? carried : {...carried, step: 'retained'};
 }

@@ -1,0 +1,50 @@
+import {afterEach, expect, test} from 'vitest';
+import {STEPS} from '../../coordinator/move/steps.ts';
+import {planOf} from './plan.ts';
+import {World} from './world.ts';
+
+const {run: retain} = STEPS.retaining;
+
+afterEach(() => {
+  STEPS.retaining.run = retain;
+});
+
+test('a source that dies right after the flip does not bind the user; its copy is retained, and may be purged, once it speaks again', async () => {
+  const world = new World({seed: 1, backends: 3, users: 1, trouble: 0});
+  world.elect(false);
+  const [user = ''] = [...world.routes.keys()];
+  const first = world.owner(user);
+  const [second = '', third = ''] = ['be1', 'be2', 'be3'].filter(host => host !== first);
+  const after = (ms: number): Promise<unknown> => world.time.run(world.time.now + ms, () => undefined);
+  const move = (source: string, target: string): void => {
+    world.engine?.enqueue(planOf('single', [{user, source, target, bytes: 1_000, why: 'simulated'}]));
+  };
+  const states = (): unknown => world.engine?.records().map(({step, isRetainDue}) => [step, isRetainDue === true]);
+  STEPS.retaining.run = (context, record) => {
+    if (record.source === first) world.host(first).crash(true);
+    return retain(context, record);
+  };
+  move(first, second);
+  await after(600_000);
+  expect([world.owner(user), states()]).toEqual([second, [['retained', true]]]);
+  move(second, third);
+  await after(100_000);
+  expect([world.owner(user), states()]).toEqual([
+    third,
+    [
+      ['retained', true],
+      ['retained', false],
+    ],
+  ]);
+  const [{id} = {id: ''}] = world.engine?.records() ?? [];
+  await expect(world.engine?.purge([id])).rejects.toMatchObject({code: 'MOVE_STATE'});
+  await expect(world.engine?.prove(first)).rejects.toMatchObject({code: 'HOST_SILENT'});
+  world.host(first).restart();
+  world.catchUp(world.host(first));
+  for (let looks = 0; looks < 80 && world.engine?.records()[0]?.isRetainDue === true; looks++) await after(500);
+  expect([world.host(first).copies.get(user)?.kind, states()]).toMatchObject(['retained', [['retained', false], {}]]);
+  await expect(world.engine?.purge([id])).rejects.toMatchObject({detail: {reason: 'too soon after the flip'}});
+  await after(6_000);
+  await Promise.all([world.engine?.purge([id]), after(10_000)]);
+  expect([world.engine?.records()[0]?.step, world.host(first).mailboxes.has(user), world.owner(user)]).toEqual(['purged', false, third]);
+});
