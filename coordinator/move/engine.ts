@@ -378,6 +378,9 @@ export class MoveEngine implements Mover {
     const token = this.#options.ports.token();
     if (next.step === before.step) return {...next, token, updatedAtMs: now};
     assert(!isSettled(before) || before.step === 'retained', 'a finished move does not go on');
+    // A purge that failed changes nothing: the copy is retained since when it was, and a hundred of them must not push that out of the timeline.
+    if (before.step === 'purging' && next.step === 'retained')
+      return {...next, token, updatedAtMs: now, attempts: 0, timeline: next.timeline.filter(({step}) => step !== 'purging')};
     return {...next, token, updatedAtMs: now, attempts: 0, timeline: [...next.timeline, {step: next.step, atMs: now}].slice(-60)};
   }
 }
