@@ -187,6 +187,10 @@ export class Loop {
     return {records: leading.mover.records(), waiting: leading.mover.waiting()};
   }
 
+  leads(): boolean {
+    return this.#present() !== null;
+  }
+
   /** @throws MailherdError NOT_LEADER with the leader's name. */
   writes(): Writes {
     const leading = this.#present();

@@ -108,7 +108,7 @@ async function openApi(parts: ApiParts): Promise<Awaited<ReturnType<typeof build
     refusedReports: () => intake.refused(),
     now: () => systemClock.now(),
   });
-  const ports = {reads, writes: () => loop.writes(), events: eventFeed(nc, log)};
+  const ports = {reads, writes: () => loop.writes(), leads: () => loop.leads(), events: eventFeed(nc, log)};
   const apiCalled = (call: Parameters<Parameters<typeof buildApi>[0]['apiCalled']>[0]): void => events.emit('apiCalled', null, call);
   const app = await buildApi({ports, tokens, audit, clock: systemClock, log, apiCalled});
   await app.listen({host: config.api.listen, port: config.api.port});

@@ -94,5 +94,6 @@ export interface ApiPorts {
   reads: Reads;
   /** @throws MailherdError NOT_LEADER with the leader's name. */
   writes(): Writes;
+  leads(): boolean;
   events: EventFeed;
 }

@@ -4,7 +4,7 @@ import type Type from 'typebox';
 import type {Clock} from '../../base/clock.ts';
 import {CODES, MailherdError, toRefusal} from '../../base/errors.ts';
 import {packageVersion} from '../../base/version.io.ts';
-import {ErrorView} from '../../wire/api.ts';
+import {ErrorView, LEADS_HEADER} from '../../wire/api.ts';
 import {parse} from '../../wire/codec.ts';
 import {type EventData, eventSchema} from '../../wire/event.ts';
 import type {Audit} from '../audit.io.ts';
@@ -105,6 +105,8 @@ function mount(app: FastifyInstance, route: ApiRoute, deps: ApiDeps): void {
         return route.run({ports, by, params: request.params, query: request.query, body: request.body} as Parameters<ApiRoute['run']>[0]);
       };
       reply.status(status);
+      // What waits, and sizes, are known to the leader alone: a client with several addresses would rather have its answer.
+      if (!isWrite) reply.header(LEADS_HEADER, String(ports.leads()));
       return isWrite ? audited(deps, route, by, request, run) : run();
     },
   });

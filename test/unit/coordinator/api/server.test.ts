@@ -95,6 +95,7 @@ function fakePorts(): ApiPorts {
   return {
     reads,
     writes: () => writes,
+    leads: () => false,
     events: {
       follow: async (since, onEvent, signal) => {
         EVENTS.forEach((event, index) => {
@@ -242,6 +243,11 @@ describe('answers', () => {
     expect(calls.at(-1)).toEqual(['users', {host: 'be01', after: 'a@b.org', limit: 20}]);
     const metrics = await app.inject({url: '/metrics', headers: READ});
     expect([metrics.headers['content-type'], metrics.body]).toEqual(['text/plain; version=0.0.4', 'mailherd_hosts 3\n']);
+  });
+
+  test('who does not lead says so with what it tells', async () => {
+    const reply = await app.inject({url: '/v1/farm', headers: READ});
+    expect(reply.headers['mailherd-leads']).toBe('false');
   });
 
   test('openapi.json tells every route with its schemas', async () => {
