@@ -1,3 +1,4 @@
+import {countsOf} from '../../base/counts.ts';
 import {MailherdError} from '../../base/errors.ts';
 import type {Instant} from '../../base/units.ts';
 import type {EvacuationView, FarmView, HostView, IncidentsView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
@@ -6,6 +7,8 @@ import {completed} from '../../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
 import type {TuneView} from '../../wire/tune.ts';
 import {verdictOf} from '../health/judge.ts';
+import {isPaused} from '../host/emptying.ts';
+import {MAILHERD} from '../host/life.ts';
 import type {WaitingMove} from '../move/mover.ts';
 import {bytesOf, moveByteMs, perByteMs, progressOf} from '../move/progress.ts';
 import type {Picture} from '../picture.ts';
@@ -50,19 +53,64 @@ export class Views implements Reads {
       users: picture.fleet.routes.size,
       hurt: picture.outcome?.hurt ?? null,
       incident: open === null ? null : {id: open.id, onsetMs: open.onsetMs, cause: open.cause, hosts: open.hosts},
+      ...this.#glance(leads?.holder === name),
     };
+  }
+
+  #glance(isLeader: boolean): Partial<FarmView> {
+    const {picture, now} = this.#deps;
+    const records = [...picture.hosts.values()].map(({value}) => value);
+    const ages = records.flatMap(({host}) => picture.reportAgeMs(host, now()) ?? []);
+    const {done, present, waiting, etaMs} = this.#work();
+    const emptied = records.filter(({stage}) => stage === 'draining');
+    return {
+      verdicts: Object.fromEntries(countsOf((picture.outcome?.verdicts ?? []).map(({kind}) => kind))),
+      stages: Object.fromEntries(countsOf(records.map(({stage}) => stage))),
+      cordoned: records.flatMap(({host, cordon}) => (cordon === null || cordon.by === MAILHERD ? [] : [{host, ...cordon}])),
+      newestReportAgeMs: ages.length === 0 ? null : Math.min(...ages),
+      moves: {
+        running: present.length - done.length,
+        waiting: isLeader ? waiting.length : null,
+        done: done.length,
+        total: present.length + waiting.length,
+        etaMs: isLeader ? etaMs : null,
+      },
+      emptied: {hosts: emptied.length, paused: emptied.flatMap(record => (isPaused(record) ? [record.host] : []))},
+    };
+  }
+
+  /** Moves of plans that are not through, and how long the rest takes at the speed of those that are. */
+  #work(): {
+    records: readonly MoveRecord[];
+    waiting: readonly WaitingMove[];
+    present: MoveRecord[];
+    done: MoveRecord[];
+    byteMs: number | null;
+    runningBytes: number;
+    etaMs: number | null;
+  } {
+    const {records, waiting} = this.#deps.moves();
+    const present = presentWork(records, waiting);
+    const done = present.filter(isSettled);
+    const byteMs = perByteMs(present, this.#deps.now());
+    const runningBytes = bytesOf(present.filter(move => !isSettled(move)));
+    const isOver = done.length === present.length + waiting.length;
+    const leftBytes = runningBytes + bytesOf(waiting.map(({planned}) => planned));
+    const etaMs = byteMs === null || isOver ? null : Math.round(leftBytes * byteMs);
+    return {records, waiting, present, done, byteMs, runningBytes, etaMs};
   }
 
   hosts(): HostView[] {
     const bytes = this.#bytesByHost();
-    return [...this.#deps.picture.hosts.keys()].sort().map(host => this.#hostView(host, bytes.get(host) ?? 0));
+    return [...this.#deps.picture.hosts.keys()].sort().map(host => this.#hostView(host, bytes.get(host)));
   }
 
   host(host: string): HostView {
-    return this.#hostView(host, this.#bytesByHost().get(host) ?? 0);
+    return this.#hostView(host, this.#bytesByHost().get(host));
   }
 
-  #hostView(host: string, bytes: number): HostView {
+  /** @param bytes undefined where no size of a mailbox is known: a leader asks for them in its first minutes, others never do. */
+  #hostView(host: string, bytes: number | undefined): HostView {
     const {picture, moves, now} = this.#deps;
     const entry = picture.hosts.get(host);
     if (entry === undefined) throw new MailherdError('HOST_UNKNOWN', {host});
@@ -71,7 +119,7 @@ export class Views implements Reads {
       record: hideToken(entry.value),
       verdict: verdictOf(host, picture.outcome?.verdicts) ?? null,
       users: picture.usersOn(host),
-      bytes,
+      bytes: bytes ?? (picture.usersOn(host) === 0 ? 0 : null),
       movesIn: running.filter(({target}) => target === host).length,
       movesOut: running.filter(({source}) => source === host).length,
       reportAgeMs: picture.reportAgeMs(host, now()),
@@ -124,15 +172,12 @@ export class Views implements Reads {
   }
 
   moves(): MovesView {
-    const {records, waiting} = this.#deps.moves();
-    const present = presentWork(records, waiting);
-    const done = present.filter(isSettled);
+    const {records, waiting, present, done, byteMs, runningBytes, etaMs} = this.#work();
     const finished = records.filter(isSettled).sort((a, b) => b.updatedAtMs - a.updatedAtMs);
     const shown = [...records.filter(move => !isSettled(move)), ...finished.slice(0, FINISHED_MAX)].sort(
       (a, b) => a.createdAtMs - b.createdAtMs,
     );
-    const byteMs = perByteMs(present, this.#deps.now());
-    let ahead = bytesOf(present.filter(move => !isSettled(move)));
+    let ahead = runningBytes;
     const waits = waiting.map(({planned: {user, source, target, bytes}, because}) => {
       ahead += bytes;
       return {user, source, target, bytes, because, etaMs: byteMs === null ? null : Math.round(ahead * byteMs)};
@@ -145,7 +190,7 @@ export class Views implements Reads {
       running,
       done: done.length,
       total: present.length + waiting.length,
-      etaMs: byteMs === null || done.length === present.length + waiting.length ? null : Math.round(ahead * byteMs),
+      etaMs,
       evacuations: this.#evacuations(records, waiting),
     };
   }
@@ -157,7 +202,10 @@ export class Views implements Reads {
     return draining.map(({host, sinceMs, emptying}) => {
       const {isLow = false, paused = null} = emptying ?? {};
       const own = records.filter(({source, createdAtMs}) => source === host && createdAtMs >= sinceMs);
-      const leftBytes = bytes.get(host) ?? 0;
+      // What is planned was told a size; what is known by itself may still lack, after a leader has changed.
+      const unsettled = own.filter(move => !isSettled(move));
+      const planned = waiting.flatMap(({planned: one}) => (one.source === host ? [one] : []));
+      const leftBytes = Math.max(bytes.get(host) ?? 0, bytesOf(unsettled) + bytesOf(planned));
       const byteMs = paused === null ? perByteMs(own, now()) : null;
       return {
         host,
@@ -167,8 +215,8 @@ export class Views implements Reads {
         done: own.filter(move => isSettled(move) && move.step !== 'backedOut').length,
         left: picture.usersOn(host),
         leftBytes,
-        running: own.filter(move => !isSettled(move)).length,
-        waiting: waiting.filter(({planned}) => planned.source === host).length,
+        running: unsettled.length,
+        waiting: planned.length,
         etaMs: byteMs === null ? null : Math.round(leftBytes * byteMs),
       };
     });
