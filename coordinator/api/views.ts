@@ -1,6 +1,6 @@
 import {countsOf} from '../../base/counts.ts';
 import {MailherdError} from '../../base/errors.ts';
-import type {Instant} from '../../base/units.ts';
+import {type Instant, SECOND_MS} from '../../base/units.ts';
 import type {EvacuationView, FarmView, HostView, IncidentsView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
 import type {Incident} from '../../wire/incident.ts';
 import {completed} from '../../wire/policy.ts';
@@ -19,6 +19,7 @@ import type {Reads} from './ports.ts';
 /** Finished moves shown; all of them stand in the bucket. */
 const FINISHED_MAX = 500;
 const HURT_PEAK_MS = 86_400_000;
+const BYTES_MS = 10 * SECOND_MS;
 
 export interface ViewDeps {
   picture: Picture;
@@ -34,6 +35,7 @@ export interface ViewDeps {
 /** The picture as the API tells it. */
 export class Views implements Reads {
   readonly #deps: ViewDeps;
+  #bytes = {atMs: Number.NEGATIVE_INFINITY, sums: new Map<string, number>()};
 
   constructor(deps: ViewDeps) {
     this.#deps = deps;
@@ -127,9 +129,14 @@ export class Views implements Reads {
     };
   }
 
+  /** As of a few seconds ago at most: it goes through all mailboxes, and whoever watches moves asks every two seconds. */
   #bytesByHost(): Map<string, number> {
-    const {fleet} = this.#deps.picture;
+    const {picture, now} = this.#deps;
+    const {fleet} = picture;
+    const nowMs = now();
+    if (Math.abs(nowMs - this.#bytes.atMs) < BYTES_MS) return this.#bytes.sums;
     const sums = new Map<string, number>();
+    this.#bytes = {atMs: nowMs, sums};
     for (const [user, {bytes}] of fleet.mailboxes) {
       const host = fleet.routes.get(user)?.host;
       if (host !== undefined) sums.set(host, (sums.get(host) ?? 0) + bytes);

@@ -61,6 +61,14 @@ test('the farm at a glance: verdicts, stages, who cordoned what, how old the new
   expect(glance.moves).toMatchObject({running: 0, total: farm.mover.queue.length});
 });
 
+test('bytes of hosts are summed once in ten seconds, not for everybody who watches', async () => {
+  expect(farm.views.host('be01').bytes).toBe(2_000_000);
+  await farm.addUser('dan@example.org', 'be01', 3_000);
+  expect(farm.views.host('be01').bytes).toBe(2_000_000);
+  await farm.clock.advance(10_000);
+  expect(farm.views.host('be01').bytes).toBe(2_003_000);
+});
+
 test('what is planned is to go though no size is known, as after a change of leaders', async () => {
   await farm.addHost('be03', {stage: 'draining'});
   await farm.addUser('dan@example.org', 'be03', 3_000);
