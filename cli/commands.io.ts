@@ -230,7 +230,7 @@ async function proposedFor(kind: string, wished: readonly string[]): Promise<str
 function planCommand(): Command {
   return new Command('plan')
     .argument('[host...]', 'hosts that would be emptied or gone')
-    .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be')
+    .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be; when hardware must be ordered')
     .option('--without <label...>', 'hosts with these labels gone, as rack=7')
     .option('--add <count>', 'new hosts of the usual size', count)
     .option('--growth <percent>', 'mailboxes larger by this much', count)
@@ -253,7 +253,7 @@ function planCommand(): Command {
       }
       const asked = {...wish, evacuate, ...(growth !== undefined && {growth: growth / 100})};
       const isWhy = why === true;
-      show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), view => renderWhatIf(view, isWhy));
+      show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), (view, as) => renderWhatIf(view, isWhy, as));
     });
 }
 

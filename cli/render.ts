@@ -5,6 +5,7 @@ import type {ErrorView, EvacuationView, HostView, MovesView, PlanView, ReliefVie
 import type {FarmEvent} from '../wire/event.ts';
 import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
 import {circumstanceWords, decisionWords} from '../wire/words.ts';
+import {capacityLine} from './capacity.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 
@@ -346,6 +347,8 @@ function tell(event: FarmEvent): string {
       return decisionWords(event.data.decision);
     case 'planned':
       return `${event.data.kind}: ${event.data.moves} moves, ${size(event.data.bytes)}, ${event.data.unplaced} without a place`;
+    case 'hardwareDue':
+      return capacityLine(event.data, {colour: false, nowMs: event.atMs});
     case 'hostStaged':
       return `${event.data.from ?? 'new'} -> ${event.data.to} after ${span(event.data.tookMs)}: ${event.data.reason}`;
     case 'moveStepped':

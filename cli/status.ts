@@ -4,6 +4,7 @@ import {MINUTE_MS} from '../base/units.ts';
 import type {FarmView, VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict} from '../wire/record.ts';
 import {circumstanceWords} from '../wire/words.ts';
+import {capacityLine} from './capacity.ts';
 import {type Alike, alike, decisionState, isProposed} from './decisions.ts';
 import {hurtLine, worstHosts} from './render.ts';
 
@@ -35,6 +36,7 @@ export function renderStatus({farm, verdicts}: Status, look: Look): string {
     ...decided('Carried out', groups, look, ({first}) => first.mode === 'on' && first.vetoes.length === 0 && first.kind !== 'page'),
     ...movesRows(farm),
     ...byHand(farm),
+    ...(farm.forecast === undefined || farm.forecast === null ? [] : [['Hardware', capacityLine(farm.forecast, look)] as const]),
   ];
   return `${facts(rows)}\n\n${nextSteps(farm, verdicts, groups)}`;
 }

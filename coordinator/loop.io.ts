@@ -91,6 +91,7 @@ export class Loop {
     const {records, waiting} = this.moves();
     const outcome = picture.judge(records, waiting, clock.now());
     this.#pace = adjustPace(this.#pace, outcome.slis, outcome.verdicts, records, picture.policy.value, clock.now());
+    picture.capacity.note(picture.fleet, picture.policy.value, leading === null ? null : emit, clock.now());
     if (leading === null) {
       if (lease.leader() !== null && lease.term() === null) this.#told = outcome;
       return;

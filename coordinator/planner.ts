@@ -81,11 +81,11 @@ export class Planner {
 
   /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */
   async whatIf(wish: WhatIf): Promise<WhatIfView> {
-    const {clock, signal} = this.#deps;
+    const {picture, clock, signal} = this.#deps;
     const steps = whatIf(wish, this.#outlook());
     for (;;) {
       const step = steps.next();
-      if (step.done === true) return step.value;
+      if (step.done === true) return {...step.value, forecast: picture.capacity.forecast(picture.policy.value, clock.now())};
       await clock.sleep(0, signal);
     }
   }

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {Forecast} from './capacity.ts';
 import {Experiment, Incident} from './incident.ts';
 import {ACTION_KINDS, type ActionKind, Policy} from './policy.ts';
 import {Account, Circumstance, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
@@ -158,6 +159,8 @@ export const FarmView = Type.Object({
   moves: Type.Optional(Type.Object({running: Count, waiting: orNull(Count), done: Count, total: Count, etaMs: orNull(Count)})),
   /** Hosts that are being emptied, and those whose evacuation somebody stopped for now. */
   emptied: Type.Optional(Type.Object({hosts: Count, paused: Type.Array(HostName)})),
+  /** null before the first figure. */
+  forecast: Type.Optional(orNull(Forecast)),
 });
 export type FarmView = Type.Static<typeof FarmView>;
 
@@ -243,6 +246,8 @@ export const WhatIf = Type.Object(
 );
 export type WhatIf = Type.Static<typeof WhatIf>;
 export const WhatIfView = Type.Object({
+  /** Of the farm as it is; null before the first figure, absent from an older release. */
+  forecast: Type.Optional(orNull(Forecast)),
   fits: Type.Boolean(),
   moves: Count,
   /** Mailboxes that have to leave, and that only a person moves. */

@@ -77,6 +77,7 @@ export class Views implements Reads {
         total: present.length + waiting.length,
         etaMs: isLeader ? etaMs : null,
       },
+      forecast: picture.capacity.forecast(picture.policy.value, now()),
       emptied: {hosts: emptied.length, paused: emptied.flatMap(record => (isPaused(record) ? [record.host] : []))},
     };
   }
@@ -264,7 +265,15 @@ export class Views implements Reads {
     const {picture, moves, leader, name, refusedReports, now} = this.#deps;
     const {records, waiting} = moves();
     const age = (host: string): number | null => picture.reportAgeMs(host, now());
-    return metricsText({picture, records, waiting, isLeader: leader()?.holder === name, refused: refusedReports(), reportAgeMs: age});
+    return metricsText({
+      picture,
+      records,
+      waiting,
+      isLeader: leader()?.holder === name,
+      refused: refusedReports(),
+      reportAgeMs: age,
+      nowMs: now(),
+    });
   }
 }
 

@@ -64,6 +64,27 @@ describe('the worst day on one page', () => {
   });
 });
 
+test('when hardware must be ordered', () => {
+  const figure = {atMs: LOOK.nowMs, hosts: 160, users: 400_000, heldBytes: 100e12, usableBytes: 156e12};
+  const forecast = {
+    ...{figure, spare: 0.56, wanted: 0.5, days: 60, growthBytesPerDay: 1e11, belowAtMs: LOOK.nowMs + 40 * 864e5},
+    ...{
+      orderByMs: LOOK.nowMs - 2 * 864e5,
+      leadDays: 42,
+      isDue: true,
+      hostsPerMonth: 4.62,
+      orderHosts: 7,
+      orderUntilMs: LOOK.nowMs + 84 * 864e5,
+    },
+    standardBytes: 975e9,
+  };
+  expect(renderStatus({...WORST, farm: {...WORST.farm, forecast}}, LOOK)).toContain(
+    'Hardware        spare 56.0 % of the 100 TB held, wanted 50.0 %, falls below on 2027-02-24; 100 GB a day more over 60 days, as of 4.6 hosts in 30 days; 7 hosts of 975 GB (enough until 2027-04-09; they take 42 days to come) should have been ordered by 2027-01-13',
+  );
+  const unknown = {...forecast, growthBytesPerDay: null, belowAtMs: null, orderByMs: null, hostsPerMonth: null, orderHosts: null, days: 3};
+  expect(renderStatus({...WORST, farm: {...WORST.farm, forecast: unknown}}, LOOK)).toContain('growth not known before 7 days are (3 are)');
+});
+
 test('what makes the page old or without effect stands first', () => {
   const farm = {...WORST.farm, leader: null, newestReportAgeMs: 300_000, paused: {by: 'ada', atMs: T0, reason: 'network'}};
   const [leader, reports, paused] = renderStatus({...WORST, farm}, LOOK).split('\n');

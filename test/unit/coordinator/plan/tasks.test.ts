@@ -105,7 +105,7 @@ test('whether a host or a rack may be lost, and how many hosts would help', () =
       {group: 'r0', lackBytes: 0},
     ],
   });
-  expect(renderWhatIf(view, true)).toMatch(/1 of 2 cannot be lost/);
+  expect(renderWhatIf(view, true, {colour: false, nowMs: 0})).toMatch(/1 of 2 cannot be lost/);
   expect(whatIf({survive: 'rack', add: 2}, outlook()).survival?.lost).toBe(0);
 });
 

@@ -41,7 +41,7 @@ test('a host less: it fits, and each mailbox knows why it goes there', () => {
     expect(['LOWEST_LEVEL', 'NEARLY_LOWEST']).toContain(code);
     expect(others).toHaveLength(2);
   }
-  expect(renderWhatIf(view, true)).toMatch(/It fits: 4 mailboxes[\s\S]*not be[123]: FULLER/);
+  expect(renderWhatIf(view, true, {colour: false, nowMs: 0})).toMatch(/It fits: 4 mailboxes[\s\S]*not be[123]: FULLER/);
 });
 
 test('a rack less: what lacks, and how many hosts would do', () => {
@@ -58,7 +58,7 @@ test('a rack less: what lacks, and how many hosts would do', () => {
   expect(view.account.lack).toMatchObject({standardHosts: 2, largestBytes: 10 * GIB, largestRoomBytes: 5 * GIB});
   expect(ask({without: ['rack=r1'], add: 2}, farm(7, 10))).toMatchObject({fits: true, account: {lack: null}});
   expect(ask({without: ['rack=r1'], add: 1}, farm(7, 10)).fits).toBe(false);
-  expect(renderWhatIf(view, false)).toMatch(/does not fit[\s\S]*12 mailboxes[\s\S]*2 more hosts/);
+  expect(renderWhatIf(view, false, {colour: false, nowMs: 0})).toMatch(/does not fit[\s\S]*12 mailboxes[\s\S]*2 more hosts/);
 });
 
 test('growth alone overfills hosts, and says which', () => {
