@@ -267,10 +267,14 @@ function farmCommands(): Command[] {
   policy
     .command('set')
     .argument('<name=value...>')
-    .description('change parts of the policy')
+    .description('change parts of the policy; values are JSON or text, none takes away what may be absent')
     .addHelpText(
       'after',
-      example('mailherd policy set modes.evacuate=on', 'mailherd policy set move.concurrentMax=4 move.retainMs=86400000'),
+      example(
+        'mailherd policy set modes.evacuate=on',
+        'mailherd policy set move.concurrentMax=4 move.retainMs=86400000',
+        'mailherd policy set move.bytesPerSecondMax=',
+      ),
     )
     .action(async (settings: string[], options: Common) => {
       const view = await get<PolicyView>('/v1/policy');

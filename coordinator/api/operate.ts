@@ -16,6 +16,7 @@ import type {
   WhatIfView,
 } from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
+import {strangeName} from '../../wire/policy-names.ts';
 import {type Decision, type HostRecord, isSettled, type Plan} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
 import {userKey} from '../../wire/subjects.ts';
@@ -243,6 +244,9 @@ export class Operator implements Writes {
     if (JSON.stringify(policy.paused) !== JSON.stringify(present)) {
       throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/paused', reason: 'is changed by pause and resume'});
     }
+    const path = strangeName(policy, this.#deps.picture.policy.value);
+    if (path !== null)
+      throw new MailherdError('INPUT_INVALID', {what: 'policy', path: `/policy${path}`, reason: 'the policy has no such name'});
     if (policy.move.marginMs >= policy.move.holdMs) {
       throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/move/marginMs', reason: 'must be less than holdMs'});
     }

@@ -239,6 +239,10 @@ describe('policy', () => {
     });
     const margin = {...wish, move: {...wish.move, marginMs: wish.move.holdMs}};
     await refused(farm.operator.setPolicy('ada', {policy: margin, revision: farm.views.policy().revision}), 'INPUT_INVALID');
+    const typo = {...wish, modes: {...wish.modes, evacute: 'on'}};
+    await refused(farm.operator.setPolicy('ada', {policy: typo, revision: farm.views.policy().revision}), 'INPUT_INVALID', {
+      path: '/policy/modes/evacute',
+    });
     await farm.operator.pause('ada', 'lunch');
     expect(farm.views.farm().paused).toMatchObject({by: 'ada', reason: 'lunch'});
     await farm.operator.resume('ada');
