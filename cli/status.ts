@@ -42,7 +42,7 @@ export function renderStatus({farm, verdicts}: Status, look: Look): string {
 }
 
 /** Who leads, and all that makes the rest of the page old or without effect. */
-function coordination({leader, answeredBy, paused, newestReportAgeMs = null, nowMs}: FarmView, look: Look): Row[] {
+function coordination({leader, answeredBy, paused, newestReportAgeMs = null, failing = null, nowMs}: FarmView, look: Look): Row[] {
   const rows: Row[] = [];
   if (leader === null)
     rows.push(['Leader', tint('nobody leads: nothing is decided or moved; NATS, or all coordinators but this', 'bad', look)]);
@@ -51,6 +51,11 @@ function coordination({leader, answeredBy, paused, newestReportAgeMs = null, now
     rows.push([
       'Reports',
       tint(`none from any host for ${span(newestReportAgeMs)}: NATS, or the way there; what follows is old`, 'bad', look),
+    ]);
+  if (failing !== null)
+    rows.push([
+      'Failing',
+      tint(`nothing is carried out for ${span(Math.max(0, nowMs - failing.sinceMs))}: ${failing.reason}`, 'bad', look),
     ]);
   if (paused !== null)
     rows.push([

@@ -159,6 +159,8 @@ export const FarmView = Type.Object({
   moves: Type.Optional(Type.Object({running: Count, waiting: orNull(Count), done: Count, total: Count, etaMs: orNull(Count)})),
   /** Hosts that are being emptied, and those whose evacuation somebody stopped for now. */
   emptied: Type.Optional(Type.Object({hosts: Count, paused: Type.Array(HostName)})),
+  /** Since when rounds of judging and acting fail, and why; null while they do not. */
+  failing: Type.Optional(orNull(Type.Object({sinceMs: InstantMs, reason: Type.String()}))),
   /** null before the first figure. */
   forecast: Type.Optional(orNull(Forecast)),
 });

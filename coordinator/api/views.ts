@@ -27,6 +27,8 @@ export interface ViewDeps {
   /** Newest state of all moves, and what waits: the leader's own, else what the bucket says. */
   moves: () => {records: readonly MoveRecord[]; waiting: readonly WaitingMove[]};
   leader: () => {holder: string; token: number} | null;
+  /** Since when this coordinator's rounds fail, and why. */
+  failing: () => {sinceMs: Instant; reason: string} | null;
   plan: (id: string) => Promise<Plan>;
   refusedReports: () => ReadonlyMap<string, number>;
   now: () => Instant;
@@ -77,6 +79,7 @@ export class Views implements Reads {
         total: present.length + waiting.length,
         etaMs: isLeader ? etaMs : null,
       },
+      failing: this.#deps.failing(),
       forecast: picture.capacity.forecast(picture.policy.value, now()),
       emptied: {hosts: emptied.length, paused: emptied.flatMap(record => (isPaused(record) ? [record.host] : []))},
     };

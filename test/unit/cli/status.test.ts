@@ -86,10 +86,17 @@ test('when hardware must be ordered', () => {
 });
 
 test('what makes the page old or without effect stands first', () => {
-  const farm = {...WORST.farm, leader: null, newestReportAgeMs: 300_000, paused: {by: 'ada', atMs: T0, reason: 'network'}};
-  const [leader, reports, paused] = renderStatus({...WORST, farm}, LOOK).split('\n');
+  const farm = {
+    ...WORST.farm,
+    leader: null,
+    newestReportAgeMs: 300_000,
+    paused: {by: 'ada', atMs: T0, reason: 'network'},
+    failing: {sinceMs: T0, reason: 'ENOSPC'},
+  };
+  const [leader, reports, failing, paused] = renderStatus({...WORST, farm}, LOOK).split('\n');
   expect(leader).toContain('nobody leads');
   expect(reports).toContain('none from any host for 5 m 00 s');
+  expect(failing).toMatch(/Failing +nothing is carried out for 2 h 00 m: ENOSPC/);
   expect(paused).toMatch(/Paused +by ada for 2 h 00 m: network \(mailherd resume\)/);
 });
 

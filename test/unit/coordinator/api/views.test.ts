@@ -58,6 +58,9 @@ test('the farm at a glance: verdicts, stages, who cordoned what, how old the new
     emptied: {hosts: 1, paused: ['be04']},
   });
   expect(glance.newestReportAgeMs).toBeLessThan(60_000);
+  expect(glance.failing).toBeNull();
+  farm.failing = {sinceMs: 1, reason: 'ENOSPC'};
+  expect(farm.views.farm().failing).toEqual(farm.failing);
   expect(glance.moves).toMatchObject({running: 0, total: farm.mover.queue.length});
 });
 
