@@ -155,6 +155,12 @@ function hostCommands(): Command[] {
       .option(reason, 'for the audit log')
       .addHelpText('after', example('mailherd uncordon be07'))
       .action((host: string, options: Common & {reason?: string}) => changeHost(host, 'uncordon', options)),
+    new Command('retire')
+      .argument('<host>')
+      .option(reason, 'for the audit log')
+      .description('a host that is empty and shut down is gone for good; mailherd uncordon takes it back')
+      .addHelpText('after', example('mailherd retire be07 --reason "replaced by be31"'))
+      .action((host: string, options: Common & {reason?: string}) => changeHost(host, 'retire', options)),
     new Command('reinstall')
       .argument('<host>')
       .requiredOption('--release <name>', 'value of the label os to install')

@@ -214,6 +214,13 @@ export class Operator implements Writes {
     return hideToken(await this.#deps.happen(host, {type: 'uncordoned', by}));
   }
 
+  async retire(by: string, host: string, reason: string): Promise<HostRecord> {
+    const {picture, mover, happen} = this.#deps;
+    this.#record(host);
+    const facts = picture.factsOf(host, mover.records(), mover.waiting(), 'none');
+    return hideToken(await happen(host, {type: 'retired', by, reason, facts}));
+  }
+
   async reinstall(by: string, host: string, {release}: Reinstall): Promise<HostRecord> {
     return hideToken(await this.#deps.happen(host, {type: 'reinstallAsked', by, release}));
   }

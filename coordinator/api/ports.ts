@@ -72,6 +72,8 @@ export interface Writes {
   purge(by: string, moveIds: readonly string[]): Promise<void>;
   cordon(by: string, host: string, reason: string): Promise<HostRecord>;
   uncordon(by: string, host: string): Promise<HostRecord>;
+  /** @throws MailherdError NOT_EMPTY, HOST_STATE. */
+  retire(by: string, host: string, reason: string): Promise<HostRecord>;
   reinstall(by: string, host: string, wish: Reinstall): Promise<HostRecord>;
   /** Makes the change of an advice that the host gives. */
   tune(by: string, host: string, adviceId: string): Promise<void>;

@@ -196,6 +196,9 @@ const WRITES: readonly ApiRoute[] = [
   write('POST', '/v1/hosts/:host/uncordon', 'Use this host again', {params: OfHost, body: Reasoned, answer: HostRecord}, call => {
     return call.ports.writes().uncordon(call.by, call.params.host);
   }),
+  write('POST', '/v1/hosts/:host/retire', 'An empty host is gone for good', {params: OfHost, body: Reasoned, answer: HostRecord}, call => {
+    return call.ports.writes().retire(call.by, call.params.host, call.body.reason ?? 'no reason given');
+  }),
   write(
     'POST',
     '/v1/hosts/:host/reinstall',

@@ -228,6 +228,14 @@ describe('users and hosts', () => {
 });
 
 describe('policy', () => {
+  test('a host is retired only when nobody lives there and it is shut down', async () => {
+    await farm.addHost('be07');
+    await refused(farm.operator.retire('ada', 'be01', 'x'), 'NOT_EMPTY', {users: 2});
+    await refused(farm.operator.retire('ada', 'be77', 'x'), 'HOST_UNKNOWN');
+    expect(await farm.operator.retire('ada', 'be07', 'replaced')).toMatchObject({stage: 'retired'});
+    expect(farm.views.farm().stages).toMatchObject({retired: 1});
+  });
+
   test('a change from an old revision is refused; pause is no matter of the policy file', async () => {
     const {revision} = farm.views.policy();
     const wish = {...DEFAULT_POLICY, place: {...DEFAULT_POLICY.place, imbalanceMax: 2}};

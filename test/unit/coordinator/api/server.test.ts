@@ -87,6 +87,7 @@ function fakePorts(): ApiPorts {
     purge: noted('purge', undefined),
     cordon: noted('cordon', record),
     uncordon: noted('uncordon', record),
+    retire: noted('retire', record),
     reinstall: noted('reinstall', record),
     tune: noted('tune', undefined),
     untune: noted('untune', undefined),
