@@ -4,6 +4,7 @@ import {facts, few, instant, type Look, labels, percent, size, span, type Tone, 
 import type {ErrorView, EvacuationView, HostView, MovesView, PlanView, ReliefView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
+import type {HostReport} from '../wire/report.ts';
 import {circumstanceWords, decisionWords} from '../wire/words.ts';
 import {capacityLine} from './capacity.ts';
 
@@ -70,6 +71,7 @@ export function renderHost({record, verdict, users, bytes, movesIn, movesOut, re
     ['Users', `${users}, ${size(bytes)}`],
     ['Moves', `${movesIn} in, ${movesOut} out`],
     ['Last report', reportAgeMs === null ? 'none' : `${span(reportAgeMs)} ago`],
+    ['Agent', report === null ? '-' : agentLine(report.agent)],
     ['Queue', queue === null ? '-' : `${queue.active} active, ${queue.incoming} incoming, ${queue.deferred} deferred, ${queue.hold} held`],
     ['Mail store', store === null ? '-' : `${size(store.freeBytes)} free of ${size(store.totalBytes)}`],
     ['Wipe allowed', wipe === null ? 'no' : `until ${instant(wipe.expiresAtMs)}`],
@@ -77,6 +79,13 @@ export function renderHost({record, verdict, users, bytes, movesIn, movesOut, re
   ]);
   const past = record.history.slice(-10).map(({stage, atMs, reason}) => [instant(atMs), stage, reason]);
   return [head, evidence(verdict?.evidence ?? []), table(['WHEN', 'STAGE', 'WHY'], past)].filter(part => part !== '').join('\n\n');
+}
+
+/** Its release, and what of its work fails. */
+function agentLine({version, failing, spooled}: HostReport['agent']): string {
+  const troubles = Object.entries(failing).map(([name, reason]) => `${name}: ${reason}`);
+  const waits = spooled > 0 ? `, ${spooled} reports wait on its disk` : '';
+  return `${version}${waits}${troubles.length === 0 ? '' : `; fails: ${few(troubles, NAMES_TOLD)}`}`;
 }
 
 function evidence(items: readonly Evidence[]): string {

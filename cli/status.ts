@@ -26,6 +26,7 @@ export function renderStatus({farm, verdicts}: Status, look: Look): string {
   const rows: Row[] = [
     ...coordination(farm, look),
     ['Farm', farmLine(farm)],
+    ...agentRows(farm),
     ...hurtRows(verdicts),
     ...incidentRows(farm, look),
     ...cohorts.filter(({explained}) => explained).map((cohort): Row => ['Cause', causeLine(cohort)]),
@@ -42,7 +43,10 @@ export function renderStatus({farm, verdicts}: Status, look: Look): string {
 }
 
 /** Who leads, and all that makes the rest of the page old or without effect. */
-function coordination({leader, answeredBy, paused, newestReportAgeMs = null, failing = null, nowMs}: FarmView, look: Look): Row[] {
+function coordination(
+  {leader, answeredBy, paused, newestReportAgeMs = null, failing = null, clockBehindMs = null, nowMs}: FarmView,
+  look: Look,
+): Row[] {
   const rows: Row[] = [];
   if (leader === null)
     rows.push(['Leader', tint('nobody leads: nothing is decided or moved; NATS, or all coordinators but this', 'bad', look)]);
@@ -50,7 +54,16 @@ function coordination({leader, answeredBy, paused, newestReportAgeMs = null, fai
   if (newestReportAgeMs !== null && newestReportAgeMs > MINUTE_MS)
     rows.push([
       'Reports',
-      tint(`none from any host for ${span(newestReportAgeMs)}: NATS, or the way there; what follows is old`, 'bad', look),
+      tint(
+        `none from any host for ${span(newestReportAgeMs)}: NATS, the way there, or the clock of ${answeredBy}; what follows is old`,
+        'bad',
+        look,
+      ),
+    ]);
+  if (clockBehindMs !== null)
+    rows.push([
+      'Clock',
+      tint(`that of ${answeredBy} is ${span(clockBehindMs)} behind that of NATS: silent hosts are noticed late`, 'bad', look),
     ]);
   if (failing !== null)
     rows.push([
@@ -71,6 +84,12 @@ function farmLine({hosts, users, verdicts = {}, stages = {}}: FarmView): string 
       .map(([name, times]) => `${times} ${name}`)
       .join(', ');
   return [`${hosts} hosts`, told(verdicts), told(stages), `${users} users`].filter(part => part !== '').join('; ');
+}
+
+/** Told while an upgrade is under way. */
+function agentRows({agents = {}}: FarmView): Row[] {
+  const versions = mostFirst(Object.entries(agents), times => times).map(([version, times]) => `${times} of ${version}`);
+  return versions.length < 2 ? [] : [['Agents', few(versions, LINES)]];
 }
 
 function hurtRows({hurt, hurtPeak}: VerdictsView): Row[] {

@@ -155,6 +155,10 @@ export const FarmView = Type.Object({
   cordoned: Type.Optional(Type.Array(Type.Object({host: HostName, by: Type.String(), reason: Type.String(), atMs: InstantMs}))),
   /** Of the newest report of all hosts; null before the first. When it is old, nothing comes from NATS. */
   newestReportAgeMs: Type.Optional(orNull(Count)),
+  /** The clock of this coordinator is so much behind that of the NATS server; null where it is not known to be. */
+  clockBehindMs: Type.Optional(orNull(Count)),
+  /** Reporting agents by their version. */
+  agents: Type.Optional(Type.Record(Type.String(), Count)),
   /** Of the plans that are not through; `waiting` is null where only the leader knows it. */
   moves: Type.Optional(Type.Object({running: Count, waiting: orNull(Count), done: Count, total: Count, etaMs: orNull(Count)})),
   /** Hosts that are being emptied, and those whose evacuation somebody stopped for now. */

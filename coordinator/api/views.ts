@@ -19,6 +19,8 @@ import type {Reads} from './ports.ts';
 /** Finished moves shown; all of them stand in the bucket. */
 const FINISHED_MAX = 500;
 const HURT_PEAK_MS = 86_400_000;
+/** Clocks that are kept by NTP are closer than this. */
+const CLOCK_MS = 2 * SECOND_MS;
 const BYTES_MS = 10 * SECOND_MS;
 
 export interface ViewDeps {
@@ -64,14 +66,21 @@ export class Views implements Reads {
   #glance(isLeader: boolean): Partial<FarmView> {
     const {picture, now} = this.#deps;
     const records = [...picture.hosts.values()].map(({value}) => value);
-    const ages = records.flatMap(({host}) => picture.reportAgeMs(host, now()) ?? []);
+    const fleet = [...picture.fleet.hosts.values()];
+    const newestMs = fleet.reduce<Instant | null>(
+      (newest, {receivedAtMs}) => (receivedAtMs === null ? newest : Math.max(newest ?? 0, receivedAtMs)),
+      null,
+    );
+    const behindMs = newestMs === null ? 0 : newestMs - now();
     const {done, present, waiting, etaMs} = this.#work();
     const emptied = records.filter(({stage}) => stage === 'draining');
     return {
       verdicts: Object.fromEntries(countsOf((picture.outcome?.verdicts ?? []).map(({kind}) => kind))),
       stages: Object.fromEntries(countsOf(records.map(({stage}) => stage))),
       cordoned: records.flatMap(({host, cordon}) => (cordon === null || cordon.by === MAILHERD ? [] : [{host, ...cordon}])),
-      newestReportAgeMs: ages.length === 0 ? null : Math.min(...ages),
+      newestReportAgeMs: newestMs === null ? null : Math.max(0, -behindMs),
+      clockBehindMs: behindMs > CLOCK_MS ? behindMs : null,
+      agents: Object.fromEntries(countsOf(fleet.flatMap(({reports}) => reports.at(-1)?.agent.version ?? []))),
       moves: {
         running: present.length - done.length,
         waiting: isLeader ? waiting.length : null,

@@ -92,8 +92,12 @@ test('what makes the page old or without effect stands first', () => {
     newestReportAgeMs: 300_000,
     paused: {by: 'ada', atMs: T0, reason: 'network'},
     failing: {sinceMs: T0, reason: 'ENOSPC'},
+    clockBehindMs: 90_000,
+    agents: {'0.2.0': 100, '0.1.0': 60},
   };
-  const [leader, reports, failing, paused] = renderStatus({...WORST, farm}, LOOK).split('\n');
+  const [leader, reports, clock, failing, paused, , agents] = renderStatus({...WORST, farm}, LOOK).split('\n');
+  expect(clock).toMatch(/Clock +that of ctl1 is 1 m 30 s behind/);
+  expect(agents).toMatch(/Agents +100 of 0\.2\.0, 60 of 0\.1\.0/);
   expect(leader).toContain('nobody leads');
   expect(reports).toContain('none from any host for 5 m 00 s');
   expect(failing).toMatch(/Failing +nothing is carried out for 2 h 00 m: ENOSPC/);

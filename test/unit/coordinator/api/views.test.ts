@@ -58,6 +58,9 @@ test('the farm at a glance: verdicts, stages, who cordoned what, how old the new
     emptied: {hosts: 1, paused: ['be04']},
   });
   expect(glance.newestReportAgeMs).toBeLessThan(60_000);
+  expect(glance).toMatchObject({clockBehindMs: null, agents: {'0.1.0': 2}});
+  for (const host of farm.picture.fleet.hosts.values()) host.receivedAtMs = farm.clock.now() + 90_000;
+  expect(farm.views.farm()).toMatchObject({clockBehindMs: 90_000, newestReportAgeMs: 0});
   expect(glance.failing).toBeNull();
   farm.failing = {sinceMs: 1, reason: 'ENOSPC'};
   expect(farm.views.farm().failing).toEqual(farm.failing);
