@@ -5,7 +5,7 @@ import {SECOND_MS} from '../base/units.ts';
 import type {MovesView, PlanView} from '../wire/api.ts';
 import {type All, type Common, example, get, part, post, print, show} from './ask.io.ts';
 import {changeEvacuations} from './emptying-commands.io.ts';
-import {areMovesOver, renderMoves, renderPlan} from './render.ts';
+import {areMovesOver, LISTED, renderMoves, renderPlan} from './render.ts';
 
 /** Moves: watched, asked for, taken back, and what they leave behind. */
 export function moveCommands(): Command[] {
@@ -65,7 +65,7 @@ const WATCH_MS = 2 * SECOND_MS;
 async function watchMoves({json, watch, all}: Common & {watch?: true; all?: true}): Promise<void> {
   let before = '';
   for (;;) {
-    const view = await get<MovesView>('/v1/moves');
+    const view = await get<MovesView>(json || all ? '/v1/moves' : `/v1/moves?waiting=${LISTED}`);
     const text = json ? JSON.stringify(view) : renderMoves(view, all ?? false, look());
     if (watch && process.stdout.isTTY && !json) print(`\u001b[H\u001b[J${text}`);
     else if (text !== before) print(text);

@@ -1,4 +1,4 @@
-import {countsOf, mostFirst} from '../base/counts.ts';
+import {count, countsOf, mostFirst} from '../base/counts.ts';
 import {CODES} from '../base/errors.ts';
 import {facts, few, instant, type Look, labels, percent, size, span, type Tone, table, tint} from '../base/format.ts';
 import type {ErrorView, EvacuationView, HostView, MovesView, PlanView, ReliefView, UsersView, UserView, VerdictsView} from '../wire/api.ts';
@@ -175,11 +175,11 @@ function renderCohort(cohort: CohortVerdict, look: Look): string {
 }
 
 /** A farm that is emptied has thousands of moves. */
-const LISTED = 20;
+export const LISTED = 20;
 
 /** Running and waiting moves; finished ones, and every one that waits, only with `all`. */
 export function renderMoves(view: MovesView, all: boolean, look: Look): string {
-  const {moves, waiting, done, total, etaMs, evacuations = [], running = []} = view;
+  const {moves, waiting, unlisted = {}, done, total, etaMs, evacuations = [], running = []} = view;
   const progress = new Map(running.map(own => [own.id, own]));
   const shown = moves.filter(move => all || !isSettled(move));
   const rows = shown.map(move => [
@@ -210,9 +210,12 @@ export function renderMoves(view: MovesView, all: boolean, look: Look): string {
     because,
   ]);
   const left = etaMs === null ? '' : `, about ${span(etaMs)} left`;
-  const summary = `${bar(done, total)}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waiting.length} waiting${left}.`;
+  const counts = countsOf(waiting.slice(listed.length).map(({because}) => because));
+  for (const [because, times] of Object.entries(unlisted)) count(counts, because, times);
+  const notListed = [...counts.values()].reduce((sum, times) => sum + times, 0);
+  const summary = `${bar(done, total)}${done} of ${total} moves done, ${moves.filter(move => !isSettled(move)).length} running, ${waits.length + notListed} waiting${left}.`;
   const list = rows.length + waits.length === 0 ? [] : [table(MOVES_HEAD, [...rows, ...waits])];
-  const reasons = mostFirst(countsOf(waiting.slice(listed.length).map(({because}) => because)), times => times);
+  const reasons = mostFirst(counts, times => times);
   const more =
     reasons.length === 0 ? [] : [`and ${reasons.map(([because, times]) => `${times} ${because}`).join(', ')} (--all lists them)`];
   return [...list, ...more, ...renderEvacuations(evacuations), summary].join('\n');

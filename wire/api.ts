@@ -116,6 +116,8 @@ export const MovesView = Type.Object({
       }),
     ),
   ),
+  /** Of those that wait and are not listed, as was asked, how many for which reason. */
+  unlisted: Type.Optional(Type.Record(Type.String(), Count)),
   done: Count,
   total: Count,
   etaMs: orNull(Count),

@@ -36,7 +36,8 @@ export interface Reads {
   users(filter: {host: string | null; after: string | null; limit: number}): UsersView;
   user(user: string): UserView;
   verdicts(): VerdictsView;
-  moves(): MovesView;
+  /** @param waitingMax so many of those that wait are listed, the others counted; null: all. */
+  moves(waitingMax: number | null): MovesView;
   move(id: string): MoveRecord;
   plan(id: string): Promise<Plan>;
   policy(): PolicyView;

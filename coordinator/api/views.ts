@@ -1,10 +1,11 @@
 import {countsOf} from '../../base/counts.ts';
 import {MailherdError} from '../../base/errors.ts';
+import {addTo} from '../../base/groups.ts';
 import {type Instant, SECOND_MS} from '../../base/units.ts';
 import type {EvacuationView, FarmView, HostView, IncidentsView, MovesView, UsersView, UserView, VerdictsView} from '../../wire/api.ts';
 import type {Incident} from '../../wire/incident.ts';
 import {completed} from '../../wire/policy.ts';
-import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan} from '../../wire/record.ts';
+import {type HostRecord, type Hurt, isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wire/record.ts';
 import type {TuneView} from '../../wire/tune.ts';
 import {verdictOf} from '../health/judge.ts';
 import {isPaused} from '../host/emptying.ts';
@@ -191,14 +192,15 @@ export class Views implements Reads {
     return {verdicts, cohorts, hurt, hurtPeak, decisions, circumstances, experiments: this.#deps.picture.incidents.experiments()};
   }
 
-  moves(): MovesView {
+  moves(waitingMax: number | null = null): MovesView {
     const {records, waiting, present, done, byteMs, runningBytes, etaMs} = this.#work();
     const finished = records.filter(isSettled).sort((a, b) => b.updatedAtMs - a.updatedAtMs);
     const shown = [...records.filter(move => !isSettled(move)), ...finished.slice(0, FINISHED_MAX)].sort(
       (a, b) => a.createdAtMs - b.createdAtMs,
     );
     let ahead = runningBytes;
-    const waits = waiting.map(({planned: {user, source, target, bytes}, because}) => {
+    const listed = waiting.slice(0, waitingMax ?? undefined);
+    const waits = listed.map(({planned: {user, source, target, bytes}, because}) => {
       ahead += bytes;
       return {user, source, target, bytes, because, etaMs: byteMs === null ? null : Math.round(ahead * byteMs)};
     });
@@ -207,6 +209,7 @@ export class Views implements Reads {
     return {
       moves: shown,
       waiting: waits,
+      unlisted: Object.fromEntries(countsOf(waiting.slice(listed.length).map(({because}) => because))),
       running,
       done: done.length,
       total: present.length + waiting.length,
@@ -219,12 +222,14 @@ export class Views implements Reads {
     const {picture, now} = this.#deps;
     const bytes = this.#bytesByHost();
     const draining = [...picture.hosts.values()].map(({value}) => value).filter(({stage}) => stage === 'draining');
+    const plannedOf = new Map<string, PlannedMove[]>();
+    if (draining.length > 0) for (const {planned} of waiting) addTo(plannedOf, planned.source, planned);
     return draining.map(({host, sinceMs, emptying}) => {
       const {isLow = false, paused = null} = emptying ?? {};
       const own = records.filter(({source, createdAtMs}) => source === host && createdAtMs >= sinceMs);
       // What is planned was told a size; what is known by itself may still lack, after a leader has changed.
       const unsettled = own.filter(move => !isSettled(move));
-      const planned = waiting.flatMap(({planned: one}) => (one.source === host ? [one] : []));
+      const planned = plannedOf.get(host) ?? [];
       const leftBytes = Math.max(bytes.get(host) ?? 0, bytesOf(unsettled) + bytesOf(planned));
       const byteMs = paused === null ? perByteMs(own, now()) : null;
       return {

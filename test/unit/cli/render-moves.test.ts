@@ -48,6 +48,9 @@ describe('moves and plans', () => {
     const text = renderMoves({...view, waiting: many}, false, LOOK);
     expect(text.match(/u\d+@/g)).toHaveLength(20);
     expect(text).toContain('and 20 APART, 10 SOURCE_BUDGET (--all lists them)');
+    const counted = renderMoves({...view, waiting: many.slice(0, 20), unlisted: {APART: 20, SOURCE_BUDGET: 10}}, false, LOOK);
+    expect(counted).toBe(text);
+    expect(counted).toContain('1 running, 50 waiting');
     expect(renderMoves({...view, waiting: many}, true, LOOK).match(/u\d+@/g)).toHaveLength(50);
   });
 

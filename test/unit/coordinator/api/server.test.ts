@@ -67,6 +67,10 @@ function fakePorts(): ApiPorts {
       calls.push(['users', filter]);
       return {users: [], next: null};
     },
+    moves: (waitingMax: number | null) => {
+      calls.push(['moves', waitingMax]);
+      return {moves: [], waiting: [], done: 0, total: 0, etaMs: null};
+    },
     policy: () => ({policy: DEFAULT_POLICY, revision: 4}),
     metrics: () => 'mailherd_hosts 3\n',
   } as unknown as Reads;
@@ -254,6 +258,16 @@ describe('answers', () => {
     tokens = TOKENS.filter(({name}) => name !== 'ada');
     expect((await app.inject({url: '/v1/farm', headers: OPERATE})).statusCode).toBe(401);
     expect((await app.inject({url: '/v1/farm', headers: READ})).statusCode).toBe(200);
+  });
+
+  test('how many moves are listed is asked in the query', async () => {
+    expect((await app.inject({url: '/v1/moves?waiting=20', headers: READ})).statusCode).toBe(200);
+    await app.inject({url: '/v1/moves', headers: READ});
+    expect(calls).toEqual([
+      ['moves', 20],
+      ['moves', null],
+    ]);
+    expect((await app.inject({url: '/v1/moves?waiting=many', headers: READ})).statusCode).toBe(400);
   });
 
   test('who does not lead says so with what it tells', async () => {

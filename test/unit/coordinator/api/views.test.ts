@@ -67,6 +67,14 @@ test('the farm at a glance: verdicts, stages, who cordoned what, how old the new
   expect(glance.moves).toMatchObject({running: 0, total: farm.mover.queue.length});
 });
 
+test('of thousands that wait as many are listed as asked, the others counted by their reason', () => {
+  const planned = {user: 'ada@example.org', source: 'be01', target: 'be02', bytes: 9_000, why: 'x'};
+  farm.mover.queue = ['A', 'B', 'B', 'C'].map(because => ({planId: 'plan-0001', planned, because}));
+  const view = farm.views.moves(2);
+  expect([view.waiting.map(({because}) => because), view.unlisted, view.total]).toEqual([['A', 'B'], {B: 1, C: 1}, 4]);
+  expect(farm.views.moves(null)).toMatchObject({waiting: {length: 4}, unlisted: {}, total: 4});
+});
+
 test('bytes of hosts are summed once in ten seconds, not for everybody who watches', async () => {
   expect(farm.views.host('be01').bytes).toBe(2_000_000);
   await farm.addUser('dan@example.org', 'be01', 3_000);
