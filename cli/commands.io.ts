@@ -123,7 +123,15 @@ function judgmentCommands(): Command[] {
     new Command('events')
       .description('events as they happen, one a line')
       .option('--since <sequence>', 'replay what came after this one; 0 = all that is kept', count)
-      .addHelpText('after', example('mailherd events', 'mailherd events --since 0 --json | jq \'select(.event.type == "hostStaged")\''))
+      .option('--type <type...>', 'only of these types (docs/EVENTS.md)')
+      .option('--host <name...>', 'only of these hosts; farm = of the whole farm')
+      .addHelpText(
+        'after',
+        example(
+          'mailherd events --type verdictChanged hostStaged',
+          'mailherd events --since 0 --json | jq \'select(.event.type == "hostStaged")\'',
+        ),
+      )
       .action(followEvents),
   ];
 }
@@ -305,9 +313,15 @@ async function changeHost(host: string, verb: string, {json, ...wish}: Common & 
   );
 }
 
-async function followEvents({json, since}: Common & {since?: string}): Promise<void> {
+async function followEvents({
+  json,
+  since,
+  type: types,
+  host: hosts,
+}: Common & {since?: string; type?: string[]; host?: string[]}): Promise<void> {
   for await (const {sequence, data} of client().events(since ?? null)) {
     const event = JSON.parse(data) as FarmEvent;
+    if (types?.includes(event.type) === false || hosts?.includes(event.host ?? 'farm') === false) continue;
     print(json ? JSON.stringify({sequence, event}) : renderEvent(sequence, event));
   }
 }

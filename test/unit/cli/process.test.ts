@@ -214,6 +214,23 @@ test('events: taken up again where the stream broke', async () => {
   expect(requests.map(({url}) => url)).toEqual(['/v1/events?since=0', '/v1/events?since=2', '/v1/events?since=4']);
 });
 
+test('events: only of the types and hosts that are asked for', async () => {
+  const event = (sequence: number, type: string, host: string | null): string =>
+    `id: ${sequence}\ndata: ${JSON.stringify({v: 1, id: `event-${sequence}`, type, host, atMs: 1, data: {by: 'ada'}})}\n\n`;
+  answer = (request, response) => {
+    if (requests.length === 2) return refusal('FORBIDDEN')(request, response);
+    const all = [event(1, 'resumed', null), event(2, 'hostUncordoned', 'be01'), event(3, 'resumed', 'be02'), event(4, 'paused', null)];
+    return response.writeHead(200, {'content-type': 'text/event-stream'}).end(all.join(''));
+  };
+  const {out} = await mailherd(['events', '--since', '0', '--json', '--type', 'resumed', 'hostUncordoned', '--host', 'farm', 'be01']);
+  expect(
+    out
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as {sequence: number}).sequence),
+  ).toEqual([1, 2]);
+});
+
 test('help has examples for every command of an operator', async () => {
   const {code, out} = await mailherd(['--help']);
   expect(code).toBe(0);
