@@ -72,6 +72,11 @@ export const CODES = {
   REINSTALL_FAILED: {http: 502, next: 'page', text: 'the reinstall driver failed'},
   STORE_CONFLICT: {http: 409, next: 'retry', text: 'someone else wrote that record meanwhile'},
   STORE_CORRUPT: {http: 500, next: 'page', text: 'a stored record does not fit its schema'},
+  AUDIT_FAILED: {
+    http: 503,
+    next: 'fix',
+    text: 'what was asked cannot be written to the audit log, and so is not done; is the disk of the coordinator full?',
+  },
   NATS_DOWN: {http: 503, next: 'retry', text: 'NATS does not answer'},
   PUBLISH_REFUSED: {http: 502, next: 'fix', text: 'the NATS server does not take this message'},
   NATIVE_FAILED: {http: 500, next: 'fix', text: 'a kernel interface could not be read'},

@@ -1,4 +1,4 @@
-import Table from 'cli-table3';
+import stringWidth from 'string-width';
 import type {Instant, Millis} from './units.ts';
 
 /** How to print: colour only where a terminal shows it; ages count from `nowMs`. */
@@ -15,37 +15,26 @@ export function tint(text: string, tone: Tone, look: Look): string {
   return look.colour && tone !== 'plain' ? `\u001b[${SGR[tone]}m${text}\u001b[0m` : text;
 }
 
-/** Lines of a table without frames, so that it can be read, cut and grepped alike. Columns whose name ends in `#` align right. */
+const GAP = '  ';
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/**
+ * Lines of a table without frames, so that it can be read, cut and grepped alike. Columns whose name ends in `#` align right. Thousands of
+ * rows cost milliseconds.
+ */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const none = '';
-  const lines = new Table({
-    head: head.map(name => name.replace(/#$/, '')),
-    colAligns: head.map(name => (name.endsWith('#') ? 'right' : 'left')),
-    style: {head: [], border: [], 'padding-left': 0, 'padding-right': 2},
-    chars: {
-      top: none,
-      'top-mid': none,
-      'top-left': none,
-      'top-right': none,
-      bottom: none,
-      'bottom-mid': none,
-      'bottom-left': none,
-      'bottom-right': none,
-      left: none,
-      'left-mid': none,
-      mid: none,
-      'mid-mid': none,
-      right: none,
-      'right-mid': none,
-      middle: none,
-    },
-  });
-  lines.push(...rows.map(row => row.map(oneLine)));
-  return lines
-    .toString()
-    .split('\n')
-    .map(line => line.trimEnd())
-    .join('\n');
+  const lines = [head.map(name => name.replace(/#$/, '')), ...rows.map(row => row.map(oneLine))];
+  const widths = head.map((_, column) => lines.reduce((most, line) => Math.max(most, widthOf(line[column] ?? '')), 0));
+  const padded = (text: string, column: number): string => {
+    const blanks = ' '.repeat((widths[column] ?? 0) - widthOf(text));
+    return head[column]?.endsWith('#') ? blanks + text : text + blanks;
+  };
+  return lines.map(line => line.map(padded).join(GAP).trimEnd()).join('\n');
+}
+
+/** Columns of a terminal; our colours take none. */
+function widthOf(text: string): number {
+  return PLAIN.test(text) ? text.length : stringWidth(text);
 }
 
 /** Names and values under each other. */
@@ -103,4 +92,10 @@ export function percent(share: number): string {
 export function labels(values: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(values).map(([name, value]) => `${name}=${value}`);
   return pairs.length === 0 ? '-' : pairs.join(' ');
+}
+
+/** The first few of many names, and how many more there are. */
+export function few(names: readonly string[], max: number): string {
+  const more = names.length > max ? ` and ${names.length - max} more` : '';
+  return names.slice(0, max).join(', ') + more;
 }

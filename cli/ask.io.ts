@@ -10,6 +10,11 @@ export interface Common {
   json?: true;
 }
 
+/** Of commands whose list is cut short unless told. */
+export interface All {
+  all?: true;
+}
+
 export function show<T>(options: Common, answer: T, render: (answer: T, look: Look) => string): void {
   print(options.json ? JSON.stringify(answer, null, 2) : render(answer, look()));
 }

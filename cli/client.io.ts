@@ -1,12 +1,16 @@
 import {MailherdError} from '../base/errors.ts';
 import {type Millis, SECOND_MS} from '../base/units.ts';
-import {ErrorView} from '../wire/api.ts';
+import {ErrorView, LEADS_HEADER} from '../wire/api.ts';
 import {fits} from '../wire/codec.ts';
 import type {Access} from './config.ts';
 import {EventLines} from './event-lines.ts';
 
 /** Planning a big evacuation may take a while; a coordinator that takes longer is as good as gone. */
 const ANSWER_MS: Millis = 60 * SECOND_MS;
+/** One that hangs, or whose network swallows everything, must not keep the others from being asked. */
+const ALIVE_MS: Millis = 3 * SECOND_MS;
+
+const NOT_THE_LEADER = 'mailherd: the coordinator that answers does not lead: what waits, sizes and approvals are not known to it.';
 
 /** No coordinator could be reached, or none leads. */
 export class Unavailable extends Error {
@@ -65,9 +69,11 @@ export class ApiClient {
     if (token === null)
       throw new MailherdError('CONFIG_INVALID', {path: '/token', reason: 'no token: set MAILHERD_TOKEN or token in cli.yaml'});
     const away: string[] = [];
+    let other: Response | null = null;
     for (const base of api) {
       let response: Response;
       try {
+        if (api.length > 1) await fetch(`${base}/healthz`, {signal: AbortSignal.timeout(ALIVE_MS)});
         response = await fetch(base + path, {
           method,
           signal,
@@ -78,11 +84,20 @@ export class ApiClient {
         away.push(`${base} ${reasonOf(error)}`);
         continue;
       }
-      if (response.ok) return response;
+      if (response.ok && response.headers.get(LEADS_HEADER) !== 'false') return response;
+      if (response.ok) {
+        // It knows less than the leader does, and more than nobody.
+        other ??= response;
+        continue;
+      }
       const view = await readJson(response, path);
       if (!fits(ErrorView, view)) throw new MailherdError('API_FAILED', {api: base, status: response.status});
-      if (view.error.code !== 'NOT_LEADER') throw new Refused(view);
+      if (view.error.code !== 'NOT_LEADER' && other === null) throw new Refused(view);
       away.push(`${base} does not lead`);
+    }
+    if (other !== null) {
+      process.stderr.write(`${NOT_THE_LEADER}\n`);
+      return other;
     }
     throw new Unavailable(away.join('; '));
   }

@@ -1,24 +1,40 @@
 import {Command} from 'commander';
 import {stringify as stringifyYaml} from 'yaml';
-import type {HostView, HurtView, IncidentsView, PolicyView, UsersView, UserView, VerdictsView, WhatIfView} from '../wire/api.ts';
+import {MailherdError} from '../base/errors.ts';
+import type {
+  ErrorView,
+  FarmView,
+  HostView,
+  HurtView,
+  IncidentsView,
+  PolicyView,
+  UsersView,
+  UserView,
+  VerdictsView,
+  WhatIfView,
+} from '../wire/api.ts';
 import type {FarmEvent} from '../wire/event.ts';
 import type {Incident} from '../wire/incident.ts';
 import {ACTION_KINDS} from '../wire/policy.ts';
 import type {Decision, HostRecord, Plan} from '../wire/record.ts';
 import {decisionWords} from '../wire/words.ts';
-import {type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
+import {type All, type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
+import {Refused} from './client.io.ts';
+import {isProposed, renderDecisions} from './decisions.ts';
+import {emptiable, hasLabel, isLabel} from './emptiable.ts';
 import {emptyingCommands, pauseCommands} from './emptying-commands.io.ts';
 import {incidentMarkdown, renderIncidents} from './incidents.ts';
 import {moveCommands} from './move-commands.io.ts';
 import {patchPolicy} from './policy-patch.ts';
-import {renderDecisions, renderEvent, renderHost, renderHosts, renderHurt, renderUser, renderUsers, renderVerdicts} from './render.ts';
+import {renderError, renderEvent, renderHost, renderHosts, renderHurt, renderUser, renderUsers, renderVerdicts} from './render.ts';
 import {renderStoredPlan, renderWhatIf} from './render-what-if.ts';
+import {renderStatus} from './status.ts';
 import {tuneCommand} from './tune-command.io.ts';
 import {renderWhy} from './why.ts';
 
 /** The operator's commands. Each prints a table, or with --json what the API answered. */
 export function operatorCommands(): Command[] {
-  return [...readCommands(), ...hostCommands(), ...moveCommands(), ...farmCommands()].map(command => {
+  return [...readCommands(), ...judgmentCommands(), ...hostCommands(), ...moveCommands(), ...farmCommands()].map(command => {
     for (const leaf of command.commands.length === 0 ? [command] : command.commands)
       leaf.option('--json', 'print the answer of the API as JSON');
     return command;
@@ -27,10 +43,22 @@ export function operatorCommands(): Command[] {
 
 function readCommands(): Command[] {
   return [
+    new Command('status')
+      .description('the farm on one page: what is wrong and since when, who is hurt, what is done, what waits for whom')
+      .addHelpText('after', example('mailherd status', "mailherd status --json | jq '.farm.incident'"))
+      .action(async (options: Common) => {
+        const status = {farm: await get<FarmView>('/v1/farm'), verdicts: await get<VerdictsView>('/v1/verdicts')};
+        show(options, status, renderStatus);
+      }),
     new Command('hosts')
-      .description('all hosts: stage, verdict, users, moves')
-      .addHelpText('after', example('mailherd hosts', "mailherd hosts --json | jq -r '.[].record.host'"))
-      .action(async (options: Common) => show(options, await get<HostView[]>('/v1/hosts'), renderHosts)),
+      .argument('[label=value...]', 'those with these labels')
+      .option('--ill', 'only those that are not well, not in service, or cordoned')
+      .description('all hosts, the sick ones first: stage, verdict, users, moves')
+      .addHelpText('after', example('mailherd hosts --ill', 'mailherd hosts rack=r7', "mailherd hosts --json | jq -r '.[].record.host'"))
+      .action(async (wished: string[], {ill, ...options}: Common & {ill?: true}) => {
+        const hosts = (await get<HostView[]>('/v1/hosts')).filter(({record}) => wished.every(label => hasLabel(record.labels, label)));
+        show(options, hosts, (views, as) => renderHosts(views, ill === true, as));
+      }),
     new Command('host')
       .argument('<name>')
       .description('one host: verdict with evidence, queue, history')
@@ -51,10 +79,19 @@ function readCommands(): Command[] {
       .description('where one user lives')
       .addHelpText('after', example('mailherd user ada@example.org'))
       .action(async (name: string, options: Common) => show(options, await get<UserView>(`/v1/users/${part(name)}`), renderUser)),
+  ];
+}
+
+/** What is judged and decided, and what came of it. */
+function judgmentCommands(): Command[] {
+  return [
     new Command('verdicts')
       .description('who is hurt, which hosts are sick, and what they share')
+      .option('--all', 'hosts that are healthy, too')
       .addHelpText('after', example('mailherd verdicts'))
-      .action(async (options: Common) => show(options, await get<VerdictsView>('/v1/verdicts'), renderVerdicts)),
+      .action(async ({all, ...options}: Common & All) =>
+        show(options, await get<VerdictsView>('/v1/verdicts'), (view, as) => renderVerdicts(view, all === true, as)),
+      ),
     new Command('why')
       .argument('<host|label=value>')
       .description('why a host or a cohort is judged as it is: the evidence')
@@ -66,8 +103,11 @@ function readCommands(): Command[] {
       }),
     new Command('decisions')
       .description('what is decided now: what is carried out, what is stopped and by what, what waits for approval')
+      .option('--all', 'every host by its name')
       .addHelpText('after', example('mailherd decisions'))
-      .action(async (options: Common) => show(options, await get<VerdictsView>('/v1/verdicts'), renderDecisions)),
+      .action(async ({all, ...options}: Common & All) =>
+        show(options, await get<VerdictsView>('/v1/verdicts'), (view, as) => renderDecisions(view, all === true, as)),
+      ),
     new Command('incidents')
       .argument('[id]')
       .description('times of trouble; with an id its report as Markdown')
@@ -75,12 +115,23 @@ function readCommands(): Command[] {
       .action(showIncidents),
     new Command('hurt')
       .description('share of customers hurt over time')
+      .option('--all', 'from the beginning')
       .addHelpText('after', example('mailherd hurt'))
-      .action(async (options: Common) => show(options, await get<HurtView>('/v1/hurt'), view => renderHurt(view.history))),
+      .action(async ({all, ...options}: Common & All) =>
+        show(options, await get<HurtView>('/v1/hurt'), view => renderHurt(view.history, all === true)),
+      ),
     new Command('events')
       .description('events as they happen, one a line')
       .option('--since <sequence>', 'replay what came after this one; 0 = all that is kept', count)
-      .addHelpText('after', example('mailherd events', 'mailherd events --since 0 --json | jq \'select(.event.type == "hostStaged")\''))
+      .option('--type <type...>', 'only of these types (docs/EVENTS.md)')
+      .option('--host <name...>', 'only of these hosts; farm = of the whole farm')
+      .addHelpText(
+        'after',
+        example(
+          'mailherd events --type verdictChanged hostStaged',
+          'mailherd events --since 0 --json | jq \'select(.event.type == "hostStaged")\'',
+        ),
+      )
       .action(followEvents),
   ];
 }
@@ -112,6 +163,12 @@ function hostCommands(): Command[] {
       .option(reason, 'for the audit log')
       .addHelpText('after', example('mailherd uncordon be07'))
       .action((host: string, options: Common & {reason?: string}) => changeHost(host, 'uncordon', options)),
+    new Command('retire')
+      .argument('<host>')
+      .option(reason, 'for the audit log')
+      .description('a host that is empty and shut down is gone for good; mailherd uncordon takes it back')
+      .addHelpText('after', example('mailherd retire be07 --reason "replaced by be31"'))
+      .action((host: string, options: Common & {reason?: string}) => changeHost(host, 'retire', options)),
     new Command('reinstall')
       .argument('<host>')
       .requiredOption('--release <name>', 'value of the label os to install')
@@ -138,22 +195,56 @@ function hostCommands(): Command[] {
 function approveCommand(): Command {
   return new Command('approve')
     .argument('<kind>', ACTION_KINDS.join(', '))
-    .argument('[host...]', 'hosts for which it is decided; none for what concerns the whole farm')
+    .argument('[host|label=value...]', 'hosts for which it is proposed; none for what concerns the whole farm')
     .option('--reason <text>', 'for the audit log')
     .description('let what is only proposed be carried out (see mailherd decisions)')
-    .addHelpText('after', example('mailherd approve evacuate be07 be08', 'mailherd approve rebalance'))
-    .action(async (kind: string, hosts: string[], {json, ...wish}: Common & {reason?: string}) => {
-      const approved: Decision[] = [];
-      for (const host of hosts.length === 0 ? [undefined] : hosts)
-        approved.push(await post<Decision>('/v1/decisions/approve', {kind, ...(host !== undefined && {host}), ...wish}));
-      show({...(json && {json})}, approved, list => list.map(each => `Approved: ${decisionWords({...each, mode: 'on'})}.`).join('\n'));
+    .addHelpText(
+      'after',
+      example('mailherd approve evacuate be07 be08', 'mailherd approve evacuate os=debian-13', 'mailherd approve rebalance'),
+    )
+    .action(async (kind: string, wished: string[], {json, ...wish}: Common & {reason?: string}) => {
+      const hosts = wished.some(isLabel) ? await proposedFor(kind, wished) : wished;
+      const {approved, refused} = await approveEach(kind, hosts, wish);
+      if (approved.length > 0)
+        show({...(json && {json})}, approved, list => list.map(each => `Approved: ${decisionWords({...each, mode: 'on'})}.`).join('\n'));
+      const [first, ...more] = refused;
+      for (const view of more) process.stderr.write(`${renderError(view)}\n`);
+      if (first !== undefined) throw new Refused(first);
     });
+}
+
+/** One that is refused does not keep the others from being approved. */
+async function approveEach(
+  kind: string,
+  hosts: readonly string[],
+  wish: {reason?: string},
+): Promise<{approved: Decision[]; refused: ErrorView[]}> {
+  const [approved, refused]: [Decision[], ErrorView[]] = [[], []];
+  for (const host of hosts.length === 0 ? [undefined] : hosts) {
+    try {
+      approved.push(await post<Decision>('/v1/decisions/approve', {kind, ...(host !== undefined && {host}), ...wish}));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      refused.push(error.view);
+    }
+  }
+  return {approved, refused};
+}
+
+/** The hosts that are meant and for which this waits for approval. @throws MailherdError COHORT_UNKNOWN, DECISION_UNKNOWN. */
+async function proposedFor(kind: string, wished: readonly string[]): Promise<string[]> {
+  const meant = new Set(emptiable(wished, await get<HostView[]>('/v1/hosts')));
+  const {decisions = []} = await get<VerdictsView>('/v1/verdicts');
+  const hosts = decisions.flatMap(each => (each.kind === kind && isProposed(each) && each.host !== null ? [each.host] : []));
+  const proposed = hosts.filter(host => meant.has(host));
+  if (proposed.length === 0) throw new MailherdError('DECISION_UNKNOWN', {kind, hosts: wished});
+  return proposed;
 }
 
 function planCommand(): Command {
   return new Command('plan')
     .argument('[host...]', 'hosts that would be emptied or gone')
-    .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be')
+    .description('what would happen if: whether everybody has a place, what lacks, how full hosts would be; when hardware must be ordered')
     .option('--without <label...>', 'hosts with these labels gone, as rack=7')
     .option('--add <count>', 'new hosts of the usual size', count)
     .option('--growth <percent>', 'mailboxes larger by this much', count)
@@ -176,7 +267,7 @@ function planCommand(): Command {
       }
       const asked = {...wish, evacuate, ...(growth !== undefined && {growth: growth / 100})};
       const isWhy = why === true;
-      show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), view => renderWhatIf(view, isWhy));
+      show({...(json && {json})}, await post<WhatIfView>('/v1/plans/what-if', asked), (view, as) => renderWhatIf(view, isWhy, as));
     });
 }
 
@@ -190,10 +281,14 @@ function farmCommands(): Command[] {
   policy
     .command('set')
     .argument('<name=value...>')
-    .description('change parts of the policy')
+    .description('change parts of the policy; values are JSON or text, none takes away what may be absent')
     .addHelpText(
       'after',
-      example('mailherd policy set modes.evacuate=on', 'mailherd policy set move.concurrentMax=4 move.retainMs=86400000'),
+      example(
+        'mailherd policy set modes.evacuate=on',
+        'mailherd policy set move.concurrentMax=4 move.retainMs=86400000',
+        'mailherd policy set move.bytesPerSecondMax=',
+      ),
     )
     .action(async (settings: string[], options: Common) => {
       const view = await get<PolicyView>('/v1/policy');
@@ -218,9 +313,15 @@ async function changeHost(host: string, verb: string, {json, ...wish}: Common & 
   );
 }
 
-async function followEvents({json, since}: Common & {since?: string}): Promise<void> {
+async function followEvents({
+  json,
+  since,
+  type: types,
+  host: hosts,
+}: Common & {since?: string; type?: string[]; host?: string[]}): Promise<void> {
   for await (const {sequence, data} of client().events(since ?? null)) {
     const event = JSON.parse(data) as FarmEvent;
+    if (types?.includes(event.type) === false || hosts?.includes(event.host ?? 'farm') === false) continue;
     print(json ? JSON.stringify({sequence, event}) : renderEvent(sequence, event));
   }
 }

@@ -1,7 +1,7 @@
 import {Command} from 'commander';
 import type {Evacuate, HostView, PlanView, PolicyView, ReliefView} from '../wire/api.ts';
 import type {HostRecord} from '../wire/record.ts';
-import {type Common, example, get, part, post, show} from './ask.io.ts';
+import {type All, type Common, example, get, part, post, show} from './ask.io.ts';
 import {emptiable, isLabel} from './emptiable.ts';
 import {renderPlan, renderRelief} from './render.ts';
 
@@ -14,19 +14,21 @@ export function emptyingCommands(): Command[] {
       .argument('<host|label=value...>')
       .description('move every mailbox off hosts, all by one plan')
       .option('--dry-run', 'show the plan and change nothing')
+      .option('--all', 'list every move')
       .option(reason, 'for the audit log')
       .addHelpText('after', example('mailherd evacuate os=debian-13 --dry-run', 'mailherd evacuate be07 be08 --reason "disks are failing"'))
-      .action(async (wished: string[], {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
-        show({...(json && {json})}, await evacuate(wished, wish), renderPlan);
+      .action(async (wished: string[], {json, all, ...wish}: Common & All & {dryRun?: true; reason?: string}) => {
+        show({...(json && {json})}, await evacuate(wished, wish), plan => renderPlan(plan, all === true));
       }),
     new Command('drain')
       .argument('<host|label=value...>')
       .description('empty hosts that work, for maintenance: no new mailbox, and moves when nothing else moves')
       .option('--dry-run', 'show the plan and change nothing')
+      .option('--all', 'list every move')
       .option(reason, 'for the audit log')
       .addHelpText('after', example('mailherd drain be07 --reason "new memory on Friday"'))
-      .action(async (wished: string[], {json, ...wish}: Common & {dryRun?: true; reason?: string}) => {
-        show({...(json && {json})}, await evacuate(wished, {...wish, gently: true}), renderPlan);
+      .action(async (wished: string[], {json, all, ...wish}: Common & All & {dryRun?: true; reason?: string}) => {
+        show({...(json && {json})}, await evacuate(wished, {...wish, gently: true}), plan => renderPlan(plan, all === true));
       }),
     new Command('relieve')
       .argument('<host>')

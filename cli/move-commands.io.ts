@@ -3,9 +3,9 @@ import {MailherdError} from '../base/errors.ts';
 import {look} from '../base/terminal.io.ts';
 import {SECOND_MS} from '../base/units.ts';
 import type {MovesView, PlanView} from '../wire/api.ts';
-import {type Common, example, get, part, post, print, show} from './ask.io.ts';
+import {type All, type Common, example, get, part, post, print, show} from './ask.io.ts';
 import {changeEvacuations} from './emptying-commands.io.ts';
-import {areMovesOver, renderMoves, renderPlan} from './render.ts';
+import {areMovesOver, LISTED, renderMoves, renderPlan} from './render.ts';
 
 /** Moves: watched, asked for, taken back, and what they leave behind. */
 export function moveCommands(): Command[] {
@@ -22,7 +22,7 @@ export function moveCommands(): Command[] {
       .description('move one mailbox, or bring it back')
       .addHelpText('after', example('mailherd move ada@example.org', 'mailherd move ada@example.org --to be02'))
       .action(async (user: string, {to, ...options}: Common & {to?: string}) => {
-        show(options, await post<PlanView>('/v1/moves', {user, ...(to !== undefined && {target: to})}), renderPlan);
+        show(options, await post<PlanView>('/v1/moves', {user, ...(to !== undefined && {target: to})}), plan => renderPlan(plan, true));
       }),
     new Command('cancel')
       .argument('[move]')
@@ -38,7 +38,9 @@ export function moveCommands(): Command[] {
       .argument('<move...>')
       .description('bring mailboxes back to the hosts they left, with what came since, by the ids of their moves')
       .addHelpText('after', example('mailherd reverse move-4f2a', "mailherd reverse $(mailherd moves --json | jq -r '.moves[].id')"))
-      .action(async (moves: string[], options: Common) => show(options, await post<PlanView>('/v1/reverse', {moves}), renderPlan)),
+      .action(async (moves: string[], options: Common) =>
+        show(options, await post<PlanView>('/v1/reverse', {moves}), plan => renderPlan(plan, false)),
+      ),
     new Command('purge')
       .argument('<move...>')
       .description('remove retained source copies, by the ids of their moves')
@@ -49,10 +51,11 @@ export function moveCommands(): Command[] {
     new Command('rebalance')
       .argument('[host...]', 'hosts to fill: new ones, or back after a reinstall; all that need it unless told')
       .option('--dry-run', 'show the plan and change nothing')
+      .option('--all', 'list every move')
       .description('even out the hosts')
       .addHelpText('after', example('mailherd rebalance --dry-run', 'mailherd rebalance be09 be10'))
-      .action(async (hosts: string[], {json, ...wish}: Common & {dryRun?: true}) =>
-        show({...(json && {json})}, await post<PlanView>('/v1/rebalance', {...wish, hosts}), renderPlan),
+      .action(async (hosts: string[], {json, all, ...wish}: Common & All & {dryRun?: true}) =>
+        show({...(json && {json})}, await post<PlanView>('/v1/rebalance', {...wish, hosts}), plan => renderPlan(plan, all === true)),
       ),
   ];
 }
@@ -62,7 +65,7 @@ const WATCH_MS = 2 * SECOND_MS;
 async function watchMoves({json, watch, all}: Common & {watch?: true; all?: true}): Promise<void> {
   let before = '';
   for (;;) {
-    const view = await get<MovesView>('/v1/moves');
+    const view = await get<MovesView>(json || all ? '/v1/moves' : `/v1/moves?waiting=${LISTED}`);
     const text = json ? JSON.stringify(view) : renderMoves(view, all ?? false, look());
     if (watch && process.stdout.isTTY && !json) print(`\u001b[H\u001b[J${text}`);
     else if (text !== before) print(text);

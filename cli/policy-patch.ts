@@ -1,7 +1,9 @@
 import {MailherdError} from '../base/errors.ts';
+import {nameInPolicy} from '../wire/policy-names.ts';
 
 /**
- * A copy of `policy` with dotted names set, e.g. `modes.evacuate=on` or `move.retainMs=60000`. Values are JSON, or text when they are not.
+ * A copy of `policy` with dotted names set, e.g. `modes.evacuate=on` or `move.retainMs=60000`. Values are JSON, or text when they are not;
+ * none takes away what the policy may go without: `move.bytesPerSecondMax=`.
  * @throws MailherdError INPUT_INVALID for a name the policy does not have; the coordinator checks the values.
  */
 export function patchPolicy<T extends object>(policy: T, settings: readonly string[]): T {
@@ -13,9 +15,11 @@ export function patchPolicy<T extends object>(policy: T, settings: readonly stri
     const last = path.pop() ?? '';
     let place: unknown = copy;
     for (const part of path) place = isObject(place) && Object.hasOwn(place, part) ? place[part] : undefined;
-    if (!isObject(place) || !Object.hasOwn(place, last))
+    const {isKnown, isOptional} = nameInPolicy([...path, last]);
+    if (!isObject(place) || !(Object.hasOwn(place, last) || isKnown))
       throw new MailherdError('INPUT_INVALID', {setting, reason: `the policy has no ${name}`});
-    place[last] = readValue(text);
+    if (text === '' && isOptional) delete place[last];
+    else place[last] = readValue(text);
   }
   return copy;
 }

@@ -1,9 +1,10 @@
-import {percent, size, table} from '../base/format.ts';
+import {type Look, percent, size, table} from '../base/format.ts';
 import type {WhatIfView} from '../wire/api.ts';
 import type {Account, Plan} from '../wire/record.ts';
+import {capacityLine} from './capacity.ts';
 
 /** A plan for a farm that is not, for people. */
-export function renderWhatIf(view: WhatIfView, isWhy: boolean): string {
+export function renderWhatIf(view: WhatIfView, isWhy: boolean, look: Look): string {
   const {fits, moves, pinned, account, overfull, overloaded, roomBytesBefore, roomBytesAfter, fullest, closed} = view;
   const lines = [fits ? `It fits: ${moves} mailboxes, ${size(account.after.moved)}, would move.` : 'It does not fit.'];
   if (account.lack !== null) lines.push(...renderLack(account.lack, moves, account.after.moved));
@@ -26,6 +27,8 @@ export function renderWhatIf(view: WhatIfView, isWhy: boolean): string {
     lines.push('', 'Fullest hosts after (1.00 = perfectly even):', table(['HOST', 'BYTES#', 'ROOM#', 'LOAD#', 'LEVEL#', 'BY'], rows));
   }
   lines.push(...renderSurvival(view));
+  const {forecast = null} = view;
+  if (forecast !== null) lines.push('', `Hardware: ${capacityLine(forecast, look)}`);
   return [...lines, ...(isWhy ? ['', ...renderCosts(account), ...renderReasons(view)] : [])].join('\n');
 }
 

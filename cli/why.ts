@@ -1,4 +1,4 @@
-import {facts, type Look, labels, percent, span} from '../base/format.ts';
+import {facts, few, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
 import {circumstanceWords, decisionWords, experimentWish, experimentWords} from '../wire/words.ts';
@@ -14,7 +14,8 @@ const STAGE = /^stage/;
 export function renderWhy(name: string, view: VerdictsView, look: Look): string | null {
   const verdict = view.verdicts.find(({host}) => host === name);
   if (verdict !== undefined) return whyHost(verdict, view, look);
-  const cohort = view.cohorts.find(candidate => labels(candidate.labels) === name || [candidate.labels].some(own => name in own));
+  const cohort =
+    view.cohorts.find(candidate => labels(candidate.labels) === name) ?? view.cohorts.find(candidate => isPartOf(candidate, name));
   if (cohort !== undefined) return facts(whyCohort(cohort, view, look));
   const circumstance = view.circumstances?.find(({code, labels: place = {}}) => code === name || labels(place) === name);
   if (circumstance === undefined) return null;
@@ -35,6 +36,11 @@ function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
     ...evidenceLines(evidence),
     ...(cohort === undefined ? [['Shared', 'nothing with other sick hosts'] as const] : whyCohort(cohort, view, look).slice(0, 5)),
   ]);
+}
+
+/** One label of several that explain it together or as well as it, or only its name. */
+function isPartOf({labels: own, alternatives = []}: CohortVerdict, name: string): boolean {
+  return name in own || [own, ...alternatives].some(each => Object.entries(each).some(([key, value]) => `${key}=${value}` === name));
 }
 
 /** What is wrong where the host stands, and is not the host. */
@@ -69,7 +75,7 @@ function whyCohort(cohort: CohortVerdict, {hurt, experiments = []}: VerdictsView
     ...(experiment === undefined ? [] : [['To tell', experimentWish(experiment)] as const]),
     ...tried.slice(-1).map(each => ['Tried', experimentWords(each)] as const),
     ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
-    ['Controls', controls.slice(0, 8).join(', ') + (controls.length > 8 ? ` and ${controls.length - 8} more` : '')],
+    ['Controls', few(controls, 8)],
     ['Customers hurt', `${users}${hurt === null || hurt.users === 0 ? '' : ` (${percent(users / hurt.users)})`}`],
     ...evidenceLines(cohort.evidence),
   ];

@@ -217,7 +217,7 @@ export class Actor {
   #isWipedInstead(host: string): boolean {
     const {hosts, outcome} = this.#deps.picture;
     const record = hosts.get(host)?.value;
-    if (record === undefined || record.reinstallAskedBy !== null || record.stage === 'reinstalling' || record.stage === 'failed')
+    if (record === undefined || record.reinstallAskedBy !== null || ['reinstalling', 'failed', 'retired'].includes(record.stage))
       return true;
     return verdictOf(host, outcome?.verdicts)?.kind === 'silent';
   }

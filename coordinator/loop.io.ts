@@ -1,6 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import type {Clock} from '../base/clock.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
+import type {Instant} from '../base/units.ts';
 import {searchPlan} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 import type {MoveRecord} from '../wire/record.ts';
@@ -63,6 +64,7 @@ interface Leading {
 export class Loop {
   readonly #deps: LoopDeps;
   #leading: Leading | null = null;
+  #failing: {sinceMs: Instant; reason: string} | null = null;
   #pace: Pace = {};
   /** What subscribers were told last, by this coordinator or by the one that led meanwhile. */
   #told: FlowOutcome | null = null;
@@ -78,7 +80,9 @@ export class Loop {
       const startMs = clock.monotonic();
       try {
         await this.#round();
+        this.#failing = null;
       } catch (error) {
+        this.#failing = {sinceMs: this.#failing?.sinceMs ?? clock.now(), reason: error instanceof Error ? error.message : String(error)};
         log.error({err: error}, 'a round failed');
       }
       await clock.sleep(Math.max(0, config.roundMs - (clock.monotonic() - startMs)), signal);
@@ -91,6 +95,7 @@ export class Loop {
     const {records, waiting} = this.moves();
     const outcome = picture.judge(records, waiting, clock.now());
     this.#pace = adjustPace(this.#pace, outcome.slis, outcome.verdicts, records, picture.policy.value, clock.now());
+    picture.capacity.note(picture.fleet, picture.policy.value, leading === null ? null : emit, clock.now());
     if (leading === null) {
       if (lease.leader() !== null && lease.term() === null) this.#told = outcome;
       return;
@@ -185,6 +190,15 @@ export class Loop {
     const leading = this.#present();
     if (leading === null) return {records: [...this.#deps.picture.moves.values()], waiting: []};
     return {records: leading.mover.records(), waiting: leading.mover.waiting()};
+  }
+
+  /** Since when rounds fail, and why: nothing is decided or carried out meanwhile. */
+  failing(): {sinceMs: Instant; reason: string} | null {
+    return this.#failing;
+  }
+
+  leads(): boolean {
+    return this.#present() !== null;
   }
 
   /** @throws MailherdError NOT_LEADER with the leader's name. */

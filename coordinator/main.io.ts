@@ -41,7 +41,7 @@ const LAST_EVENTS_MS = 2 * SECOND_MS;
  */
 export async function runCoordinator(
   config: CoordinatorConfig,
-  tokens: readonly ApiToken[],
+  tokens: () => readonly ApiToken[],
   log: Logger,
   stop: AbortController,
 ): Promise<void> {
@@ -84,7 +84,7 @@ export async function runCoordinator(
 
 interface ApiParts {
   config: CoordinatorConfig;
-  tokens: readonly ApiToken[];
+  tokens: () => readonly ApiToken[];
   log: Logger;
   nc: NatsConnection;
   store: Store;
@@ -104,11 +104,12 @@ async function openApi(parts: ApiParts): Promise<Awaited<ReturnType<typeof build
     name: config.name,
     moves: () => loop.moves(),
     leader: () => lease.leader(),
+    failing: () => loop.failing(),
     plan: id => line.read(id),
     refusedReports: () => intake.refused(),
     now: () => systemClock.now(),
   });
-  const ports = {reads, writes: () => loop.writes(), events: eventFeed(nc, log)};
+  const ports = {reads, writes: () => loop.writes(), leads: () => loop.leads(), events: eventFeed(nc, log)};
   const apiCalled = (call: Parameters<Parameters<typeof buildApi>[0]['apiCalled']>[0]): void => events.emit('apiCalled', null, call);
   const app = await buildApi({ports, tokens, audit, clock: systemClock, log, apiCalled});
   await app.listen({host: config.api.listen, port: config.api.port});
@@ -144,11 +145,14 @@ export async function main(args: string[]): Promise<number> {
   try {
     const config = parseCoordinatorConfig(readText(file), file);
     const {tokensFile} = config.api;
-    const tokens = parseApiTokens(readSecret(tokensFile), tokensFile);
+    let tokens = parseApiTokens(readSecret(tokensFile), tokensFile);
     const log = pino({level: config.logLevel, base: null, serializers: {err: loggedError}, redact: ['req.headers.authorization']});
     const stop = new AbortController();
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-    await runCoordinator(config, tokens, log, stop);
+    process.on('SIGHUP', () => {
+      tokens = reread(tokensFile, tokens, log);
+    });
+    await runCoordinator(config, () => tokens, log, stop);
     return 0;
   } catch (error) {
     if (!(error instanceof MailherdError)) throw error;
@@ -166,6 +170,18 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     throw new MailherdError('CONFIG_INVALID', {file, path: '/', reason: (cause as Error).message}, {cause});
+  }
+}
+
+/** Tokens as the file has them now; those of before when it cannot be read. */
+export function reread(file: string, before: readonly ApiToken[], log: Logger): ApiToken[] {
+  try {
+    const tokens = parseApiTokens(readSecret(file), file);
+    log.info({names: tokens.map(({name}) => name)}, 'tokens are read again');
+    return tokens;
+  } catch (error) {
+    log.error({refusal: toRefusal(error)}, 'tokens stay as they were');
+    return [...before];
   }
 }
 

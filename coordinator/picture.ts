@@ -3,6 +3,7 @@ import {DEFAULT_POLICY, type Policy} from '../wire/policy.ts';
 import {type HostRecord, type Hurt, isSettled, type MoveRecord} from '../wire/record.ts';
 import {effectiveRoute, type Route} from '../wire/route.ts';
 import type {Stored} from './bucket-port.ts';
+import {CapacityHistory} from './capacity.ts';
 import {domainOf, emptyFleet, type Fleet, fleetHost, type MailboxFacts, rackOf, usersByHost} from './fleet.ts';
 import {type FlowMemory, type FlowOutcome, flow, resumedMemory} from './flow.ts';
 import {verdictOf} from './health/judge.ts';
@@ -40,6 +41,7 @@ export class Picture {
   outcome: FlowOutcome | null = null;
   readonly hurtHistory: Hurt[] = [];
   readonly incidents = new IncidentBook();
+  readonly capacity = new CapacityHistory();
   readonly #wellSince = new Map<string, {generation: number; sinceMs: Instant}>();
   /** null before the first round. */
   #memory: FlowMemory | null = null;

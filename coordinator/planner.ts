@@ -80,8 +80,14 @@ export class Planner {
   }
 
   /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */
-  whatIf(wish: WhatIf): WhatIfView {
-    return whatIf(wish, this.#outlook());
+  async whatIf(wish: WhatIf): Promise<WhatIfView> {
+    const {picture, clock, signal} = this.#deps;
+    const steps = whatIf(wish, this.#outlook());
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return {...step.value, forecast: picture.capacity.forecast(picture.policy.value, clock.now())};
+      await clock.sleep(0, signal);
+    }
   }
 
   /** Host for a new mailbox. @throws MailherdError DOES_NOT_FIT when no host takes one. */

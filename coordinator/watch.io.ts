@@ -1,6 +1,8 @@
 import type {NatsConnection} from '@nats-io/transport-node';
+import type Type from 'typebox';
+import {CapacityFigure} from '../wire/capacity.ts';
 import {decode, parse} from '../wire/codec.ts';
-import {FarmEvent} from '../wire/event.ts';
+import {type EventType, FarmEvent} from '../wire/event.ts';
 import {Follower} from '../wire/follow.io.ts';
 import type {Log} from '../wire/log.ts';
 import {Hurt} from '../wire/record.ts';
@@ -50,20 +52,28 @@ export async function watchFarm(
     signal,
   });
   await reports.start();
-  await restoreHurt(nc, picture, log, signal);
+  await restore(nc, 'hurtChanged', Hurt, hurt => picture.restoreHurt(hurt), log, signal);
+  await restore(nc, 'capacityMeasured', CapacityFigure, figure => picture.capacity.restore(figure), log, signal);
   picture.isComplete = true;
 }
 
-/** What predecessors told of customers hurt: the history outlives a coordinator. */
-async function restoreHurt(nc: NatsConnection, picture: Picture, log: Log, signal: AbortSignal): Promise<void> {
+/** What predecessors told of the farm, as of customers hurt: the history outlives a coordinator. */
+async function restore<S extends Type.TSchema>(
+  nc: NatsConnection,
+  type: EventType,
+  schema: S,
+  take: (data: Type.Static<S>) => void,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   const own = new AbortController();
   const past = new Follower(nc, {
     stream: EVENT_STREAM,
-    filter: eventSubject('farm', 'hurtChanged'),
+    filter: eventSubject('farm', type),
     after: 0,
     onMessage: ({data, sequence}) => {
       try {
-        picture.restoreHurt(parse(Hurt, decode(FarmEvent, data, 'hurtChanged').data, 'hurtChanged'));
+        take(parse(schema, decode(FarmEvent, data, type).data, type));
       } catch (error) {
         log.warn({sequence, error: String(error)}, 'an event does not fit its schema');
       }

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {Forecast} from './capacity.ts';
 import {Experiment, Incident} from './incident.ts';
 import {ACTION_KINDS, type ActionKind, Policy} from './policy.ts';
 import {Account, Circumstance, CohortVerdict, Decision, Fill, HostRecord, Hurt, MoveRecord, Plan, Verdict} from './record.ts';
@@ -18,13 +19,17 @@ import {
   WrittenUserName,
 } from './schema.ts';
 
+/** `true` on what the leader answers, `false` from others, absent from an older release. */
+export const LEADS_HEADER = 'mailherd-leads';
+
 /** Requests and responses of the HTTP API; the CLI and the page use nothing else. */
 
 export const HostView = Type.Object({
   record: HostRecord,
   verdict: orNull(Verdict),
   users: Count,
-  bytes: ByteCount,
+  /** null while no size of its mailboxes is known. */
+  bytes: orNull(ByteCount),
   movesIn: Count,
   movesOut: Count,
   reportAgeMs: orNull(Count),
@@ -111,6 +116,8 @@ export const MovesView = Type.Object({
       }),
     ),
   ),
+  /** Of those that wait and are not listed, as was asked, how many for which reason. */
+  unlisted: Type.Optional(Type.Record(Type.String(), Count)),
   done: Count,
   total: Count,
   etaMs: orNull(Count),
@@ -143,6 +150,25 @@ export const FarmView = Type.Object({
   hurt: orNull(Hurt),
   /** The one that lasts; null in quiet times, absent from an older release. */
   incident: Type.Optional(orNull(Type.Object({id: Count, onsetMs: InstantMs, cause: orNull(Type.String()), hosts: Type.Array(HostName)}))),
+  /** Hosts by verdict and by stage. All from here on is absent from an older release. */
+  verdicts: Type.Optional(Type.Record(Type.String(), Count)),
+  stages: Type.Optional(Type.Record(Type.String(), Count)),
+  /** What people did by hand: no new mailbox for these. */
+  cordoned: Type.Optional(Type.Array(Type.Object({host: HostName, by: Type.String(), reason: Type.String(), atMs: InstantMs}))),
+  /** Of the newest report of all hosts; null before the first. When it is old, nothing comes from NATS. */
+  newestReportAgeMs: Type.Optional(orNull(Count)),
+  /** The clock of this coordinator is so much behind that of the NATS server; null where it is not known to be. */
+  clockBehindMs: Type.Optional(orNull(Count)),
+  /** Reporting agents by their version. */
+  agents: Type.Optional(Type.Record(Type.String(), Count)),
+  /** Of the plans that are not through; `waiting` is null where only the leader knows it. */
+  moves: Type.Optional(Type.Object({running: Count, waiting: orNull(Count), done: Count, total: Count, etaMs: orNull(Count)})),
+  /** Hosts that are being emptied, and those whose evacuation somebody stopped for now. */
+  emptied: Type.Optional(Type.Object({hosts: Count, paused: Type.Array(HostName)})),
+  /** Since when rounds of judging and acting fail, and why; null while they do not. */
+  failing: Type.Optional(orNull(Type.Object({sinceMs: InstantMs, reason: Type.String()}))),
+  /** null before the first figure. */
+  forecast: Type.Optional(orNull(Forecast)),
 });
 export type FarmView = Type.Static<typeof FarmView>;
 
@@ -204,7 +230,12 @@ export type Reasoned = Type.Static<typeof Reasoned>;
 /** Moves by explicit id; an empty list is an error. */
 export const MoveIds = Type.Object({moves: Type.Array(Type.String(), {minItems: 1})}, {additionalProperties: false});
 export type MoveIds = Type.Static<typeof MoveIds>;
-export const PlanView = Type.Object({plan: Plan, dryRun: Type.Boolean()});
+export const PlanView = Type.Object({
+  plan: Plan,
+  dryRun: Type.Boolean(),
+  /** Until it is through, behind what moves and waits, at the speed of moves so far; null before any is, absent from an older release. */
+  etaMs: Type.Optional(orNull(Count)),
+});
 export type PlanView = Type.Static<typeof PlanView>;
 /** A farm that is not: hosts emptied, hosts gone, hosts added, everybody grown. */
 export const WhatIf = Type.Object(
@@ -223,6 +254,8 @@ export const WhatIf = Type.Object(
 );
 export type WhatIf = Type.Static<typeof WhatIf>;
 export const WhatIfView = Type.Object({
+  /** Of the farm as it is; null before the first figure, absent from an older release. */
+  forecast: Type.Optional(orNull(Forecast)),
   fits: Type.Boolean(),
   moves: Count,
   /** Mailboxes that have to leave, and that only a person moves. */

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import {CapacityFigure, Forecast} from './capacity.ts';
 import {Circumstance, CohortVerdict, Decision, Hurt, Verdict} from './record.ts';
 import {ByteCount, Count, HostName, InstantMs, Labels, MoveId, orNull, PlanId, RefusalShape, SpanMs, UserName} from './schema.ts';
 import {Advice, AdviceId, ChangeOutcome, KnobName} from './tune.ts';
@@ -55,6 +56,10 @@ export const EVENTS = {
     blamed: Type.Array(Labels),
     cleared: Type.Array(Labels),
   }),
+  /** Once a day; from the same figures of 90 days the need for hardware is forecast. */
+  capacityMeasured: CapacityFigure,
+  /** Once a day from two weeks before hardware must be ordered on. */
+  hardwareDue: Forecast,
   planned: Type.Object({planId: PlanId, kind: Type.String(), moves: Count, bytes: ByteCount, unplaced: Count}),
   hostStaged: Type.Object({from: orNull(Type.String()), to: Type.String(), reason: Type.String(), tookMs: orNull(SpanMs)}),
   hostCordoned: Type.Object({by: Type.String(), reason: Type.String()}),

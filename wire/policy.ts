@@ -47,6 +47,13 @@ export const BudgetPolicy = Type.Object({
 });
 export type BudgetPolicy = Type.Static<typeof BudgetPolicy>;
 
+/** For the forecast of hardware; what should be spare is `place.headroomShare`. */
+export const CapacityPolicy = Type.Object({
+  /** From an order until the host holds mailboxes. */
+  leadDays: Type.Number({minimum: 0, maximum: 1000}),
+});
+export type CapacityPolicy = Type.Static<typeof CapacityPolicy>;
+
 /** Actions that change the farm by themselves and may be bound to hours. */
 export const ACTION_KINDS = ['cordon', 'drain', 'evacuate', 'queue-relief', 'reinstall', 'rebalance'] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
@@ -170,6 +177,7 @@ export const Policy = Type.Object({
   tune: Type.Optional(TunePolicy),
   relief: Type.Optional(ReliefPolicy),
   budget: Type.Optional(BudgetPolicy),
+  capacity: Type.Optional(CapacityPolicy),
 });
 export type Policy = Type.Static<typeof Policy>;
 
@@ -235,12 +243,19 @@ export const DEFAULT_POLICY: Policy = {
   tune: {canaryMs: 3_600_000, concurrentMax: 2, restMs: 86_400_000},
   relief: {relays: [], spanMs: 900_000},
   budget: {outShareMax: 0.67, changedShareMax: 0.75, windowMs: 3_600_000},
+  capacity: {leadDays: 42},
 };
 
 /** With what a policy of an older release leaves open, so that a person sees it and can change it. */
 export function completed(policy: Policy): Policy {
-  const {windows, tune, relief, budget} = DEFAULT_POLICY;
-  const later = {...(windows && {windows}), ...(tune && {tune}), ...(relief && {relief}), ...(budget && {budget})};
+  const {windows, tune, relief, budget, capacity} = DEFAULT_POLICY;
+  const later = {
+    ...(windows && {windows}),
+    ...(tune && {tune}),
+    ...(relief && {relief}),
+    ...(budget && {budget}),
+    ...(capacity && {capacity}),
+  };
   const judge = {...policy.judge, floors: {...DEFAULT_POLICY.judge.floors, ...policy.judge.floors}};
   const move = {...policy.move, kicks: kicksOf(policy.move)};
   return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}, judge, move};
@@ -262,6 +277,10 @@ export function kicksOf({kicks}: Policy['move']): KickPolicy {
 
 export function reliefPolicyOf({relief}: Policy): ReliefPolicy {
   return relief ?? (DEFAULT_POLICY.relief as ReliefPolicy);
+}
+
+export function leadDaysOf({capacity}: Policy): number {
+  return (capacity ?? (DEFAULT_POLICY.capacity as CapacityPolicy)).leadDays;
 }
 
 export function budgetOf({budget}: Policy): BudgetPolicy {

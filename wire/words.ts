@@ -1,4 +1,4 @@
-import {instant, labels, percent, size, span} from '../base/format.ts';
+import {few, instant, labels, percent, size, span} from '../base/format.ts';
 import type {Experiment} from './incident.ts';
 import type {Circumstance, CircumstanceCode, Decision, Veto} from './record.ts';
 
@@ -77,7 +77,7 @@ export function experimentWords({change, outcome}: Experiment): string {
   return `${seen}: ${blamed.map(labels).join(' or ')} is blamed${off}`;
 }
 
-const CIRCUMSTANCES: Readonly<Record<CircumstanceCode, string>> = {
+const CIRCUMSTANCES: Readonly<Record<string, string>> = {
   MAIL_STORM: 'far more mail than usual comes to all of them',
   EVERYTHING_SLOW: 'slow almost everywhere at once: what all of them need, and no host',
   PROBES_FAIL: 'probes fail almost everywhere, and users feel nothing: what the probes need',
@@ -88,12 +88,11 @@ const CIRCUMSTANCES: Readonly<Record<CircumstanceCode, string>> = {
   PLACE_NETWORK: 'the network of this place loses packets',
   CLOCK_SKEW: 'the clocks of these hosts are wrong: see to their time service',
   OVERLOADED: 'well, with too much to do: it wants fewer mailboxes',
-};
+} satisfies Record<CircumstanceCode, string>;
 const HOSTS_TOLD_MAX = 5;
 
 /** e.g. `PLACE_CUT_OFF rack=r7: all hosts of this place are silent, ... (be1, be2)` */
 export function circumstanceWords({code, labels: place, hosts}: Circumstance): string {
-  const more = hosts.length > HOSTS_TOLD_MAX ? ` and ${hosts.length - HOSTS_TOLD_MAX} more` : '';
   const where = place === undefined ? '' : ` ${labels(place)}`;
-  return `${code}${where}: ${CIRCUMSTANCES[code]} (${hosts.slice(0, HOSTS_TOLD_MAX).join(', ')}${more})`;
+  return `${code}${where}: ${CIRCUMSTANCES[code] ?? 'a newer coordinator knows what'} (${few(hosts, HOSTS_TOLD_MAX)})`;
 }

@@ -1,4 +1,6 @@
 import {count} from '../../base/counts.ts';
+import type {Instant} from '../../base/units.ts';
+import type {Forecast} from '../../wire/capacity.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {MOVE_STEPS} from '../../wire/record.ts';
 import type {WaitingMove} from '../move/mover.ts';
@@ -11,14 +13,16 @@ export interface MetricsSource {
   isLeader: boolean;
   refused: ReadonlyMap<string, number>;
   reportAgeMs: (host: string) => number | null;
+  nowMs: Instant;
 }
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 /** Prometheus text format 0.0.4; what is not known is left out. */
-export function metricsText({picture, records, waiting, isLeader, refused, reportAgeMs}: MetricsSource): string {
+export function metricsText({picture, records, waiting, isLeader, refused, reportAgeMs, nowMs}: MetricsSource): string {
   const {outcome, hosts, fleet, policy} = picture;
   const hurt = outcome?.hurt ?? null;
+  const forecast = picture.capacity.forecast(policy.value, nowMs);
   const ages = [...hosts.keys()].flatMap((host): Sample[] => {
     const ageMs = reportAgeMs(host);
     return ageMs === null ? [] : [[{host}, ageMs / 1_000]];
@@ -49,6 +53,7 @@ export function metricsText({picture, records, waiting, isLeader, refused, repor
       [...hosts.keys()].map((host): Sample => [{host}, picture.usersOn(host)]),
     ),
     gauge('mailherd_host_report_age_seconds', 'Age of the newest report', ages),
+    ...capacity(forecast),
     gauge('mailherd_users_hurt', 'Users who feel something now', hurt === null ? [] : [[{}, hurt.usersHurt]]),
     gauge('mailherd_users_hurt_share', 'Share of users who feel something now', hurt === null ? [] : [[{}, hurt.share]]),
     gauge(
@@ -67,6 +72,19 @@ export function metricsText({picture, records, waiting, isLeader, refused, repor
       [...refused].map(([host, count]): Sample => [{host}, count]),
     ),
   ].join('');
+}
+
+function capacity(forecast: Forecast | null): string[] {
+  if (forecast === null) return [];
+  const {spare, orderByMs} = forecast;
+  return [
+    gauge('mailherd_capacity_spare_share', 'What backends could hold beyond what they do, as a share of that', [[{}, spare]]),
+    gauge(
+      'mailherd_hardware_order_by_seconds',
+      'When hardware must be ordered, seconds since 1970, by the growth seen',
+      orderByMs === null ? [] : [[{}, Math.round(orderByMs / 1_000)]],
+    ),
+  ];
 }
 
 function counted(label: string, values: readonly string[], always: readonly string[] = []): Sample[] {

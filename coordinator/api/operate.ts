@@ -17,7 +17,8 @@ import type {
   WhatIfView,
 } from '../../wire/api.ts';
 import type {Policy} from '../../wire/policy.ts';
-import {type Decision, type HostRecord, isSettled} from '../../wire/record.ts';
+import {strangeName} from '../../wire/policy-names.ts';
+import {type Decision, type HostRecord, isSettled, type Plan} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
 import {userKey} from '../../wire/subjects.ts';
 import type {BucketPort} from '../bucket-port.ts';
@@ -26,6 +27,7 @@ import type {Emit} from '../events.io.ts';
 import {type HostHappening, live, newHost} from '../host/life.ts';
 import {POLICY_KEY} from '../keys.ts';
 import type {Mover} from '../move/mover.ts';
+import {bytesOf, perByteMs} from '../move/progress.ts';
 import type {Picture} from '../picture.ts';
 import {assertFits, type Planner, type PlanWish} from '../planner.ts';
 import type {ReliefKeeper} from '../relief.ts';
@@ -106,14 +108,15 @@ export class Operator implements Writes {
     for (const each of hosts) live(this.#record(each), evacuated, picture.policy.value, clock.now());
     if (!dryRun) this.#assertNotPaused();
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow: gently}, evacuated.reason);
-    if (dryRun) return {plan: draft.plan, dryRun};
+    const answer = this.#answer(draft.plan, dryRun);
+    if (dryRun) return answer;
     assertFits(draft.plan);
     // What waits to come would have to leave again; of hosts that are emptied too it is planned anew.
     const leaves = (source: string): boolean => hosts.includes(source) || this.#record(source).stage === 'draining';
     mover.dropWaiting(({source, target}) => hosts.includes(target) && !leaves(source));
     for (const each of hosts) await happen(each, evacuated);
     await planner.carryOut(draft);
-    return {plan: draft.plan, dryRun};
+    return answer;
   }
 
   async approve(_by: string, {kind, host}: Approve): Promise<Decision> {
@@ -162,16 +165,27 @@ export class Operator implements Writes {
     const {planner} = this.#deps;
     const draft = await planner.draft(wish, because);
     assertFits(draft.plan);
+    const answer = this.#answer(draft.plan, false);
     await planner.carryOut(draft);
-    return {plan: draft.plan, dryRun: false};
+    return answer;
+  }
+
+  /** With the time it takes behind what moves and waits, as long as the moves that are known took for their bytes. */
+  #answer(plan: Plan, dryRun: boolean): PlanView {
+    const {mover, clock} = this.#deps;
+    const records = mover.records();
+    const byteMs = perByteMs(records, clock.now());
+    const ahead = bytesOf(records.filter(move => !isSettled(move))) + bytesOf(mover.waiting().map(({planned}) => planned));
+    return {plan, dryRun, etaMs: byteMs === null ? null : Math.round((ahead + bytesOf(plan.moves)) * byteMs)};
   }
 
   async rebalance(by: string, {dryRun = false, hosts = []}: Rebalance): Promise<PlanView> {
     const {planner} = this.#deps;
     if (!dryRun) this.#assertNotPaused();
     const draft = await planner.draft(hosts.length > 0 ? {kind: 'fill', hosts} : {kind: 'rebalance'}, `asked by ${by}`);
+    const answer = this.#answer(draft.plan, dryRun);
     if (!dryRun && draft.plan.moves.length > 0) await planner.carryOut(draft);
-    return {plan: draft.plan, dryRun};
+    return answer;
   }
 
   async whatIf(_by: string, wish: WhatIf): Promise<WhatIfView> {
@@ -211,6 +225,13 @@ export class Operator implements Writes {
     return hideToken(await this.#deps.happen(host, {type: 'uncordoned', by}));
   }
 
+  async retire(by: string, host: string, reason: string): Promise<HostRecord> {
+    const {picture, mover, happen} = this.#deps;
+    this.#record(host);
+    const facts = picture.factsOf(host, mover.records(), mover.waiting(), 'none');
+    return hideToken(await happen(host, {type: 'retired', by, reason, facts}));
+  }
+
   async reinstall(by: string, host: string, {release}: Reinstall): Promise<HostRecord> {
     return hideToken(await this.#deps.happen(host, {type: 'reinstallAsked', by, release}));
   }
@@ -241,6 +262,9 @@ export class Operator implements Writes {
     if (JSON.stringify(policy.paused) !== JSON.stringify(present)) {
       throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/paused', reason: 'is changed by pause and resume'});
     }
+    const path = strangeName(policy, this.#deps.picture.policy.value);
+    if (path !== null)
+      throw new MailherdError('INPUT_INVALID', {what: 'policy', path: `/policy${path}`, reason: 'the policy has no such name'});
     if (policy.move.marginMs >= policy.move.holdMs) {
       throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/move/marginMs', reason: 'must be less than holdMs'});
     }

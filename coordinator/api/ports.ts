@@ -36,7 +36,8 @@ export interface Reads {
   users(filter: {host: string | null; after: string | null; limit: number}): UsersView;
   user(user: string): UserView;
   verdicts(): VerdictsView;
-  moves(): MovesView;
+  /** @param waitingMax so many of those that wait are listed, the others counted; null: all. */
+  moves(waitingMax: number | null): MovesView;
   move(id: string): MoveRecord;
   plan(id: string): Promise<Plan>;
   policy(): PolicyView;
@@ -72,6 +73,8 @@ export interface Writes {
   purge(by: string, moveIds: readonly string[]): Promise<void>;
   cordon(by: string, host: string, reason: string): Promise<HostRecord>;
   uncordon(by: string, host: string): Promise<HostRecord>;
+  /** @throws MailherdError NOT_EMPTY, HOST_STATE. */
+  retire(by: string, host: string, reason: string): Promise<HostRecord>;
   reinstall(by: string, host: string, wish: Reinstall): Promise<HostRecord>;
   /** Makes the change of an advice that the host gives. */
   tune(by: string, host: string, adviceId: string): Promise<void>;
@@ -94,5 +97,6 @@ export interface ApiPorts {
   reads: Reads;
   /** @throws MailherdError NOT_LEADER with the leader's name. */
   writes(): Writes;
+  leads(): boolean;
   events: EventFeed;
 }

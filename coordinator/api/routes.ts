@@ -68,6 +68,10 @@ const UsersQuery = Type.Object(
   },
   {additionalProperties: false},
 );
+const MovesQuery = Type.Object(
+  {waiting: Type.Optional(Type.String({pattern: '^[0-9]{1,6}$', description: 'list at most so many that wait, and count the others'}))},
+  {additionalProperties: false},
+);
 const Done = Type.Object({done: Type.Literal(true)});
 const done = {done: true} as const;
 const LIMIT = 1_000;
@@ -112,7 +116,9 @@ const READS: readonly ApiRoute[] = [
   }),
   read('/v1/users/:user', 'Where one user lives', {params: OfUser, answer: UserView}, ({ports, params}) => ports.reads.user(params.user)),
   read('/v1/verdicts', 'Verdicts, cohorts, and the share of customers hurt', {answer: VerdictsView}, ({ports}) => ports.reads.verdicts()),
-  read('/v1/moves', 'Running, waiting and finished moves', {answer: MovesView}, ({ports}) => ports.reads.moves()),
+  read('/v1/moves', 'Running, waiting and finished moves', {query: MovesQuery, answer: MovesView}, ({ports, query}) =>
+    ports.reads.moves(query.waiting === undefined ? null : Number(query.waiting)),
+  ),
   read('/v1/moves/:id', 'One move with its timeline', {params: OfMove, answer: MoveRecord}, ({ports, params}) =>
     ports.reads.move(params.id),
   ),
@@ -195,6 +201,9 @@ const WRITES: readonly ApiRoute[] = [
   }),
   write('POST', '/v1/hosts/:host/uncordon', 'Use this host again', {params: OfHost, body: Reasoned, answer: HostRecord}, call => {
     return call.ports.writes().uncordon(call.by, call.params.host);
+  }),
+  write('POST', '/v1/hosts/:host/retire', 'An empty host is gone for good', {params: OfHost, body: Reasoned, answer: HostRecord}, call => {
+    return call.ports.writes().retire(call.by, call.params.host, call.body.reason ?? 'no reason given');
   }),
   write(
     'POST',

@@ -3,8 +3,9 @@ import Fastify, {type FastifyBaseLogger, type FastifyError, type FastifyInstance
 import type Type from 'typebox';
 import type {Clock} from '../../base/clock.ts';
 import {CODES, MailherdError, toRefusal} from '../../base/errors.ts';
+import {SECOND_MS} from '../../base/units.ts';
 import {packageVersion} from '../../base/version.io.ts';
-import {ErrorView} from '../../wire/api.ts';
+import {ErrorView, LEADS_HEADER} from '../../wire/api.ts';
 import {parse} from '../../wire/codec.ts';
 import {type EventData, eventSchema} from '../../wire/event.ts';
 import type {Audit} from '../audit.io.ts';
@@ -17,10 +18,15 @@ import {mountEvents} from './stream.io.ts';
 /** A user name is up to 255 bytes, three times as many characters when each is escaped. */
 const PARAM_CHARS_MAX = 1_024;
 const BODY_BYTES_MAX = 1_048_576;
+/** A request must have come within this; its answer may take longer. */
+const REQUEST_MS = 30 * SECOND_MS;
+/** What stops work is done though it cannot be written down. */
+const STOPS: ReadonlySet<string> = new Set(['/v1/pause', '/v1/hosts/:host/pause']);
 
 export interface ApiDeps {
   ports: ApiPorts;
-  tokens: readonly ApiToken[];
+  /** Asked at each call: they may change while it runs. */
+  tokens: () => readonly ApiToken[];
   audit: Audit;
   clock: Clock;
   log: FastifyBaseLogger;
@@ -41,6 +47,7 @@ export async function buildApi(deps: ApiDeps): Promise<FastifyInstance> {
     bodyLimit: BODY_BYTES_MAX,
     routerOptions: {maxParamLength: PARAM_CHARS_MAX},
     forceCloseConnections: true,
+    requestTimeout: REQUEST_MS,
   });
   app.setValidatorCompiler(
     ({schema, httpPart}) =>
@@ -55,7 +62,7 @@ export async function buildApi(deps: ApiDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async request => {
     if (request.url === '/healthz') return;
-    request.caller = authenticate(request.headers.authorization, deps.tokens);
+    request.caller = authenticate(request.headers.authorization, deps.tokens());
   });
   await app.register(swagger, {
     openapi: {
@@ -105,18 +112,27 @@ function mount(app: FastifyInstance, route: ApiRoute, deps: ApiDeps): void {
         return route.run({ports, by, params: request.params, query: request.query, body: request.body} as Parameters<ApiRoute['run']>[0]);
       };
       reply.status(status);
+      // What waits, and sizes, are known to the leader alone: a client with several addresses would rather have its answer.
+      if (!isWrite) reply.header(LEADS_HEADER, String(ports.leads()));
       return isWrite ? audited(deps, route, by, request, run) : run();
     },
   });
 }
 
-/** A change is written down before it is tried and again with what came of it; one that cannot be written down is not tried. */
+/** A change is written down before it is tried and again with what came of it; one that cannot be written down is not tried, unless it stops work. */
 async function audited(deps: ApiDeps, route: ApiRoute, by: string, request: FastifyRequest, run: () => Promise<unknown>): Promise<unknown> {
   const {audit, clock} = deps;
   const action = `${route.method} ${route.path}`;
   const subject = Object.values(request.params as Record<string, string>)[0] ?? null;
   const detail = {body: request.body};
-  await audit.write({atMs: clock.now(), by, action, subject, detail, result: 'asked'});
+  try {
+    await audit.write({atMs: clock.now(), by, action, subject, detail, result: 'asked'});
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (!STOPS.has(route.path)) throw new MailherdError('AUDIT_FAILED', {reason}, {cause});
+    deps.log.error({by, action, subject, detail, reason}, 'not written down, and done all the same');
+    return run();
+  }
   const path = request.url.split('?')[0] ?? route.path;
   try {
     const answer = await run();

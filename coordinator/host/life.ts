@@ -6,6 +6,7 @@ import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../wire/record.ts';
 import {onEmptying, refused} from './emptying.ts';
 import type {HostFacts} from './facts.ts';
+import {assertRetirable} from './retire.ts';
 
 /** Name under which Mailherd itself cordons and asks; everything else is a person. */
 export const MAILHERD = 'mailherd';
@@ -21,6 +22,8 @@ export type HostHappening =
   /** No further mailbox leaves it until somebody says so; those that are on their way arrive. */
   | {type: 'emptyingPaused'; by: string; reason: string}
   | {type: 'emptyingResumed'; by: string}
+  /** It is gone for good: nothing is expected of it any more. */
+  | {type: 'retired'; by: string; reason: string; facts: HostFacts}
   | {type: 'reinstallAsked'; by: string; release: string}
   | WipeChecked
   | {type: 'driverEnded'; ok: boolean; reason: string};
@@ -78,6 +81,8 @@ export function live(record: HostRecord, happening: HostHappening, limits: Limit
       return onEmptying(record, happening, nowMs);
     case 'reinstallAsked':
       return onReinstallAsked(record, happening.by, happening.release, nowMs);
+    case 'retired':
+      return onRetired(record, happening, limits, nowMs);
     case 'wipeChecked':
       return onWipeChecked(record, happening, limits, nowMs);
     case 'driverEnded':
@@ -223,6 +228,8 @@ function onUncordoned(record: HostRecord, by: string, nowMs: Instant): HostTurn 
     case 'drained':
     case 'safeToWipe':
       return stage({record: free, effects: [...lifted, {kind: 'dropWaiting'}]}, 'active', `kept by ${by}`, nowMs);
+    case 'retired':
+      return stage({record: free, effects: lifted}, 'arrived', `taken back by ${by}`, nowMs);
     case 'failed':
       return stage({record: free, effects: lifted}, 'probation', `given another chance by ${by}`, nowMs);
     case 'reinstalling':
@@ -233,7 +240,6 @@ function onUncordoned(record: HostRecord, by: string, nowMs: Instant): HostTurn 
     case 'probation':
     case 'active':
     case 'suspect':
-    case 'retired':
       return record.cordon === null ? {record, effects: []} : {record: {...record, ...kept, cordon: null}, effects: lifted};
     default:
       return unreachable(record.stage);
@@ -297,6 +303,18 @@ function onReinstallAsked(record: HostRecord, by: string, release: string, nowMs
     default:
       return unreachable(record.stage);
   }
+}
+
+function onRetired(
+  record: HostRecord,
+  {by, reason, facts}: Extract<HostHappening, {type: 'retired'}>,
+  limits: Limits,
+  nowMs: Instant,
+): HostTurn {
+  if (record.stage === 'retired') return {record, effects: []};
+  assertRetirable(record, facts, dueCopies(facts, keepMs(limits), nowMs));
+  const rest = {...released(record), cordon: null, wipe: null, reinstallTo: null, reinstallAskedBy: null};
+  return stage(rest, 'retired', `by ${by}: ${reason}`, nowMs);
 }
 
 /** The farm may have changed while the host was asked: everything is looked at again. */

@@ -15,17 +15,26 @@ type Survival = NonNullable<WhatIfView['survival']>;
 /**
  * Whether everybody has a place when any one group of hosts is lost. What a loss needs is what lives there, and what is left has to
  * take it: moving mailboxes about beforehand changes little, only more room does. That is why the answer is a number of hosts, not moves.
+ * It takes seconds in a large farm: each step is a group, and others may work in between.
  * @param by `host`, or a label whose values make the groups.
  * @param hosts the farm as it is asked about; those that take mailboxes can be lost and can help.
  */
-export function survivalOf(by: string, hosts: readonly FarmHost[], {placing}: PlanCase, growth: number, headroomShare: number): Survival {
+export function* survivalOf(
+  by: string,
+  hosts: readonly FarmHost[],
+  {placing}: PlanCase,
+  growth: number,
+  headroomShare: number,
+): Generator<void, Survival> {
   const groupOf = (name: string): string => (by === HOST ? name : (placing.labelsOf(name)[by] ?? name));
   const open = hosts.filter(({isOpen}) => isOpen);
   const groups = new Map<string, string[]>();
   for (const {name} of open) addTo(groups, groupOf(name), name);
   const living = new Map<string, string[]>();
   for (const [user, {host}] of placing.fleet.routes) addTo(living, host, user);
-  const found = [...groups].map(([group, names]): Survival['worst'][number] => {
+  const found: Survival['worst'] = [];
+  for (const [group, names] of groups) {
+    yield;
     const lost = new Set(names);
     const users = names.flatMap(name => living.get(name) ?? []);
     const after = hosts.map((host): FarmHost => (lost.has(host.name) ? {...host, isOpen: false, stayBytes: 0, stayLoad: 0} : host));
@@ -34,8 +43,8 @@ export function survivalOf(by: string, hosts: readonly FarmHost[], {placing}: Pl
     const lack = lackOf(after, movables, construct(problem.model, LEVELS), placing.rules.tierName);
     const bytes = movables.bytes.reduce((sum, one) => sum + one, 0);
     const standardHosts = lack === null ? 0 : lack.standardHosts;
-    return {group, hosts: names.length, bytes, lackBytes: lack?.bytes ?? 0, standardHosts};
-  });
+    found.push({group, hosts: names.length, bytes, lackBytes: lack?.bytes ?? 0, standardHosts});
+  }
   found.sort((a, b) => b.lackBytes - a.lackBytes || b.bytes - a.bytes || (a.group < b.group ? -1 : 1));
   const lost = found.filter(({lackBytes}) => lackBytes > 0).length;
   return {by, groups: groups.size, lost, worst: found.slice(0, WORST)};

@@ -36,13 +36,17 @@ test('a follower knows what the leader knows, and sends writers to it', async ()
   expect((await farm(first)).paused).toBeNull();
 });
 
-test('how many customers were hurt is known to a coordinator that starts later', async () => {
+test('how many customers were hurt, and what the farm held, is known to a coordinator that starts later', async () => {
   await first.eventsUntil(text => text.includes('event: hurtChanged\n'));
+  const figure = {atMs: Date.now(), hosts: 1, users: 0, heldBytes: 5e10, usableBytes: 8e10};
+  const measured = {v: 1, id: 'test-capacity-1', type: 'capacityMeasured', host: null, atMs: Date.now(), data: figure};
+  await jetstream(await server.connect('coordinator')).publish(eventSubject('farm', 'capacityMeasured'), JSON.stringify(measured));
   const startMs = Date.now();
   const third = await TestCoordinator.start(server, 'ctl3');
   await vi.waitFor(async () => {
     const {history} = (await third.call<HurtView>('GET', '/v1/hurt')).json;
     expect(history[0]?.atMs).toBeLessThan(startMs);
+    expect((await farm(third)).forecast).toMatchObject({figure, growthBytesPerDay: null});
   }, WAIT);
   await third.stop();
 });

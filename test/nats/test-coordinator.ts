@@ -47,7 +47,7 @@ export class TestCoordinator {
     };
     coordinator.#running = runCoordinator(
       parseCoordinatorConfig(JSON.stringify(config), 'test'),
-      parseApiTokens(`- {name: ada, role: operate, sha256: ${sha256}}`, 'test'),
+      () => parseApiTokens(`- {name: ada, role: operate, sha256: ${sha256}}`, 'test'),
       pino({level: 'debug'}, {write}),
       coordinator.#stop,
     );

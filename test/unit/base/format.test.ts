@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {facts, percent, size, span, table, tint} from '../../../base/format.ts';
+import {facts, few, percent, size, span, table, tint} from '../../../base/format.ts';
 
 test.each([
   [null, '-'],
@@ -45,4 +45,19 @@ test('control characters from the farm never reach the terminal; our colours do,
   expect(table(['A'], [['x\u001b]0;evil\u0007y\nz'], [coloured]])).toBe(`A\nx?]0;evil?y?z\n${coloured}`);
   expect(facts([['Reason', 'a\u001b[2Jb\r']])).toBe('Reason  a?[2Jb?');
   expect(tint('sick', 'bad', {colour: false, nowMs: 0})).toBe('sick');
+});
+
+test('characters that take two columns, and colours that take none, keep columns straight', () => {
+  const look = {colour: true, nowMs: 0};
+  expect(
+    table(
+      ['A', 'B'],
+      [
+        ['\u65e5\u672c', '1'],
+        [tint('abcd', 'bad', look), '2'],
+        ['x', '3'],
+      ],
+    ).split('\n'),
+  ).toEqual(['A     B', '\u65e5\u672c  1', `${tint('abcd', 'bad', look)}  2`, 'x     3']);
+  expect([few(['a', 'b'], 2), few(['a', 'b', 'c'], 2)]).toEqual(['a, b', 'a, b and 1 more']);
 });

@@ -135,6 +135,46 @@ test('the coordinator that leads is found among several', async () => {
   expect(ended).toEqual({code: 0, out: 'Automatic work goes on.\n', err: ''});
 });
 
+test('what the leader knows is preferred to what another tells, and that to nothing', async () => {
+  const says = (leads: string, value: unknown): typeof answer => {
+    return (_request, response) => response.writeHead(200, {'mailherd-leads': leads}).end(JSON.stringify(value));
+  };
+  const follower = await listen(says('false', [{from: 'follower'}]));
+  answer = says('true', [{from: 'leader'}]);
+  const both = await mailherd(['hosts', '--json'], {MAILHERD_API: `${follower},${base}`});
+  expect(both).toMatchObject({code: 0, out: expect.stringContaining('leader'), err: ''});
+  const alone = await mailherd(['hosts', '--json'], {MAILHERD_API: `${follower},http://127.0.0.1:1`});
+  expect(alone).toMatchObject({code: 0, out: expect.stringContaining('follower'), err: expect.stringContaining('does not lead')});
+});
+
+test('a coordinator that hangs does not keep the next from being asked', async () => {
+  const hanging = await listen(() => undefined);
+  answer = json(200, {policy: DEFAULT_POLICY, revision: 9});
+  const ended = await mailherd(['pause'], {MAILHERD_API: `${hanging},${base}`});
+  expect(ended).toMatchObject({code: 0, out: expect.stringContaining('is paused')});
+});
+
+test('what is proposed is approved by label; one that is refused does not keep the others', async () => {
+  const host = (name: string, os: string) => ({record: {host: name, role: 'backend', stage: 'active', labels: {os}}});
+  const decided = (name: string, mode: string) => ({kind: 'evacuate', host: name, atMs: 1, because: 'x', evidence: [], vetoes: [], mode});
+  answer = (request, response) => {
+    const decisions = [decided('be01', 'approve'), decided('be02', 'approve'), decided('be03', 'on'), decided('be04', 'approve')];
+    if (request.url === '/v1/hosts')
+      json(200, ['be01', 'be02', 'be03'].map(name => host(name, 'new')).concat(host('be04', 'old')))(request, response);
+    else if (request.url === '/v1/verdicts') json(200, {decisions})(request, response);
+    else if (requests.at(-1)?.body.includes('be01')) refusal('DECISION_VETOED')(request, response);
+    else json(202, decided('be02', 'approve'))(request, response);
+  };
+  const {code, out, err} = await mailherd(['approve', 'evacuate', 'os=new']);
+  expect(requests.slice(2).map(({body}) => JSON.parse(body))).toEqual([
+    {kind: 'evacuate', host: 'be01'},
+    {kind: 'evacuate', host: 'be02'},
+  ]);
+  expect(code).toBe(1);
+  expect([out, err]).toEqual([expect.stringContaining('Approved: evacuate be02'), expect.stringContaining('DECISION_VETOED')]);
+  expect(await mailherd(['approve', 'cordon', 'os=new'])).toMatchObject({code: 1, err: expect.stringContaining('DECISION_UNKNOWN')});
+});
+
 test('policy set reads, changes, and writes from the revision it read', async () => {
   answer = json(200, {policy: DEFAULT_POLICY, revision: 9});
   expect((await mailherd(['policy', 'set', 'modes.evacuate=on', 'move.retainMs=5000'])).code).toBe(0);
@@ -174,12 +214,29 @@ test('events: taken up again where the stream broke', async () => {
   expect(requests.map(({url}) => url)).toEqual(['/v1/events?since=0', '/v1/events?since=2', '/v1/events?since=4']);
 });
 
+test('events: only of the types and hosts that are asked for', async () => {
+  const event = (sequence: number, type: string, host: string | null): string =>
+    `id: ${sequence}\ndata: ${JSON.stringify({v: 1, id: `event-${sequence}`, type, host, atMs: 1, data: {by: 'ada'}})}\n\n`;
+  answer = (request, response) => {
+    if (requests.length === 2) return refusal('FORBIDDEN')(request, response);
+    const all = [event(1, 'resumed', null), event(2, 'hostUncordoned', 'be01'), event(3, 'resumed', 'be02'), event(4, 'paused', null)];
+    return response.writeHead(200, {'content-type': 'text/event-stream'}).end(all.join(''));
+  };
+  const {out} = await mailherd(['events', '--since', '0', '--json', '--type', 'resumed', 'hostUncordoned', '--host', 'farm', 'be01']);
+  expect(
+    out
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as {sequence: number}).sequence),
+  ).toEqual([1, 2]);
+});
+
 test('help has examples for every command of an operator', async () => {
   const {code, out} = await mailherd(['--help']);
   expect(code).toBe(0);
   const commands = operatorCommands();
   const names = commands.map(command => command.name());
-  const wanted = 'hosts host users user verdicts moves evacuate move cordon uncordon pause resume purge policy events hurt';
+  const wanted = 'status hosts host users user verdicts moves evacuate move cordon uncordon pause resume purge policy events hurt';
   expect(names).toEqual(expect.arrayContaining(wanted.split(' ')));
   for (const name of [...names, 'init', 'agent', 'coordinator']) expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
   for (const command of commands.flatMap(one => (one.commands.length === 0 ? [one] : one.commands))) {

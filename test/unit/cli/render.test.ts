@@ -1,22 +1,11 @@
 import {describe, expect, test} from 'vitest';
+import {renderDecisions} from '../../../cli/decisions.ts';
 import {EventLines} from '../../../cli/event-lines.ts';
 import {patchPolicy} from '../../../cli/policy-patch.ts';
-import {
-  areMovesOver,
-  renderDecisions,
-  renderError,
-  renderEvent,
-  renderHost,
-  renderHosts,
-  renderHurt,
-  renderMoves,
-  renderPlan,
-  renderUsers,
-  renderVerdicts,
-} from '../../../cli/render.ts';
-import type {HostView, MovesView} from '../../../wire/api.ts';
+import {renderError, renderEvent, renderHost, renderHosts, renderHurt, renderUsers, renderVerdicts} from '../../../cli/render.ts';
+import type {HostView} from '../../../wire/api.ts';
 import {DEFAULT_POLICY} from '../../../wire/policy.ts';
-import type {CohortVerdict, Decision, MoveRecord, Plan, Verdict} from '../../../wire/record.ts';
+import type {CohortVerdict, Decision, Verdict} from '../../../wire/record.ts';
 
 const LOOK = {colour: false, nowMs: 1_800_000_060_000};
 const T0 = 1_800_000_000_000;
@@ -51,42 +40,24 @@ const be04: HostView = {
   reportAgeMs: 4_200,
   report: null,
 };
-const move: MoveRecord = {
-  v: 1,
-  id: 'move-0001',
-  user: 'ada@example.org',
-  source: 'be04',
-  target: 'be01',
-  token: 1,
-  planId: 'plan-0001',
-  because: 'evacuate',
-  bytes: 5_200_000,
-  createdAtMs: T0,
-  updatedAtMs: T0 + 8_000,
-  step: 'copying',
-  attempts: 0,
-  passesMs: [],
-  routeRevision: null,
-  hold: null,
-  verified: null,
-  pauseMs: null,
-  refusal: null,
-  timeline: [],
-};
-
 describe('hosts', () => {
   test('one line a host', () => {
-    expect(renderHosts([be04], LOOK)).toBe(
+    expect(renderHosts([be04], false, LOOK)).toBe(
       [
         'HOST  ROLE     STAGE     VERDICT  RELEASE    USERS     SIZE  IN  OUT  REPORT  CORDONED',
         'be04  backend  draining  sick     debian-13     12  34.5 MB   0    2   4.2 s  by mailherd',
+        '1 hosts: 1 sick; 1 cordoned.',
       ].join('\n'),
     );
-    expect(renderHosts([], LOOK)).toBe('No host is registered yet.');
+    expect(renderHosts([], false, LOOK)).toBe('No host is registered yet.');
   });
 
   test('what is not known is shown as not known', () => {
-    const unknown = renderHosts([{...be04, verdict: null, reportAgeMs: null, record: {...be04.record, labels: {}, cordon: null}}], LOOK);
+    const unknown = renderHosts(
+      [{...be04, verdict: null, reportAgeMs: null, record: {...be04.record, labels: {}, cordon: null}}],
+      false,
+      LOOK,
+    );
     expect(unknown.split('\n')[1]).toBe('be04  backend  draining  -        -           12  34.5 MB   0    2       -');
   });
 
@@ -99,8 +70,22 @@ describe('hosts', () => {
     expect(text).toMatch(/2027-01-15 08:00:00Z +draining +COHORT_SICK/);
   });
 
+  test('the sick ones first; of the others nothing when only those are asked for of which there is something to say', () => {
+    const well: HostView = {
+      ...be04,
+      verdict: {...sick, host: 'be01', kind: 'healthy'},
+      record: {...be04.record, host: 'be01', stage: 'active', cordon: null},
+    };
+    const cordoned = {...well, record: {...well.record, host: 'be02', cordon: {by: 'ada', reason: 'x', atMs: T0}}};
+    const names = (text: string): string[] => text.split('\n').map(line => line.split(' ')[0] ?? '');
+    expect(names(renderHosts([well, cordoned, be04], false, LOOK))).toEqual(['HOST', 'be04', 'be01', 'be02', '3']);
+    const ill = renderHosts([well, cordoned, be04], true, LOOK);
+    expect(names(ill)).toEqual(['HOST', 'be04', 'be02', '3']);
+    expect(ill).toContain('3 hosts: 2 healthy, 1 sick; 2 cordoned.');
+  });
+
   test('colour only where it shows', () => {
-    expect(renderHosts([be04], {...LOOK, colour: true})).toContain('\u001b[31msick\u001b[0m');
+    expect(renderHosts([be04], false, {...LOOK, colour: true})).toContain('\u001b[31msick\u001b[0m');
   });
 });
 
@@ -138,7 +123,7 @@ describe('verdicts', () => {
   };
 
   test('who is hurt, what explains it, which hosts', () => {
-    const text = renderVerdicts({verdicts: [sick], cohorts: [cohort], hurt, hurtPeak: hurt}, LOOK);
+    const text = renderVerdicts({verdicts: [sick], cohorts: [cohort], hurt, hurtPeak: hurt}, false, LOOK);
     expect(text).toContain('Customers hurt  40.0 % (24 of 60; 2 of 5 domains)');
     expect(text).toContain('Cohort         os=debian-13 explains the sick hosts');
     expect(text).toContain('Controls       0 of 3 without it sick: be01, be02, be03');
@@ -154,120 +139,57 @@ describe('verdicts', () => {
       {...decided, kind: 'rebalance', host: null, because: 'IMBALANCE', vetoes: [{code: 'PAUSED', detail: {by: 'ada'}}], mode: 'on'},
       {...decided, kind: 'cordon', mode: 'on'},
     ];
-    const text = renderDecisions({verdicts: [], cohorts: [], hurt: null, hurtPeak: null, decisions}, LOOK);
-    expect(text).toMatch(/evacuate +be04 be05 +SICK_ALONE +waits for approval/);
-    expect(text).toMatch(/rebalance +the farm +IMBALANCE +stopped by PAUSED: by ada/);
-    expect(text).toMatch(/cordon +be04 +SICK_ALONE +carried out/);
-    expect(text).toContain('mailherd approve KIND [HOST...]');
-    expect(renderDecisions({verdicts: [], cohorts: [], hurt: null, hurtPeak: null}, LOOK)).toBe(
+    const text = renderDecisions({verdicts: [], cohorts: [], hurt: null, hurtPeak: null, decisions}, false, LOOK);
+    expect(text).toMatch(/evacuate +2 +SICK_ALONE +be04, be05 +waits for approval/);
+    expect(text).toMatch(/rebalance +IMBALANCE +the farm +stopped by PAUSED: by ada/);
+    expect(text).toMatch(/cordon +SICK_ALONE +be04 +carried out/);
+    expect(text).toContain('mailherd approve KIND [HOST|LABEL=VALUE...]');
+    expect(renderDecisions({verdicts: [], cohorts: [], hurt: null, hurtPeak: null}, false, LOOK)).toBe(
       'Nothing is decided: the farm needs nothing.',
     );
   });
 
+  test('of sixty hosts a line stays a line; brakes whose figures alone differ are one', () => {
+    const hosts = Array.from({length: 60}, (_, at) => `mailstore-fra1-${100 + at}`);
+    const stopped = (host: string, at: number): Decision => {
+      const vetoes = [{code: 'DOES_NOT_FIT', detail: {missingBytes: at}}];
+      return {kind: 'evacuate', host, atMs: T0, because: 'COHORT_SICK', evidence: [], vetoes, mode: 'on'};
+    };
+    const view = {verdicts: [], cohorts: [{...cohort, sick: hosts, controls: hosts}], hurt, hurtPeak: null, decisions: hosts.map(stopped)};
+    const decisions = renderDecisions(view, false, LOOK).split('\n');
+    expect(decisions).toHaveLength(2);
+    expect(decisions[1]).toMatch(
+      /evacuate +60 +COHORT_SICK +mailstore-fra1-100, .* and 56 more +stopped by DOES_NOT_FIT.*figures of the first/,
+    );
+    expect(renderDecisions(view, true, LOOK)).toContain('mailstore-fra1-159');
+    expect(renderVerdicts(view, false, LOOK)).toContain('and 54 more');
+    const byHost = Object.fromEntries(hosts.map((host, at) => [host, at]));
+    const over = renderHurt(
+      Array.from({length: 500}, (_, at) => ({...hurt, usersHurt: at, byHost})),
+      false,
+    ).split('\n');
+    expect(over).toHaveLength(122);
+    expect(over[0]).toBe('380 earlier changes (--all lists them)');
+    expect(over.at(-1)).toMatch(/mailstore-fra1-159, mailstore-fra1-158, mailstore-fra1-157 and 57 more$/);
+  });
+
+  test('healthy hosts are counted, and listed on demand', () => {
+    const view = {verdicts: [{...sick, host: 'be01', kind: 'healthy' as const}, sick], cohorts: [], hurt, hurtPeak: null};
+    expect(renderVerdicts(view, false, LOOK)).not.toContain('be01');
+    expect(renderVerdicts(view, false, LOOK)).toContain('1 hosts are healthy (--all lists them).');
+    expect(renderVerdicts(view, true, LOOK)).toMatch(/be04 +sick[\s\S]*be01 +healthy/);
+  });
+
   test('nothing known is not nobody hurt', () => {
-    expect(renderVerdicts({verdicts: [], cohorts: [], hurt: null, hurtPeak: null}, LOOK)).toContain('Customers hurt  not known');
+    expect(renderVerdicts({verdicts: [], cohorts: [], hurt: null, hurtPeak: null}, false, LOOK)).toContain('Customers hurt  not known');
   });
 
   test('hurt over time: runs of the same are one line, the bar is against the peak', () => {
-    const text = renderHurt([
-      {...hurt, usersHurt: 0, share: 0, byHost: {}},
-      hurt,
-      {...hurt, atMs: T0 + 5_000},
-      {...hurt, usersHurt: 12, share: 0.2},
-    ]);
-    expect(text.split('\n').map(line => line.match(/#/g)?.length ?? 0)).toEqual([0, 0, 40, 20]);
-  });
-});
-
-describe('moves and plans', () => {
-  const view: MovesView = {
-    moves: [move, {...move, id: 'move-0002', step: 'retained', pauseMs: 812}],
-    waiting: [{user: 'bob@example.org', source: 'be04', target: 'be02', bytes: 900, because: 'SOURCE_BUDGET'}],
-    done: 1,
-    total: 3,
-    etaMs: 30_000,
-  };
-
-  test('of thousands that wait some are listed, the rest is counted by reason', () => {
-    const [one] = view.waiting;
-    if (one === undefined) throw new Error('nobody waits');
-    const many = Array.from({length: 50}, (_, index) => ({
-      ...one,
-      user: `u${index}@example.org`,
-      because: index < 30 ? 'SOURCE_BUDGET' : 'APART',
-    }));
-    const text = renderMoves({...view, waiting: many}, false, LOOK);
-    expect(text.match(/u\d+@/g)).toHaveLength(20);
-    expect(text).toContain('and 20 APART, 10 SOURCE_BUDGET (--all lists them)');
-    expect(renderMoves({...view, waiting: many}, true, LOOK).match(/u\d+@/g)).toHaveLength(50);
-  });
-
-  test('running and waiting; finished ones on demand', () => {
-    const text = renderMoves(view, false, LOOK);
-    expect(text).toMatch(/move-0001 +ada@example\.org +be04 +be01 +5\.2 MB +copying +1 m 00 s +-/);
-    expect(text).toMatch(/bob@example\.org +be04 +be02 +900 B +waiting +SOURCE_BUDGET/);
-    expect(text).not.toContain('move-0002');
-    expect(text.split('\n').at(-1)).toBe(
-      `[${'#'.repeat(13)}${'.'.repeat(27)}] 1 of 3 moves done, 1 running, 1 waiting, about 30.0 s left.`,
+    const text = renderHurt(
+      [{...hurt, usersHurt: 0, share: 0, byHost: {}}, hurt, {...hurt, atMs: T0 + 5_000}, {...hurt, usersHurt: 12, share: 0.2}],
+      false,
     );
-    expect(renderMoves(view, true, LOOK)).toMatch(/move-0002 .*retained +8\.0 s +812 ms/);
-  });
-
-  test('of what runs how long it is in its step, how far it is, and how long it takes; of what waits the last', () => {
-    const running = [{id: 'move-0001', sinceMs: LOOK.nowMs - 5_000, share: 0.437, etaMs: 90_000}];
-    const waiting = view.waiting.map(own => ({...own, etaMs: 120_000}));
-    const text = renderMoves({...view, running, waiting}, false, LOOK);
-    expect(text).toMatch(/move-0001 .* copying +1 m 00 s +5\.0 s +43 % +1 m 30 s +-/);
-    expect(text).toMatch(/bob@example\.org .* waiting +2 m 00 s +SOURCE_BUDGET/);
-    const unknown = renderMoves({...view, running: [{...running[0], id: 'move-0001', sinceMs: 0, share: null, etaMs: null}]}, false, LOOK);
-    expect(unknown).toMatch(/move-0001 .* copying .* +- +- +-/);
-  });
-
-  test('one line an evacuation, and who stopped it', () => {
-    const own = {
-      host: 'be04',
-      sinceMs: T0,
-      isLow: false,
-      paused: null,
-      done: 3,
-      left: 1,
-      leftBytes: 5_000,
-      running: 1,
-      waiting: 0,
-      etaMs: 4_000,
-    };
-    const paused = {by: 'ada', reason: 'switch', atMs: T0};
-    const lines = renderMoves({...view, evacuations: [own, {...own, isLow: true, paused, etaMs: null}]}, false, LOOK).split('\n');
-    const counts = '3 of 4 mailboxes have left, 5.0 kB to go, 1 running, 0 waiting';
-    const bar = `[${'#'.repeat(30)}${'.'.repeat(10)}]`;
-    expect(lines.slice(-3, -1)).toEqual([
-      `${bar} be04 is being emptied: ${counts}, about 4.0 s left.`,
-      `${bar} be04 is being emptied, after everything else: ${counts}; paused by ada at 2027-01-15 08:00:00Z: switch.`,
-    ]);
-  });
-
-  test('over only when nothing runs and nothing waits', () => {
-    expect(areMovesOver(view)).toBe(false);
-    expect(areMovesOver({...view, waiting: []})).toBe(false);
-    expect(areMovesOver({...view, waiting: [], moves: [{...move, step: 'backedOut'}]})).toBe(true);
-  });
-
-  test('a dry run says that nothing was changed; what has no place is named', () => {
-    const plan: Plan = {
-      v: 1,
-      id: 'plan-0001',
-      parent: null,
-      generation: 1,
-      createdAtMs: T0,
-      kind: 'evacuate',
-      because: 'asked',
-      moves: [{user: 'ada@example.org', source: 'be04', target: 'be01', bytes: 5_000, why: 'most free'}],
-      unplaced: [{user: 'big@example.org', source: 'be04', bytes: 9_000_000_000, code: 'NO_SPACE'}],
-    };
-    const dry = renderPlan({plan, dryRun: true});
-    expect(dry).toContain('Would move 1 mailboxes, 5.0 kB. Nothing was changed.');
-    expect(dry).toMatch(/big@example\.org +be04 +9\.0 GB +NO_SPACE/);
-    expect(renderPlan({plan, dryRun: false})).toContain('Will move 1 mailboxes, 5.0 kB (plan plan-0001).');
+    expect(text.split('\n').map(line => line.match(/#/g)?.length ?? 0)).toEqual([0, 0, 40, 20]);
   });
 });
 
@@ -295,6 +217,7 @@ test('an error is one line: code, meaning, what next', () => {
   expect(renderError(view)).toBe(
     'mailherd: DOES_NOT_FIT: the other hosts cannot take these mailboxes (missingBytes=5). Look at the farm as it is now and plan again.',
   );
+  expect(renderError({error: {code: 'PAUSED', detail: {}}, next: 'retry', message: 'PAUSED: x'})).toContain('mailherd resume');
   expect(renderError({error: {code: 'NEW_CODE', detail: {}}, next: 'dance', message: 'NEW_CODE: x'})).toContain('newer than this command');
 });
 

@@ -86,3 +86,12 @@ test('what is not the host stands with the host, and by its code', () => {
   expect(renderWhy('MAIL_STORM', view, LOOK)).toMatch(/Seen +deliveryMsP95/);
   expect(renderWhy('rack=r1', view, LOOK)).toMatch(/PLACE_CUT_OFF rack=r1: all hosts of this place are silent/);
 });
+
+test('one label of several that explain it together is enough to ask, and so is what cannot be told from it', () => {
+  const [cohort] = VIEW.cohorts;
+  if (cohort === undefined) throw new Error('no cohort');
+  const view = {...VIEW, cohorts: [{...cohort, labels: {os: 'debian-13', kernel: '6.12'}}]};
+  for (const name of ['kernel=6.12', 'os=debian-13', 'hardware=gen11'])
+    expect(renderWhy(name, view, LOOK)).toContain('os=debian-13 kernel=6.12');
+  expect(renderWhy('os=debian-12', view, LOOK)).toBeNull();
+});

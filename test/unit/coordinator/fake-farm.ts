@@ -90,6 +90,7 @@ export class FakeFarm {
   readonly relief: ReliefKeeper;
   readonly approvals = new Approvals();
   readonly views: Views;
+  failing: {sinceMs: number; reason: string} | null = null;
   #plans = 0;
   #sequence = 0;
 
@@ -119,6 +120,7 @@ export class FakeFarm {
       name: 'ctl1',
       moves: () => ({records: mover.records(), waiting: mover.waiting()}),
       leader: () => ({holder: 'ctl1', token: 7}),
+      failing: () => this.failing,
       plan: id => line.read(id),
       refusedReports: () => this.intake.refused(),
       now: () => clock.now(),

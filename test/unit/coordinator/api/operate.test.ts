@@ -245,6 +245,14 @@ describe('users and hosts', () => {
 });
 
 describe('policy', () => {
+  test('a host is retired only when nobody lives there and it is shut down', async () => {
+    await farm.addHost('be07');
+    await refused(farm.operator.retire('ada', 'be01', 'x'), 'NOT_EMPTY', {users: 2});
+    await refused(farm.operator.retire('ada', 'be77', 'x'), 'HOST_UNKNOWN');
+    expect(await farm.operator.retire('ada', 'be07', 'replaced')).toMatchObject({stage: 'retired'});
+    expect(farm.views.farm().stages).toMatchObject({retired: 1});
+  });
+
   test('a change from an old revision is refused; pause is no matter of the policy file', async () => {
     const {revision} = farm.views.policy();
     const wish = {...DEFAULT_POLICY, place: {...DEFAULT_POLICY.place, imbalanceMax: 2}};
@@ -256,6 +264,10 @@ describe('policy', () => {
     });
     const margin = {...wish, move: {...wish.move, marginMs: wish.move.holdMs}};
     await refused(farm.operator.setPolicy('ada', {policy: margin, revision: farm.views.policy().revision}), 'INPUT_INVALID');
+    const typo = {...wish, modes: {...wish.modes, evacute: 'on'}};
+    await refused(farm.operator.setPolicy('ada', {policy: typo, revision: farm.views.policy().revision}), 'INPUT_INVALID', {
+      path: '/policy/modes/evacute',
+    });
     await farm.operator.pause('ada', 'lunch');
     expect(farm.views.farm().paused).toMatchObject({by: 'ada', reason: 'lunch'});
     await farm.operator.resume('ada');

@@ -9,6 +9,7 @@ import type {ApiPorts, Reads, Writes} from '../../../../coordinator/api/ports.ts
 import {API_ROUTES} from '../../../../coordinator/api/routes.ts';
 import {buildApi} from '../../../../coordinator/api/server.io.ts';
 import type {AuditLine} from '../../../../coordinator/audit.io.ts';
+import type {ApiToken} from '../../../../coordinator/config.ts';
 import {newHost} from '../../../../coordinator/host/life.ts';
 import {ErrorView} from '../../../../wire/api.ts';
 import {fits} from '../../../../wire/codec.ts';
@@ -39,6 +40,7 @@ const DECISION: Decision = {kind: 'evacuate', host: 'be01', atMs: 1, because: 'x
 const EVENTS: FarmEvent[] = [1, 2, 3].map(n => ({v: 1, id: `event-000${n}`, type: 'resumed', host: null, atMs: n, data: {by: 'ada'}}));
 
 let app: FastifyInstance;
+let tokens: readonly ApiToken[];
 let calls: unknown[][];
 let lines: AuditLine[];
 let logged: string;
@@ -65,6 +67,10 @@ function fakePorts(): ApiPorts {
       calls.push(['users', filter]);
       return {users: [], next: null};
     },
+    moves: (waitingMax: number | null) => {
+      calls.push(['moves', waitingMax]);
+      return {moves: [], waiting: [], done: 0, total: 0, etaMs: null};
+    },
     policy: () => ({policy: DEFAULT_POLICY, revision: 4}),
     metrics: () => 'mailherd_hosts 3\n',
   } as unknown as Reads;
@@ -85,6 +91,7 @@ function fakePorts(): ApiPorts {
     purge: noted('purge', undefined),
     cordon: noted('cordon', record),
     uncordon: noted('uncordon', record),
+    retire: noted('retire', record),
     reinstall: noted('reinstall', record),
     tune: noted('tune', undefined),
     untune: noted('untune', undefined),
@@ -95,6 +102,7 @@ function fakePorts(): ApiPorts {
   return {
     reads,
     writes: () => writes,
+    leads: () => false,
     events: {
       follow: async (since, onEvent, signal) => {
         EVENTS.forEach((event, index) => {
@@ -107,6 +115,7 @@ function fakePorts(): ApiPorts {
 }
 
 beforeEach(async () => {
+  tokens = TOKENS;
   calls = [];
   lines = [];
   logged = '';
@@ -114,7 +123,7 @@ beforeEach(async () => {
   failure = null;
   app = await buildApi({
     ports: fakePorts(),
-    tokens: TOKENS,
+    tokens: () => tokens,
     audit: {
       write: async line => {
         if (isAuditBroken) throw new Error('disk full');
@@ -244,6 +253,28 @@ describe('answers', () => {
     expect([metrics.headers['content-type'], metrics.body]).toEqual(['text/plain; version=0.0.4', 'mailherd_hosts 3\n']);
   });
 
+  test('a token that leaked is void from the next call on', async () => {
+    expect((await app.inject({url: '/v1/farm', headers: OPERATE})).statusCode).toBe(200);
+    tokens = TOKENS.filter(({name}) => name !== 'ada');
+    expect((await app.inject({url: '/v1/farm', headers: OPERATE})).statusCode).toBe(401);
+    expect((await app.inject({url: '/v1/farm', headers: READ})).statusCode).toBe(200);
+  });
+
+  test('how many moves are listed is asked in the query', async () => {
+    expect((await app.inject({url: '/v1/moves?waiting=20', headers: READ})).statusCode).toBe(200);
+    await app.inject({url: '/v1/moves', headers: READ});
+    expect(calls).toEqual([
+      ['moves', 20],
+      ['moves', null],
+    ]);
+    expect((await app.inject({url: '/v1/moves?waiting=many', headers: READ})).statusCode).toBe(400);
+  });
+
+  test('who does not lead says so with what it tells', async () => {
+    const reply = await app.inject({url: '/v1/farm', headers: READ});
+    expect(reply.headers['mailherd-leads']).toBe('false');
+  });
+
   test('openapi.json tells every route with its schemas', async () => {
     const api = (await app.inject({url: '/openapi.json', headers: READ})).json();
     const told = Object.entries(api.paths as Record<string, object>).flatMap(([path, methods]) =>
@@ -282,10 +313,15 @@ describe('audit', () => {
     expect(calls.at(-1)).toEqual(['apiCalled', '/v1/hosts/be01/uncordon', 409]);
   });
 
-  test('what cannot be written down is not done', async () => {
+  test('what cannot be written down is not done, and why is told; what stops work is', async () => {
     isAuditBroken = true;
-    expect((await app.inject({method: 'POST', url: '/v1/hosts/be01/evacuate', payload: {}, headers: OPERATE})).statusCode).toBe(500);
+    const refused = await app.inject({method: 'POST', url: '/v1/hosts/be01/evacuate', payload: {}, headers: OPERATE});
+    expect([refused.statusCode, refused.json()]).toMatchObject([503, {error: {code: 'AUDIT_FAILED', detail: {reason: 'disk full'}}}]);
     expect(calls).toEqual([]);
+    for (const url of ['/v1/pause', '/v1/hosts/be01/pause'])
+      expect((await app.inject({method: 'POST', url, payload: {}, headers: OPERATE})).statusCode).toBe(200);
+    expect(calls.map(([name]) => name)).toEqual(['pause', 'pauseEvacuation']);
+    expect(logged).toContain('done all the same');
   });
 
   test('reading leaves no line', async () => {

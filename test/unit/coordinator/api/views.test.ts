@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import {beforeEach, expect, test} from 'vitest';
 import {patchPolicy} from '../../../../cli/policy-patch.ts';
-import {HostView, MovesView, UsersView, VerdictsView} from '../../../../wire/api.ts';
+import {FarmView, HostView, MovesView, UsersView, VerdictsView} from '../../../../wire/api.ts';
 import {parse} from '../../../../wire/codec.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {MoveRecord} from '../../../../wire/record.ts';
@@ -34,6 +34,7 @@ test('before the first round nothing is known, and nothing looks like health', (
 test('every view fits its schema', async () => {
   await farm.rounds(['be02']);
   parse(Type.Array(HostView), farm.views.hosts(), 'hosts');
+  parse(FarmView, farm.views.farm(), 'farm');
   parse(UsersView, farm.views.users({host: null, after: null, limit: 10}), 'users');
   parse(VerdictsView, farm.views.verdicts(), 'verdicts');
   farm.mover.moves = [retainedMove('move-0001', 'ada@example.org', 'be02', 'be01', farm.clock.now())];
@@ -42,6 +43,54 @@ test('every view fits its schema', async () => {
     ['be01', 2, 2_000_000],
     ['be02', 1, 1_000_000],
   ]);
+});
+
+test('the farm at a glance: verdicts, stages, who cordoned what, how old the newest report is, what moves', async () => {
+  await farm.rounds(['be02']);
+  const cordon = {by: 'ada', reason: 'memory test', atMs: farm.clock.now()};
+  await farm.addHost('be03', {cordon});
+  await farm.addHost('be04', {stage: 'draining', cordon: {...cordon, by: 'mailherd'}, emptying: {isLow: false, paused: cordon}});
+  const {verdicts, ...glance} = farm.views.farm();
+  expect(verdicts?.sick).toBe(1);
+  expect(glance).toMatchObject({
+    stages: {active: 3, draining: 1},
+    cordoned: [{host: 'be03', ...cordon}],
+    emptied: {hosts: 1, paused: ['be04']},
+  });
+  expect(glance.newestReportAgeMs).toBeLessThan(60_000);
+  expect(glance).toMatchObject({clockBehindMs: null, agents: {'0.1.0': 2}});
+  for (const host of farm.picture.fleet.hosts.values()) host.receivedAtMs = farm.clock.now() + 90_000;
+  expect(farm.views.farm()).toMatchObject({clockBehindMs: 90_000, newestReportAgeMs: 0});
+  expect(glance.failing).toBeNull();
+  farm.failing = {sinceMs: 1, reason: 'ENOSPC'};
+  expect(farm.views.farm().failing).toEqual(farm.failing);
+  expect(glance.moves).toMatchObject({running: 0, total: farm.mover.queue.length});
+});
+
+test('of thousands that wait as many are listed as asked, the others counted by their reason', () => {
+  const planned = {user: 'ada@example.org', source: 'be01', target: 'be02', bytes: 9_000, why: 'x'};
+  farm.mover.queue = ['A', 'B', 'B', 'C'].map(because => ({planId: 'plan-0001', planned, because}));
+  const view = farm.views.moves(2);
+  expect([view.waiting.map(({because}) => because), view.unlisted, view.total]).toEqual([['A', 'B'], {B: 1, C: 1}, 4]);
+  expect(farm.views.moves(null)).toMatchObject({waiting: {length: 4}, unlisted: {}, total: 4});
+});
+
+test('bytes of hosts are summed once in ten seconds, not for everybody who watches', async () => {
+  expect(farm.views.host('be01').bytes).toBe(2_000_000);
+  await farm.addUser('dan@example.org', 'be01', 3_000);
+  expect(farm.views.host('be01').bytes).toBe(2_000_000);
+  await farm.clock.advance(10_000);
+  expect(farm.views.host('be01').bytes).toBe(2_003_000);
+});
+
+test('what is planned is to go though no size is known, as after a change of leaders', async () => {
+  await farm.addHost('be03', {stage: 'draining'});
+  await farm.addUser('dan@example.org', 'be03', 3_000);
+  farm.picture.fleet.mailboxes.clear();
+  expect(farm.views.host('be03').bytes).toBeNull();
+  const planned = {user: 'dan@example.org', source: 'be03', target: 'be01', bytes: 9_000, why: 'x'};
+  farm.mover.queue = [{planId: 'plan-0001', planned, because: 'BUDGET'}];
+  expect(farm.views.moves().evacuations?.[0]).toMatchObject({left: 1, leftBytes: 9_000, waiting: 1});
 });
 
 test('users by page and by host', () => {

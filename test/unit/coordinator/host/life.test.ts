@@ -295,6 +295,7 @@ const someHappening: fc.Arbitrary<HostHappening> = fc.oneof(
     {type: 'cordoned', by: 'ada', reason: 'r'},
     {type: 'uncordoned', by: 'ada'},
     {type: 'reinstallAsked', by: 'ada', release: 'debian-12'},
+    {type: 'retired', by: 'ada', reason: 'r', facts: facts({report: null})},
     {type: 'driverEnded', ok: true, reason: ''},
     {type: 'driverEnded', ok: false, reason: 'r'},
   ),

@@ -5,10 +5,10 @@ import {buildPlan} from '../../../../coordinator/plan/build.ts';
 import {checkPlan} from '../../../../coordinator/plan/check.ts';
 import {type Outlook, placingOf} from '../../../../coordinator/plan/filter.ts';
 import {loadsOf} from '../../../../coordinator/plan/load.ts';
-import {whatIf} from '../../../../coordinator/plan/what-if.ts';
 import type {Policy} from '../../../../wire/policy.ts';
 import type {Plan} from '../../../../wire/record.ts';
 import {Farm, OLD, recordOf} from '../fleet-builder.ts';
+import {whatIf} from './asked.ts';
 
 const IDS = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
 const MIB = 2 ** 20;
@@ -99,12 +99,14 @@ test('a limit of load is kept, said when it lacks, read by the linter, and witho
   expect(checkPlan(tooMuch, on.fleet, on.verdicts, on.cohorts, on.policy).map(({rule}) => rule)).toEqual(['LOAD']);
   const view = whatIf({evacuate: ['be1'], growth: 0.25}, on);
   expect(view).toMatchObject({fits: false, overloaded: ['be2', 'be3', 'be4'].map(host => ({host, lackLoad: 15}))});
-  expect(renderWhatIf(view, true)).toMatch(/be2 would have 15 more load[\s\S]*315 of 300/);
+  expect(renderWhatIf(view, true, {colour: false, nowMs: 0})).toMatch(/be2 would have 15 more load[\s\S]*315 of 300/);
   expect(whatIf({evacuate: ['be1'], add: 1}, on).fits).toBe(true);
   for (const facts of built.fleet.mailboxes.values()) facts.deliveriesPerDay = null;
   const blind = plan({kind: 'evacuate', hosts: ['be1']}, on);
   expect([blind.moves.length, blind.account?.loadUnknown]).toEqual([12, 48]);
-  expect(renderWhatIf(whatIf({evacuate: ['be1']}, on), false)).toContain('The load of 48 mailboxes is not known');
+  expect(renderWhatIf(whatIf({evacuate: ['be1']}, on), false, {colour: false, nowMs: 0})).toContain(
+    'The load of 48 mailboxes is not known',
+  );
 });
 
 test('what runs and waits is load at its target', () => {

@@ -2,12 +2,12 @@ import {expect, test} from 'vitest';
 import {renderWhatIf} from '../../../../cli/render-what-if.ts';
 import {evacuationVetoes} from '../../../../coordinator/decision/veto.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../../../coordinator/fleet.ts';
-import {whatIf} from '../../../../coordinator/plan/what-if.ts';
 import {WhatIfView} from '../../../../wire/api.ts';
 import {fits} from '../../../../wire/codec.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {Verdict} from '../../../../wire/record.ts';
 import {GIB, OLD, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
+import {whatIf} from './asked.ts';
 
 /** Four hosts of 100 GiB, 15 of them reserve; two in rack r1, two in r2; so many mailboxes of so many GiB on each. */
 function farm(mailboxes: number, gib: number): {fleet: Fleet; verdicts: Verdict[]} {
@@ -41,7 +41,7 @@ test('a host less: it fits, and each mailbox knows why it goes there', () => {
     expect(['LOWEST_LEVEL', 'NEARLY_LOWEST']).toContain(code);
     expect(others).toHaveLength(2);
   }
-  expect(renderWhatIf(view, true)).toMatch(/It fits: 4 mailboxes[\s\S]*not be[123]: FULLER/);
+  expect(renderWhatIf(view, true, {colour: false, nowMs: 0})).toMatch(/It fits: 4 mailboxes[\s\S]*not be[123]: FULLER/);
 });
 
 test('a rack less: what lacks, and how many hosts would do', () => {
@@ -58,7 +58,7 @@ test('a rack less: what lacks, and how many hosts would do', () => {
   expect(view.account.lack).toMatchObject({standardHosts: 2, largestBytes: 10 * GIB, largestRoomBytes: 5 * GIB});
   expect(ask({without: ['rack=r1'], add: 2}, farm(7, 10))).toMatchObject({fits: true, account: {lack: null}});
   expect(ask({without: ['rack=r1'], add: 1}, farm(7, 10)).fits).toBe(false);
-  expect(renderWhatIf(view, false)).toMatch(/does not fit[\s\S]*12 mailboxes[\s\S]*2 more hosts/);
+  expect(renderWhatIf(view, false, {colour: false, nowMs: 0})).toMatch(/does not fit[\s\S]*12 mailboxes[\s\S]*2 more hosts/);
 });
 
 test('growth alone overfills hosts, and says which', () => {
