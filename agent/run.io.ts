@@ -4,8 +4,9 @@ import type {NatsConnection} from '@nats-io/transport-node';
 import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
 import {type Rng, seededRng} from '../base/random.ts';
-import {HOUR_MS, SECOND_MS} from '../base/units.ts';
+import {HOUR_MS, MINUTE_MS, SECOND_MS} from '../base/units.ts';
 import {packageVersion} from '../base/version.io.ts';
+import {giveBackMemory} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
 import type {HostReport, Relief} from '../wire/report.ts';
@@ -105,7 +106,10 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config, log);
       await saveActivity(stateDir, activity, log);
+      giveBackMemory();
     }),
+    // By then every source and probe has run: two thirds of what there is of the runtime's code were needed by the start only.
+    systemClock.sleep(MINUTE_MS, signal).then(giveBackMemory),
     probes.done,
     watchPressure(outbox, log, signal),
   ]).catch(fail);
