@@ -10,6 +10,7 @@
         "native/crew.cc",
         "native/directory_watch.cc",
         "native/file_packer.cc",
+        "native/give_back.cc",
         "native/journal.cc",
         "native/kernel_calls.cc",
         "native/kernel_file.cc",

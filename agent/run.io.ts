@@ -4,8 +4,9 @@ import type {NatsConnection} from '@nats-io/transport-node';
 import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
 import {type Rng, seededRng} from '../base/random.ts';
-import {HOUR_MS, SECOND_MS} from '../base/units.ts';
+import {HOUR_MS, MINUTE_MS, SECOND_MS} from '../base/units.ts';
 import {packageVersion} from '../base/version.io.ts';
+import {giveBackMemory} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
 import type {HostReport, Relief} from '../wire/report.ts';
@@ -102,7 +103,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
 
   await Promise.all([
     reportRounds(config, reporter, report => outbox.report(tuner.take(report, reporter.spans)), log, signal),
-    repeat(HOUR_MS, signal, async () => {
+    eachHour(signal, async () => {
       labels = await readLabels(config, log);
       await saveActivity(stateDir, activity, log);
     }),
@@ -253,6 +254,19 @@ function serve(
     log,
     signal,
   });
+}
+
+/**
+ * Calls `work` each hour, and then gives back what it and others needed of memory; a minute after the start too: by then every source and
+ * probe has run, and two thirds of what there is of the runtime's code were needed by the start only.
+ */
+async function eachHour(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  const started = systemClock.sleep(MINUTE_MS, signal).then(giveBackMemory);
+  await repeat(HOUR_MS, signal, async () => {
+    await work();
+    giveBackMemory();
+  });
+  await started;
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */

@@ -73,11 +73,6 @@ export function rackOf({hosts}: Pick<Fleet, 'hosts'>, name: string): string {
   return (host === undefined ? undefined : labelsOf(host).rack) ?? `host ${name}`;
 }
 
-/** What follows the last @; users are kept in lower case. */
-export function domainOf(user: string): string {
-  return user.slice(user.lastIndexOf('@') + 1);
-}
-
 /** Users whose logins can wait at once at the edge that has the least room; null where no edge that is in use tells. */
 export function holdPortsOf({hosts}: Pick<Fleet, 'hosts'>): number | null {
   const told = [...hosts.values()].flatMap(({record, reports}) => (record.stage === 'retired' ? [] : (reports.at(-1)?.holdPorts ?? [])));

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "give_back.h"
 #include "js_values.h"
 #include "kernel_calls.h"
 #include "mailbox_calls.h"
@@ -147,6 +148,9 @@ Napi::Value CountPostfixProcessesOf(const Napi::CallbackInfo& info) {
 /// serveLine() -> boolean: what waits in line is run, behind a reading that hangs by another thread; whether anything waits
 Napi::Value ServeLineCall(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), ServeLine()); }
 
+/// giveBack() -> number: bytes of the program's code and constants that are in memory no longer
+Napi::Value GiveBackCall(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(GiveBack())); }
+
 /// notifySystemd(socket, state): one datagram; throws when it cannot be sent
 Napi::Value NotifySystemdOf(const Napi::CallbackInfo& info) {
   if (info.Length() != 2 || !IsPath(info[0]) || !info[1].IsString()) {
@@ -171,6 +175,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
   exports.Set("notifySystemd", Napi::Function::New(env, NotifySystemdOf, "notifySystemd"));
+  exports.Set("giveBack", Napi::Function::New(env, GiveBackCall, "giveBack"));
   exports.Set("serveLine", Napi::Function::New(env, ServeLineCall, "serveLine"));
   exports.Set("StoreReader", JsStoreReader::Define(env));
   return exports;

@@ -20,6 +20,7 @@ interface Addon extends KernelAddon, MailboxAddon {
   searchPlan(model: object, start: Int32Array, limits: object): Promise<NativeFound>;
   searchPlanNow(model: object, start: Int32Array, limits: object): NativeFound;
   countPostfixProcesses(root: string, spool: string, processesMax: number): Promise<PostfixProcesses>;
+  giveBack(): number;
   serveLine(): boolean;
   notifySystemd(socket: string, state: string): void;
   StoreReader: new (root: string, path: string) => {read(): Promise<Float64Array | NativeStore>};
@@ -319,6 +320,15 @@ export function notifySystemd(socket: string, state: string): void {
   } catch (error) {
     rethrow(error);
   }
+}
+
+/**
+ * Gives back memory that was freed, and pages of the runtime's own code and constants, which come back from the kernel's cache of its file
+ * as they are needed (`native/give_back.h`). Takes some milliseconds.
+ * @returns bytes of code and constants that this was tried of; 0 where they are not simply those of a file.
+ */
+export function giveBackMemory(): Bytes {
+  return addon().giveBack();
 }
 
 /** Reads the space of one file system off the event loop, and what lies behind it. */

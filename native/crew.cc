@@ -1,11 +1,14 @@
 #include "crew.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 
 namespace mailherd {
@@ -25,15 +28,25 @@ struct Work {
   void* data;
 };
 
+/// The thread that runs what is in line, until another one takes its place.
+struct Keeper {
+  Keeper() noexcept { ::sem_init(&called, 0, 0); }
+
+  pthread_t thread = {};
+  sem_t called;  // not a condition: its mutex costs who is woken one more call of the kernel
+  int cpu = -1;  // where alone it may run; -1: anywhere
+};
+
 struct Crew {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Work> waiting;  // for threads that were called
   size_t idle = 0;           // threads that wait, less those already called
+
   std::deque<Work> line;
   void (*end)() = nullptr;   // when it is empty
-  uint64_t turn = 0;         // of the thread that runs what is in line; one with an earlier turn was overtaken
-  bool isServed = false;
+  Keeper* keeper = nullptr;  // owned by its thread, which goes when this is another one
+  bool isServed = false;     // the keeper was called and has not come to the end of the line
   Clock::time_point since;   // when its present piece began
 };
 
@@ -59,41 +72,73 @@ void* ServeCalls(void* first) {
   }
 }
 
-/// @param turn that this thread has.
-void RunLine(void* turn) {
-  const auto mine = reinterpret_cast<uintptr_t>(turn);
-  Crew& crew = TheCrew();
-  std::unique_lock lock(crew.mutex);
-  while (crew.turn == mine && !crew.line.empty()) {
-    const Work work = crew.line.front();
-    crew.line.pop_front();
-    crew.since = Clock::now();
-    lock.unlock();
-    work.run(work.data);
-    lock.lock();
-  }
-  if (crew.turn == mine) crew.isServed = false;
-  const auto end = crew.end;
-  lock.unlock();
-  end();
+/// @return 0, or the errno of a thread that could not be made: then `thread` is as before.
+int StartThread(void* (*run)(void*), void* data, pthread_t& thread) noexcept {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  pthread_t made;
+  const int err = pthread_create(&made, &attributes, run, data);
+  pthread_attr_destroy(&attributes);
+  if (err == 0) thread = made;
+  return err;
 }
 
-/// Calls a thread for the line unless one is at it. @return 0, or the errno of a thread that could not be made.
-int CallForLine() noexcept {
+void* KeepLine(void* keeper) {
+  const std::unique_ptr<Keeper> self(static_cast<Keeper*>(keeper));
   Crew& crew = TheCrew();
-  uint64_t turn;
-  {
-    const std::lock_guard lock(crew.mutex);
-    if (crew.line.empty() || (crew.isServed && Clock::now() - crew.since < kTooLong)) return 0;
-    turn = ++crew.turn;
-    crew.isServed = true;
-    crew.since = Clock::now();
+  for (;;) {
+    std::unique_lock lock(crew.mutex);
+    while (crew.keeper == self.get() && !crew.line.empty()) {
+      const Work work = crew.line.front();
+      crew.line.pop_front();
+      crew.since = Clock::now();
+      lock.unlock();
+      work.run(work.data);
+      lock.lock();
+    }
+    const bool isOvertaken = crew.keeper != self.get();
+    if (!isOvertaken) crew.isServed = false;
+    const auto end = crew.end;
+    lock.unlock();
+    end();
+    if (isOvertaken) return nullptr;
+    while (::sem_wait(&self->called) != 0) {
+    }
   }
-  const int err = RunOnThread(RunLine, reinterpret_cast<void*>(static_cast<uintptr_t>(turn)));
-  if (err == 0) return 0;
-  const std::lock_guard lock(crew.mutex);
-  if (crew.turn == turn) crew.isServed = false;
-  return err;
+}
+
+/// Lets a keeper that waits run where its caller does. To wake another processor, and to be woken by it, costs a third of all reading
+/// together, and what one has read is not in the other's cache. One that gets no time there is overtaken by a thread that is not bound.
+void BringHere(Keeper& keeper) noexcept {
+  const int cpu = ::sched_getcpu();
+  if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == keeper.cpu) return;
+  cpu_set_t here;
+  CPU_ZERO(&here);
+  CPU_SET(cpu, &here);
+  // Where that is refused, it runs elsewhere.
+  if (pthread_setaffinity_np(keeper.thread, sizeof here, &here) == 0) keeper.cpu = cpu;
+}
+
+/// Another keeper, in the place of none or of one that hangs. Where no thread can be made now, one may be at the next call.
+bool MakeKeeper(Crew& crew) noexcept {
+  auto made = std::make_unique<Keeper>();
+  if (StartThread(KeepLine, made.get(), made->thread) != 0) return false;
+  crew.keeper = made.release();
+  return true;
+}
+
+/// With the lock held. @return whom to wake, null: nobody.
+Keeper* CallKeeper(Crew& crew) noexcept {
+  const auto now = Clock::now();
+  if (crew.line.empty() || (crew.isServed && now - crew.since < kTooLong)) return nullptr;
+  Keeper* called = crew.isServed ? nullptr : crew.keeper;
+  if (called != nullptr) BringHere(*called);
+  else if (!MakeKeeper(crew)) return nullptr;
+  crew.isServed = true;
+  crew.since = now;
+  return called;
 }
 
 }  // namespace
@@ -111,14 +156,9 @@ int RunOnThread(void (*run)(void*), void* data) noexcept {
       return 0;
     }
   }
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, kStackBytes);
   auto* first = new Work{run, data};
   pthread_t thread;
-  const int err = pthread_create(&thread, &attributes, ServeCalls, first);
-  pthread_attr_destroy(&attributes);
+  const int err = StartThread(ServeCalls, first, thread);
   if (err != 0) delete first;
   return err;
 }
@@ -131,13 +171,14 @@ void StandInLine(void (*run)(void*), void* data, void (*end)()) noexcept {
 }
 
 bool ServeLine() noexcept {
-  // Where no thread can be made now, one may be at the next call.
-  (void)CallForLine();
   Crew& crew = TheCrew();
   std::unique_lock lock(crew.mutex);
   const auto end = crew.end;
   const bool isWaiting = !crew.line.empty();
+  Keeper* called = CallKeeper(crew);
   lock.unlock();
+  // Not before: who is woken wants the lock at once. Whatever becomes of it meanwhile, it does not go before it was woken.
+  if (called != nullptr) ::sem_post(&called->called);
   if (end != nullptr) end();
   return isWaiting;
 }

@@ -12,8 +12,8 @@ int RunOnThread(void (*work)(void*), void* data) noexcept;
 /// @param end is called when nothing is left in line, and by `ServeLine`: results can be handed over together. The same in all calls.
 void StandInLine(void (*work)(void*), void* data, void (*end)()) noexcept;
 
-/// Lets one thread run all that is in line, one after the other; another one what is behind a piece that lasts for too long. Hands over
-/// what was done before. To be called until nothing waits. @return whether anything is in line.
+/// Lets one thread run all that is in line, one after the other, on the processor that it is called on; another one what is behind a piece
+/// that lasts for too long. Hands over what was done before. To be called until nothing waits. @return whether anything was in line.
 bool ServeLine() noexcept;
 
 }  // namespace mailherd

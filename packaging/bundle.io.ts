@@ -10,13 +10,33 @@ const ownRequire: Plugin = {
 };
 
 /**
+ * Of imapflow's own modules what no probe asks for, though it would take 4 MB of every agent: proxies, and text in all the character sets
+ * of the world. One function of them is called, for the subject of a probe's message, which nobody reads.
+ */
+const LEFT_OUT: ReadonlyMap<string, string> = new Map([
+  ['libmime', 'exports.decodeWords = text => text;'],
+  ['encoding-japanese', 'module.exports = {};'],
+  ['socks', 'module.exports = {};'],
+]);
+const leftOut: Plugin = {
+  name: 'left out',
+  resolveId: name => (LEFT_OUT.has(name) ? `\0${name}` : null),
+  load: id => LEFT_OUT.get(id.slice(1)) ?? null,
+};
+
+/**
  * The agent as it runs: of its own code and of the modules what it uses, in a few files without comments and blanks, in the place of what
  * was compiled. The runtime keeps in memory the text of all that it loads, and a record of each file. Names stay, for stack traces.
  * @param lib folder of compiled code and modules; of `agent/` the entry and the parts that it loads later remain.
  * @returns how many files. @throws Error when something cannot be found, or written in one byte a letter.
  */
 export async function bundleAgent(lib: string): Promise<number> {
-  const bundle = await rolldown({input: {'main.io': join(lib, 'agent/main.io.js')}, platform: 'node', cwd: lib, plugins: [ownRequire]});
+  const bundle = await rolldown({
+    input: {'main.io': join(lib, 'agent/main.io.js')},
+    platform: 'node',
+    cwd: lib,
+    plugins: [ownRequire, leftOut],
+  });
   const {output} = await bundle.generate({
     format: 'esm',
     chunkFileNames: '[name].js',

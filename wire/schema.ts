@@ -22,6 +22,10 @@ export const UserName = Type.Refine(
   fitsFileName,
   tooLong,
 );
+/** What follows the last @ of an address; of a name without one all. Users are kept in lower case, other addresses may not be. */
+export function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1);
+}
 /** A name as a person writes it; it is kept in small letters, which may have more bytes. */
 export const WrittenUserName = Type.Refine(
   Type.String({

@@ -11,9 +11,11 @@ import type {AgentConfig} from '../config.ts';
 import {readBoard, readDisks} from './disk.io.ts';
 import {type DiskFacts, type Facts, labelsOf, versionOf} from './labels.ts';
 
-// As CommonJS: see agent/probe/libraries.io.ts.
+// As CommonJS: see agent/probe/libraries.io.ts. By its parts: the whole takes 2 MB, for printers and graphics too.
 const require = createRequire(import.meta.url);
-const {bios, cpu, mem, system} = require('systeminformation') as typeof import('systeminformation');
+const {bios, system} = require('systeminformation/lib/system') as typeof import('systeminformation');
+const {cpu} = require('systeminformation/lib/cpu') as typeof import('systeminformation');
+const {mem} = require('systeminformation/lib/memory') as typeof import('systeminformation');
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 10 * SECOND_MS;
 

@@ -1,3 +1,4 @@
+import {domainOf} from '../../wire/schema.ts';
 import type {QueuedMail} from './host-ports.ts';
 
 /** Postfix parameters that must name one of the relief maps: main.cf is the operator's, so it is prepared once and never written here. */
@@ -44,7 +45,7 @@ export function sortQueue(
     for (const {address} of recipients) {
       const user = address.toLowerCase();
       const host = hostOf(user);
-      const isOut = host === null && !isOurs(user.slice(user.lastIndexOf('@') + 1));
+      const isOut = host === null && !isOurs(domainOf(user));
       kinds.add(isOut ? 'outgoing' : host === self || host === null ? 'here' : 'elsewhere');
       if (isOut && sample.size < SAMPLE_MAX && PLAIN.test(address)) sample.add(address);
     }

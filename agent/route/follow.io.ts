@@ -43,7 +43,7 @@ export async function followRoutes(
         change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
         signal,
       );
-      table.current();
+      await table.current();
       log.info({revision: table.revision(), users: table.userCount()}, 'route table is current');
       return;
     } catch (error) {

@@ -1,6 +1,7 @@
 import {chmodSync, chownSync, existsSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
+import {setImmediate} from 'node:timers/promises';
 import {MailherdError} from '../../base/errors.ts';
 import {type Instant, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Entry} from '../../wire/bucket.io.ts';
@@ -40,6 +41,8 @@ interface TableOptions {
 
 const ASK_AGAIN_MS = 1_000;
 const USERS_TOLD_MAX = 20;
+/** In one transaction: some 4 ms, for which the thread does nothing else. */
+const CHANGES_MAX = 1_000;
 /** How long a host that has just booted serves nobody while NATS does not tell it where users live now. */
 const BOOT_FENCE_MS = 30_000;
 
@@ -133,10 +136,13 @@ export class SqliteRouteTable implements RouteTable {
     setTimeout(() => this.#closed || this.#undefer.run(user, until), spanMs).unref();
   }
 
-  /** All that was stored before is in force. */
-  current(): void {
-    this.#apply();
-    this.#fenceUntil(0);
+  /** All that there is was taken: resolves once it is in force. */
+  async current(): Promise<void> {
+    while (!this.#closed && this.#pending.length > 0) {
+      this.#apply();
+      await setImmediate();
+    }
+    if (!this.#closed) this.#fenceUntil(0);
   }
 
   putHost(name: string, address: string): void {
@@ -181,16 +187,23 @@ export class SqliteRouteTable implements RouteTable {
     return {relay: relay === '' ? null : relay, sinceMs: ms(since), untilMs: ms(until), by};
   }
 
-  /** Changes that arrive together go into one transaction: the first load of a large farm is one, a flip is one of its own. */
+  /** Changes that arrive together go into one transaction: a large farm's first ones are a few, a flip is one of its own. */
   take(change: RouteChange): void {
     this.#pending.push(change);
-    if (this.#pending.length === 1) setImmediate(() => this.#apply());
+    if (this.#pending.length === 1) void this.#applyAll();
+  }
+
+  /** With room for all else between one transaction and the next. */
+  async #applyAll(): Promise<void> {
+    do {
+      await setImmediate();
+      this.#apply();
+    } while (!this.#closed && this.#pending.length > 0);
   }
 
   #apply(): void {
     if (this.#closed || this.#pending.length === 0) return;
-    const changes = this.#pending;
-    this.#pending = [];
+    const changes = this.#pending.splice(0, CHANGES_MAX);
     const released: string[] = [];
     const dropped: string[] = [];
     const goneBack: string[] = [];

@@ -1,6 +1,7 @@
 import {count, mostFirst} from '../../base/counts.ts';
 import {Histogram} from '../../base/histogram.ts';
 import type {DeliveryFigures} from '../../wire/mail-figures.ts';
+import {domainOf} from '../../wire/schema.ts';
 import {destinationClass} from './destinations.ts';
 import type {Delays, MailEvent} from './maillog.ts';
 
@@ -40,7 +41,7 @@ export class DeliveryTally {
   #rows = new Map<string, Row>();
 
   add({transport, user, relay, status, dsn, delaysMs}: Extract<MailEvent, {kind: 'attempt'}>): void {
-    const domain = user.slice(user.lastIndexOf('@') + 1);
+    const domain = domainOf(user);
     // Behind the name stands the address and the port: "mx.example[192.0.2.1]:25"
     const own = `${transport} ${destinationClass(domain, relay?.replace(/\[.*$/, '') ?? null)}`;
     const key = this.#rows.has(own) || this.#rows.size < ROWS_MAX ? own : REST;

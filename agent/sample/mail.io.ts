@@ -2,6 +2,7 @@ import {systemClock} from '../../base/clock.io.ts';
 import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import {countPostfixProcesses, type QueueWalk} from '../../native/binding.ts';
 import type {LogFigures, MailFigures, ServiceFigures} from '../../wire/mail-figures.ts';
+import {domainOf} from '../../wire/schema.ts';
 import {Collector} from './collect.io.ts';
 import {DestinationSample} from './destinations.ts';
 import {askDovecot} from './dovecot.io.ts';
@@ -111,9 +112,7 @@ export class MailSource {
 
   #queue(walk: QueueWalk, activeMax: number | null): MailFigures['queue'] {
     if (walk.complete && walk.active + walk.deferred === 0) this.#destinations.clear();
-    this.#destinations.add(
-      walk.samples.flatMap(({recipient}) => (recipient === '' ? [] : [recipient.slice(recipient.lastIndexOf('@') + 1)])),
-    );
+    this.#destinations.add(walk.samples.flatMap(({recipient}) => (recipient === '' ? [] : [domainOf(recipient)])));
     return {...queueFiguresOf(walk, activeMax, this.#destinations.figures()), queueBytes: queueBytesOf(walk)};
   }
 }

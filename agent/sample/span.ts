@@ -1,5 +1,9 @@
 import type {Millis} from '../../base/units.ts';
 
+/** Of the kernel's counters, whatever the disk and the processor have. */
+export const SECTOR_BYTES = 512;
+export const PAGE_BYTES = 4_096;
+
 /** Counters and levels of one moment by name; absent = the kernel did not say. */
 export interface Counters {
   get(name: string): bigint | undefined;

@@ -4,16 +4,14 @@ import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse, type SmtpPeer
 import type {System} from '../../wire/kernel.ts';
 import {rounded} from '../report/rounded.ts';
 import {mountFaults} from './mount.ts';
-import {atMostOne, type Counters, type KernelSpans, ratio, type Span, sum, times} from './span.ts';
+import {atMostOne, type Counters, type KernelSpans, PAGE_BYTES, ratio, SECTOR_BYTES, type Span, sum, times} from './span.ts';
 
 type Group<K extends keyof System> = NonNullable<System[K]>;
 type Service = Group<'services'>[string];
 type Peers = NonNullable<Group<'outbound'>['smtpPeers']>[string];
 type FileSystem = NonNullable<Group<'setup'>['store']>;
 
-const SECTOR_BYTES = 512;
 const KIB = 1024;
-const PAGE_BYTES = 4_096;
 /** The fullest addresses, and the waiting unix sockets, that a report names. */
 const NAMED_MAX = 8;
 const LACKING_MAX = 12;

@@ -1,6 +1,6 @@
 import type {Bytes, Millis} from '../../base/units.ts';
 import type {System} from '../../wire/kernel.ts';
-import {type KernelSpans, ratio, sum, times} from '../sample/span.ts';
+import {type KernelSpans, PAGE_BYTES, ratio, SECTOR_BYTES, sum, times} from '../sample/span.ts';
 
 /** One listening socket: how many connections wait, and at how many it is full. */
 export interface Listener {
@@ -59,9 +59,6 @@ export interface Facts {
   queueActive: number | null;
   queueIncoming: number | null;
 }
-
-const SECTOR_BYTES = 512;
-const PAGE_BYTES = 4_096;
 
 /** Rates and levels that rules need and reports do not have, of the reading behind the report. All null without one. */
 export function figuresOf(spans: KernelSpans | null) {

@@ -2,8 +2,8 @@ import {count} from '../../base/counts.ts';
 import type {Instant} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CohortVerdict, Hurt, Verdict} from '../../wire/record.ts';
-import type {Labels} from '../../wire/schema.ts';
-import {domainOf, type Fleet, usersByHost} from '../fleet.ts';
+import {domainOf, type Labels} from '../../wire/schema.ts';
+import {type Fleet, usersByHost} from '../fleet.ts';
 import {isMonitorSuspect} from './circumstance.ts';
 import {type HostSlis, SLI_TABLE} from './sli.ts';
 

@@ -1,7 +1,7 @@
 import {count} from '../../base/counts.ts';
 import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import type {MoveRecord, PlannedMove} from '../../wire/record.ts';
-import {domainOf} from '../fleet.ts';
+import {domainOf} from '../../wire/schema.ts';
 import {isBusy} from './budget.ts';
 import type {WaitingMove} from './mover.ts';
 

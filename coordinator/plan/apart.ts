@@ -1,5 +1,5 @@
 import type {PlannedMove} from '../../wire/record.ts';
-import {domainOf} from '../fleet.ts';
+import {domainOf} from '../../wire/schema.ts';
 import type {Placing} from './filter.ts';
 
 /** What an order of moves must not break beside space. */

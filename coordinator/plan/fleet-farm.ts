@@ -1,4 +1,4 @@
-import {domainOf} from '../fleet.ts';
+import {domainOf} from '../../wire/schema.ts';
 import type {FarmHost, Movables} from './farm.ts';
 import {openTargets, type Placing} from './filter.ts';
 

@@ -1,6 +1,6 @@
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
-import {domainOf} from '../fleet.ts';
+import {domainOf} from '../../wire/schema.ts';
 
 /** Bit of everybody without a rule of hardware. */
 const ANY = 1;

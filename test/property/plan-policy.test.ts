@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {domainOf, emptyFleet, type Fleet, fleetHost} from '../../coordinator/fleet.ts';
+import {emptyFleet, type Fleet, fleetHost} from '../../coordinator/fleet.ts';
 import {buildPlan} from '../../coordinator/plan/build.ts';
 import {caseOf, type PlanTask, settle} from '../../coordinator/plan/case.ts';
 import {checkPlan} from '../../coordinator/plan/check.ts';
@@ -9,6 +9,7 @@ import {costOf, violationsOf} from '../../coordinator/plan/model-check.ts';
 import {fits} from '../../wire/codec.ts';
 import {DEFAULT_POLICY, type Policy} from '../../wire/policy.ts';
 import {Plan, type Verdict} from '../../wire/record.ts';
+import {domainOf} from '../../wire/schema.ts';
 import {GIB, OLD, recordOf, reportOf, START_MS} from '../unit/coordinator/fleet-builder.ts';
 
 const SEED = Number(process.env.MAILHERD_SEED ?? 20_261_124);

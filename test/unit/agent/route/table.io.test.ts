@@ -55,6 +55,31 @@ test('mail waits here for mailboxes of this host, on an edge for all of the farm
   expect(asked.map(address => table.isMailHere(address, 'edge'))).toEqual([true, true, true, false, false]);
 });
 
+test('what a large farm stores at once comes into force in parts, with room for all else between', async () => {
+  const table = open('be1');
+  const count = 2_500;
+  for (let at = 1; at <= count; at++)
+    table.take({entry: {key: String(at), revision: at, storedAtMs: Date.now(), value: {...ROUTE, user: `${at}@example.org`}}});
+  const seen = [table.revision()];
+  const look = (): void => {
+    seen.push(table.revision());
+    if (table.revision() < count) setImmediate(look);
+  };
+  setImmediate(look);
+  await table.reached(count, 10_000);
+  seen.push(table.revision());
+  expect(Math.max(...seen.map((revision, at) => revision - (seen[at - 1] ?? 0)))).toBeLessThanOrEqual(1_000);
+  expect([seen.at(-1), table.userCount()]).toEqual([count, count]);
+});
+
+test('routes are current when all that were taken are in force', async () => {
+  const table = open('be1');
+  for (let at = 1; at <= 2_500; at++)
+    table.take({entry: {key: String(at), revision: at, storedAtMs: Date.now(), value: {...ROUTE, user: `${at}@example.org`}}});
+  await table.current();
+  expect([table.revision(), table.userCount()]).toEqual([2_500, 2_500]);
+});
+
 test('the readers of the directory may read and write it, also when someone else had made the file', () => {
   const path = join(folder, 'routes.db');
   writeFileSync(path, '');
@@ -133,7 +158,7 @@ test('a host that boots serves nobody until its routes are current: its disk may
   stop = new AbortController();
   const table = open('be1', null, true);
   expect(mine()).toEqual({mine: 0});
-  table.current();
+  await table.current();
   expect(mine()).toEqual({mine: 1});
 });
 
