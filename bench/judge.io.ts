@@ -15,14 +15,14 @@ export const benchmark: Benchmark = {
   options: {
     seeds: {type: 'string', default: '1', help: 'every fault and every innocent thing is drawn once a seed'},
     first: {type: 'string', default: '7000', help: 'the first seed; seeds below 7000 have been looked at'},
-    quiet: {type: 'string', default: '0', help: 'days of a farm a seed in which nothing is wrong, for false verdicts a month'},
-    only: {type: 'string', help: 'only faults and innocent things whose name contains this'},
+    quiet: {type: 'string', default: '0', help: 'hours of a farm a seed in which nothing is wrong, for false verdicts a month'},
+    only: {type: 'string', help: 'only faults and innocent things whose name contains this; none: just quiet farms'},
     list: {type: 'boolean', default: false, help: 'say what was missed or mistaken in each scenario'},
   },
   run(options, say) {
     const seeds = wholeNumber(options.seeds, 'seeds', 1, 100_000);
     const first = wholeNumber(options.first, 'first', 0, 1e9);
-    const days = wholeNumber(options.quiet, 'quiet', 0, 10_000);
+    const hours = wholeNumber(options.quiet, 'quiet', 0, 10_000);
     const only = typeof options.only === 'string' ? options.only : '';
     const isListed = options.list === true;
     const listed = (result: Score, seed: number): Score => {
@@ -32,30 +32,36 @@ export const benchmark: Benchmark = {
     // What nothing has mangled is spared the door, which would let it in as it is.
     const run = (scenario: Scenario, seed: number): Score =>
       listed(score({...scenario, isPastTheDoor: scenario.innocent?.mangle === undefined}, POLICY), seed);
-    let judgedFarms = 0;
+    let quietJudged = 0;
     const scores: {faults: Score[]; innocents: Score[]; quiet: Score[]} = {faults: [], innocents: [], quiet: []};
     for (let seed = first; seed < first + seeds; seed++) {
       const rng = seededRng(seed);
       for (const kind of FAULTS) if (kind.name.includes(only)) scores.faults.push(run(drawFault(seed, rng, kind), seed));
       for (const name of INNOCENT_NAMES) if (name.includes(only)) scores.innocents.push(run(drawInnocent(seed, rng, name), seed));
-      if (days > 0) {
-        const {score: result, isJudged} = playQuiet(seed, days, POLICY);
+      if (hours > 0) {
+        const {score: result, judgedHostMonths} = playQuiet(seed, hours, POLICY);
         scores.quiet.push(listed(result, seed));
-        if (isJudged) judgedFarms++;
+        quietJudged += judgedHostMonths;
       }
-      say(`seed ${seed} of ${first}..${first + seeds - 1}${quietSoFar(scores.quiet)}`);
+      say(`seed ${seed} of ${first}..${first + seeds - 1}${quietSoFar(scores.quiet, quietJudged)}`);
     }
     const figures = figuresOf(scores.faults, scores.innocents, scores.quiet);
-    const all = Object.entries({...figures, quietFarmsJudged: judgedFarms});
+    const all = Object.entries({...figures, quietHostMonthsJudged: quietJudged});
     const shown = all.map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]);
     return Promise.resolve({firstSeed: first, seeds, ...Object.fromEntries(shown)});
   },
 };
 
-function quietSoFar(scores: readonly Score[]): string {
+function quietSoFar(scores: readonly Score[], judged: number): string {
   if (scores.length === 0) return '';
-  const {quietHostMonths, falseHostVerdictsPer100HostMonths, falseEvacuations} = figuresOf([], [], scores);
-  return `: ${rounded(quietHostMonths)} quiet host-months, ${rounded(falseHostVerdictsPer100HostMonths ?? 0)} false verdicts per 100, ${falseEvacuations} false evacuations`;
+  const {
+    quietHostMonths,
+    falseHostVerdictsPer100HostMonths: a100,
+    falseHostVerdictsPer100HostMonthsMax: most,
+    falseEvacuations,
+  } = figuresOf([], [], scores);
+  const months = `${rounded(quietHostMonths)} quiet host-months (${rounded(judged)} judged)`;
+  return `: ${months}, ${rounded(a100 ?? 0)} false verdicts per 100, at most ${rounded(most ?? 0)}; ${falseEvacuations} false evacuations`;
 }
 
 function* linesOf(result: Score, seed: number): Generator<string> {

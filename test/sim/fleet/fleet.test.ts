@@ -64,7 +64,7 @@ test('quiet hours that are not judged are hours in which nothing is above a floo
   let felt = 0;
   for (let seed = 1; seed <= 12; seed++) {
     // An hour each, the farms kept small.
-    const draw = (): Scenario => drawQuiet(seed, 1 / 24);
+    const draw = (): Scenario => drawQuiet(seed, 1);
     if (draw().world.hosts.length > 60) continue;
     const feltMs = lastFelt(draw(), DEFAULT_POLICY);
     if (feltMs !== null) felt++;

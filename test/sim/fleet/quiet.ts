@@ -4,24 +4,20 @@ import {drawQuiet, type Scenario} from './scenario.ts';
 import {MONTH_MS, type Score, score} from './score.ts';
 import {type Drawn, INTERVAL_MS} from './world.ts';
 
-/** Reports of a judge's window of one minute, at most. */
-const WINDOW = 7;
 /** Judging goes on for so long after the last thing that may have been felt. */
 const SETTLE_MS = 600_000;
-/** Of reports above a floor, of failed probes (two a report) and of dropped sessions: fewer never make a window. */
-const OVER_MIN = 2;
-const FAILURES_MIN = 3;
+/** Fewer dropped sessions in a window are none, as in what is judged. */
 const DROPPED_MIN = 3;
 
-/** What a host showed above floors, until a window has passed without any. */
-interface Felt {
-  delivery: number;
-  queueAge: number;
-  probeDelivery: number;
-  probeLogin: number;
-  failures: number;
-  dropped: number;
-  /** Reports until it is forgotten. */
+/** A report of a window. One that is lost is in none; one that comes late is in it or not. */
+interface Sent {
+  drawn: Drawn;
+  isLate: boolean;
+}
+
+/** A host's newest reports; `left`: in how many more rounds one with anything above a floor is among them. */
+interface Recent {
+  sent: (Sent | null)[];
   left: number;
 }
 
@@ -30,33 +26,35 @@ interface Felt {
  * are drawn first, and where that never comes about there is nothing to judge. All others are judged, every round from the first one to
  * the last in which it may have.
  */
-export function playQuiet(seed: number, days: number, policy: Policy): {score: Score; isJudged: boolean} {
-  const scenario = drawQuiet(seed, days);
-  const hostMonths = (scenario.world.hosts.length * (scenario.endMs - scenario.startMs)) / MONTH_MS;
+export function playQuiet(seed: number, hours: number, policy: Policy): {score: Score; judgedHostMonths: number} {
+  const scenario = drawQuiet(seed, hours);
+  const {world, startMs} = scenario;
+  const monthsUntil = (endMs: number): number => (world.hosts.length * (endMs - startMs)) / MONTH_MS;
   const feltMs = lastFelt(scenario, policy);
-  const endMs = feltMs === null ? scenario.startMs : Math.min(scenario.endMs, feltMs + SETTLE_MS);
-  return {score: {...score({...drawQuiet(seed, days), endMs}, policy), hostMonths}, isJudged: feltMs !== null};
+  const endMs = feltMs === null ? startMs : Math.min(scenario.endMs, feltMs + SETTLE_MS);
+  const played = score({...drawQuiet(seed, hours), endMs}, policy);
+  return {score: {...played, hostMonths: monthsUntil(scenario.endMs)}, judgedHostMonths: monthsUntil(endMs)};
 }
 
-/** When a window of some host may have been above a floor for the last time, whatever of its reports was lost; null: never. */
-export function lastFelt({world, startMs, endMs}: Scenario, {judge: {floors}}: Policy): number | null {
+/** When a window of some host may have been above a floor for the last time, whichever late reports are in it; null: never. */
+export function lastFelt({world, startMs, endMs}: Scenario, {judge: {floors, windowMs}}: Policy): number | null {
+  const size = Math.ceil(windowMs / INTERVAL_MS);
+  const recent = world.hosts.map((): Recent => ({sent: [], left: 0}));
   let last: number | null = null;
-  const felt = world.hosts.map((): Felt => none());
+  let round = 0;
   for (let atMs = startMs; atMs < endMs; atMs += INTERVAL_MS) {
     world.next();
     for (const [index, host] of world.hosts.entries()) {
+      const own = recent[index] as Recent;
       const drawn = world.draw(host, atMs, NOTHING);
-      world.way();
-      const own = felt[index] ?? none();
-      if (own.left > 0 && --own.left === 0) felt[index] = none();
-      if (isAny(drawn, floors) && mayBeWindow(felt[index] ?? own, drawn, floors)) last = atMs;
+      const {copies, delayMs} = world.way();
+      own.sent[round % size] = copies === 0 ? null : {drawn, isLate: delayMs > INTERVAL_MS / 2};
+      own.left = isAny(drawn, floors) ? size : own.left - 1;
+      if (own.left > 0 && mayBeFelt(own.sent, floors)) last = atMs;
     }
+    round++;
   }
   return last;
-}
-
-function none(): Felt {
-  return {delivery: 0, queueAge: 0, probeDelivery: 0, probeLogin: 0, failures: 0, dropped: 0, left: 0};
 }
 
 function isOver(value: number | null, floor: number): boolean {
@@ -74,15 +72,57 @@ function isAny(drawn: Drawn, floors: Policy['judge']['floors']): boolean {
   );
 }
 
-/** Adds a report to what was felt before it. */
-function mayBeWindow(felt: Felt, drawn: Drawn, floors: Policy['judge']['floors']): boolean {
-  felt.left = WINDOW;
-  felt.delivery += Number(isOver(drawn.deliveryMs, floors.deliveryMsP95));
-  felt.queueAge += Number(isOver(drawn.queueAgeMs, floors.queueAgeMsP95));
-  felt.probeDelivery += Number(isOver(drawn.probeDeliveryMs, floors.probeDeliveryMs));
-  felt.probeLogin += Number(isOver(drawn.probeLoginMs, floors.probeLoginMs));
-  felt.failures += 2 * (drawn.probeFailureShare ?? 0);
-  felt.dropped += drawn.dropped;
-  const over = Math.max(felt.delivery, felt.queueAge, felt.probeDelivery, felt.probeLogin);
-  return over >= OVER_MIN || felt.failures >= FAILURES_MIN || felt.dropped >= DROPPED_MIN;
+function mayBeFelt(sent: readonly (Sent | null)[], floors: Policy['judge']['floors']): boolean {
+  return (
+    mayBeMedian(
+      sent,
+      ({deliveryMs}) => deliveryMs,
+      floors.deliveryMsP95,
+      ({deliveries}) => deliveries,
+    ) ||
+    mayBeMedian(sent, ({queueAgeMs}) => queueAgeMs, floors.queueAgeMsP95) ||
+    mayBeMedian(sent, ({probeDeliveryMs}) => probeDeliveryMs, floors.probeDeliveryMs) ||
+    mayBeMedian(sent, ({probeLoginMs}) => probeLoginMs, floors.probeLoginMs) ||
+    mayBeFailing(sent, floors.probeFailureShare) ||
+    mayBeDropping(sent, floors.imapDroppedShare)
+  );
+}
+
+/** Half of what counts is above it, at best: what is late counts only where it is above. */
+function mayBeMedian(
+  sent: readonly (Sent | null)[],
+  pick: (drawn: Drawn) => number | null,
+  floor: number,
+  weigh: (drawn: Drawn) => number = () => 1,
+): boolean {
+  let [over, under] = [0, 0];
+  for (const each of sent) {
+    const value = each === null ? null : pick(each.drawn);
+    if (each === null || value === null) continue;
+    if (value > floor) over += weigh(each.drawn);
+    else if (!each.isLate) under += weigh(each.drawn);
+  }
+  return over > 0 && over >= under;
+}
+
+function mayBeFailing(sent: readonly (Sent | null)[], floor: number): boolean {
+  let [failed, tried] = [0, 0];
+  for (const each of sent) {
+    const share = each?.drawn.probeFailureShare ?? null;
+    if (each === null || share === null || (share <= floor && each.isLate)) continue;
+    failed += share;
+    tried++;
+  }
+  return failed > floor * tried;
+}
+
+/** Of the fewest sessions that were open at any time; a session that ended in between makes the share less. */
+function mayBeDropping(sent: readonly (Sent | null)[], floor: number): boolean {
+  let [dropped, open] = [0, Number.POSITIVE_INFINITY];
+  for (const each of sent) {
+    if (each === null) continue;
+    dropped += each.drawn.dropped;
+    open = Math.min(open, each.drawn.open);
+  }
+  return dropped >= DROPPED_MIN && dropped > floor * open;
 }

@@ -74,12 +74,12 @@ export function drawInnocent(seed: number, rng: Rng, name: string): Scenario {
   return {name, world, startMs, onsetMs, endMs: onsetMs + 40 * MINUTE, faults: [], innocent: draw};
 }
 
-/** A farm for so many days in which nothing is wrong, from any hour of the week on. */
-export function drawQuiet(seed: number, days: number): Scenario {
+/** A farm for so many hours in which nothing is wrong, from any minute of the week on. */
+export function drawQuiet(seed: number, hours: number): Scenario {
   const rng = seededRng(seed).fork(`quiet ${seed}`);
   const world = new World(rng, Math.round(20 * Math.exp(rng.fork('size').between(0, 3))), true);
   const startMs = EPOCH_MS + Math.round(rng.fork('start').between(0, 7 * DAY) / MINUTE) * MINUTE;
-  const endMs = startMs + days * DAY;
+  const endMs = startMs + hours * 60 * MINUTE;
   return {name: 'quiet', world, startMs, onsetMs: startMs, endMs, faults: [], innocent: null, isPastTheDoor: true};
 }
 
