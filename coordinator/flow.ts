@@ -63,7 +63,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
     const host = hosts[index];
     return host === undefined || !mayTell(host)
       ? []
-      : [subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge))];
+      : [{...subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge)), lacks: lackOf(slis[index])}];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const scene = {hosts, slis, verdicts, cohorts, figures};
@@ -96,6 +96,10 @@ function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, ev
 function wayOutOf({stage, cordon, reinstallAskedBy}: HostRecord): number {
   if (reinstallAskedBy !== null || stage === 'reinstalling') return 2;
   return LEAVING.has(stage) && cordon?.by === MAILHERD ? 1 : 0;
+}
+
+function lackOf(own: HostSlis | undefined): string[] {
+  return SLI_TABLE.flatMap(({sli}) => (own?.values[sli] === null ? [sli] : []));
 }
 
 /** Its worst mark. What is far below what anybody feels is no way to be sick: hosts with nothing to do may well be quicker still. */

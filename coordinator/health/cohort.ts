@@ -3,8 +3,9 @@ import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
-import {type Candidate, type Cell, costOf, divided, divisions, type Search, search, simplest} from './explain.ts';
+import {type Candidate, type Cell, costOf, divided, isAsGood, type Search, search, simplest} from './explain.ts';
 import {fisherChance} from './fisher.ts';
+import {rivals} from './rivals.ts';
 import {median} from './sli.ts';
 
 /** Labels of what is installed: a reinstall changes them. The likeliest cause first. */
@@ -28,6 +29,8 @@ const GAIN_TO_REPLACE = 2;
 const SETTLE_SHARE = 0.5;
 /** So many dwell times without a further one end that, and so long it is waited for at most while the explanation stays the same. */
 const WAVE_DWELLS = 10;
+/** Who is well again as it was counts for sick so many times as long as a recovery takes, while others are sick: it is no control of theirs. */
+const WAS_SICK_RECOVERIES = 2;
 const ALTERNATIVES_MAX = 8;
 const CAUSES_MAX = 8;
 const EXPERIMENT_HOSTS = 2;
@@ -40,6 +43,8 @@ export interface Subject {
   kind: VerdictKind;
   /** Proved worse though not (yet) sick: counts as bad; nearly so: proves nothing; feels what its peers feel as well: counts as good. */
   lean?: 'bad' | 'unsure' | 'good' | undefined;
+  /** Figures that users feel and that it does not measure: it cannot be a control of hosts that are sick in these alone. */
+  lacks?: readonly string[];
   /** How far it is on its way to be reinstalled, 0 where it is not: who is furthest is changed first. */
   wayOut?: number;
   /** Worst first. */
@@ -55,6 +60,8 @@ export interface CohortMemory {
   joinedMs: Instant;
   /** When the first of those fell sick that followed each other. */
   waveMs: Instant;
+  /** Hosts that were sick while others have been without a break: with which labels, and when last. */
+  was?: Readonly<Record<string, {labels: string; lastMs: Instant}>>;
 }
 
 export const NO_COHORTS: CohortMemory = {seen: {}, sick: null, joinedMs: 0, waveMs: 0};
@@ -62,7 +69,6 @@ export const NO_COHORTS: CohortMemory = {seen: {}, sick: null, joinedMs: 0, wave
 interface Found {
   best: Candidate;
   alternatives: Candidate[];
-  search: Search;
 }
 
 /**
@@ -81,22 +87,40 @@ export function findCohorts(
   const joinedMs = isJoined ? nowMs : memory.joinedMs;
   const waveMs = isJoined && nowMs - memory.joinedMs > WAVE_DWELLS * judge.sickDwellMs ? nowMs : memory.waveMs;
   const isSettled = memory.sick === null || nowMs >= settlesMs({joinedMs, waveMs}, judge);
-  const cells = subjects.map(cellOf);
+  const was = wasSick(subjects, memory, nowMs);
+  const lastMs = nowMs - WAS_SICK_RECOVERIES * judge.recoverDwellMs;
+  const shown = shownBy(subjects.filter(isSick));
+  const cells = subjects.map(subject => cellOf(subject, isSickAsBefore(subject, was, lastMs), shown));
   const causes = causesOf(subjects, cells, memory);
   const taken = new Set(causes.flatMap(({best}) => best.members));
   const seen: Record<string, CohortMemory['seen'][string]> = {};
-  const cohorts = causes.map(({best, alternatives, search: searched}): CohortVerdict => {
+  const cohorts = causes.map(({best, alternatives}): CohortVerdict => {
     const id = idOf(best.labels);
     const known = memory.seen[id];
     const sinceMs = known?.sinceMs ?? nowMs;
-    const judged = {best, others: othersOf(best, taken, subjects, cells), subjects, searched, cells};
-    const isSeen = isSettled || isWhole(judged, joinedMs, judge, nowMs) || nowMs - sinceMs >= WAVE_DWELLS * judge.sickDwellMs;
-    const isProved = isSeen && proves(judged, judge);
+    const left = cells.map((cell, index) => (taken.has(index) && !best.members.includes(index) ? {...cell, bad: 0} : cell));
+    const judged = {best, others: othersOf(best, taken, subjects, left), subjects, cells: left};
+    const isOld = nowMs - sinceMs >= WAVE_DWELLS * judge.sickDwellMs;
+    const isSeen = isSettled || isOld || isWhole(judged, joinedMs, judge, nowMs);
+    const isProved = isSeen && proves(judged, judge) && (known?.explained === true || isOld || staysSo(judged, alternatives));
     const explained = isProved || (known?.explained === true && stillExplains(judged));
     seen[id] = {sinceMs, explained, ...(explained ? {names: [best.labels, ...alternatives.map(({labels}) => labels)]} : {})};
     return verdictOf(judged, alternatives, explained, sinceMs);
   });
-  return {cohorts, memory: {seen, sick, joinedMs, waveMs}};
+  return {cohorts, memory: {seen, sick, joinedMs, waveMs, was}};
+}
+
+function wasSick(subjects: readonly Subject[], {was = {}}: CohortMemory, nowMs: Instant): NonNullable<CohortMemory['was']> {
+  const sick = subjects.filter(isSick);
+  return sick.length === 0
+    ? {}
+    : {...was, ...Object.fromEntries(sick.map(({host, labels}) => [host, {labels: idOf(labels), lastMs: nowMs}]))};
+}
+
+/** A host that was changed since is another one: that it is well then tells. */
+function isSickAsBefore({host, labels}: Subject, was: NonNullable<CohortMemory['was']>, lastMs: Instant): boolean {
+  const own = was[host];
+  return own !== undefined && own.lastMs > lastMs && own.labels === idOf(labels);
 }
 
 /** From when on, unless a further host falls sick, what they have in common may be taken for seen. */
@@ -104,10 +128,17 @@ export function settlesMs({joinedMs, waveMs}: Pick<CohortMemory, 'joinedMs' | 'w
   return joinedMs + sickDwellMs + SETTLE_SHARE * (joinedMs - waveMs);
 }
 
-function cellOf(subject: Subject): Cell {
-  const {lean, labels} = subject;
-  const isBad = isSick(subject) || lean === 'bad';
-  return {labels, bad: isBad ? 1 : 0, good: !isBad && isHealthy(subject) && lean !== 'unsure' ? 1 : 0};
+/** Figures in which at least half of the sick hosts are. */
+function shownBy(sick: readonly Subject[]): string[] {
+  const figures = sick.flatMap(({evidence}) => evidence.flatMap(({sli, explains}) => (explains === true ? [] : [sli])));
+  return [...countsOf(figures)].flatMap(([sli, hosts]) => (2 * hosts >= sick.length ? [sli] : []));
+}
+
+function cellOf(subject: Subject, wasSick: boolean, shown: readonly string[]): Cell {
+  const {lean, labels, lacks = []} = subject;
+  const isBad = isSick(subject) || lean === 'bad' || (wasSick && isHealthy(subject));
+  const isBlind = shown.length > 0 && shown.every(sli => lacks.includes(sli));
+  return {labels, bad: isBad ? 1 : 0, good: !isBad && isHealthy(subject) && lean !== 'unsure' && !isBlind ? 1 : 0};
 }
 
 function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: CohortMemory): Found[] {
@@ -116,17 +147,16 @@ function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: 
   while (causes.length < CAUSES_MAX) {
     const hasSick = subjects.some((subject, index) => isSick(subject) && left[index]?.bad === 1);
     if (!hasSick) break;
-    const searched = search(left);
-    const found = chosen(searched, left, memory);
+    const found = chosen(search(left), left, memory);
     if (found === null) break;
     const own = new Set(found.best.members);
-    if (subjects.some((subject, index) => isSick(subject) && own.has(index))) causes.push({...found, search: searched});
+    if (subjects.some((subject, index) => isSick(subject) && own.has(index))) causes.push(found);
     left = left.map((cell, index) => (own.has(index) ? {...cell, bad: 0, good: 0} : cell));
   }
   return causes;
 }
 
-function chosen(searched: Search, cells: readonly Cell[], memory: CohortMemory): Omit<Found, 'search'> | null {
+function chosen(searched: Search, cells: readonly Cell[], memory: CohortMemory): Found | null {
   const found = simplest(searched, isMoreUseful);
   if (found === null) return null;
   const names = explainedBefore(found.best, cells, memory);
@@ -135,7 +165,7 @@ function chosen(searched: Search, cells: readonly Cell[], memory: CohortMemory):
   const all = [found.best, ...found.alternatives];
   const id = idOf(best.labels);
   const isAmong = all.some(({labels}) => idOf(labels) === id);
-  const alternatives = isAmong ? all : others.filter(({bad, good}) => bad === best.bad && good === best.good);
+  const alternatives = (isAmong ? all : others).filter(other => isAsGood(other, best));
   return {best, alternatives: alternatives.filter(({labels}) => idOf(labels) !== id)};
 }
 
@@ -159,7 +189,7 @@ interface Judged {
   best: Candidate;
   others: Others;
   subjects: readonly Subject[];
-  searched: Search;
+  /** What they say; hosts that another cause explains say nothing. */
   cells: readonly Cell[];
 }
 
@@ -191,19 +221,30 @@ function isWhole({best, others, cells}: Judged, joinedMs: Instant, {sickDwellMs}
   return best.members.every(index => cells[index]?.bad === 1);
 }
 
-function proves({best, others, subjects, searched, cells}: Judged, judge: Policy['judge']): boolean {
+function proves({best, others, subjects, cells}: Judged, judge: Policy['judge']): boolean {
   const [bad, good, open] = [others.bad.length, others.good.length, others.open];
   const areControlsWell = good > 0 && bad + open <= CONTROLS_SICK_SHARE_MAX * (bad + open + good);
   // As if one member more were well: of three, one that is well is one too many.
   const isMost = best.bad >= MEMBERS_SICK_SHARE_MIN * (best.bad + best.good + 1);
   const isOdd = bad === 0 && good >= CONTROLS_FOR_ONE && isOddOneOut(best, subjects);
   if (!areControlsWell || !(best.bad > 1 ? isMost : isOdd)) return false;
+  const keys = Object.keys(best.labels);
+  const isSoft = SOFTWARE.includes(keys[0] ?? '');
+  const share = keys.length > 1 ? SHARES.combination : isSoft ? SHARES.software : SHARES.other;
+  const isOf = (key: string): boolean => keys.length > 1 || SOFTWARE.includes(key) === isSoft;
   const chance = chanceOf(best, others);
-  const [key = '', second] = Object.keys(best.labels);
-  if (second !== undefined) return chance * Math.max(1, searched.combinations) <= SHARES.combination * judge.chanceMax;
-  const isSoft = SOFTWARE.includes(key);
-  const family = searched.singles.filter(({labels}) => SOFTWARE.includes(Object.keys(labels)[0] ?? '') === isSoft);
-  return chance * Math.max(1, divisions(family, cells)) <= (isSoft ? SHARES.software : SHARES.other) * judge.chanceMax;
+  const most = (share * judge.chanceMax) / chance;
+  return Math.max(1, rivals(cells, keys.length, isOf, chance, most)) <= most;
+}
+
+/** It would be the one if all that may be on their way to be sick were there already: what comes slowly is seen in parts. */
+function staysSo({best, subjects, cells}: Judged, alternatives: readonly Candidate[]): boolean {
+  const open = subjects.map(({kind, lean}) => lean === 'unsure' && (kind === 'healthy' || kind === 'suspect'));
+  if (!open.includes(true)) return true;
+  const later = cells.map((cell, index) => (open[index] === true && cell.bad + cell.good === 0 ? {...cell, bad: 1} : cell));
+  const found = simplest(search(later), isMoreUseful);
+  const names = [best, ...alternatives].map(({labels}) => idOf(labels));
+  return found !== null && [found.best, ...found.alternatives].some(({labels}) => names.includes(idOf(labels)));
 }
 
 /** Proved once, it stays the explanation while its hosts are repaired one by one: until most are well with it, or others fall sick too. */

@@ -36,9 +36,6 @@ export interface Evidence {
 export interface Search {
   /** Best first; those without gain are left out. */
   candidates: Candidate[];
-  /** Every single label that was tried, and how many combinations of two and three. */
-  singles: Candidate[];
-  combinations: number;
 }
 
 /** Combinations of more labels explain nothing that anybody could act on. */
@@ -47,9 +44,11 @@ const LABELS_MAX = 3;
 const BEAM = [0, 40, 15];
 /** Each label more must make what is seen so much likelier, or chance found it among many. */
 const LABEL_COST = 3;
-/** So much less gain is as good. */
+/** So much less gain is as good: what is simpler is preferred. */
 const SLACK_MAX = 0.5;
 const SLACK_SHARE = 0.02;
+/** Up to a ratio of e what is likelier is "not worth more than a bare mention" (R. E. Kass, A. E. Raftery, Bayes factors, 1995). */
+const BARE_MENTION = 1;
 
 /**
  * Looks for the labels that divide bad from good, alone and in twos and threes. Cells with neither weight are members but say nothing.
@@ -65,24 +64,22 @@ export function search(cells: readonly Cell[], evidence: Evidence = proportions(
     return {...division, gain: gain(division)};
   };
   const found: Candidate[] = [];
-  let combinations = 0;
   let level: {keys: string[]; candidate: Candidate}[] = singles.map(({labels, members}) => {
     return {keys: Object.keys(labels), candidate: candidateOf(labels, members)};
   });
-  const tried = level.map(({candidate}) => candidate);
   for (let size = 1; size <= LABELS_MAX; size++) {
-    if (size > 1) combinations += level.length;
     level = level.filter(({candidate}) => candidate.gain > 0).sort((a, b) => b.candidate.gain - a.candidate.gain);
     found.push(...level.map(({candidate}) => candidate));
     // A division that is (nearly) perfect is not beaten by one that costs more.
     const isPerfect = (level[0]?.candidate.gain ?? 0) >= most(size + 1);
     level = isPerfect ? [] : extended(level.slice(0, BEAM[size]), singles, cells.length, candidateOf);
   }
-  return {candidates: found.sort((a, b) => b.gain - a.gain), singles: tried, combinations};
+  return {candidates: found.sort((a, b) => b.gain - a.gain)};
 }
 
 /**
- * The simplest explanation that is as good as the best, and those that cannot be told apart from it.
+ * The simplest explanation that is as good as the best, and those that cannot be told apart from it: all others that are as good, those that divide
+ * the same way first.
  * @param isBetter orders explanations of equal worth.
  */
 export function simplest(
@@ -94,14 +91,33 @@ export function simplest(
   const enough = first.gain - Math.min(SLACK_MAX, SLACK_SHARE * first.gain);
   const close = candidates.filter(({gain}) => gain >= enough);
   const fewest = Math.min(...close.map(({labels}) => Object.keys(labels).length));
-  const [best, ...rest] = close.filter(({labels}) => Object.keys(labels).length === fewest).sort(isBetter);
+  const [best] = close.filter(({labels}) => Object.keys(labels).length === fewest).sort(isBetter);
   if (best === undefined) return null;
-  const same = rest.filter(other => other.bad === best.bad && other.good === best.good && Math.abs(other.gain - best.gain) < 1e-9);
-  return {best, alternatives: same};
+  const alternatives = candidates.filter(other => other !== best && isAsGood(other, best));
+  const isSame = ({bad, good}: Candidate): number => Number(bad === best.bad && good === best.good);
+  return {best, alternatives: alternatives.sort((a, b) => isSame(b) - isSame(a) || isBetter(a, b))};
 }
 
-function singlesOf(cells: readonly Cell[]): {labels: Labels; key: string; members: number[]}[] {
-  const singles: {labels: Labels; key: string; members: number[]}[] = [];
+/** What is seen hardly speaks against it. */
+export function isAsGood({gain}: Candidate, best: Candidate): boolean {
+  return gain >= best.gain - BARE_MENTION;
+}
+
+/** Cells with one label in common. */
+interface Kind {
+  labels: Labels;
+  key: string;
+  /** In ascending order. */
+  members: number[];
+}
+
+function singlesOf(cells: readonly Cell[]): Kind[] {
+  return kindsOf(cells).filter(({members}) => members.some(index => (cells[index]?.bad ?? 0) > 0));
+}
+
+/** Cells by each label; labels that are names, or that all have, divide nothing. */
+export function kindsOf(cells: readonly Cell[]): Kind[] {
+  const singles: Kind[] = [];
   const byKey = new Map<string, Map<string, number[]>>();
   const carriers = new Map<string, number>();
   for (const [index, {labels}] of cells.entries()) {
@@ -122,13 +138,13 @@ function singlesOf(cells: readonly Cell[]): {labels: Labels; key: string; member
   return singles.filter(({key, members}) => {
     const values = byKey.get(key)?.size ?? 0;
     const isName = values > 2 && values > (carriers.get(key) ?? 0) / 2;
-    return !isName && members.length < cells.length && members.some(index => (cells[index]?.bad ?? 0) > 0);
+    return !isName && members.length < cells.length;
   });
 }
 
 function extended(
   level: readonly {keys: string[]; candidate: Candidate}[],
-  singles: readonly {labels: Labels; key: string; members: number[]}[],
+  singles: readonly Kind[],
   cells: number,
   candidateOf: (labels: Labels, members: number[]) => Candidate,
 ): {keys: string[]; candidate: Candidate}[] {
@@ -201,17 +217,4 @@ export function divided(labels: Labels, cells: readonly Cell[]): Candidate {
 function likelihood(bad: number, good: number): number {
   const all = bad + good;
   return (bad === 0 ? 0 : bad * Math.log(bad / all)) + (good === 0 ? 0 : good * Math.log(good / all));
-}
-
-/** How many different divisions candidates make of the cells that say something; a set and its rest are one division. */
-export function divisions(candidates: readonly Candidate[], cells: readonly Cell[]): number {
-  const telling = cells.flatMap(({bad, good}, index) => (bad + good > 0 ? [index] : []));
-  const seen = new Set<string>();
-  for (const {members} of candidates) {
-    const own = new Set(members);
-    const sides = telling.map(index => own.has(index));
-    const [first] = sides;
-    seen.add(sides.map(side => (side === first ? '1' : '0')).join(''));
-  }
-  return seen.size;
 }

@@ -235,3 +235,76 @@ test('while hosts fall sick one after the other a cause is waited for, unless al
   expect(afterLast(0)).toBe(sickDwellMs);
   expect(afterLast(1)).toBeGreaterThan(2 * sickDwellMs);
 });
+
+test('two hosts of eighty with a pair of labels of their own: few other pairs could have looked so, and it is named', () => {
+  const farm = Array.from({length: 80}, (_, index): Subject => {
+    const labels = {
+      os: `o${index % 2}`,
+      disk: `d${index % 5}`,
+      rack: `r${Math.floor(index / 8)}`,
+      bios: index < 8 ? `b${index % 4}` : 'b9',
+    };
+    return subject(`h${index}`, labels.bios === 'b2' ? 'sick' : 'healthy', {
+      ...labels,
+      bios: index < 8 ? `b${index % 4}` : `b${index % 3}x`,
+    });
+  });
+  const [cohort] = findCohorts(farm, NO_COHORTS, judge, 0).cohorts;
+  expect(cohort).toMatchObject({explained: true, chance: expect.closeTo(1 / 3160, 9)});
+});
+
+test('who is well again as it was is no control while others are still sick; changed, it is', () => {
+  const farm = (well: Labels): Subject[] => [
+    ...many(2, 0, 'sick', {disk: 'd1', image: 'a'}),
+    ...many(4, 2, 'healthy', {disk: 'd1', image: 'b', ...well}),
+    ...many(14, 6, 'healthy', {disk: 'd2', image: 'b'}),
+  ];
+  const sick = farm({}).map((host): Subject => (host.labels.disk === 'd1' ? {...host, kind: 'sick'} : host));
+  const {memory} = findCohorts(sick, NO_COHORTS, judge, 0);
+  const named = (subjects: Subject[], nowMs: number): Labels | undefined => findCohorts(subjects, memory, judge, nowMs).cohorts[0]?.labels;
+  expect(named(farm({}), 10_000)).toEqual({disk: 'd1'});
+  expect(named(farm({disk: 'd3'}), 10_000)).not.toEqual({disk: 'd1', image: 'b'});
+  expect(named(farm({}), 3 * judge.recoverDwellMs)).toEqual({image: 'a'});
+});
+
+test('a host that does not measure what the sick feel is no control', () => {
+  const farm = (lacks: string[]): Subject[] => [
+    ...many(8, 0, 'sick', {bios: 'b1', rack: 'r1'}),
+    ...many(1, 8, 'healthy', {bios: 'b1', rack: 'r2'}).map(host => ({...host, lacks})),
+    ...many(20, 9, 'healthy', {bios: 'b2', rack: 'r3'}),
+  ];
+  const [cohort] = findCohorts(farm(['deliveryMsP95']), NO_COHORTS, judge, 0).cohorts;
+  expect(cohort).toMatchObject({labels: {rack: 'r1'}, alternatives: [{bios: 'b1'}]});
+  expect(cohort?.controls).toHaveLength(20);
+  expect(findCohorts(farm(['loginMsP95']), NO_COHORTS, judge, 0).cohorts[0]?.alternatives).toEqual([]);
+});
+
+test('a name that would be another if all were sick that may be on their way to it is not told yet', () => {
+  const farm = (lean: Subject['lean']): Subject[] => [
+    ...many(4, 0, 'sick', {disk: 'd1', kernel: 'k1'}),
+    ...many(3, 4, 'healthy', {disk: 'd1', kernel: 'k2'}),
+    ...many(3, 7, 'healthy', {disk: 'd1', kernel: 'k2'}).map(host => ({...host, lean})),
+    ...many(4, 50, 'healthy', {disk: 'd2', kernel: 'k1'}),
+    ...many(30, 12, 'healthy', {disk: 'd2', kernel: 'k2'}),
+  ];
+  const pair = {disk: 'd1', kernel: 'k1'};
+  const explained = (subjects: Subject[]): Labels[] =>
+    findCohorts(subjects, NO_COHORTS, judge, 0).cohorts.flatMap(cohort => (cohort.explained ? [cohort.labels] : []));
+  expect(explained(farm(undefined))).toEqual([pair]);
+  expect(explained(farm('unsure'))).toEqual([]);
+  expect(explained(farm('bad'))).toEqual([{disk: 'd1'}]);
+});
+
+test('what is hardly likelier is told as one of those that cannot be told apart', () => {
+  // Eleven of the batch, ten of them sick; a pair of labels has these ten and no other: as likely, for one label more.
+  const farm = [
+    ...many(10, 0, 'sick', {batch: 'b5', bios: 'b1', rack: 'r4'}),
+    ...many(1, 10, 'healthy', {batch: 'b5', bios: 'b2', rack: 'r4'}),
+    ...many(20, 11, 'healthy', {batch: 'b4', bios: 'b1', rack: 'r3'}),
+    ...many(30, 31, 'healthy', {batch: 'b3', bios: 'b2', rack: 'r4'}),
+    ...many(38, 61, 'healthy', {batch: 'b2', bios: 'b2', rack: 'r2'}),
+  ];
+  const [cohort] = findCohorts(farm, NO_COHORTS, judge, 0).cohorts;
+  expect(cohort).toMatchObject({labels: {batch: 'b5'}, explained: true});
+  expect(cohort?.alternatives).toContainEqual({bios: 'b1', rack: 'r4'});
+});
