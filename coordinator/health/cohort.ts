@@ -5,6 +5,7 @@ import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Candidate, type Cell, costOf, divided, isAsGood, type Search, search, simplest} from './explain.ts';
 import {fisherChance} from './fisher.ts';
+import {sickOtherwise} from './illness.ts';
 import {rivals} from './rivals.ts';
 import {median} from './sli.ts';
 
@@ -147,13 +148,26 @@ function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: 
   while (causes.length < CAUSES_MAX) {
     const hasSick = subjects.some((subject, index) => isSick(subject) && left[index]?.bad === 1);
     if (!hasSick) break;
-    const found = chosen(search(left), left, memory);
+    const found = ofOneIllness(chosen(search(left), left, memory), left, subjects, memory);
     if (found === null) break;
     const own = new Set(found.best.members);
     if (subjects.some((subject, index) => isSick(subject) && own.has(index))) causes.push(found);
     left = left.map((cell, index) => (own.has(index) ? {...cell, bad: 0, good: 0} : cell));
   }
   return causes;
+}
+
+/** Hosts that are sick in another way than most that it explains are left to another cause: in this way they are well. */
+function ofOneIllness(found: Found | null, cells: readonly Cell[], subjects: readonly Subject[], memory: CohortMemory): Found | null {
+  if (found === null) return null;
+  const sick = found.best.members.flatMap(index => {
+    const subject = subjects[index];
+    return subject !== undefined && isSick(subject) && cells[index]?.bad === 1 ? [[index, subject] as const] : [];
+  });
+  const others = sickOtherwise(new Map(sick));
+  if (others.size === 0) return found;
+  const own = cells.map((cell, index) => (others.has(index) ? {...cell, bad: 0, good: 1} : cell));
+  return chosen(search(own), own, memory) ?? found;
 }
 
 function chosen(searched: Search, cells: readonly Cell[], memory: CohortMemory): Found | null {

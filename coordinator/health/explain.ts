@@ -93,7 +93,10 @@ export function simplest(
   const fewest = Math.min(...close.map(({labels}) => Object.keys(labels).length));
   const [best] = close.filter(({labels}) => Object.keys(labels).length === fewest).sort(isBetter);
   if (best === undefined) return null;
-  const alternatives = candidates.filter(other => other !== best && isAsGood(other, best));
+  const own = new Set(best.members);
+  // What explains other cells as well as this one explains these is another cause.
+  const isOfThese = ({members}: Candidate): boolean => 2 * members.filter(index => own.has(index)).length >= own.size;
+  const alternatives = candidates.filter(other => other !== best && isAsGood(other, best) && isOfThese(other));
   const isSame = ({bad, good}: Candidate): number => Number(bad === best.bad && good === best.good);
   return {best, alternatives: alternatives.sort((a, b) => isSame(b) - isSame(a) || isBetter(a, b))};
 }
