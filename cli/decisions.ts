@@ -49,7 +49,8 @@ export function isProposed({mode, vetoes}: Decision): boolean {
 export function decisionState({kind, mode, vetoes}: Decision, hosts: number, look: Look): string {
   const of = hosts > 1 ? ' (figures of the first)' : '';
   if (vetoes.length > 0) return tint(`stopped by ${vetoes.map(vetoWords).join('; ')}${of}`, 'warn', look);
-  if (kind === 'watch' || kind === 'page') return kind === 'page' ? tint('a person is needed', 'bad', look) : 'shown only';
+  if (kind === 'watch') return 'shown only';
+  if (kind === 'page' && mode === 'on') return tint('a person is needed', 'bad', look);
   if (mode === 'approve') return tint('waits for approval', 'warn', look);
   return mode === 'on' ? 'carried out' : 'dry run: nothing is done';
 }

@@ -80,7 +80,7 @@ export class Actor {
       const {kind, host, atMs, because, evidence, vetoes, mode} = decision;
       emit('decided', host, {decision});
       if (kind === 'watch') continue;
-      if (kind === 'page') log.error({host, because}, 'a person is needed');
+      if (kind === 'page' && mode === 'on') log.error({host, because}, 'a person is needed');
       await audit.write({atMs, by: MAILHERD, action: kind, subject: host, detail: {because, evidence, vetoes, mode}, result: 'decided'});
     }
   }

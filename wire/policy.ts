@@ -59,7 +59,8 @@ export const ACTION_KINDS = ['cordon', 'drain', 'evacuate', 'queue-relief', 'rei
 export type ActionKind = (typeof ACTION_KINDS)[number];
 
 const TimeOfDay = Type.String({pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$', description: 'e.g. 07:30'});
-/** Hours of the week: `only` = these actions are begun within such windows alone (maintenance), `never` = not in them (business hours). */
+const Day = Type.String({pattern: '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$', description: 'e.g. 2026-12-24'});
+/** Hours of the week, or of some dates: `only` = these actions are begun within such windows alone (maintenance), `never` = not in them (business hours). */
 export const Window = Type.Object({
   name: Type.String({minLength: 1, maxLength: 60}),
   effect: Type.Union([Type.Literal('only'), Type.Literal('never')]),
@@ -68,6 +69,8 @@ export const Window = Type.Object({
   days: Type.Array(Type.Integer({minimum: 0, maximum: 6}), {minItems: 1}),
   from: TimeOfDay,
   to: TimeOfDay,
+  /** First and last day, where it is local; absent: every week. A window past midnight belongs to the day on which it begins. */
+  dates: Type.Optional(Type.Object({from: Day, to: Day})),
   utcOffsetMinutes: Type.Integer({minimum: -840, maximum: 840}),
 });
 export type Window = Type.Static<typeof Window>;
@@ -87,6 +90,8 @@ export const Policy = Type.Object({
     tune: Type.Optional(Mode),
     drain: Type.Optional(Mode),
     'queue-relief': Type.Optional(Mode),
+    watch: Type.Optional(Mode),
+    page: Type.Optional(Mode),
   }),
   /** Absent in a policy of an older release: any time. */
   windows: Type.Optional(Type.Array(Window, {maxItems: 50})),
@@ -194,6 +199,8 @@ export const DEFAULT_POLICY: Policy = {
     tune: 'approve',
     drain: 'approve',
     'queue-relief': 'approve',
+    watch: 'on',
+    page: 'on',
   },
   windows: [],
   judge: {
@@ -261,7 +268,7 @@ export function completed(policy: Policy): Policy {
   return {...later, ...policy, modes: {...DEFAULT_POLICY.modes, ...policy.modes}, judge, move};
 }
 
-type LaterMode = 'tune' | 'drain' | 'queue-relief';
+type LaterMode = 'tune' | 'drain' | 'queue-relief' | 'watch' | 'page';
 /** What a policy of an older release leaves open. */
 export function modeOf({modes}: Policy, kind: keyof Policy['modes']): Mode {
   return modes[kind] ?? (DEFAULT_POLICY.modes[kind as LaterMode] as Mode);

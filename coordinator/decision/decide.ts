@@ -102,9 +102,11 @@ function isIll({kind, sinceMs, because}: Verdict, policy: Policy, nowMs: Instant
 }
 
 function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolean, circumstances: readonly Circumstance[]): Decision[] {
+  const mode = modeOf(on.policy, 'page');
+  if (mode === 'off') return [];
   const paged: Decision[] = [];
   const page = (host: string | null, because: string, evidence: Verdict['evidence']): void => {
-    paged.push({kind: 'page', host, atMs: on.nowMs, because, evidence, vetoes: [], mode: 'on'});
+    paged.push(decision('page', on, {host, because, evidence, mode}));
   };
   const isMonitor = on.general.some(({code}) => code === 'MONITOR_SUSPECT');
   const called = circumstances.filter(
@@ -148,10 +150,10 @@ function mailboxShare({detail: {user, share}}: Veto): Verdict['evidence'] {
     : [{sli: 'mailboxShare', unit: 'share', value: share, baseline: null, ratio: null, note: `of the work is for ${String(user)}`}];
 }
 
-function watches({verdicts, nowMs}: Situation): Decision[] {
-  return verdicts
-    .filter(({kind}) => kind === 'suspect')
-    .map(({host, because, evidence}) => ({kind: 'watch', host, atMs: nowMs, because, evidence, vetoes: [], mode: 'on'}));
+function watches(on: Situation): Decision[] {
+  const mode = modeOf(on.policy, 'watch');
+  const suspects = mode === 'off' ? [] : on.verdicts.filter(({kind}) => kind === 'suspect');
+  return suspects.map(({host, because, evidence}) => decision('watch', on, {host, because, evidence, mode}));
 }
 
 /** No new mailbox for sick hosts, nor for those that share what made others sick. */

@@ -16,13 +16,19 @@ export function windowVetoes(kind: ActionKind, {windows = []}: Pick<Policy, 'win
 }
 
 /** A window that ends before it begins goes on past midnight and belongs to the day on which it began. */
-function covers({days, from, to, utcOffsetMinutes}: Window, nowMs: Instant): boolean {
-  const localMs = nowMs + utcOffsetMinutes * MINUTE_MS;
+function covers(window: Window, nowMs: Instant): boolean {
+  const localMs = nowMs + window.utcOffsetMinutes * MINUTE_MS;
   const atMs = ((localMs % DAY_MS) + DAY_MS) % DAY_MS;
-  const day = new Date(localMs).getUTCDay();
-  const [fromMs, toMs] = [msOf(from), msOf(to)];
-  if (fromMs < toMs) return days.includes(day) && atMs >= fromMs && atMs < toMs;
-  return (days.includes(day) && atMs >= fromMs) || (days.includes((day + 6) % 7) && atMs < toMs);
+  const [fromMs, toMs] = [msOf(window.from), msOf(window.to)];
+  if (fromMs < toMs) return isDay(window, localMs) && atMs >= fromMs && atMs < toMs;
+  return (isDay(window, localMs) && atMs >= fromMs) || (isDay(window, localMs - DAY_MS) && atMs < toMs);
+}
+
+/** A day of the week, and within its dates if it has any. */
+function isDay({days, dates}: Window, localMs: Instant): boolean {
+  const day = new Date(localMs);
+  const date = day.toISOString().slice(0, 10);
+  return days.includes(day.getUTCDay()) && (dates === undefined || (date >= dates.from && date <= dates.to));
 }
 
 /** Of `07:30`: milliseconds since midnight. */

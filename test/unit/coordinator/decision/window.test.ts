@@ -45,6 +45,19 @@ test('hours that allow, past midnight: they belong to the day on which they begi
   });
 });
 
+test('dates: on these days alone, the last one included, a night that begins on it as well', () => {
+  const days = [0, 1, 2, 3, 4, 5, 6];
+  const freeze: Window = {...OFFICE, effect: 'never', kinds: ['reinstall'], days, from: '00:00', to: '00:00', utcOffsetMinutes: 0};
+  const dated: Window = {...freeze, dates: {from: '2024-01-03', to: '2024-01-04'}};
+  // Tuesday 10:00; the third begins 14 hours later, the fourth ends after 62.
+  expect([0, 13.9, 14, 61.9, 62, 100].map(hours => at(hours, [dated], 'reinstall'))).toEqual([true, true, false, false, true, true]);
+  const night = {...dated, from: '22:00', to: '04:00'};
+  expect([30, 36, 60, 65.9, 66].map(hours => at(hours, [night], 'reinstall'))).toEqual([true, false, false, false, true]);
+  // Its days of the week count within them.
+  expect(at(20, [{...dated, days: [4]}], 'reinstall')).toBe(true);
+  expect(at(400, [freeze], 'reinstall')).toBe(false);
+});
+
 test('a decision outside its hours is shown with its veto; what has no hours goes on', () => {
   const farm = fiveHosts();
   const day = [0, 1, 2, 3, 4, 5, 6];
@@ -55,6 +68,24 @@ test('a decision outside its hours is shown with its veto; what has no hours goe
   expect(vetoes('evacuate')).toEqual(['WINDOW_CLOSED', 'WINDOW_CLOSED']);
   expect(decisions.filter(({kind}) => kind === 'cordon')).toHaveLength(2);
   expect(vetoes('cordon')).toEqual([]);
+});
+
+test('who is suspect is shown and a person is called in the mode that the policy says, or not at all', () => {
+  const shown = (modes: object): [string, string | null, string][] => {
+    const farm = fiveHosts();
+    farm.policy = {...farm.policy, modes: {...farm.policy.modes, ...modes}};
+    farm.pass(200);
+    farm.pass(70, {be2: null});
+    const {decisions} = farm.pass(30, {be1: SICK, be2: null});
+    return decisions.filter(({kind}) => kind === 'watch' || kind === 'page').map(({kind, host, mode}) => [kind, host, mode]);
+  };
+  const both = (watch: string, page: string): [string, string | null, string][] => [
+    ['page', 'be2', page],
+    ['watch', 'be1', watch],
+  ];
+  expect(shown({})).toEqual(both('on', 'on'));
+  expect(shown({watch: 'dry-run', page: 'approve'})).toEqual(both('dry-run', 'approve'));
+  expect(shown({watch: 'off', page: 'off'})).toEqual([]);
 });
 
 test('a host that a person took back is left alone', () => {
