@@ -123,9 +123,9 @@ export type Verdict = Type.Static<typeof Verdict>;
 export const CohortVerdict = Type.Object({
   /** e.g. {os: 'debian-13'}; several keys when they cannot be told apart or only the combination explains. */
   labels: Labels,
-  /** Label keys that divide the farm the same way: which of them is the cause cannot be told from these hosts. */
+  /** Label keys that divide the farm the same way, or nearly: which of them is the cause cannot be told from these hosts. */
   confounded: Type.Array(Type.String()),
-  /** Other labels, and combinations, that divide the judged hosts the same way, all equally likely to be the cause. */
+  /** Other labels, and combinations, that divide the judged hosts the same way or nearly, and are about as likely to be the cause. */
   alternatives: Type.Optional(Type.Array(Labels)),
   /** What would tell them apart: change this label on these hosts first, and see whether they get well. */
   experiment: Type.Optional(Type.Object({change: Type.String(), hosts: Type.Array(HostName)})),
