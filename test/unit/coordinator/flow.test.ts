@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import type {FlowOutcome} from '../../../coordinator/flow.ts';
-import {Farm, fiveHosts, IDLE, moveOf, NEW, OLD, recordOf, SICK} from './fleet-builder.ts';
+import {Farm, fiveHosts, IDLE, moveOf, NEW, OLD, type ReportChange, recordOf, SICK, type Weather} from './fleet-builder.ts';
 
 const kinds = ({verdicts}: FlowOutcome): Record<string, string> => Object.fromEntries(verdicts.map(({host, kind}) => [host, kind]));
 const decided = ({decisions}: FlowOutcome, kind: string): (string | null)[] => decisions.filter(d => d.kind === kind).map(({host}) => host);
@@ -33,6 +33,18 @@ test('the newest release is bad on two of five hosts: named by its label, cordon
   expect(outcome.hurt).toMatchObject({users: 60, usersHurt: 24, share: 0.4, byHost: {be4: 12, be5: 12}, domains: 5, domainsHurt: 2});
   const evidence = outcome.verdicts.find(({host}) => host === 'be4')?.evidence ?? [];
   expect(evidence.map(({sli}) => sli)).toEqual(['queueAgeMsP95', 'deliveryMsP95', 'diskFlushMs']);
+});
+
+test('a farm that was full when Mailherd met it: hosts on probation that work are controls, those that have yet to be filled are not', () => {
+  const met = (weather: Weather): FlowOutcome => {
+    const farm = fiveHosts();
+    for (const host of ['be1', 'be2', 'be3', 'be4', 'be5']) farm.change(host, {stage: 'probation'});
+    farm.pass(200, weather);
+    return farm.pass(120, {...weather, be4: SICK, be5: SICK});
+  };
+  expect(met({}).cohorts[0]).toMatchObject({labels: {os: 'debian-13'}, controls: ['be1', 'be2', 'be3'], explained: true});
+  const empty: ReportChange = {load: {deliveriesPerSecond: 0.1}};
+  expect(met({be1: empty, be2: empty, be3: empty}).cohorts).toEqual([]);
 });
 
 test('three of five are bad: they do not become their own baseline', () => {
