@@ -57,7 +57,7 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const busy = burdenedHosts(fleet.moves, policy.judge.windowMs + policy.judge.sickDwellMs, nowMs);
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
-  const usual = usualOf(slis);
+  const usual = usualOf(slis, policy.judge);
   const judged = slis.map(own =>
     judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
   );

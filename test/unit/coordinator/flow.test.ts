@@ -67,6 +67,37 @@ test('a host is suspect before it is sick, and no short trouble makes it sick', 
   expect(kinds(farm.pass(60, {be1: SICK})).be1).toBe('sick');
 });
 
+test('what was proved long before anybody felt it makes nobody sick at once: it must be felt for as long as anything', () => {
+  const farm = fiveHosts();
+  const others = ['be2', 'be3', 'be4', 'be5'];
+  const day = (own: number, their: number): Weather =>
+    Object.fromEntries([['be1', {slis: {deliveryMsP95: own}}], ...others.map(host => [host, {slis: {deliveryMsP95: their}}])]);
+  const proved = farm.pass(900, day(3_000, 400)).verdicts.find(({host}) => host === 'be1');
+  expect(proved).toMatchObject({kind: 'suspect', because: 'WORSE_NOT_FELT'});
+  const told: string[] = [];
+  for (let at = 0; at < 12; at++) {
+    const {kind, because} = farm.pass(10, day(6_500, 870)).verdicts.find(({host}) => host === 'be1') ?? proved ?? {};
+    if (because === 'SLI_WORSE_THAN_PEERS') told.push(`${kind}`);
+  }
+  expect(told.slice(0, 5)).toEqual(['suspect', 'suspect', 'suspect', 'sick', 'sick']);
+});
+
+test('trouble that all have, and one of them more, before anybody has a past: nobody is sick, unless one is far worse', () => {
+  const names = ['be1', 'be2', 'be3', 'be4', 'be5'];
+  const trouble = (first: number, others: number): Weather =>
+    Object.fromEntries(names.map(host => [host, {slis: {deliveryMsP95: host === 'be1' ? first : others}}]));
+  const after = (first: number, others: number): FlowOutcome => {
+    const farm = fiveHosts();
+    farm.pass(100);
+    return farm.pass(200, trouble(first, others));
+  };
+  const shared = after(30_000, 9_000);
+  expect(kinds(shared)).toEqual({be1: 'suspect', be2: 'suspect', be3: 'suspect', be4: 'suspect', be5: 'suspect'});
+  expect(shared.circumstances.map(({code}) => code)).toEqual(['EVERYTHING_SLOW']);
+  expect(kinds(after(30_000, 3_000)).be1).toBe('sick');
+  expect(kinds(after(300_000, 9_000)).be1).toBe('sick');
+});
+
 test('one sick host alone is evacuated; one already on its way out is not decided again', () => {
   const farm = fiveHosts();
   farm.pass(200);
