@@ -10,6 +10,7 @@ import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
+import {Sample} from './health/statistics.ts';
 import {MAILHERD} from './host/life.ts';
 import {burdenedHosts} from './move/budget.ts';
 
@@ -17,6 +18,8 @@ import {burdenedHosts} from './move/budget.ts';
 const UNSURE_SCORE = 3;
 /** Whoever feels something is a control only well below that: what comes slowly is felt before it is proved. */
 const LIKE_PEERS_SCORE = 1.5;
+/** A host on probation with less than this share of what the busier quarter has to do has not been tried. */
+const TRIED_SHARE = 0.5;
 
 /** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
 export interface FlowMemory {
@@ -54,16 +57,23 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const busy = burdenedHosts(fleet.moves, policy.judge.windowMs + policy.judge.sickDwellMs, nowMs);
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
-  const usual = usualOf(slis);
+  const usual = usualOf(slis, policy.judge);
   const judged = slis.map(own =>
     judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
   );
   const verdicts = judged.map(({verdict}) => verdict);
+  const triedLoad = triedLoadOf(slis);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
+    const isTried = (slis[index]?.loadPerSecond ?? 0) >= triedLoad;
     return host === undefined || !mayTell(host)
       ? []
-      : [{...subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge)), lacks: lackOf(slis[index])}];
+      : [
+          {
+            ...subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge), isTried),
+            lacks: lackOf(slis[index]),
+          },
+        ];
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const scene = {hosts, slis, verdicts, cohorts, figures};
@@ -82,14 +92,26 @@ function mayTell({record}: FleetHost): boolean {
 }
 
 /** What is reinstalled is still known by the system that made it sick, whatever reports there meanwhile. */
-function subjectOf({record, reports}: FleetHost, verdict: Verdict, {leftSick, evidence}: JudgeMemory, score: number): Subject {
+function subjectOf(
+  {record, reports}: FleetHost,
+  verdict: Verdict,
+  {leftSick, evidence}: JudgeMemory,
+  score: number,
+  isTried: boolean,
+): Subject {
   const wayOut = wayOutOf(record);
   if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', wayOut, evidence};
   const {kind} = verdict;
   const lean = leanOf(verdict, score);
-  // Well before it has done any work to speak of: that proves nothing for its labels.
-  const isUntried = record.stage === 'probation' && lean !== 'bad';
+  // Well before it has done any work to speak of: that proves nothing for its labels. A host that was full when Mailherd met it works.
+  const isUntried = record.stage === 'probation' && lean !== 'bad' && !isTried;
   return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, wayOut, evidence};
+}
+
+/** Deliveries a second from which on a host that is well proves something. Told by the busier hosts: those that deliver nothing any more are sick. */
+function triedLoadOf(slis: readonly HostSlis[]): number {
+  const loads = slis.flatMap(({role, state, loadPerSecond}) => (role === 'backend' && state === 'measured' ? (loadPerSecond ?? []) : []));
+  return TRIED_SHARE * (Sample.of(loads).quantile(0.75) ?? Number.POSITIVE_INFINITY);
 }
 
 /** Asked for, or emptied by us, which is what a reinstall is asked for of. */

@@ -67,6 +67,7 @@ async function runRounds({probe}: AgentConfig, rng: Rng, log: Log, signal: Abort
       if (!outcome.ok) log.warn({probe: outcome.probe, reason: outcome.reason}, 'probe failed');
     });
     await Promise.all(ended);
+    tally.endRound();
     const pauseMs = probe.intervalMs * rng.between(...JITTER) - (systemClock.monotonic() - beganAtMs);
     await systemClock.sleep(Math.max(pauseMs, SECOND_MS), signal);
   }

@@ -15,7 +15,10 @@ interface IdleCount {
 
 /** The probes that ended in one interval; times are the worst of it, null when none came through. */
 export interface ProbeFigures {
-  /** Of the kind that fared worst: that one way is closed is no less felt where others are open. null when none ended. */
+  /**
+   * Of the kind that fared worst: that one way is closed is no less felt where others are open. Of a kind that did not end in the interval
+   * its last probe stands. null when none ended at all.
+   */
   failureShare: Ratio | null;
   deliveryMs: Millis | null;
   loginMs: Millis | null;
@@ -27,9 +30,21 @@ export interface ProbeFigures {
 /** Sums up outcomes until `take`. */
 export class ProbeTally {
   #outcomes: ProbeOutcome[] = [];
+  /** Kinds of this round and of the one before whose last probe failed. */
+  readonly #failed = new Set<ProbeKind>();
+  readonly #tried = new Set<ProbeKind>();
 
   add(outcome: ProbeOutcome): void {
     this.#outcomes.push(outcome);
+    this.#tried.add(outcome.probe);
+    if (outcome.ok) this.#failed.delete(outcome.probe);
+    else this.#failed.add(outcome.probe);
+  }
+
+  /** All probes of a round have ended: what could not be tried in it is not known to fail any more. */
+  endRound(): void {
+    for (const kind of this.#failed) if (!this.#tried.has(kind)) this.#failed.delete(kind);
+    this.#tried.clear();
   }
 
   /** Figures since the last `take`. */
@@ -42,7 +57,7 @@ export class ProbeTally {
       return times.length === 0 ? null : Math.max(...times);
     };
     return {
-      failureShare: worstShare(outcomes),
+      failureShare: worstShare(outcomes, this.#failed),
       deliveryMs: worst('delivery'),
       loginMs: worst('login'),
       lmtpMs: worst('lmtp'),
@@ -51,9 +66,11 @@ export class ProbeTally {
   }
 }
 
-function worstShare(outcomes: readonly ProbeOutcome[]): Ratio | null {
+/** Probes that run into their deadline take longer than an interval: quick ones that end meanwhile say nothing of theirs. */
+function worstShare(outcomes: readonly ProbeOutcome[], failed: ReadonlySet<ProbeKind>): Ratio | null {
   if (outcomes.length === 0) return null;
   const kinds = new Set(outcomes.map(({probe}) => probe));
+  if ([...failed].some(kind => !kinds.has(kind))) return 1;
   const shareOf = (kind: ProbeKind): Ratio => {
     const own = outcomes.filter(({probe}) => probe === kind);
     return own.filter(({ok}) => !ok).length / own.length;

@@ -6,7 +6,7 @@ import {SKEW_MS_MAX} from '../report/fold.ts';
 import {PLACES} from './cohort.ts';
 import {figureAt, NO_FIGURE, placesOf} from './figure.ts';
 import type {FiguresMemory} from './marks.ts';
-import {type HostSlis, median, SLI_TABLE, type SliName, SPOOLED_MIN} from './sli.ts';
+import {type HostSlis, median, OF_PROBES, SLI_TABLE, type SliName, SPOOLED_MIN} from './sli.ts';
 
 /** So many of the hosts that can be judged feel it, and it is no host's own. */
 const WIDELY = 2 / 3;
@@ -23,8 +23,6 @@ const EDGE_FEW = 0.5;
 /** From this share of the backends on, what edges feel may be theirs. */
 const BEHIND_SHARE = 0.1;
 const EVIDENCE_MAX = 5;
-/** A slow probe is what a user would feel; one that fails may fail by itself. */
-const OF_PROBES: ReadonlySet<SliName> = new Set(['probeFailureShare']);
 const LOAD_FIGURE = 'backend/deliveryMsP95';
 
 /** More silent backends than this at once, and it is us or the network that is ill. */

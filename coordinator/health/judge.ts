@@ -249,13 +249,16 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     if (!isFelt && !isSlower) continue;
     // What changed for the worse may still be no worse than what others show.
     const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
-    const isWorse = isFelt && isProved && !isOfSenders && (isSick(mark, judge) || isFar(value, floor, mark));
+    // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
+    const isTelling = isProved && ((isSick(mark, judge) && !usual.isFeltByAll) || isFar(value, floor, mark));
+    const isWorse = isFelt && isTelling && !isOfSenders;
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;
     found.isWorse ||= isWorse;
     found.isFarWorse ||= isWorse && isFar(value, floor, mark);
-    if (isWorse) found.sinceMs = Math.min(found.sinceMs, mark.sinceMs);
+    // What was below its floor may have been proved all the same; it lasts only from when it is felt, unless it is the host's own rise.
+    if (isWorse && mark.proof === 'past') found.sinceMs = Math.min(found.sinceMs, mark.sinceMs);
     found.hasPeers ||= isFelt && mark !== undefined && mark.peers > 0;
     found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
     if (isFelt) found.isOfSenders = isOfSenders;

@@ -3,12 +3,15 @@ import {floorOf, type Policy} from '../../wire/policy.ts';
 import {compare, forget} from './compare.ts';
 import {type FigureMemory, type Mark, markAt, NO_FIGURE, placesOf, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
-import {type HostSlis, median, SLI_TABLE, type SliName} from './sli.ts';
+import {type HostSlis, median, OF_PROBES, SLI_TABLE, type SliName} from './sli.ts';
 import {STAGE_TABLE, type StageName} from './stages.ts';
 import {Sample} from './statistics.ts';
 
 /** So many deviations are no luck. */
 const STANDS_OUT = 3;
+/** All of a role, but for one in ten. */
+const ALL_SHARE = 0.9;
+const ALL_MIN = 3;
 
 /** What the comparison of figures remembers: by role and SLI, and the newest report of each host that was looked at. */
 export interface FiguresMemory {
@@ -20,13 +23,15 @@ export const NO_FIGURES: FiguresMemory = {figures: {}, seen: {}};
 
 /** One host's marks; SLIs that were not measured have none. */
 export type HostMarks = Partial<Record<SliName, Mark>>;
-/** What hosts of a role usually show of what explains. */
+/** What hosts of a role have in common: what they usually show of what explains. */
 export interface Usual {
+  /** (Nearly) all of them feel something now that is no probe's failure: those may fail by themselves, for as long as nobody mends them. */
+  isFeltByAll: boolean;
   kernel: ReturnType<HostSlis['kernel']>;
   /** Looked at only where a delay is to be explained. */
   stages: () => Partial<Record<StageName, number>>;
 }
-export const NOTHING_USUAL: Usual = {kernel: {}, stages: () => ({})};
+export const NOTHING_USUAL: Usual = {isFeltByAll: false, kernel: {}, stages: () => ({})};
 
 /** Holds every host's newest figures against those of the other hosts of its role and against its own past. */
 export function markAll(
@@ -95,14 +100,18 @@ function readingOf(own: HostSlis, sli: SliName, usualMs: Millis, {seen}: Figures
 }
 
 /** By role, the lower middle of the better half of each figure that explains: a bad release does not become usual. */
-export function usualOf(slis: readonly HostSlis[]): Partial<Record<HostSlis['role'], Usual>> {
+export function usualOf(slis: readonly HostSlis[], judge: Policy['judge']): Partial<Record<HostSlis['role'], Usual>> {
   const measured = slis.filter(({state}) => state === 'measured');
   const usual: Partial<Record<HostSlis['role'], Usual>> = {};
   for (const role of new Set(measured.map(own => own.role))) {
     const own = measured.filter(other => other.role === role);
     const figures = KERNEL_TABLE.map(({figure}) => figure);
     let stages: ReturnType<Usual['stages']> | null = null;
+    const feeling = own.filter(({values}) =>
+      SLI_TABLE.some(({sli}) => !OF_PROBES.has(sli) && (values[sli] ?? 0) > floorOf(judge, sli)),
+    ).length;
     usual[role] = {
+      isFeltByAll: own.length >= ALL_MIN && feeling >= ALL_SHARE * own.length,
       kernel: betterOf(
         figures,
         own.map(({latestKernel}) => latestKernel ?? {}),

@@ -64,6 +64,9 @@ export const SLI_TABLE: readonly SliRow[] = [
   {sli: 'loginMsP95', unit: 'ms', weight: 1, scaleShare: 0.02, at: report => latencyOver('login')([report]), over: latencyOver('login')},
 ];
 
+/** A slow probe is what a user would feel; one that fails may fail by itself. */
+export const OF_PROBES: ReadonlySet<SliName> = new Set(['probeFailureShare']);
+
 /** `measured` has values to judge; the others are never healthy. */
 export type MeasureState = 'measured' | 'IDLE' | 'WARMING' | 'SILENT' | 'NO_REPORT' | 'NOT_IN_SERVICE';
 

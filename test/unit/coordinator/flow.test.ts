@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import type {FlowOutcome} from '../../../coordinator/flow.ts';
-import {Farm, fiveHosts, IDLE, moveOf, NEW, OLD, recordOf, SICK} from './fleet-builder.ts';
+import {Farm, fiveHosts, IDLE, moveOf, NEW, OLD, type ReportChange, recordOf, SICK, type Weather} from './fleet-builder.ts';
 
 const kinds = ({verdicts}: FlowOutcome): Record<string, string> => Object.fromEntries(verdicts.map(({host, kind}) => [host, kind]));
 const decided = ({decisions}: FlowOutcome, kind: string): (string | null)[] => decisions.filter(d => d.kind === kind).map(({host}) => host);
@@ -35,6 +35,18 @@ test('the newest release is bad on two of five hosts: named by its label, cordon
   expect(evidence.map(({sli}) => sli)).toEqual(['queueAgeMsP95', 'deliveryMsP95', 'diskFlushMs']);
 });
 
+test('a farm that was full when Mailherd met it: hosts on probation that work are controls, those that have yet to be filled are not', () => {
+  const met = (weather: Weather): FlowOutcome => {
+    const farm = fiveHosts();
+    for (const host of ['be1', 'be2', 'be3', 'be4', 'be5']) farm.change(host, {stage: 'probation'});
+    farm.pass(200, weather);
+    return farm.pass(120, {...weather, be4: SICK, be5: SICK});
+  };
+  expect(met({}).cohorts[0]).toMatchObject({labels: {os: 'debian-13'}, controls: ['be1', 'be2', 'be3'], explained: true});
+  const empty: ReportChange = {load: {deliveriesPerSecond: 0.1}};
+  expect(met({be1: empty, be2: empty, be3: empty}).cohorts).toEqual([]);
+});
+
 test('three of five are bad: they do not become their own baseline', () => {
   const farm = fiveHosts(['be3', 'be4', 'be5']);
   farm.pass(200);
@@ -53,6 +65,37 @@ test('a host is suspect before it is sick, and no short trouble makes it sick', 
   expect(kinds(outcome).be1).toBe('suspect');
   expect(decided(outcome, 'watch')).toEqual(['be1']);
   expect(kinds(farm.pass(60, {be1: SICK})).be1).toBe('sick');
+});
+
+test('what was proved long before anybody felt it makes nobody sick at once: it must be felt for as long as anything', () => {
+  const farm = fiveHosts();
+  const others = ['be2', 'be3', 'be4', 'be5'];
+  const day = (own: number, their: number): Weather =>
+    Object.fromEntries([['be1', {slis: {deliveryMsP95: own}}], ...others.map(host => [host, {slis: {deliveryMsP95: their}}])]);
+  const proved = farm.pass(900, day(3_000, 400)).verdicts.find(({host}) => host === 'be1');
+  expect(proved).toMatchObject({kind: 'suspect', because: 'WORSE_NOT_FELT'});
+  const told: string[] = [];
+  for (let at = 0; at < 12; at++) {
+    const {kind, because} = farm.pass(10, day(6_500, 870)).verdicts.find(({host}) => host === 'be1') ?? proved ?? {};
+    if (because === 'SLI_WORSE_THAN_PEERS') told.push(`${kind}`);
+  }
+  expect(told.slice(0, 5)).toEqual(['suspect', 'suspect', 'suspect', 'sick', 'sick']);
+});
+
+test('trouble that all have, and one of them more, before anybody has a past: nobody is sick, unless one is far worse', () => {
+  const names = ['be1', 'be2', 'be3', 'be4', 'be5'];
+  const trouble = (first: number, others: number): Weather =>
+    Object.fromEntries(names.map(host => [host, {slis: {deliveryMsP95: host === 'be1' ? first : others}}]));
+  const after = (first: number, others: number): FlowOutcome => {
+    const farm = fiveHosts();
+    farm.pass(100);
+    return farm.pass(200, trouble(first, others));
+  };
+  const shared = after(30_000, 9_000);
+  expect(kinds(shared)).toEqual({be1: 'suspect', be2: 'suspect', be3: 'suspect', be4: 'suspect', be5: 'suspect'});
+  expect(shared.circumstances.map(({code}) => code)).toEqual(['EVERYTHING_SLOW']);
+  expect(kinds(after(30_000, 3_000)).be1).toBe('sick');
+  expect(kinds(after(300_000, 9_000)).be1).toBe('sick');
 });
 
 test('one sick host alone is evacuated; one already on its way out is not decided again', () => {

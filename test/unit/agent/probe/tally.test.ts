@@ -25,3 +25,27 @@ test('failures are a share of those of their kind: where one way is closed, thos
   tally.add({probe: 'delivery', ok: true, tookMs: 1});
   expect(tally.take().failureShare).toBe(0.5);
 });
+
+test('a way that is closed stays closed while its next probe runs into the deadline, whatever ends meanwhile', () => {
+  const tally = new ProbeTally();
+  tally.add({probe: 'login', ok: true, tookMs: 1});
+  expect(tally.take().failureShare).toBe(0);
+  tally.add({probe: 'delivery', ok: false, reason: 'deadline'});
+  tally.endRound();
+  expect(tally.take().failureShare).toBe(1);
+  tally.add({probe: 'login', ok: true, tookMs: 1});
+  expect(tally.take()).toMatchObject({failureShare: 1, loginMs: 1});
+  expect(tally.take().failureShare).toBeNull();
+  tally.add({probe: 'delivery', ok: true, tookMs: 1});
+  expect(tally.take().failureShare).toBe(0);
+});
+
+test('what could not be tried in a whole round is not known to fail any more', () => {
+  const tally = new ProbeTally();
+  tally.add({probe: 'delivery', ok: false, reason: 'deadline'});
+  tally.endRound();
+  tally.take();
+  tally.add({probe: 'login', ok: true, tookMs: 1});
+  tally.endRound();
+  expect(tally.take().failureShare).toBe(0);
+});
