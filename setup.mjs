@@ -14,7 +14,7 @@ process.chdir(ROOT);
 process.env.PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
 
 const BUILD_PACKAGES = ['g++', 'make', 'python3', 'binutils'];
-const TEST_PACKAGES = ['nats-server'];
+const TEST_PACKAGES = ['nats-server', 'clang', 'libclang-rt-dev'];
 /** The benchmark of the queue runs a Postfix of its own; the package's service stays off. */
 const QUEUE_PACKAGES = ['postfix', 'bsdutils'];
 const FARM_PACKAGES = [
@@ -25,7 +25,7 @@ const NEEDED_PACKAGES = {code: [], tests: TEST_PACKAGES, queue: QUEUE_PACKAGES, 
 /** Packages whose service of the same name Debian enables. */
 const SERVICES = ['nats-server', 'postfix'];
 const FARM_CACHE = '/var/cache/mailherd-farm';
-const PACKAGES_GB = 0.5;
+const PACKAGES_GB = 0.8;
 const MODULES_GB = 0.6;
 const FARM_GB = 5;
 const SHIPPED_NODE = join(ROOT, 'node_modules', `node-linux-${process.arch}`);
@@ -44,7 +44,7 @@ const COMMANDS = {
     run: args => shipped(['bench/main.io.ts', ...args]),
   },
   sim: {needs: 'code', run: args => shipped(['test/sim/main.io.ts', ...args])},
-  fuzz: {needs: 'code', run: args => shipped(['native/fuzz/main.io.ts', ...args])},
+  fuzz: {needs: 'tests', run: args => shipped(['native/fuzz/main.io.ts', ...args])},
   package: {needs: 'code', run: args => shipped(['packaging/main.io.ts', ...args])},
 };
 /** Benchmarks on real hosts. */

@@ -15,14 +15,16 @@ const MIB_KIB = 1024;
 /** After the start and after the queue was made: what is measured is a day's work, not the beginning. */
 const SETTLE_MS = 30_000;
 const FILL_TIMEOUT_MS = 600_000;
+/** Without the agent it is measured for no longer than this. */
+const WITHOUT_MS_MAX = 600_000;
 /** What a farm shortens so that tests are quick; without them the agent has its defaults. */
 const SHORTENED = ['reportIntervalMs', 'cpuPercentMax', 'probe.intervalMs', 'probe.timeoutMs'];
 
 export const benchmark: Benchmark = {
   summary:
-    'CPU (with its children) and memory of a whole agent at default settings, on a host with a long deferred queue, in a farm of its own (root)',
+    'CPU (its own with its children, and what it causes in other services) and memory of a whole agent at default settings, on a host with a long deferred queue, in a farm of its own (root)',
   options: {
-    minutes: {type: 'string', default: '30', help: 'how long it is measured'},
+    minutes: {type: 'string', default: '30', help: 'how long it is measured; before that up to ten without it'},
     count: {type: 'string', default: '100000', help: 'deferred messages'},
     keep: {type: 'boolean', default: false, help: 'leave the farm up'},
   },
@@ -36,8 +38,8 @@ export const benchmark: Benchmark = {
       await up(farm, {deb, isFilled: false});
       await useDefaults(farm);
       await fill(farm, count);
-      await sleep(SETTLE_MS);
-      return {minutes, count, ...(await measure(farm, minutes * 60_000))};
+      const without = await measureWithout(farm, Math.min(minutes * 60_000, WITHOUT_MS_MAX));
+      return {minutes, count, ...(await measure(farm, minutes * 60_000, without))};
     } finally {
       if (options.keep !== true) await down(farm);
     }
@@ -66,7 +68,7 @@ async function useDefaults({paths}: Farm): Promise<void> {
     else delete config[outer]?.[inner];
   }
   await writeFile(file, stringify(config));
-  await runIn(paths, HOST, ['systemctl', 'restart', 'mailherd-agent']);
+  await runIn(paths, HOST, ['systemctl', 'stop', UNIT]);
 }
 
 /** Mail that is deferred once and tried again long after the benchmark. */
@@ -100,7 +102,21 @@ interface Reading {
   pid: number;
 }
 
-async function measure(farm: Farm, forMs: number): Promise<Record<string, number>> {
+/** CPU of each service in percent of a core on the same host before its agent starts; Dovecot anew, without the metrics that agents add. */
+async function measureWithout({paths, say}: Farm, forMs: number): Promise<Record<string, number>> {
+  await runIn(paths, HOST, ['systemctl', 'restart', 'dovecot']);
+  await sleep(SETTLE_MS);
+  const first = await readServices(paths);
+  await sleep(forMs);
+  const without = percentOf(first, await readServices(paths));
+  await runIn(paths, HOST, ['systemctl', 'start', UNIT]);
+  say('measured without the agent; it is started');
+  await sleep(SETTLE_MS);
+  return without;
+}
+
+async function measure(farm: Farm, forMs: number, without: Record<string, number>): Promise<Record<string, unknown>> {
+  const services = await readServices(farm.paths);
   const readings = [await read(farm)];
   const begunMs = performance.now();
   while (performance.now() - begunMs < forMs) {
@@ -112,6 +128,7 @@ async function measure(farm: Farm, forMs: number): Promise<Record<string, number
   if (first.pid !== last.pid) throw new Error('the agent was started anew meanwhile: its figures are of no one process');
   return {
     cpuPercent: rounded((100 * (last.cpuMs - first.cpuMs)) / (last.atMs - first.atMs)),
+    ...caused(percentOf(services, await readServices(farm.paths)), without),
     rssMb: rounded(Math.max(...readings.map(({rssMb}) => rssMb))),
     privateDirtyMb: rounded(Math.max(...readings.map(({privateDirtyMb}) => privateDirtyMb))),
     rssSlopeMbPerHour: rounded(slopePerHour(readings, ({rssMb}) => rssMb)),
@@ -119,12 +136,46 @@ async function measure(farm: Farm, forMs: number): Promise<Record<string, number
   };
 }
 
-/** Both cgroup layouts: version 2 alone, or beside version 1. */
+/** What all services but the agent cost more with it than without, and each that is a fiftieth of that or more. */
+function caused(withAgent: Record<string, number>, without: Record<string, number>): Record<string, unknown> {
+  const more = Object.keys(withAgent)
+    .filter(unit => unit !== UNIT)
+    .map(unit => [unit, (withAgent[unit] ?? 0) - (without[unit] ?? 0)] as const);
+  const all = more.reduce((sum, [, percent]) => sum + percent, 0);
+  const shown = more.filter(([, percent]) => Math.abs(percent) >= Math.abs(all) / 50).sort(([, a], [, b]) => b - a);
+  return {
+    causedCpuPercent: rounded(all),
+    causedCpuPercentOf: Object.fromEntries(shown.map(([unit, percent]) => [unit, rounded(percent)])),
+    withoutAgentCpuPercent: rounded(Object.values(without).reduce((sum, percent) => sum + percent, 0)),
+  };
+}
+
+interface Services {
+  atMs: number;
+  cpuMs: Record<string, number>;
+}
+
+/** Where systemd has its groups: version 2 alone, or beside version 1. */
+const SLICE = 'slice=/sys/fs/cgroup/system.slice; [ -e $slice/cpu.stat ] || slice=/sys/fs/cgroup/unified/system.slice';
+
+/** CPU of each service and of all that belongs to it, processes that ended too. */
+async function readServices(paths: Farm['paths']): Promise<Services> {
+  const text = await runIn(paths, HOST, ['bash', '-c', `${SLICE}; cd $slice && grep -H '^usage_usec' */cpu.stat`]);
+  const found = [...text.matchAll(/^(.+)\/cpu\.stat:usage_usec (\d+)$/gm)].map(([, unit = '', us]) => [unit, Number(us) / 1000]);
+  if (found.length === 0) throw new Error(`the host has no services: ${text.slice(0, 200)}`);
+  return {atMs: performance.now(), cpuMs: Object.fromEntries(found)};
+}
+
+/** Of a core, between two readings; a service that came meanwhile began with nothing. */
+function percentOf(first: Services, last: Services): Record<string, number> {
+  const ms = last.atMs - first.atMs;
+  return Object.fromEntries(Object.entries(last.cpuMs).map(([unit, cpuMs]) => [unit, (100 * (cpuMs - (first.cpuMs[unit] ?? 0))) / ms]));
+}
+
 const READ = `
-group=/sys/fs/cgroup/system.slice/${UNIT}
-[ -e $group/cpu.stat ] || group=/sys/fs/cgroup/unified/system.slice/${UNIT}
+${SLICE}
 pid=$(systemctl show -P MainPID ${UNIT})
-cat $group/cpu.stat /proc/$pid/smaps_rollup && echo "descriptors $(ls /proc/$pid/fd | wc -l) of $pid"`;
+cat $slice/${UNIT}/cpu.stat /proc/$pid/smaps_rollup && echo "descriptors $(ls /proc/$pid/fd | wc -l) of $pid"`;
 
 /** CPU of the service's whole control group, of children that ended too; memory and descriptors of its main process. */
 async function read({paths}: Farm): Promise<Reading> {

@@ -95,6 +95,8 @@ export interface QueueWalk {
   listingsWrong: number;
   /** Why a directory is not followed that should be: ENOSPC and EMFILE are limits on inotify; null: each is. */
   followRefusal: string | null;
+  /** Files in corrupt, which Postfix put aside and nothing else counts; null where that cannot be read. Bytes: null when there are too many to ask. */
+  corrupt: {messages: number; bytes: Bytes | null} | null;
   /** What one statx a message tells; null at the levels that do not ask. */
   facts: QueueFacts | null;
   samples: QueueSample[];
@@ -278,11 +280,13 @@ function toWalk(known: Record<string, number>): Omit<QueueWalk, 'samples'> {
   const queueBytes = Object.fromEntries(['maildrop', 'incoming', 'active', 'deferred', 'hold'].map(name => [name, orNull(`${name}Bytes`)]));
   const hasFacts = orNull('asked') !== null;
   const refusal = orNull('followErrno');
+  const corrupt = orNull('corrupt');
   return {
     ...of('maildrop', 'incoming', 'active', 'deferred', 'hold', 'aged', 'unaged', 'foreign', 'statCalls', 'tookMs'),
     ...of('stuckIncoming', 'directoryBytes', 'directoryBytesMax', 'buckets', 'bucketMax', 'directoriesKept'),
     ...of('directoriesFollowed', 'changesHeard', 'listingsWrong'),
     changesLost: count('changesLost') === 1,
+    corrupt: corrupt === null ? null : {messages: corrupt, bytes: orNull('corruptBytes')},
     followRefusal: refusal === null ? null : getSystemErrorName(-refusal),
     bytes: Object.values(queueBytes).reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
     queueBytes,

@@ -69,6 +69,7 @@ class QueueWalk::Pass {
         wallUs_(NowUs(CLOCK_REALTIME)) {}
 
   std::optional<SysError> Queue(int spool, size_t queue);
+  void Corrupt(int spool);
   bool complete() const noexcept { return complete_; }
   const std::array<int64_t, kQueues.size()>& counts() const noexcept { return counts_; }
   QueueValues Values();
@@ -124,6 +125,8 @@ class QueueWalk::Pass {
   std::vector<QueueSample> samples_;
   uint32_t opened_ = 0;
   uint32_t statCalls_ = 0;
+  double corrupt_ = std::numeric_limits<double>::quiet_NaN();
+  double corruptBytes_ = std::numeric_limits<double>::quiet_NaN();
   bool complete_ = true;
 };
 
@@ -137,6 +140,31 @@ std::optional<SysError> QueueWalk::Pass::Queue(int spool, size_t queue) {
   const int64_t asked = std::min(expected, kAskedPerWalk);
   sampleEvery_ = samplesMax_ == 0 ? 1 : std::max<int64_t>((asked + samplesMax_ - 1) / samplesMax_, 1);
   return Directory(spool, kQueues[queue], 0);
+}
+
+/// What Postfix could make nothing of and put aside: nobody tries it again. Not known where the directory cannot be read to its end.
+void QueueWalk::Pass::Corrupt(int spool) {
+  const UniqueFd directory(::openat(spool, "corrupt", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  int64_t files = 0;
+  int64_t bytes = 0;
+  while (directory && !Spent()) {
+    const ssize_t length = ::getdents64(directory.get(), walk_.entries_.data(), walk_.entries_.size());
+    if (length < 0) return;
+    if (length == 0) {
+      corrupt_ = static_cast<double>(files);
+      if (files <= kAskedPerWalk) corruptBytes_ = static_cast<double>(bytes);
+      return;
+    }
+    for (ssize_t at = 0; at < length;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(walk_.entries_.data() + at);
+      at += entry->d_reclen;
+      if (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN) continue;
+      struct statx facts {};
+      if (++files > kAskedPerWalk || ::statx(directory.get(), entry->d_name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &facts) != 0) continue;
+      if (S_ISREG(facts.stx_mode)) bytes += static_cast<int64_t>(facts.stx_size);
+      else files--;
+    }
+  }
 }
 
 std::optional<SysError> QueueWalk::Pass::Directory(int parent, const char* name, int depth) {
@@ -345,6 +373,8 @@ QueueValues QueueWalk::Pass::Values() {
   const Listings& listings = walk_.listings_;
   for (const int64_t value : {listings.followed(), listings.heard(), int64_t{listings.hasLost()}, listings.wrong()}) out[at++] = static_cast<double>(value);
   out[at++] = listings.refusal() == 0 ? std::numeric_limits<double>::quiet_NaN() : listings.refusal();
+  out[at++] = corrupt_;
+  out[at++] = corruptBytes_;
   if (!asks()) return values;
   PutFacts(&out[at]);
   PutSchedule(&out[at + 4]);
@@ -363,6 +393,7 @@ Result<QueueValues> QueueWalk::Run(QueueLevel level, double budgetMs, uint32_t s
   for (size_t queue = 0; queue < kQueues.size(); queue++) {
     if (auto error = pass.Queue(spool.get(), queue)) return std::move(*error);
   }
+  pass.Corrupt(spool.get());
   counted_ = pass.counts();
   // A walk that ended early has not seen everything, so what it has not seen may still be there.
   if (pass.complete()) {

@@ -29,6 +29,8 @@ inline constexpr std::array kQueueFields = {
     // Names and directories tell these.
     "stuckIncoming", "directoryBytes", "directoryBytesMax", "buckets", "bucketMax", "directoriesKept",
     "directoriesFollowed", "changesHeard", "changesLost", "listingsWrong", "followErrno",
+    // Files in corrupt, which no other figure counts.
+    "corrupt", "corruptBytes",
     // Statx tells these.
     "asked", "halfWritten", "forceExpire", "unthrottle", "scheduled", "due", "within1", "within5", "within15", "within60", "later",
     "herd", "herdInMs",

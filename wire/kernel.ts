@@ -50,6 +50,10 @@ const Processor = Type.Object({
   tasksRunnable: some(Count),
   tasksBlocked: some(Count),
   forksPerSecond: some(PerSecond),
+  /** Of the time of all processors: programs, the kernel for them, and interrupts. */
+  userShare: some(Share),
+  systemShare: some(Share),
+  interruptShare: some(Share),
 });
 
 const Memory = Type.Object({

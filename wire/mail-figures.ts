@@ -27,6 +27,8 @@ export const QueueFigures = Type.Object({
   /** Files that are no messages, and messages without a known age. */
   foreign: Count,
   unaged: Count,
+  /** Files that Postfix could make nothing of and moved to corrupt: nobody tries them again. Null: not to be read; absent: older agents. */
+  corrupt: Type.Optional(orNull(Type.Object({messages: Count, bytes: orNull(ByteCount)}))),
   /** Age by true arrival of all in incoming, active and deferred, wherever it goes. Absent from older agents. */
   ageMsP95: Type.Optional(orNull(SpanMs)),
   ageMsMax: Type.Optional(orNull(SpanMs)),

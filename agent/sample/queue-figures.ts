@@ -21,6 +21,7 @@ export function queueFiguresOf(walk: QueueWalk, activeMax: number | null, destin
     stuckIncoming: walk.stuckIncoming,
     foreign: walk.foreign,
     unaged: walk.unaged,
+    corrupt: walk.corrupt,
     ageMsP95: orRounded(walk.ageMsP95),
     ageMsMax: orRounded(walk.ageMsMax),
     activeShare: activeMax === null || activeMax <= 0 ? null : rounded(Math.min(walk.active / activeMax, 1)),

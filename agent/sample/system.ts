@@ -4,6 +4,7 @@ import {type AcceptQueue, NO_LIMIT, type PortUse, type ProcessUse, type SmtpPeer
 import type {System} from '../../wire/kernel.ts';
 import {rounded} from '../report/rounded.ts';
 import {mountFaults} from './mount.ts';
+import {cpuShareOf} from './rates.ts';
 import {atMostOne, type Counters, type KernelSpans, PAGE_BYTES, ratio, SECTOR_BYTES, type Span, sum, times} from './span.ts';
 
 type Group<K extends keyof System> = NonNullable<System[K]>;
@@ -50,6 +51,9 @@ export function processorOf(span: Span): Group<'processor'> {
     tasksRunnable: span.level('tasksRunning'),
     tasksBlocked: span.level('tasksBlocked'),
     forksPerSecond: span.perSecond('forks'),
+    userShare: cpuShareOf(span, 'User', 'Nice'),
+    systemShare: cpuShareOf(span, 'System'),
+    interruptShare: cpuShareOf(span, 'Irq', 'Softirq'),
   });
 }
 

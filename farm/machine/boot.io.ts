@@ -128,6 +128,15 @@ export async function isRunning(paths: Paths, host: string): Promise<boolean> {
   return machine !== undefined && isAlive(machine.init);
 }
 
+/** It may have ended by itself, or with the systemd before it. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /**
  * Cuts the power of a host: SIGKILL to its systemd ends every process in it at once, nothing is flushed or closed in order.
  * Also ends a machine of an earlier, interrupted run that no state file knows, found by its root and its
@@ -139,7 +148,7 @@ export async function powerOff(paths: Paths, host: string): Promise<void> {
   const grouped = processesOf(host);
   const marks = [known?.init, known?.nspawn, ...strays(at), ...grouped.map(markOf)].filter(mark => mark !== undefined && mark !== null);
   if (grouped.length > 0) freeze(host, false);
-  for (const mark of marks) if (isAlive(mark)) process.kill(mark.pid, 'SIGKILL');
+  for (const mark of marks) if (isAlive(mark)) kill(mark.pid);
   for (let waited = 0; marks.some(isAlive) || processesOf(host).length > 0; waited += 20) {
     if (waited > 10_000) throw new MailherdError('COMMAND_FAILED', {command: `power off ${host}`, reason: 'its processes do not end'});
     await sleep(20);

@@ -2,6 +2,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -23,6 +24,7 @@
 #include "../smtp_peers.h"
 #include "../sock_diag.h"
 #include "../source_sets.h"
+#include "../text_rows.h"
 #include "../tune/knob.h"
 #include "../tune/ledger.h"
 
@@ -62,6 +64,27 @@ void ParseTexts(std::string_view text) {
     Require(change.name.find('\0') == std::string_view::npos);
     if (i > 0) Require(std::tie(told.changes[i - 1].watch, told.changes[i - 1].name) < std::tie(change.watch, change.name));
   }
+}
+
+std::string Told(const TextsRead& read) {
+  std::string told = read.odd + '\n' + std::to_string(read.uid);
+  for (const FolderTexts& folder : read.folders) {
+    Require(folder.sums.size() == folder.uids.size() * std::tuple_size_v<TextSum>);
+    told += '\n' + folder.guid + std::string(folder.sums.begin(), folder.sums.end());
+    for (const uint32_t uid : folder.uids) told += ' ' + std::to_string(uid);
+  }
+  return told;
+}
+
+/// Wherever the stream is cut, it says the same.
+void ParseRows(std::string_view text) {
+  TextRows whole, cut;
+  whole.Push(text.data(), text.size());
+  for (size_t at = 0, size = 1; at < text.size(); at += size, size = size % 61 * 2 + 1) {
+    size = std::min(size, text.size() - at);
+    cut.Push(text.data() + at, size);
+  }
+  Require(Told(whole.End()) == Told(cut.End()));
 }
 
 /// What the writer of kernel values reads: its ledger and its clients' words.
@@ -105,13 +128,36 @@ void ParseDatagrams(Bytes bytes) {
   (void)ReadDiag(framed, kSequence, take);
 }
 
+/// An error on purpose in place of the parsers, behind more than chance finds: by it a test sees that the search goes by what the code does.
+const bool kIsPlanted = std::getenv("MAILHERD_FUZZ_PLANTED") != nullptr;
+
+void FallIntoTrap(std::string_view text) {
+  uint64_t magic = 0;
+  if (text.size() < 10 || text[0] != '\x8b' || text[1] != '\x7f') return;
+  std::memcpy(&magic, text.data() + 2, sizeof magic);
+  Require(magic != 0x9e3779b97f4a7c15);
+}
+
 }  // namespace
+
+// Node's own executable has the real ones; here the sum of the bytes tells texts apart as well.
+extern "C" int SHA256_Init(SHA256_CTX* context) { return *context = {}, 1; }
+extern "C" int SHA256_Update(SHA256_CTX* context, const void* bytes, size_t size) {
+  for (size_t i = 0; i < size; i++) context->h[0] = context->h[0] * 31 + static_cast<const uint8_t*>(bytes)[i];
+  return 1;
+}
+extern "C" int SHA256_Final(unsigned char* sum, SHA256_CTX* context) { return std::memcpy(sum, context->h, sizeof context->h), 1; }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > kBytesMax) return 0;
+  if (kIsPlanted) {
+    FallIntoTrap({reinterpret_cast<const char*>(data), size});
+    return 0;
+  }
   // A copy of its own for each: what is read beyond its end is seen.
   const std::vector<char> text(data, data + size);
   ParseTexts({text.data(), text.size()});
+  ParseRows({text.data(), text.size()});
   ParseTuning({text.data(), text.size()});
   const std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data), reinterpret_cast<const std::byte*>(data) + size);
   ParseDatagrams(bytes);

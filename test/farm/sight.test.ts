@@ -65,7 +65,8 @@ const send = (to: string): string => `printf 'From: a@outside.example\\n\\nbody\
 /** A message that has come ten minutes ago and whose writer died over it, by the name that Postfix would give it. */
 const STUCK = `name=$(perl -e 'my @d = ("0".."9", grep { !/[aeiou]/i } ("B".."Z", "b".."z")); my ($s, $n) = (time - 600, "");
   for (1 .. 6) { $n = $d[$s % 52] . $n; $s = int($s / 52) } print $n')0000zB
-install -m 600 -o postfix /dev/null "/var/spool/postfix/incoming/$name"`;
+install -m 600 -o postfix /dev/null "/var/spool/postfix/incoming/$name"
+install -m 600 -o postfix /etc/hostname "/var/spool/postfix/corrupt/$name"`;
 
 /** The agent is told on its return that it has watched every mailbox for two days. */
 const AGED = `systemctl stop mailherd-agent
@@ -138,6 +139,10 @@ const SHOWN: Record<string, Seen> = {
   'queue: the next attempts and the herd': report =>
     Object.values(figures(report)?.queue?.retry ?? {}).reduce((sum, count) => sum + count, 0) > 0,
   'queue: half-written and stuck': report => figures(report)?.queue?.halfWritten === 1 && figures(report)?.queue?.stuckIncoming === 1,
+  'queue: put aside as corrupt': report => {
+    const corrupt = figures(report)?.queue?.corrupt;
+    return corrupt?.messages === 1 && (corrupt.bytes ?? 0) > 0;
+  },
   'queue: marked to be returned': report => report.queue?.hold === 1 && figures(report)?.queue?.forceExpire === 1,
   'queue: share of active': report => figures(report)?.queue?.activeShare !== null,
   'queue: directories': report => (figures(report)?.queue?.directoryBytesMax ?? 0) >= 4096,
@@ -247,8 +252,12 @@ describe.concurrent.each(BACKENDS)('%s', host => {
 
     // How busy a mailbox is, is told of those watched for a day: let it be two.
     await shell(host, AGED);
-    await eventually(60_000, async () => (await call(access, 'GET', `/v1/users/${first?.user}`, UserView)).sessionsPerDay !== null);
-    const {deliveriesPerDay, sessionsPerDay} = await call(access, 'GET', `/v1/users/${first?.user}`, UserView);
+    const asked = (): Promise<UserView> => call(access, 'GET', `/v1/users/${first?.user}`, UserView);
+    await eventually(60_000, async () => {
+      const {deliveriesPerDay, sessionsPerDay} = await asked();
+      return deliveriesPerDay !== null && sessionsPerDay !== null;
+    });
+    const {deliveriesPerDay, sessionsPerDay} = await asked();
     expect(deliveriesPerDay).toBeGreaterThan(0);
     expect(sessionsPerDay).toBeGreaterThan(0.5);
 

@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -163,6 +163,56 @@ test('a spent budget ends the walk and says so', async () => {
   expect(walk.deferred).toBeLessThan(3000);
   expect(await walker.walk('stat', 5000)).toMatchObject({complete: true, deferred: 3000});
 });
+
+test('what Postfix put aside as corrupt is counted by itself; a directory that is not there is not known', async () => {
+  const walker = new QueueWalker(spool);
+  message('deferred/4F2A1C0123');
+  expect(await walker.walk('names', 1000)).toMatchObject({deferred: 1, corrupt: null});
+  mkdirSync(join(spool, 'corrupt'));
+  expect(await walker.walk('names', 1000)).toMatchObject({corrupt: {messages: 0, bytes: 0}});
+  message('corrupt/4F2A1C0124', 'a'.repeat(30));
+  message('corrupt/what', 'a'.repeat(3));
+  mkdirSync(join(spool, 'corrupt/D'));
+  symlinkSync('what', join(spool, 'corrupt/link'));
+  expect(await walker.walk('names', 1000)).toMatchObject({deferred: 1, foreign: 0, corrupt: {messages: 2, bytes: 33}});
+  for (let at = 0; at < 1500; at++) message(`corrupt/C${at}`);
+  expect(await walker.walk('names', 1000)).toMatchObject({corrupt: {messages: 1502, bytes: null}});
+  expect(await walker.walk('names', 0)).toMatchObject({complete: false, corrupt: null});
+});
+
+test('a million files in one directory: the budget ends the walk, the next goes on as well, memory stays flat, the event loop turns', async () => {
+  const files = 1_000_000;
+  // In memory, all names of one file: only the names are looked at.
+  const large = mkdtempSync('/dev/shm/mailherd-spool-');
+  try {
+    for (const queue of QUEUES) mkdirSync(join(large, queue));
+    writeFileSync(join(large, 'one'), 'x');
+    for (let at = 0; at < files; at++) linkSync(join(large, 'one'), join(large, `deferred/${longId(1000, `B${at}`)}`));
+    writeFileSync(join(large, `incoming/${longId(1000, 'C')}`), 'x');
+    const walker = new QueueWalker(large);
+    const kept = process.memoryUsage().rss;
+    for (let round = 0; round < 3; round++) {
+      const walk = await walker.walk('rotate', 20, 16);
+      expect(walk).toMatchObject({incoming: 1, complete: false});
+      expect(walk.deferred).toBeGreaterThan(0);
+      expect(walk.deferred).toBeLessThan(files);
+    }
+    let turns = 0;
+    let isWalking = true;
+    const turn = (): void => {
+      turns++;
+      if (isWalking) setTimeout(turn, 1);
+    };
+    turn();
+    for (let round = 0; round < 4; round++) expect(await walker.walk('names', 600_000)).toMatchObject({deferred: files, complete: true});
+    isWalking = false;
+    expect(turns).toBeGreaterThan(20);
+    // All names would be 22 MB.
+    expect(process.memoryUsage().rss - kept).toBeLessThan(12 * 1024 * 1024);
+  } finally {
+    rmSync(large, {recursive: true});
+  }
+}, 600_000);
 
 test('a queue that cannot be read is an error with its path, not an empty queue', async () => {
   rmSync(join(spool, 'hold'), {recursive: true});

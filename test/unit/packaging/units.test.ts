@@ -44,3 +44,10 @@ test('an agent whose sampling is stuck is started again, and never takes the mem
   for (const line of ['Type=notify', 'WatchdogSec=90', 'Restart=always', 'MemoryMax=256M', 'NoNewPrivileges=yes'])
     expect(unit.split('\n')).toContain(line);
 });
+
+test("the kernel's log can be read by the agent, and only read", () => {
+  const lines = readFileSync(join(UNITS, 'mailherd-agent.service'), 'utf8').split('\n');
+  for (const line of ['DevicePolicy=closed', 'DeviceAllow=/dev/kmsg r', 'CapabilityBoundingSet=CAP_SYSLOG']) expect(lines).toContain(line);
+  // Either would hide it.
+  expect(lines.filter(line => /^(?:ProtectKernelLogs|PrivateDevices)=/.test(line))).toEqual([]);
+});

@@ -1,3 +1,5 @@
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {KERNEL_TROUBLES, kernelMessageOf, parseKernelRecord, QUIET_AFTER_MS} from '../../../../agent/sample/kernel-messages.ts';
@@ -51,6 +53,16 @@ describe('messages', () => {
 
   test.each(NOTHING)('nothing: %s', text => {
     expect(kernelMessageOf(text)).toBeNull();
+  });
+
+  test.each(['6.1', '6.12', '6.18'])('what Linux %s said of troubles that were made, and nothing else of what it said', kernel => {
+    const said = readFileSync(join(import.meta.dirname, `../../../native/fixtures/linux-${kernel}/dev/kmsg`), 'utf8');
+    const records = said.split('\n').flatMap(line => parseKernelRecord(line) ?? []);
+    const told = records.flatMap(({isKernel, text}) => (isKernel ? (kernelMessageOf(text) ?? []) : []));
+    expect(records.length).toBeGreaterThan(100);
+    expect([...new Set(told.map(({trouble, of}) => `${trouble} ${of}`))]).toEqual([
+      ...['oomKill tail', 'fileSystemError vda', 'hungTask dd', 'diskError vde'],
+    ]);
   });
 
   test('each trouble has an example here', () => {

@@ -29,6 +29,7 @@ const WALK: QueueWalk = {
   changesLost: false,
   listingsWrong: 0,
   followRefusal: null,
+  corrupt: {messages: 2, bytes: 700},
   facts: {
     asked: 5_255,
     halfWritten: 1,
@@ -58,6 +59,7 @@ test('the schedule of some is projected onto all; shares and skew', () => {
     askedShare: 0.5,
     halfWritten: 1,
     stuckIncoming: 2,
+    corrupt: {messages: 2, bytes: 700},
     activeShare: 0.025,
     retry: {due: 1_000, within1: 0, within15: 4_000, within60: 5_000, later: 0},
     herd: {messages: 3_000, inMs: 600_000},

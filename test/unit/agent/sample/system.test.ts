@@ -46,6 +46,32 @@ test('tasks of the moment, forks a second, and what the kernel itself holds', ()
   expect(memoryOf({host: span({}, {slabReclaimableBytes: 5, slabUnreclaimableBytes: 2}), summed: null}).slabBytes).toBe(7);
 });
 
+test('what the processors were at, as shares of all their time', () => {
+  const none = {
+    cpuUserTicks: 0,
+    cpuNiceTicks: 0,
+    cpuSystemTicks: 0,
+    cpuIdleTicks: 0,
+    cpuIowaitTicks: 0,
+    cpuIrqTicks: 0,
+    cpuSoftirqTicks: 0,
+  };
+  const after = {
+    cpuUserTicks: 20,
+    cpuNiceTicks: 5,
+    cpuSystemTicks: 10,
+    cpuIdleTicks: 50,
+    cpuIowaitTicks: 5,
+    cpuIrqTicks: 1,
+    cpuSoftirqTicks: 3,
+  };
+  expect(processorOf(span({...none, cpuStealTicks: 0}, {...after, cpuStealTicks: 6}))).toEqual({
+    ...{userShare: 0.25, systemShare: 0.1, interruptShare: 0.04},
+  });
+  // Not known of what.
+  expect(processorOf(span(none, after))).toEqual({});
+});
+
 test('distance to throttling, rates, sums', () => {
   const host = span({}, {dirtyBytes: 90 * 4_096, swapTotalBytes: 7, swapFreeBytes: 3});
   const summed = span(
