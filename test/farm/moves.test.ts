@@ -87,6 +87,38 @@ it('a keyword that is taken away while the mailbox is copied does not come back 
   expect(await runIn(farm.paths, source, ['doveadm', 'search', '-u', user.user, 'mailbox', 'INBOX', 'keyword', 'once'])).toBe('');
 });
 
+it('mail that a source stores late arrives, that for a folder which was deleted since in INBOX; what was deleted stays so', async () => {
+  const {farm, access, endsWithinMs} = options;
+  const [course] = await coursesOf(options, '12->13');
+  if (course === undefined) throw new Error('nobody to move');
+  const {user, source, target} = course;
+  const doveadm = (host: string, ...args: string[]): Promise<string> => runIn(farm.paths, host, ['doveadm', ...args]);
+  const save = (folder: string, name: string): Promise<string> =>
+    runIn(farm.paths, source, ['doveadm', 'save', '-u', user.user, '-m', folder], `Subject: ${name}\nMessage-ID: <${name}@late>\n\ntext\n`);
+  const found = async (name: string): Promise<string> =>
+    (await doveadm(target, '-f', 'flow', 'fetch', '-u', user.user, 'mailbox', 'HEADER', 'Message-ID', `<${name}@late>`)).trim();
+  for (const folder of ['Deleted', 'Renamed']) await doveadm(source, 'mailbox', 'create', '-u', user.user, folder);
+  for (const [folder, name] of [
+    ['Deleted', 'early-deleted'],
+    ['INBOX', 'early'],
+  ] as const)
+    await save(folder, name);
+  const id = await startMove(access, user.user, target);
+  expect(await ended(access, id, endsWithinMs)).toMatchObject({step: 'retained', refusal: null});
+  await doveadm(target, 'mailbox', 'delete', '-u', user.user, 'Deleted');
+  await doveadm(target, 'mailbox', 'rename', '-u', user.user, 'Renamed', 'Otherwise');
+  await doveadm(target, 'expunge', '-u', user.user, 'mailbox', 'INBOX', 'HEADER', 'Message-ID', '<early@late>');
+  for (const folder of ['Deleted', 'Renamed', 'INBOX']) await save(folder, `late-${folder}`);
+  expect(await purgeMove(access, id)).toMatchObject({step: 'purged', refusal: null});
+  expect(await Promise.all(['late-INBOX', 'late-Deleted', 'late-Renamed', 'early', 'early-deleted'].map(found))).toEqual([
+    'mailbox=INBOX',
+    'mailbox=INBOX',
+    'mailbox=Otherwise',
+    '',
+    '',
+  ]);
+});
+
 describe('a move is cancelled in the midst', () => {
   const cancels = {'of a pass': runCancelledPass, 'of a seed': runCancelledSeed};
   it.each(Object.entries(cancels))(
