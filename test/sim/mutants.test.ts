@@ -89,9 +89,6 @@ const COORDINATOR: Record<string, () => void> = {
     });
   },
   'no last look before the flip': skipLook,
-  'backing out does not wait for what still runs at the source': () => {
-    around('backingOut', (context, record, run) => run(without(context, 'settle', {}), record));
-  },
   'backing out leaves the copy': () => {
     around('backingOut', (context, record, run) => run(without(context, 'discard', {removedBytes: 0}), record));
   },
@@ -218,10 +215,6 @@ const AGENT_SIDE: Record<string, () => void> = {
     };
   },
   'late mail brings back what was deleted since': mergeBlindly,
-  'commands for one user run side by side': () => {
-    let turns = 0;
-    AGENT.turnOf = () => String(++turns);
-  },
 };
 
 /** Of the mailbox's own host it is believed, if it answers at all (`isAsked`), that it has what the copy has. */
