@@ -10,6 +10,8 @@ import type {MovePorts} from './move-ports.ts';
 
 const CARRIES_MAX = 5;
 const LOST_TOLD_MAX = 5;
+/** 90 KB of a record, which must fit a message of NATS with all else; of a mailbox with more late mail is merged anywhere. */
+const FOLDERS_NOTED_MAX = 2_000;
 
 /**
  * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
@@ -112,8 +114,9 @@ export async function retainAtSource(ports: MovePorts, record: MoveRecord): Prom
 /** What is noted of a manifest by which a copy was proved. */
 export function verifiedAs(digest: string, manifest: Manifest): NonNullable<MoveRecord['verified']> {
   const {folders} = manifest;
-  const uidNexts = Object.fromEntries(folders.map(({guid, uidNext}) => [guid, uidNext]));
-  return {digest, messages: messageCount(manifest), folders: folders.length, uidNexts};
+  const said = {digest, messages: messageCount(manifest), folders: folders.length};
+  if (folders.length > FOLDERS_NOTED_MAX) return said;
+  return {...said, uidNexts: Object.fromEntries(folders.map(({guid, uidNext}) => [guid, uidNext]))};
 }
 
 /** Folders of a retained copy into which mail has come since it was verified; null when nobody knows. UIDs only ever rise. */

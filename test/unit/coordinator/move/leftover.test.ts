@@ -24,6 +24,12 @@ test('mail came late into folders whose UIDNEXT is beyond what was verified, and
   expect(lateFolders(VERIFIED, since)).toEqual([late('INBOX', 11, 12), late('New', 1, 1)]);
 });
 
+test('of more folders than a record holds none is noted', () => {
+  const many = Array.from({length: 2_001}, (_, index) => folder(`f${index}`, 2));
+  expect(verifiedAs('d', manifest(...many)).uidNexts).toBeUndefined();
+  expect(Object.keys(verifiedAs('d', manifest(...many.slice(1))).uidNexts ?? {})).toHaveLength(2_000);
+});
+
 test('where an older release noted nothing nobody knows', () => {
   expect(lateFolders({digest: 'd', messages: 1, folders: 1}, manifest(folder('INBOX', 12)))).toBeNull();
   expect(lateFolders(null, manifest(folder('INBOX', 12)))).toBeNull();
