@@ -1,5 +1,5 @@
 import {mkdirSync} from 'node:fs';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import type {NatsConnection} from '@nats-io/transport-node';
 import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
@@ -11,7 +11,7 @@ import type {Log} from '../wire/log.ts';
 import {connectNats} from '../wire/nats.io.ts';
 import type {HostReport, Relief} from '../wire/report.ts';
 import {inboxPrefix} from '../wire/subjects.ts';
-import {isFirstOfBoot, tellReady} from './boot.io.ts';
+import {isFirstOfBoot, lastCurrent, markCurrent, openDoor, tellReady} from './boot.io.ts';
 import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {serveMetrics} from './metrics/serve.io.ts';
@@ -34,6 +34,7 @@ import {nextGeneration} from './report/generation.io.ts';
 import {Outbox} from './report/outbox.io.ts';
 import {Reporter} from './report/reporter.io.ts';
 import {Spool} from './report/spool.io.ts';
+import {bootFenceMs} from './route/apply.ts';
 import {followRoutes} from './route/follow.io.ts';
 import {HoldingPorts} from './route/holding.io.ts';
 import {ProbeRoutes} from './route/probe-routes.ts';
@@ -91,7 +92,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
 
   // NATS may be away when a host boots: what does not need it works meanwhile.
   let connection: NatsConnection | null = null;
-  const connected = connect(config, log, signal).then(async nc => {
+  const connected = connect(config, log, signal, () => served?.table.refused()).then(async nc => {
     if (nc === null) return;
     connection = nc;
     nc.closed().then(error => (signal.aborted ? undefined : fail(new MailherdError('NATS_DOWN', {reason: String(error)}))));
@@ -166,9 +167,9 @@ async function reportRounds(
 }
 
 /** The first connection, waited for as long as it takes; null once the signal aborts. @throws MailherdError CONFIG_INVALID */
-async function connect({host, nats}: AgentConfig, log: Log, signal: AbortSignal): Promise<NatsConnection | null> {
+async function connect({host, nats}: AgentConfig, log: Log, signal: AbortSignal, onRefused: () => void): Promise<NatsConnection | null> {
   try {
-    return await connectNats({...nats, name: `agent ${host}`, inboxPrefix: inboxPrefix(host)}, log, signal);
+    return await connectNats({...nats, name: `agent ${host}`, inboxPrefix: inboxPrefix(host)}, log, signal, onRefused);
   } catch (error) {
     if (error instanceof MailherdError && error.code === 'CANCELLED') return null;
     throw error;
@@ -190,8 +191,11 @@ async function openServed(config: AgentConfig, rng: Rng, log: Log, signal: Abort
     try {
       const isEdge = role === 'edge' && mail.holdPorts > 0;
       const holding = isEdge ? await HoldingPorts.open({ports: mail.holdPorts, imapPort: mail.backendImapPort, log, signal}) : null;
-      const isNew = isFirstOfBoot(process.env.RUNTIME_DIRECTORY);
-      const table = openRouteTable({path: config.routesDb, host, probeUser, isFirstOfBoot: isNew, holding, log, signal});
+      const {RUNTIME_DIRECTORY: runtimeDir} = process.env;
+      const fenceMs = isFirstOfBoot(runtimeDir) ? bootFenceMs(await lastCurrent(stateDir), systemClock.now()) : 0;
+      const table = openRouteTable({path: config.routesDb, host, probeUser, fenceMs, holding, log, signal});
+      // Not before the fence is up: from here on the table may be read.
+      openDoor(runtimeDir, dirname(config.routesDb));
       return {table, probes: new ProbeRoutes({host, role}, table), memory: openMoveMemory(stateDir)};
     } catch (error) {
       // A host whose routes or moves cannot be kept must still be seen.
@@ -227,7 +231,7 @@ function serve(
 ): void {
   const {host, role, mail} = config;
   const {tuner, activity, mailLog} = known;
-  void followRoutes(nc, table, probes, log, signal);
+  void followRoutes(nc, table, probes, log, signal).then(() => keepMarked(config, nc, log, signal));
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
   const places = new MailPlaces(mail.store, new DoveadmServer(join(mail.dovecotRun, 'doveadm-server')));
   const texts = new KnownTexts();
@@ -267,6 +271,17 @@ async function eachHour(signal: AbortSignal, work: () => Promise<void>): Promise
     giveBackMemory();
   });
   await started;
+}
+
+/** Notes while NATS answers that the routes on this disk are the present ones. Never rejects. */
+async function keepMarked({stateDir}: AgentConfig, nc: NatsConnection, log: Log, signal: AbortSignal): Promise<void> {
+  const mark = async (): Promise<void> => {
+    await nc.rtt();
+    await markCurrent(stateDir);
+  };
+  const marked = (): Promise<void> => mark().catch(error => log.debug({err: error}, 'not noted that the routes are current'));
+  await marked();
+  await repeat(MINUTE_MS, signal, marked);
 }
 
 /** Calls `work` each `everyMs`, first after one interval, by a clock that does not drift; rounds that came too late are left out. */

@@ -33,6 +33,17 @@ const SeedOffer = Type.Object({
   secret: Type.String({minLength: 32, maxLength: 128}),
 });
 
+/** A folder of a retained copy into which mail came late: as the UIDs `first` to `last`, none where `last` is lower. */
+const LateFolder = Type.Object({
+  guid: Type.String({pattern: '^[0-9a-f]{32}$'}),
+  name: Type.String(),
+  first: Count,
+  last: Count,
+  /** Its name where the user lives now; null: he has deleted it since, and the mail goes to his INBOX. */
+  nameNow: orNull(Type.String()),
+});
+export type LateFolder = Type.Static<typeof LateFolder>;
+
 const verb = <N extends string, Q extends Type.TProperties, A extends Type.TProperties>(name: N, request: Q, answer: A) => ({
   name,
   request: Type.Object(request),
@@ -126,8 +137,15 @@ export const COMMANDS = {
   adopt: verb('adopt', {...ofMove, revision: Generation}, {appliedAtMs: InstantMs}),
   /** Source, after the flip: the route is in force here too, nobody works here any more, the old copy is retained under the move's id. */
   retain: verb('retain', {...ofMove, revision: Generation, gone}, {appliedAtMs: InstantMs}),
-  /** Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). */
-  carry: verb('carry', {...ofMove, target: HostName, targetAddress: Type.String()}, {}),
+  /**
+   * Source, after the flip: bring to the target what came here late (a delivery that was under way during the hold). `folders`: in these alone;
+   * left out by an older release, and where nobody knows: anywhere.
+   */
+  carry: verb(
+    'carry',
+    {...ofMove, target: HostName, targetAddress: Type.String(), folders: Type.Optional(Type.Array(LateFolder, {minItems: 1}))},
+    {},
+  ),
   /** Source, when backing out: a seed or pass of this move that runs here ends, and no other begins. An older release knows it not. */
   abort: verb('abort', ofMove, {ended: Type.Boolean()}),
   /** Source, when backing out: no earlier command for the user runs here any more (a pass that is under way would fill the target again). */

@@ -1,5 +1,12 @@
 import {readFileSync, statSync} from 'node:fs';
-import {type ConnectionOptions, connect, createInbox, type NatsConnection, nkeyAuthenticator} from '@nats-io/transport-node';
+import {
+  AuthorizationError,
+  type ConnectionOptions,
+  connect,
+  createInbox,
+  type NatsConnection,
+  nkeyAuthenticator,
+} from '@nats-io/transport-node';
 import {systemClock} from '../base/clock.io.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Log} from './log.ts';
@@ -61,9 +68,15 @@ export function ownInbox(nc: NatsConnection): string {
  * Connects and stays connected: the first connection is waited for, a lost one is sought again for ever, with jitter so that a
  * farm does not come back as one. What is published while disconnected is lost (the library keeps it and then throws it away):
  * publish through a spool, or by a request that fails.
+ * @param onRefused called whenever a server answers during that wait and does not know these credentials.
  * @throws MailherdError CONFIG_INVALID when the seed cannot be read or others may read it; CANCELLED when `signal` ends the wait.
  */
-export async function connectNats(config: NatsConfig, log: Log, signal?: AbortSignal): Promise<NatsConnection> {
+export async function connectNats(
+  config: NatsConfig,
+  log: Log,
+  signal?: AbortSignal,
+  onRefused: () => void = () => undefined,
+): Promise<NatsConnection> {
   const seed = config.seedFile === null ? null : readSeed(config.seedFile);
   const options: ConnectionOptions = {
     ...STAY_CONNECTED,
@@ -72,19 +85,20 @@ export async function connectNats(config: NatsConfig, log: Log, signal?: AbortSi
     inboxPrefix: config.inboxPrefix,
     ...(seed === null ? {} : {authenticator: nkeyAuthenticator(new TextEncoder().encode(seed))}),
   };
-  const nc = await firstConnection(options, log, signal);
+  const nc = await firstConnection(options, log, onRefused, signal);
   made.set(nc, {log, inboxPrefix: config.inboxPrefix, seed});
   void report(nc, log);
   return nc;
 }
 
 /** The library could wait by itself, but would not say what for. */
-async function firstConnection(options: ConnectionOptions, log: Log, signal?: AbortSignal): Promise<NatsConnection> {
+async function firstConnection(options: ConnectionOptions, log: Log, onRefused: () => void, signal?: AbortSignal): Promise<NatsConnection> {
   let saidAtMs = Number.NEGATIVE_INFINITY;
   while (signal?.aborted !== true) {
     try {
       return await connect(options);
     } catch (error) {
+      if (error instanceof AuthorizationError) onRefused();
       const nowMs = systemClock.monotonic();
       if (nowMs - saidAtMs >= STILL_WAITING_MS) {
         log.warn({servers: options.servers, reason: messageOf(error)}, 'NATS cannot be reached; trying again');

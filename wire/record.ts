@@ -364,7 +364,15 @@ export const MoveRecord = Type.Object({
   /** Set while held: server's timestamp of the hold entry, and the latest at which a flip counts. */
   hold: orNull(Type.Object({heldAtMs: InstantMs, deadlineMs: InstantMs, spanMs: SpanMs})),
   /** What was proved equal on both ends before the flip. */
-  verified: orNull(Type.Object({digest: Type.String(), messages: Count, folders: Count})),
+  verified: orNull(
+    Type.Object({
+      digest: Type.String(),
+      messages: Count,
+      folders: Count,
+      /** Folder GUID -> UIDNEXT: mail from there on came late. An older release notes none. */
+      uidNexts: Type.Optional(Type.Record(Type.String(), Count)),
+    }),
+  ),
   /** From the hold entry to the adopted route: how long the user could be without service. */
   pauseMs: orNull(SpanMs),
   /** The target did not answer when the move was backed out: its part of a copy is removed when it does. */

@@ -5,17 +5,17 @@ import {basename, dirname, join} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {syncDirectory} from '../../base/replace.io.ts';
-import type {Bytes} from '../../base/units.ts';
+import {type Bytes, SECOND_MS} from '../../base/units.ts';
 import {NAME_BYTES_MAX} from '../../wire/schema.ts';
 import {AclReader} from './acls.io.ts';
 import type {KnownTexts} from './bodies.io.ts';
-import {doveadm, lastLines} from './doveadm-run.io.ts';
+import {doveadm, lastLines, must} from './doveadm-run.io.ts';
 import type {MailboxSize} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
 import type {PlainStore} from './measured.ts';
 import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
-import {deliveriesOver, endSessions} from './sessions.io.ts';
+import {deliveriesOver, endCopies, endSessions} from './sessions.io.ts';
 import {parseTab} from './tab.ts';
 
 interface DoveadmOptions {
@@ -31,6 +31,7 @@ interface DoveadmOptions {
 /** Exit codes of dsync: 2 = changes came during the pass, run it again (doveadm-sync(1)). */
 const EXIT_AGAIN = 2;
 const SIZES_AT_ONCE = 500;
+const COPIES_END_MS = 10 * SECOND_MS;
 
 /** The mail store through doveadm(1): dsync for copies, fetch and status for manifests. */
 export function doveadmStore({store, places, texts, doveadmPort, clock}: DoveadmOptions): PlainStore {
@@ -58,11 +59,15 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
     backup: (user, address, full, signal) =>
       dsync(user, ['-o', 'mail_fsync=never', 'backup', ...(full ? ['-f'] : []), '-u', user, `tcp:${address}:${doveadmPort}`], signal),
 
-    async carry(user, address) {
-      for (let passes = 0; passes < 3; passes++) {
-        if (!(await dsync(user, ['sync', '-1', '-u', user, `tcp:${address}:${doveadmPort}`])).again) return;
+    async carry(user, address, folders) {
+      const syncs: string[][] = folders === null ? [[]] : [];
+      // dsync brings nothing into a folder that was deleted there, or renamed, and says that all is well.
+      for (const {guid, name, nameNow, first, last} of folders ?? []) {
+        if (nameNow === null) await must(['move', '-u', user, 'INBOX', 'mailbox-guid', guid, 'uid', `${first}:${last}`]);
+        else syncs.push(['-g', guid]);
+        if (nameNow !== null && nameNow !== name) await must(['mailbox', 'rename', '-u', user, name, nameNow]);
       }
-      throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
+      for (const only of syncs) await untilStill(user, ['sync', '-1', ...only, '-u', user, `tcp:${address}:${doveadmPort}`]);
     },
 
     endSessions: (user, timeoutMs) => endSessions(server, user, timeoutMs, clock),
@@ -72,6 +77,7 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
       await server.prepare('host', 1);
       return left;
     },
+    endCopies: async user => endCopies((await places.of(user)).home, COPIES_END_MS, clock),
     manifest: (user, wanted) => manifests.read(user, wanted),
     readTexts: user => manifests.readTexts(user),
     readAhead: user => manifests.readAhead(user),
@@ -92,6 +98,12 @@ async function dsync(user: string, args: string[], signal: AbortSignal | null = 
   if (exit === 0) return {again: false};
   if (exit === EXIT_AGAIN) return {again: true};
   throw new MailherdError('COPY_FAILED', {user, exit, reason: lastLines(err)});
+}
+
+/** @throws MailherdError COPY_FAILED. */
+async function untilStill(user: string, args: string[]): Promise<void> {
+  for (let passes = 0; passes < 3; passes++) if (!(await dsync(user, args)).again) return;
+  throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
 }
 
 /**

@@ -1,6 +1,6 @@
 import type {Clock} from '../../base/clock.ts';
 import type {Bytes, Millis} from '../../base/units.ts';
-import type {Feature} from '../../wire/command.ts';
+import type {Feature, LateFolder} from '../../wire/command.ts';
 import type {FolderState, Manifest} from '../../wire/manifest.ts';
 import type {RouteRow} from '../route/apply.ts';
 import type {Passes} from './admit.ts';
@@ -132,8 +132,13 @@ export interface MailStore {
    * @param signal breaks it off. @returns again = true when the mailbox changed meanwhile. @throws MailherdError COPY_FAILED.
    */
   backup(user: string, address: string, full: boolean, signal: AbortSignal): Promise<{again: boolean}>;
-  /** After the flip: brings to `address` what came here late, keeps what changed there. @throws MailherdError COPY_FAILED. */
-  carry(user: string, address: string): Promise<void>;
+  /**
+   * After the flip: brings to `address` what came here late, keeps what changed there.
+   * @param folders those it came into; null = nobody knows. @throws MailherdError COPY_FAILED, COMMAND_FAILED.
+   */
+  carry(user: string, address: string, folders: readonly LateFolder[] | null): Promise<void>;
+  /** Target: nothing that a pass began here works on the user's copy any more. @throws MailherdError COMMAND_FAILED when something does not end. */
+  endCopies(user: string): Promise<void>;
   /** Waits until no delivery works in the user's mailbox. @returns how many still do so after `timeoutMs`. */
   deliveriesOver(user: string, timeoutMs: Millis): Promise<number>;
   /** Ends the user's sessions in order and waits for their processes. @returns how many there were. @throws MailherdError SESSIONS_LINGER. */

@@ -62,6 +62,7 @@ const HANDLERS: Handlers = {
       await ports.files.end(user);
       if (!discard.includes(copy.moveId))
         throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId, kind: copy.kind});
+      await ports.store.endCopies(user);
       await ports.store.remove(user);
       await ports.memory.removeCopy(user);
     }
@@ -76,6 +77,8 @@ const HANDLERS: Handlers = {
 
   async receive(ports, request) {
     requireElsewhere(ports, request.user);
+    requireCopy(ports, request.user, request.moveId);
+    await ports.store.endCopies(request.user);
     return receiveSeed(ports, request);
   },
 
@@ -142,6 +145,8 @@ const HANDLERS: Handlers = {
     if (copy !== null && copy.moveId !== moveId) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId});
     if (copy !== null) await ports.memory.removeCopy(user);
     ports.store.forgetTexts(user);
+    // Of what was copied to the host before it was reinstalled, or emptied by hand, nothing is here.
+    if (!(await ports.store.exists(user))) throw new MailherdError('COPY_MISSING', {user, host: ports.host, moveId});
     return {appliedAtMs: ports.clock.now()};
   },
 
@@ -157,10 +162,10 @@ const HANDLERS: Handlers = {
     return {appliedAtMs: ports.clock.now()};
   },
 
-  async carry(ports, {user, moveId, targetAddress}) {
+  async carry(ports, {user, moveId, targetAddress, folders = null}) {
     requireElsewhere(ports, user);
     requireCopy(ports, user, moveId);
-    await ports.store.carry(user, targetAddress);
+    await ports.store.carry(user, targetAddress, folders);
     return {};
   },
 
@@ -184,8 +189,9 @@ const HANDLERS: Handlers = {
       if (await ports.store.exists(user)) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
       return {removedBytes: 0};
     }
-    requireCopy(ports, user, moveId);
+    const {kind} = requireCopy(ports, user, moveId);
     await ports.files.end(user);
+    if (kind === 'arriving') await ports.store.endCopies(user);
     const removedBytes = await ports.store.remove(user);
     await ports.memory.removeCopy(user);
     return {removedBytes};

@@ -56,7 +56,7 @@ async function sessionsOf(server: DoveadmServer, user: string): Promise<string[]
 export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clock): Promise<number> {
   const deadline = clock.monotonic() + timeoutMs;
   const prefix = `${await realpath(home).catch(() => home)}/`;
-  const pids = await deliverers();
+  const pids = await running(DELIVERERS);
   for (;;) {
     const deliveries = await filtered(pids, pid => hasOpen(pid, prefix));
     if (deliveries.length === 0 || clock.monotonic() > deadline) return deliveries.length;
@@ -66,24 +66,47 @@ export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clo
 
 /** Programs of Dovecot that store mail. */
 const DELIVERERS: ReadonlySet<string> = new Set(['lmtp', 'dovecot-lda']);
+/** What works at this end of a copy between hosts. */
+const COPIERS: ReadonlySet<string> = new Set(['doveadm-server']);
 
 /**
- * Their processes; proc(5): comm has the program's name, fd/ a link for each open file. Those that end meanwhile, or that this process may
+ * Ends what still works here on a copy to the home. When the other end of a pass is gone this one goes on with what it has heard, many seconds where the disk is
+ * slow to confirm: it would write beside the next pass, or make a home anew that was removed. What it leaves halfway the next pass mends.
+ * @throws MailherdError COMMAND_FAILED when one of them does not end.
+ */
+export async function endCopies(home: string, timeoutMs: Millis, clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + timeoutMs;
+  const prefix = `${await realpath(home).catch(() => home)}/`;
+  for (;;) {
+    const copies = await filtered(await running(COPIERS), pid => hasOpen(pid, prefix));
+    if (copies.length === 0) return;
+    if (clock.monotonic() > deadline)
+      throw new MailherdError('COMMAND_FAILED', {reason: 'a copy to this host does not end', home, pids: copies});
+    for (const pid of copies) kill(pid);
+    await clock.sleep(POLL_MS);
+  }
+}
+
+function kill(pid: string): void {
+  try {
+    process.kill(Number(pid), 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/**
+ * Processes of these programs; proc(5): comm has the program's name, fd/ a link for each open file. Those that end meanwhile, or that this process may
  * not look at, are left out.
  */
-async function deliverers(): Promise<string[]> {
+async function running(names: ReadonlySet<string>): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
-  return filtered(pids, isDeliverer);
+  return filtered(pids, async pid => names.has((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim()));
 }
 
 async function filtered(pids: readonly string[], is: (pid: string) => Promise<boolean>): Promise<string[]> {
   const kept = await Promise.all(pids.map(is));
   return pids.filter((_, at) => kept[at]);
-}
-
-async function isDeliverer(pid: string): Promise<boolean> {
-  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
-  return DELIVERERS.has(name.trim());
 }
 
 async function hasOpen(pid: string, prefix: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type {Instant} from '../../base/units.ts';
+import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
 
 /** One row of `routes` in routes.db. `heldUntil` in seconds since 1970 by this host's clock, 0 = not held. */
@@ -19,6 +19,20 @@ export interface RouteRow {
 export const FENCE_MAX_MS = 600_000;
 /** How long an edge goes on holding after the flip, until it hears that the target has taken over. */
 export const SETTLE_MAX_MS = 3_000;
+
+/** A host that was away for longer may have come back with a disk of long ago. */
+const REBOOT_MAX_MS = 600_000;
+const BOOT_FENCE_MS = 30 * SECOND_MS;
+
+/**
+ * How long a host that has just booted serves nobody while NATS does not tell it where users live now. Its own last table is as good as the
+ * present one (docs/MOVE.md); one of long ago, which a disk may bring back that was rolled back or put aside, is not.
+ * @param currentAtMs when this disk last had the routes; null = nobody knows. @param now by a clock that may be wrong.
+ */
+export function bootFenceMs(currentAtMs: Instant | null, now: Instant): Millis {
+  const awayMs = currentAtMs === null ? Number.POSITIVE_INFINITY : now - currentAtMs;
+  return awayMs >= 0 && awayMs < REBOOT_MAX_MS ? BOOT_FENCE_MS : FENCE_MAX_MS;
+}
 
 /**
  * What a KV entry of the route bucket becomes on host `self`.

@@ -10,7 +10,7 @@ import type {Relief} from '../../wire/report.ts';
 import type {Route} from '../../wire/route.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
 import type {Role} from '../../wire/schema.ts';
-import {hasGoneBack, isHoldOver, type RouteRow, rowOf} from './apply.ts';
+import {FENCE_MAX_MS, hasGoneBack, isHoldOver, type RouteRow, rowOf} from './apply.ts';
 import type {HoldingPorts} from './holding.io.ts';
 import {Reminder} from './reminder.ts';
 
@@ -31,8 +31,8 @@ interface TableOptions {
   host: string;
   /** Always routed here, known to this host only. */
   probeUser: string | null;
-  /** The host has booted since this table was last open: its disk may be an old one. */
-  isFirstOfBoot: boolean;
+  /** How long nobody is served unless the routes become current: the host has booted, its disk may be an old one. 0 = it has not. */
+  fenceMs: Millis;
   /** On an edge: where logins of held users wait; null elsewhere. */
   holding: HoldingPorts | null;
   log: Log;
@@ -43,8 +43,6 @@ const ASK_AGAIN_MS = 1_000;
 const USERS_TOLD_MAX = 20;
 /** In one transaction: some 4 ms, for which the thread does nothing else. */
 const CHANGES_MAX = 1_000;
-/** How long a host that has just booted serves nobody while NATS does not tell it where users live now. */
-const BOOT_FENCE_MS = 30_000;
 
 export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision: number};
 
@@ -53,9 +51,9 @@ export type RouteChange = {entry: Entry<Route>} | {removedKey: string; revision:
  * be read by a process that may not write it. So this comes first when a host boots, before NATS is even looked for.
  * @throws MailherdError CONFIG_INVALID when it is another host's table; SQLite's errors.
  */
-export function openRouteTable({path, host, probeUser, isFirstOfBoot, holding, log, signal}: TableOptions): SqliteRouteTable {
+export function openRouteTable({path, host, probeUser, fenceMs, holding, log, signal}: TableOptions): SqliteRouteTable {
   const table = new SqliteRouteTable(path, host, holding, log);
-  if (isFirstOfBoot) table.fence(BOOT_FENCE_MS);
+  if (fenceMs > 0) table.fenceBoot(fenceMs);
   if (probeUser !== null) table.pin(probeUser, host);
   signal.addEventListener('abort', () => table.close());
   return table;
@@ -79,6 +77,8 @@ export class SqliteRouteTable implements RouteTable {
   #pending: RouteChange[] = [];
   #waiters: {revision: number; resolve: () => void}[] = [];
   #closed = false;
+  /** While the fence of a boot is up. */
+  #fenceTimer: NodeJS.Timeout | null = null;
   #ask: ((user: string) => Promise<number | null>) | null = null;
   readonly #log: Log;
   readonly #silence = new Reminder(MINUTE_MS);
@@ -119,10 +119,29 @@ export class SqliteRouteTable implements RouteTable {
     this.#upsert.run(user, host, 0, 0, null, null);
   }
 
+  /** Of users who were held when the host went down a flip may have been stored since: they wait for NATS as long as any held one. */
+  fenceBoot(spanMs: Millis): void {
+    this.fence(spanMs);
+    const heldUntil = (Date.now() + FENCE_MAX_MS) / SECOND_MS;
+    this.#db.prepare('UPDATE routes SET held_until = ? WHERE host = ? AND held_until > 0').run(heldUntil, this.#host);
+  }
+
   /** Serves nobody here for that long, also where the clock is set back meanwhile; `current` ends it. */
   fence(spanMs: Millis): void {
+    if (this.#fenceTimer !== null) clearTimeout(this.#fenceTimer);
     this.#fenceUntil(Date.now() + spanMs);
-    setTimeout(() => this.#closed || this.#fenceUntil(0), spanMs).unref();
+    this.#fenceTimer = setTimeout(() => this.#unfence(), spanMs).unref();
+  }
+
+  /** NATS answers and refuses this host: it may be one that the farm has parted with. A fence that is still up stays. */
+  refused(): void {
+    if (this.#fenceTimer !== null) this.fence(FENCE_MAX_MS);
+  }
+
+  #unfence(): void {
+    if (this.#fenceTimer !== null) clearTimeout(this.#fenceTimer);
+    this.#fenceTimer = null;
+    if (!this.#closed) this.#fenceUntil(0);
   }
 
   #fenceUntil(untilMs: Instant): void {
@@ -142,7 +161,7 @@ export class SqliteRouteTable implements RouteTable {
       this.#apply();
       await setImmediate();
     }
-    if (!this.#closed) this.#fenceUntil(0);
+    this.#unfence();
   }
 
   putHost(name: string, address: string): void {

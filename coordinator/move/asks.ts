@@ -21,6 +21,8 @@ export interface MoveContext {
   retries: MailRetries;
   /** Passes begun by this run. */
   passes: number;
+  /** Both ends have made a manifest in this run. */
+  isWarm: boolean;
   /** The source's manifest, read while it was held. */
   source: Manifest | null;
   /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */

@@ -261,7 +261,8 @@ export class MoveEngine implements Mover {
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
     const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
-    const context: MoveContext = {ports, limits: policy().move, heldSince: null, ...shared, passes: 0, source: null, leftOnTarget};
+    const fresh = {heldSince: null, passes: 0, isWarm: false, source: null};
+    const context: MoveContext = {ports, limits: policy().move, ...shared, ...fresh, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     this.#edgePorts.now(current.id, current.step);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {

@@ -1,5 +1,6 @@
 import {assert} from '../../base/assert.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
+import type {LateFolder} from '../../wire/command.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {effectiveRoute} from '../../wire/route.ts';
@@ -9,6 +10,8 @@ import type {MovePorts} from './move-ports.ts';
 
 const CARRIES_MAX = 5;
 const LOST_TOLD_MAX = 5;
+/** 90 KB of a record, which must fit a message of NATS with all else; of a mailbox with more late mail is merged anywhere. */
+const FOLDERS_NOTED_MAX = 2_000;
 
 /**
  * The retained copy must be what was verified; where a delivery was still under way during the hold it is not, and what came late
@@ -53,14 +56,23 @@ async function requireMailboxElsewhere(ports: MovePorts, record: MoveRecord, cop
   if (stored === null) return;
   const {host} = effectiveRoute(stored.route, stored.storedAtMs);
   if (host === source) throw new MailherdError('STILL_OWNER', {user, host});
-  const refused = (reason: unknown): MailherdError => new MailherdError('LAST_COPY', {user, host, moveId: id, copy: source, reason});
+  const lost = lostSince(copy, await ownManifest(ports, record, host));
+  if (lost.length > 0) throw new MailherdError('LAST_COPY', {user, host, moveId: id, copy: source, reason: lost.slice(0, LOST_TOLD_MAX)});
+}
+
+/**
+ * Of the mailbox where the user lives now.
+ * @throws MailherdError LAST_COPY when that host does not show it; what it answers must not be taken for what the host with the copy does.
+ */
+async function ownManifest(ports: MovePorts, record: MoveRecord, host: string): Promise<Manifest> {
   const request = {...ofMove(ports, record), folder: null, texts: false, own: true} as const;
-  const {manifest} = await ports.command(host, 'manifest', request, PURGE_MS).catch(error => {
+  try {
+    return (await ports.command(host, 'manifest', request, PURGE_MS)).manifest;
+  } catch (error) {
     if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE') throw error;
-    throw refused(toRefusal(error));
-  });
-  const lost = lostSince(copy, manifest);
-  if (lost.length > 0) throw refused(lost.slice(0, LOST_TOLD_MAX));
+    const {user, id: moveId, source: copy} = record;
+    throw new MailherdError('LAST_COPY', {user, host, moveId, copy, reason: toRefusal(error)});
+  }
 }
 
 /** A host has one copy of a user at most, and takes another, or the user himself, only once the one before is removed. */
@@ -81,9 +93,14 @@ async function carried(ports: MovePorts, record: MoveRecord): Promise<{record: M
     // Not where a flip that came too late points to: that copy will be removed.
     const owner = effectiveRoute(stored.route, stored.storedAtMs).host;
     if (owner === record.source) throw new MailherdError('STILL_OWNER', {user: record.user, host: owner});
-    await ports.command(record.source, 'carry', {...ofMove(ports, record), target: owner, targetAddress: ports.address(owner)}, PURGE_MS);
-    await persist(ports, record, owner, PURGE_MS);
-    verified = {digest, messages: messageCount(manifest), folders: manifest.folders.length};
+    const folders = await placed(ports, record, owner, manifest, lateFolders(verified, manifest));
+    // What else a session of the last moment changed, as flags, stays here.
+    if (folders === null || folders.length > 0) {
+      const where = {target: owner, targetAddress: ports.address(owner), ...(folders === null ? {} : {folders})};
+      await ports.command(record.source, 'carry', {...ofMove(ports, record), ...where}, PURGE_MS);
+      await persist(ports, record, owner, PURGE_MS);
+    }
+    verified = verifiedAs(digest, manifest);
   }
 }
 
@@ -92,6 +109,57 @@ export async function retainAtSource(ports: MovePorts, record: MoveRecord): Prom
   assert(record.routeRevision !== null, 'retaining follows a flip');
   const request = {...ofMove(ports, record), revision: record.routeRevision, ...(await goneOf(ports, record))};
   await ports.command(record.source, 'retain', request, COMMAND_MS);
+}
+
+/** What is noted of a manifest by which a copy was proved. */
+export function verifiedAs(digest: string, manifest: Manifest): NonNullable<MoveRecord['verified']> {
+  const {folders} = manifest;
+  const said = {digest, messages: messageCount(manifest), folders: folders.length};
+  if (folders.length > FOLDERS_NOTED_MAX) return said;
+  return {...said, uidNexts: Object.fromEntries(folders.map(({guid, uidNext}) => [guid, uidNext]))};
+}
+
+/** Folders of a retained copy into which mail has come since it was verified; null when nobody knows. UIDs only ever rise. */
+export function lateFolders(verified: MoveRecord['verified'], {folders}: Manifest): LateFolder[] | null {
+  const before = verified?.uidNexts;
+  if (before === undefined) return null;
+  return folders
+    .map(({guid, name, uidNext}) => ({guid, name, first: before[guid] ?? 1, last: uidNext - 1, nameNow: name}))
+    .filter(({first, last}) => last >= first);
+}
+
+/**
+ * With what has become of these folders where the user lives now; mail for one that he has deleted since goes to his INBOX.
+ * @throws MailherdError LAST_COPY when that host does not tell.
+ */
+async function placed(
+  ports: MovePorts,
+  record: MoveRecord,
+  owner: string,
+  copy: Manifest,
+  late: LateFolder[] | null,
+): Promise<LateFolder[] | null> {
+  const known = record.verified?.uidNexts ?? {};
+  if (late === null || late.every(({guid, name}) => name === 'INBOX' || known[guid] === undefined)) return late;
+  const {folders} = await ownManifest(ports, record, owner);
+  return named(late, known, copy, new Map(folders.map(({guid, name}) => [guid, name])));
+}
+
+/**
+ * @param known what was verified, by GUID: other folders came with the late mail, and are made.
+ * @param names of the folders where the user lives, by GUID.
+ */
+export function named(
+  late: readonly LateFolder[],
+  known: Readonly<Record<string, number>>,
+  {folders}: Manifest,
+  names: ReadonlyMap<string, string>,
+): LateFolder[] {
+  const told = late.map(each => ({...each, nameNow: known[each.guid] === undefined ? each.name : (names.get(each.guid) ?? null)}));
+  const inbox = folders.find(({name}) => name === 'INBOX');
+  if (inbox === undefined || !told.some(({nameNow}) => nameNow === null) || told.some(({guid}) => guid === inbox.guid)) return told;
+  const {guid, name, uidNext} = inbox;
+  return [...told, {guid, name, first: uidNext, last: uidNext - 1, nameNow: name}];
 }
 
 /**

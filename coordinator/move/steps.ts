@@ -1,11 +1,11 @@
 import {assert} from '../../base/assert.ts';
-import {MailherdError} from '../../base/errors.ts';
-import {HOUR_MS, type Millis} from '../../base/units.ts';
-import type {Feature} from '../../wire/command.ts';
+import {MailherdError, type Refusal, toRefusal} from '../../base/errors.ts';
+import type {Feature, Request} from '../../wire/command.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
-import {canonicalManifest, compareLines, compareManifests, type Difference, messageCount, sameFolders} from '../verify/compare.ts';
+import {canonicalManifest, compareLines, compareManifests, type Difference, sameFolders} from '../verify/compare.ts';
+import {COPY_MS, ignoreUnread, prepareHold, readTexts} from './ahead.ts';
 import {
   COMMAND_MS,
   calm,
@@ -21,7 +21,7 @@ import {
   tellEdges,
   timeLeft,
 } from './asks.ts';
-import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource} from './leftover.ts';
+import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource, verifiedAs} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 import {untilMayHold} from './turn.ts';
 
@@ -32,7 +32,6 @@ import {untilMayHold} from './turn.ts';
 export type Phase = 'before' | 'held' | 'after' | 'end';
 type Step = {phase: Phase; run: (context: MoveContext, record: MoveRecord) => Promise<MoveRecord>};
 
-const COPY_MS = 12 * HOUR_MS;
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const VERIFY_TRIES_MAX = 3;
@@ -124,16 +123,25 @@ function shareOf({bytesPerSecondMax, perSourceMax}: MoveContext['limits']): {byt
  * done at once. A seed is an advantage, never a condition: where it fails the passes do it all.
  */
 async function seed({ports, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  const {target, source, bytes} = record;
-  const receive = {...ofMove(ports, record), address: ports.address(target), bytes};
+  const {target, source} = record;
+  const receive = receiving(ports, record);
   const open = record.attempts < Math.min(SEED_TRIES_MAX, limits.attemptsMax - 1);
   const {offer} = await ports.command(target, 'receive', {...receive, open}, PURGE_MS);
   if (offer === null) return {...record, step: 'copying'};
   const send = {...ofMove(ports, record), target, offer, ...shareOf(limits)};
   const {seeded, tookMs} = await ports.command(source, 'seed', send, COPY_MS);
   if (seeded) return {...record, step: 'copying', passesMs: [...record.passesMs, tookMs]};
-  await ports.command(target, 'receive', {...receive, open: false}, PURGE_MS);
+  await closeSeed(ports, record);
   return {...record, step: 'copying'};
+}
+
+function receiving(ports: MovePorts, record: MoveRecord): Omit<Request<'receive'>, 'open'> {
+  return {...ofMove(ports, record), address: ports.address(record.target), bytes: record.bytes};
+}
+
+/** No seed may come any more. @throws MailherdError COPY_MISSING when the target knows nothing of this move. */
+async function closeSeed(ports: MovePorts, record: MoveRecord): Promise<void> {
+  await ports.command(record.target, 'receive', {...receiving(ports, record), open: false}, PURGE_MS);
 }
 
 async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -141,6 +149,8 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
   const calmUntilMs = mayBeLast ? await calm(ports, record) : null;
+  // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
+  await closeSeed(ports, record);
   // Texts are read meanwhile, at the target those of what is there already: before anything came Dovecot would make a mailbox by looking.
   const [answer] = await Promise.all([
     pass(context, record, false, COPY_MS),
@@ -162,24 +172,6 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
     lastPassMs: answer.tookMs,
     passes: passesMs.length,
   });
-}
-
-/** Reads the texts of messages ahead; what comes later is read later. */
-async function readTexts(ports: MovePorts, record: MoveRecord, host: string): Promise<void> {
-  await ports.command(host, 'readTexts', ofMove(ports, record), COPY_MS);
-}
-
-/** Messages come and go while they are read ahead; who must read them all does so later. @throws what ends a move. */
-function ignoreUnread(error: unknown): void {
-  if (error instanceof MailherdError && error.code !== 'TOKEN_STALE') return;
-  throw error;
-}
-
-/** The copy goes to disk now, and the rest of its texts is read, so that what is left for the hold is little. @returns how long it took. */
-async function prepareHold({ports}: MoveContext, record: MoveRecord): Promise<Millis> {
-  const begun = ports.clock.monotonic();
-  await Promise.all([persist(ports, record, record.target, PURGE_MS), readTexts(ports, record, record.target)]);
-  return ports.clock.monotonic() - begun;
 }
 
 async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -228,8 +220,7 @@ async function verify(context: MoveContext, record: MoveRecord): Promise<MoveRec
     const differences = compareManifests(source, target);
     const isStill = differences.length === 0 && (await isUntouched(context, record, source));
     if (isStill) {
-      const digest = ports.digest(canonicalManifest(source));
-      return {...record, step: 'flipping', verified: {digest, messages: messageCount(source), folders: source.folders.length}};
+      return {...record, step: 'flipping', verified: verifiedAs(ports.digest(canonicalManifest(source)), source)};
     }
     if (attempt >= 2 && differences.length > 0) {
       const listed = [...differences, ...(await differingMessages(context, record, differences))];
@@ -318,7 +309,7 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
   const found = await ports.readRoute(record.user);
   // Another run of this step got to the end of it; the user may have moved on since, or was removed.
   if (found?.route.move?.id !== record.id) return {...record, step: 'retaining'};
-  await ports.command(record.target, 'adopt', {...ofMove(ports, record), revision: record.routeRevision}, COMMAND_MS);
+  const lost = await adopted(ports, record, record.routeRevision);
   const pauseMs = record.pauseMs ?? (context.heldSince === null ? null : ports.clock.monotonic() - context.heldSince);
   const stored = await routeOf(ports, record.user);
   let revision = stored.revision;
@@ -327,12 +318,30 @@ async function adopt(context: MoveContext, record: MoveRecord): Promise<MoveReco
   }
   tellEdges(ports, revision);
   for (const host of new Set([record.source, record.target, ...ports.edges()])) context.retries.ask(host, record.user);
-  return {...record, step: 'retaining', pauseMs, routeRevision: revision};
+  return {...record, step: 'retaining', pauseMs, routeRevision: revision, refusal: lost ?? record.refusal};
+}
+
+/**
+ * @returns why the target has not what it was switched over to, as after a reinstall; null when it has. The user lives there all the same: the
+ * retained copy is the last one then, and stays (`proveNeedless`).
+ */
+async function adopted(ports: MovePorts, record: MoveRecord, revision: number): Promise<Refusal | null> {
+  try {
+    await ports.command(record.target, 'adopt', {...ofMove(ports, record), revision}, COMMAND_MS);
+    return null;
+  } catch (error) {
+    if (!(error instanceof MailherdError) || error.code !== 'COPY_MISSING') throw error;
+    return toRefusal(error);
+  }
 }
 
 async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   await retainAtSource(ports, record);
-  const carried = await carryLate(ports, record);
+  const carried = await carryLate(ports, record).catch(error => {
+    // Later looks, and the purge, find it as it is then.
+    if (!(error instanceof MailherdError) || error.code !== 'LAST_COPY') throw error;
+    return {...record, refusal: toRefusal(error)};
+  });
   return carried.step === 'purged' ? carried : {...carried, step: 'retained'};
 }
 

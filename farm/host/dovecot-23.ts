@@ -1,6 +1,14 @@
 import type {HostSpec, Layout} from '../layout.ts';
 import {file, type HostFile, secret} from './file.ts';
-import {BACKEND_ITERATE, backendPassdb, backendUserdb, edgePassdb, type QueryWords, ROUTES_DB} from './route-queries.ts';
+import {
+  BACKEND_ITERATE,
+  backendPassdb,
+  backendUserdb,
+  edgePassdb,
+  type QueryWords,
+  ROUTES_DB,
+  ROUTES_DB_SINCE_BOOT,
+} from './route-queries.ts';
 
 const WORDS: QueryWords = {user: '%u', protocol: '%s', home: '/var/vmail/%d/%n'};
 
@@ -131,9 +139,9 @@ userdb {
 `;
 }
 
-function sql(queries: string): HostFile {
+function sql(path: string, queries: string): HostFile {
   return {
-    ...file('/etc/dovecot/routes-sql.conf.ext', `driver = sqlite\nconnect = ${ROUTES_DB}\n${queries}`),
+    ...file('/etc/dovecot/routes-sql.conf.ext', `driver = sqlite\nconnect = ${path}\n${queries}`),
     mode: 0o640,
     group: 'dovecot',
   };
@@ -142,14 +150,18 @@ function sql(queries: string): HostFile {
 /** Configuration of Dovecot 2.3 (Debian 12). @param doveadmPassword what backends show each other for a copy over TCP. */
 export function dovecot23Files(layout: Layout, spec: HostSpec, doveadmPassword: string): HostFile[] {
   if (spec.role === 'edge') {
-    return [file('/etc/dovecot/dovecot.conf', edge(layout)), sql(`password_query = ${edgePassdb(WORDS, {imap: 143, sieve: 4190})}\n`)];
+    const queries = `password_query = ${edgePassdb(WORDS, {imap: 143, sieve: 4190})}\n`;
+    return [file('/etc/dovecot/dovecot.conf', edge(layout)), sql(ROUTES_DB, queries)];
   }
   return [
     file('/etc/dovecot/dovecot.conf', backend(layout)),
     secret('/etc/dovecot/doveadm-password.conf.ext', `doveadm_password = ${doveadmPassword}\n`),
-    sql(`password_query = ${backendPassdb(WORDS, 24)}
+    sql(
+      ROUTES_DB_SINCE_BOOT,
+      `password_query = ${backendPassdb(WORDS, 24)}
 user_query = ${backendUserdb(WORDS)}
 iterate_query = ${BACKEND_ITERATE}
-`),
+`,
+    ),
   ];
 }

@@ -1,6 +1,14 @@
 import type {HostSpec, Layout} from '../layout.ts';
 import {file, type HostFile, secret} from './file.ts';
-import {BACKEND_ITERATE, backendPassdb, backendUserdb, edgePassdb, type QueryWords, ROUTES_DB} from './route-queries.ts';
+import {
+  BACKEND_ITERATE,
+  backendPassdb,
+  backendUserdb,
+  edgePassdb,
+  type QueryWords,
+  ROUTES_DB,
+  ROUTES_DB_SINCE_BOOT,
+} from './route-queries.ts';
 
 const WORDS: QueryWords = {
   user: '%{user}',
@@ -8,7 +16,7 @@ const WORDS: QueryWords = {
   home: '/var/vmail/%{user | domain}/%{user | username}',
 };
 
-function common(layout: Layout, protocols: readonly string[]): string {
+function common(layout: Layout, routesDb: string, protocols: readonly string[]): string {
   return `dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.3.0
 protocols {
@@ -36,12 +44,12 @@ service auth {
   client_limit = 8000
 }
 sql_driver = sqlite
-sqlite_path = ${ROUTES_DB}
+sqlite_path = ${routesDb}
 `;
 }
 
 function backend(layout: Layout): string {
-  return `${common(layout, ['imap', 'lmtp', 'sieve'])}
+  return `${common(layout, ROUTES_DB_SINCE_BOOT, ['imap', 'lmtp', 'sieve'])}
 # The proxy in front tries again at once; a delay here would only make its users wait
 auth_failure_delay = 0
 auth_internal_failure_delay = 0
@@ -121,7 +129,7 @@ protocol lmtp {
 }
 
 function edge(layout: Layout): string {
-  return `${common(layout, ['imap', 'sieve'])}
+  return `${common(layout, ROUTES_DB, ['imap', 'sieve'])}
 # Nobody's mailbox is here
 mail_driver = maildir
 mail_path = ~/Maildir

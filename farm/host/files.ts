@@ -1,9 +1,11 @@
+import {dirname} from 'node:path';
 import type {HostSpec, Layout} from '../layout.ts';
 import {dovecot23Files} from './dovecot-23.ts';
 import {dovecot24Files} from './dovecot-24.ts';
 import {file, type HostFile} from './file.ts';
 import {agentFiles, type Identity} from './mailherd.ts';
 import {postfixFiles} from './postfix.ts';
+import {ROUTES_DB, ROUTES_DB_SINCE_BOOT} from './route-queries.ts';
 import {systemFiles} from './system.ts';
 
 export interface Installation {
@@ -26,4 +28,10 @@ export function mailHostFiles({layout, spec, identity, machineId, passwordFile}:
     {...file('/etc/dovecot/users', passwordFile), mode: 0o640, group: 'dovecot'},
     ...agentFiles(layout, spec, identity),
   ];
+}
+
+/** Where no agent opens the route table to Dovecot. */
+export function openDoorFile(): HostFile {
+  const [door, directory] = [ROUTES_DB_SINCE_BOOT, ROUTES_DB].map(dirname);
+  return file('/etc/tmpfiles.d/mailherd-routes.conf', `d ${dirname(door ?? '')} 0755 root root -\nL ${door} - - - - ${directory}\n`);
 }

@@ -12,6 +12,8 @@ export interface QueryWords {
 }
 
 export const ROUTES_DB = '/var/lib/mailherd/routes/routes.db';
+/** The same by the door that the agent opens: not there after a boot until the agent has seen to it that no old route is served. */
+export const ROUTES_DB_SINCE_BOOT = '/run/mailherd/routes/routes.db';
 
 /**
  * SQLite has no way to fail on purpose but an overflow; Dovecot takes the failed query for a temporary failure, so that a proxy
@@ -47,6 +49,13 @@ OR '${protocol}' = 'lmtp' AND EXISTS (SELECT 1 FROM deferred WHERE deferred.user
 FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 }
 
+/** On an edge that has just booted, until its routes are current: a user who is new since must not be told that he is nobody. */
+function unknownWhileFenced(user: string): string {
+  return `FROM self WHERE fenced_until > (julianday('now') - 2440587.5) * 86400.0 AND NOT EXISTS (SELECT 1 FROM routes WHERE user = '${user}')`;
+}
+/** Not the constant alone: SQLite works constants out beforehand, whether there is a row or not. */
+const FAIL_WHILE_FENCED = `CASE WHEN fenced_until > 0 THEN ${FAIL} END`;
+
 /** Users of this host, for `doveadm -A`. */
 export const BACKEND_ITERATE = 'SELECT user FROM routes WHERE host = (SELECT name FROM self)';
 
@@ -59,7 +68,7 @@ export function edgePassdb({user, protocol}: QueryWords, ports: {imap: number; s
   return `SELECT user, CASE WHEN address IS NULL THEN ${FAIL} END AS password, 'y' AS nopassword, 'y' AS proxy, \
 CASE WHEN ${waits} THEN '127.0.0.1' ELSE address END AS host, \
 CASE WHEN ${waits} THEN hold_port WHEN '${protocol}' = 'sieve' THEN ${ports.sieve} ELSE ${ports.imap} END AS port \
-FROM edge WHERE user = '${user}'`;
+FROM edge WHERE user = '${user}' UNION ALL SELECT '${user}', ${FAIL_WHILE_FENCED}, 'y', 'y', NULL, NULL ${unknownWhileFenced(user)}`;
 }
 
 /**
@@ -76,4 +85,4 @@ export const RELIEF_STATUS = "SELECT '4' || substr('%s', 2) FROM relief_lately W
 /** Postfix map of an edge: next hop of a recipient. */
 export const EDGE_TRANSPORT = "SELECT 'smtp:[' || address || ']:25' FROM edge WHERE user = '%s' AND address IS NOT NULL";
 /** Postfix map of an edge: does that recipient exist? */
-export const EDGE_RECIPIENT = "SELECT 'OK' FROM edge WHERE user = '%s'";
+export const EDGE_RECIPIENT = `SELECT 'OK' FROM edge WHERE user = '%s' UNION ALL SELECT ${FAIL_WHILE_FENCED} ${unknownWhileFenced('%s')}`;

@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import {copyFile} from 'node:fs/promises';
 import {controlFiles} from '../host/control.ts';
-import {mailHostFiles} from '../host/files.ts';
+import {mailHostFiles, openDoorFile} from '../host/files.ts';
 import {enableUnits, installDirectory, installFiles, readOwners} from '../host/install.io.ts';
 import {FAULT_LIBRARY, services, systemFiles} from '../host/system.ts';
 import {ensureImage} from '../image/build.io.ts';
@@ -40,7 +40,7 @@ export async function installHost(
     await installDirectory(root, owners, '/var/lib/nats', 0o750, 'nats', 'nats');
   } else {
     const files = mailHostFiles({layout, spec, identity, machineId, passwordFile: await passwordFile(paths, layout, spec)});
-    await installFiles(root, owners, files);
+    await installFiles(root, owners, software === null ? [...files, openDoorFile()] : files);
     await copyFile(await ensureFaultLibrary(paths), `${root}${FAULT_LIBRARY}`);
     await installDirectory(root, owners, '/var/lib/mailherd', 0o755, 'root', 'root');
     await installDirectory(root, owners, '/var/lib/mailherd/routes', 0o2770, 'postfix', 'dovecot');

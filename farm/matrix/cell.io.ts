@@ -64,7 +64,8 @@ export function runReversal(options: CellOptions, {user, source, target}: Course
   });
 }
 
-async function underTraffic(options: CellOptions, name: string, course: Course, move: () => Promise<Struck>): Promise<CellResult> {
+/** Has something done with a mailbox under mail and mail programs, and checks everything when it is over. */
+export async function underTraffic(options: CellOptions, name: string, course: Course, move: () => Promise<Struck>): Promise<CellResult> {
   const {farm, access} = options;
   const ledger = `${matrixDirectory(farm.paths)}/${name.replace('/', '-')}.jsonl`;
   const traffic = await startUserTraffic(farm, course.user, ledger, systemClock.now());
@@ -87,12 +88,13 @@ async function underTraffic(options: CellOptions, name: string, course: Course, 
   }
 }
 
-interface Struck {
+/** What a move came to that something befell. */
+export interface Struck {
   atMs: Instant;
   /** The move at its end, null when it came to none. */
   record: MoveRecord | null;
   isMissed: boolean;
-  /** When a host's power went; null = no host's. */
+  /** When the power of a host went, or its Postfix; null = of none. */
   offAtMs: Instant | null;
 }
 
@@ -115,7 +117,8 @@ async function strike(options: CellOptions, cell: Cell, course: Course): Promise
   }
   await systemClock.sleep(faultMs);
   await STRIKES[cell.fault].end(farm, parties);
-  const offAtMs = cell.fault.startsWith('power-') ? atMs : null;
+  // A Postfix that is killed, like a host without power, does not write down what it had just handed over.
+  const offAtMs = cell.fault.startsWith('power-') || cell.fault.endsWith('-postfix') ? atMs : null;
   return {atMs, record: await ended(access, trapped.moveId, endsWithinMs), isMissed: false, offAtMs};
 }
 

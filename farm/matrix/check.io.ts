@@ -41,7 +41,8 @@ export async function servedByOne({layout}: Farm, access: ApiAccess, user: UserS
   return complaints;
 }
 
-async function logInAt(layout: Farm['layout'], address: string, user: UserSpec): Promise<string> {
+/** @returns `ok`, or what the host says instead. */
+export async function logInAt(layout: Farm['layout'], address: string, user: UserSpec): Promise<string> {
   const at = layout.hosts.filter(spec => spec.address === address).map(spec => ({...spec, role: 'edge' as const}));
   const client = imapClient({...layout, hosts: at}, user, false);
   try {

@@ -10,7 +10,7 @@ const IN_FLIGHT_MS = 3_000;
 /**
  * Messages that a Postfix had to hand over again without knowing whether the first time counted: SMTP cannot tell (RFC 1047), with or
  * without a move. Told by Postfix's own log; a host that lost its power lost its log too, there it is the mail that had just come, and what had just been delivered.
- * @param offAtMs when a host's power went, null = no host's.
+ * @param offAtMs when the power of a host went, or its Postfix was killed; null = neither.
  */
 export async function resentMail(
   {paths, layout}: Farm,

@@ -89,15 +89,17 @@ async function persistently(options: CellOptions, cell: Cell): Promise<CellResul
   }
 }
 
+const CONTROL_SERVICES = ['nats-server', 'mailherd-coordinator'] as const;
+const MAIL_SERVICES = ['postfix', 'dovecot', 'mailherd-agent'] as const;
+
 /** Ends whatever a cell that was broken off may have left. */
 async function mend(farm: Farm): Promise<void> {
   const {paths, layout} = farm;
   await stopFaults(paths, layout, null, null);
   for (const {name, role} of layout.hosts) {
     signal(processesOfUnit(name, 'mailherd-coordinator'), 'SIGCONT');
-    for (const unit of role === 'control' ? ['nats-server', 'mailherd-coordinator'] : ['dovecot', 'mailherd-agent']) {
-      await ensureRunning(farm, name, unit);
-    }
+    const services = role === 'control' ? CONTROL_SERVICES : MAIL_SERVICES;
+    for (const service of services) await ensureRunning(farm, name, service);
   }
 }
 

@@ -4,7 +4,7 @@ import {startFault, stopFaults} from '../fault/act.io.ts';
 import type {FaultName} from '../fault/catalog.ts';
 import type {Misfortune} from './cells.ts';
 import {processesOfUnit, signal} from './processes.io.ts';
-import {ensureRunning} from './service.io.ts';
+import {ensureRunning, type Service, unitOf} from './service.io.ts';
 
 /** Whom a misfortune may befall. */
 export interface Parties {
@@ -22,14 +22,15 @@ interface Strike {
 type Party = keyof Parties;
 
 /** kill -9 of every process of a unit at once; what systemd does not start again by itself is started at the end. */
-function killed(unit: string, party: Party): Strike {
+function killed(service: Service, party: Party): Strike {
   return {
-    begin: async (_farm, parties) => {
+    begin: async ({layout}, parties) => {
+      const unit = unitOf(layout, parties[party], service);
       const pids = processesOfUnit(parties[party], unit);
       if (pids.length === 0) throw new MailherdError('HOST_STATE', {host: parties[party], unit, reason: 'it does not run'});
       signal(pids, 'SIGKILL');
     },
-    end: (farm, parties) => ensureRunning(farm, parties[party], unit),
+    end: (farm, parties) => ensureRunning(farm, parties[party], service),
   };
 }
 
@@ -49,6 +50,9 @@ export const STRIKES: Record<Misfortune, Strike> = {
   'kill-nats': killed('nats-server', 'control'),
   'kill-source-dovecot': killed('dovecot', 'source'),
   'kill-target-dovecot': killed('dovecot', 'target'),
+  'kill-source-postfix': killed('postfix', 'source'),
+  'kill-target-postfix': killed('postfix', 'target'),
+  'kill-edge-postfix': killed('postfix', 'edge'),
   'power-source': faulty('power-off', 'source'),
   'power-target': faulty('power-off', 'target'),
   'power-edge': faulty('power-off', 'edge'),

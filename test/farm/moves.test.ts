@@ -1,9 +1,12 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {down, type Farm} from '../../farm/farm.io.ts';
+import {startFault, stopFaults} from '../../farm/fault/act.io.ts';
 import {makeLayout} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
+import {runCancelledPass, runCancelledSeed} from '../../farm/matrix/cancel.io.ts';
 import {type CellOptions, runPlainMove, runReversal} from '../../farm/matrix/cell.io.ts';
 import {selectCells} from '../../farm/matrix/cells.ts';
+import {logInAt, untilNone} from '../../farm/matrix/check.io.ts';
 import {coursesOf, type Pair} from '../../farm/matrix/course.io.ts';
 import {prepareMatrix, runMatrix} from '../../farm/matrix/run.io.ts';
 import {trapStep} from '../../farm/matrix/trap.io.ts';
@@ -27,7 +30,8 @@ const FARM: Farm = {
 };
 const KEPT = {lost: 0, duplicated: 0, uidsChanged: 0, wrongFlags: 0, bounced: 0, violations: []};
 /** One of each kind: dies before the hold, in it, at the commit point, after it. */
-const SAMPLE = 'copying/kill-target-agent,verifying/power-target,flipping/kill-coordinator,adopting/kill-nats,finalizing/cut-source-nats';
+const SAMPLE =
+  'copying/kill-target-agent,verifying/power-target,flipping/kill-coordinator,adopting/kill-nats,finalizing/cut-source-nats,adopting/kill-source-postfix';
 
 let options: CellOptions;
 
@@ -81,6 +85,69 @@ it('a keyword that is taken away while the mailbox is copied does not come back 
   const back = await startMove(access, user.user, source);
   expect(await ended(access, back, endsWithinMs)).toMatchObject({step: 'retained', refusal: null});
   expect(await runIn(farm.paths, source, ['doveadm', 'search', '-u', user.user, 'mailbox', 'INBOX', 'keyword', 'once'])).toBe('');
+});
+
+it('mail that a source stores late arrives, that for a folder which was deleted since in INBOX; what was deleted stays so', async () => {
+  const {farm, access, endsWithinMs} = options;
+  const [course] = await coursesOf(options, '12->13');
+  if (course === undefined) throw new Error('nobody to move');
+  const {user, source, target} = course;
+  const doveadm = (host: string, ...args: string[]): Promise<string> => runIn(farm.paths, host, ['doveadm', ...args]);
+  const save = (folder: string, name: string): Promise<string> =>
+    runIn(farm.paths, source, ['doveadm', 'save', '-u', user.user, '-m', folder], `Subject: ${name}\nMessage-ID: <${name}@late>\n\ntext\n`);
+  const found = async (name: string): Promise<string> =>
+    (await doveadm(target, '-f', 'flow', 'fetch', '-u', user.user, 'mailbox', 'HEADER', 'Message-ID', `<${name}@late>`)).trim();
+  for (const folder of ['Deleted', 'Renamed']) await doveadm(source, 'mailbox', 'create', '-u', user.user, folder);
+  for (const [folder, name] of [
+    ['Deleted', 'early-deleted'],
+    ['INBOX', 'early'],
+  ] as const)
+    await save(folder, name);
+  const id = await startMove(access, user.user, target);
+  expect(await ended(access, id, endsWithinMs)).toMatchObject({step: 'retained', refusal: null});
+  await doveadm(target, 'mailbox', 'delete', '-u', user.user, 'Deleted');
+  await doveadm(target, 'mailbox', 'rename', '-u', user.user, 'Renamed', 'Otherwise');
+  await doveadm(target, 'expunge', '-u', user.user, 'mailbox', 'INBOX', 'HEADER', 'Message-ID', '<early@late>');
+  for (const folder of ['Deleted', 'Renamed', 'INBOX']) await save(folder, `late-${folder}`);
+  expect(await purgeMove(access, id)).toMatchObject({step: 'purged', refusal: null});
+  expect(await Promise.all(['late-INBOX', 'late-Deleted', 'late-Renamed', 'early', 'early-deleted'].map(found))).toEqual([
+    'mailbox=INBOX',
+    'mailbox=INBOX',
+    'mailbox=Otherwise',
+    '',
+    '',
+  ]);
+});
+
+describe('a move is cancelled in the midst', () => {
+  const cancels = {'of a pass': runCancelledPass, 'of a seed': runCancelledSeed};
+  it.each(Object.entries(cancels))(
+    '%s: that is broken off, the mailbox stays as it is, nothing is left on the target',
+    async (_of, run) => {
+      const [course] = await coursesOf(options, '12->13');
+      if (course === undefined) throw new Error('nobody to move');
+      expect(await run(options, course)).toMatchObject({...KEPT, outcome: 'back', refusal: 'CANCELLED'});
+    },
+  );
+});
+
+it('a backend whose agent does not come up after a boot serves nobody by its old routes', async () => {
+  const {paths, layout} = FARM;
+  const [course] = await coursesOf(options, '12->13');
+  if (course === undefined) throw new Error('nobody to move');
+  const {user, source} = course;
+  const address = layout.hosts.find(({name}) => name === source)?.address ?? '';
+  const says = (wanted: string) => async (): Promise<string[]> => {
+    const answer = await logInAt(layout, address, user);
+    return answer.startsWith(wanted) ? [] : [answer];
+  };
+  await runIn(paths, source, ['mv', '/etc/mailherd/agent.yaml', '/etc/mailherd/agent.yaml.away']);
+  await startFault(paths, layout, 'power-off', source);
+  await stopFaults(paths, layout, 'power-off', source);
+  expect(await untilNone(60_000, says('UNAVAILABLE'))).toEqual([]);
+  await runIn(paths, source, ['mv', '/etc/mailherd/agent.yaml.away', '/etc/mailherd/agent.yaml']);
+  await runIn(paths, source, ['systemctl', 'restart', 'mailherd-agent.service']);
+  expect(await untilNone(60_000, says('ok'))).toEqual([]);
 });
 
 describe('the fault matrix, a sample', () => {

@@ -43,7 +43,7 @@ afterEach(async () => {
 /** What an earlier run left on disk. */
 async function leaveTable(): Promise<void> {
   const before = new AbortController();
-  const options = {path: routesDb, host: 'edge1', probeUser: null, isFirstOfBoot: false, holding: null, log, signal: before.signal};
+  const options = {path: routesDb, host: 'edge1', probeUser: null, fenceMs: 0, holding: null, log, signal: before.signal};
   const table = openRouteTable(options);
   table.putHost('be1', '10.0.0.1');
   table.putHost('be2', '10.0.0.2');

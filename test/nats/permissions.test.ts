@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {AckPolicy, jetstream, jetstreamManager} from '@nats-io/jetstream';
-import type {NatsConnection} from '@nats-io/transport-node';
+import {type NatsConnection, nkeys} from '@nats-io/transport-node';
 import Type from 'typebox';
 import {afterAll, afterEach, beforeAll, expect, test, vi} from 'vitest';
 import {buildReport} from '../../agent/report/build.ts';
@@ -15,6 +15,7 @@ import {type Rng, seededRng} from '../../base/random.ts';
 import {commander} from '../../coordinator/command.io.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import {ensureMirror} from '../../wire/mirror.io.ts';
+import {connectNats} from '../../wire/nats.io.ts';
 import {sendReply} from '../../wire/reply.io.ts';
 import {
   commandSubject,
@@ -94,6 +95,26 @@ test('an agent is told at once that a message of its is refused, why, and what t
   const large = {subject: reportSubject('be01'), id: 'x2', data: 'x'.repeat(2_000_000)};
   await expect(channel.publish(large)).rejects.toMatchObject(refusal('max_payload'));
   await channel.publish({subject: eventSubject('be01', 'kernelTroubleBegan'), id: 'x3', data: {}});
+});
+
+test('who waits for NATS is told that it answers and does not know him, which silence is not', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mailherd-stranger-'));
+  const seedFile = join(folder, 'seed');
+  writeFileSync(seedFile, nkeys.createUser().getSeed(), {mode: 0o600});
+  const refusals = async (url: string): Promise<number> => {
+    const stop = new AbortController();
+    const onRefused = vi.fn(() => stop.abort());
+    setTimeout(() => stop.abort(), 3_000);
+    const config = {servers: [url], seedFile, name: 'stranger', inboxPrefix: '_INBOX.stranger'};
+    await expect(connectNats(config, memoryLog(), stop.signal, onRefused)).rejects.toMatchObject({code: 'CANCELLED'});
+    return onRefused.mock.calls.length;
+  };
+  try {
+    expect(await refusals(server.url)).toBe(1);
+    expect(await refusals('nats://127.0.0.1:1')).toBe(0);
+  } finally {
+    rmSync(folder, {recursive: true});
+  }
 });
 
 test('reports flow beside an event that is refused, and it arrives once its right is there', async () => {

@@ -8,16 +8,21 @@ export interface Ledger {
   messages: Map<string, string>;
   /** user -> uid -> {guid, flagged}: as a client last saw or set it. */
   known: Map<string, Map<number, {guid: string; flagged: boolean}>>;
+  /** What its user deleted: guid -> user. */
+  expunged: Map<string, string>;
 }
 
 /** Less than a hold takes: what starts later than that is found only when its host retains. */
 const START_MAX_MS = 40;
 const DELIVERY_RETRY_MS = 3_000;
 const DELIVERIES_MAX = 200;
+/** Of the changes that are no new messages. */
+const EXPUNGE_SHARE = 0.15;
 
 /** People read and change their mail, and mail comes in, all through the edge, while everything moves. */
 export function startClients(world: World, rng: Rng, untilMs: number): Ledger {
-  const ledger: Ledger = {messages: new Map(), known: new Map()};
+  const ledger: Ledger = {messages: new Map(), known: new Map(), expunged: new Map()};
+  world.renumbered = (user, uids) => renumber(ledger.known.get(user), uids);
   for (const user of world.routes.keys()) {
     const known = new Map<number, {guid: string; flagged: boolean}>();
     const mailbox = world.host(world.owner(user)).mailboxes.get(user);
@@ -30,6 +35,15 @@ export function startClients(world: World, rng: Rng, untilMs: number): Ledger {
     void read(world, rng.fork(`read-${user}`), user, ledger, untilMs);
   }
   return ledger;
+}
+
+/** Dovecot tells a client so: the messages it knew by the old UIDs are gone, and others have come. */
+function renumber(known: Map<number, {guid: string; flagged: boolean}> = new Map(), uids: ReadonlyMap<number, number>): void {
+  for (const [before, after] of uids) {
+    const message = known.get(before);
+    known.delete(before);
+    if (message !== undefined) known.set(after, message);
+  }
 }
 
 async function send(world: World, rng: Rng, user: string, ledger: Ledger, untilMs: number): Promise<void> {
@@ -117,7 +131,15 @@ function change(
     ledger.messages.set(guid, user);
     return;
   }
+  if (mailbox.messages.size === 0) return;
   const message = rng.pick([...mailbox.messages.values()]);
+  if (rng.unit() < EXPUNGE_SHARE) {
+    mailbox.expunge(message.uid);
+    known.delete(message.uid);
+    ledger.messages.delete(message.guid);
+    ledger.expunged.set(message.guid, user);
+    return;
+  }
   const flagged = rng.unit() < 0.5;
   mailbox.flag(message.uid, flagged);
   known.set(message.uid, {guid: message.guid, flagged});

@@ -14,6 +14,11 @@ import type {RouteEntry, World} from './world.ts';
 /** Share of passes that leave a message of the copy without all of its text. */
 const DAMAGE_SHARE = 0.01;
 
+/** Dovecot's end of a pass, at the target. */
+interface CopyEnd {
+  isEnded: boolean;
+}
+
 /** One simulated host: disk and network are fake, what its agent does with them is the real code. */
 export class SimHost {
   readonly name: string;
@@ -43,6 +48,8 @@ export class SimHost {
   seedsOpen: ConstructorParameters<typeof SimSeeds>[3] = new Map();
   /** What is on disk of copies that are not yet put there: null = nothing. A power cut leaves that. */
   readonly #onDisk = new Map<string, Mailbox | null>();
+  /** In memory of Dovecot, which outlives its agent. */
+  readonly #copyEnds = new Map<string, CopyEnd[]>();
   #life = 0;
 
   constructor(world: World, time: SimTime, rng: Rng, name: string, isEdge: boolean) {
@@ -116,6 +123,7 @@ export class SimHost {
     if (wholeHost) {
       this.isUp = false;
       this.sessions = new Map();
+      this.#endCopies(null);
       for (const [user, mailbox] of this.#onDisk) {
         if (mailbox === null) this.mailboxes.delete(user);
         else this.mailboxes.set(user, mailbox);
@@ -128,6 +136,26 @@ export class SimHost {
   burn(): void {
     this.crash(true);
     for (const part of [this.mailboxes, this.copies, this.rows, this.#onDisk]) part.clear();
+  }
+
+  /**
+   * Dovecot's end of a pass to this host: should the source's be gone by then, it goes on with what it has heard, unless it was ended before.
+   */
+  begunCopy(user: string, heard: Mailbox, lastsMs: number): CopyEnd {
+    const end: CopyEnd = {isEnded: false};
+    const ends = (this.#copyEnds.get(user) ?? []).filter(({isEnded}) => !isEnded);
+    this.#copyEnds.set(user, [...ends, end]);
+    this.#time.at(lastsMs, () => {
+      if (end.isEnded || !this.isUp || this.isFull) return;
+      end.isEnded = true;
+      this.#world.overwritten(user, this.name, heard);
+      this.write(user, heard.clone());
+    });
+    return end;
+  }
+
+  #endCopies(user: string | null): void {
+    for (const [whose, ends] of this.#copyEnds) if (user === null || whose === user) for (const end of ends) end.isEnded = true;
   }
 
   /** Writes a copy, not yet to disk. */
@@ -236,7 +264,11 @@ export class SimHost {
         const mailbox = this.#own(user);
         const target = this.#world.host(address);
         const snapshot = mailbox.clone();
-        await endedBy(signal, this.#disk(life, 20 + mailbox.messages.size * this.#rng.between(1, 4)));
+        const tookMs = 20 + mailbox.messages.size * this.#rng.between(1, 4);
+        const other = target.begunCopy(user, snapshot, tookMs * this.diskSlowness + this.#rng.between(0, 15_000));
+        await endedBy(signal, this.#disk(life, tookMs));
+        if (other.isEnded) throw new MailherdError('COPY_FAILED', {user, reason: 'ended there'});
+        other.isEnded = true;
         if (!target.isUp || target.isCut !== this.isCut) throw new MailherdError('COPY_FAILED', {user, reason: 'target does not answer'});
         if (target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'no space left on device'});
         const present = target.mailboxes.get(user);
@@ -255,7 +287,11 @@ export class SimHost {
         if (!target.isUp || target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'target takes nothing'});
         const there = target.mailboxes.get(user);
         if (there === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'no mailbox there'});
-        there.mergeFrom(mailbox, this.#world.expunged);
+        this.#world.renumbered(user, there.mergeFrom(mailbox));
+      },
+      endCopies: async user => {
+        await this.#disk(life, 1);
+        this.#endCopies(user);
       },
       deliveriesOver: async () => {
         await this.#disk(life, this.#rng.between(10, 150));

@@ -16,6 +16,8 @@ export class Mailbox {
   /** Only a part of a seed: dsync would have to begin anew where it must not. */
   isTorn = false;
   readonly messages = new Map<number, Message>();
+  /** GUIDs of what was deleted here, as the log of its index has it. */
+  readonly expunged = new Set<string>();
 
   constructor(uidValidity: number) {
     this.uidValidity = uidValidity;
@@ -42,6 +44,14 @@ export class Mailbox {
     return true;
   }
 
+  expunge(uid: number): void {
+    const message = this.messages.get(uid);
+    if (message === undefined) return;
+    this.messages.delete(uid);
+    this.expunged.add(message.guid);
+    this.changes++;
+  }
+
   /** Its first messages only, as a seed looks on its way. */
   part(share: number): Mailbox {
     const copy = this.clone();
@@ -65,17 +75,31 @@ export class Mailbox {
     copy.uidNext = this.uidNext;
     copy.changes = this.changes;
     for (const [uid, message] of this.messages) copy.messages.set(uid, {...message});
+    for (const guid of this.expunged) copy.expunged.add(guid);
     return copy;
   }
 
-  /** What one-way dsync does after the flip: adds what is missing by GUID; a UID that is taken gets a new one. */
-  mergeFrom(source: Mailbox, known: ReadonlySet<string>): void {
+  /**
+   * What one-way dsync does after the flip: adds what is missing by GUID and was not deleted here. Where one UID is of two messages both get
+   * new ones. @returns UIDs of before and after.
+   */
+  mergeFrom(source: Mailbox): Map<number, number> {
+    const renumbered = new Map<number, number>();
     const here = new Set([...this.messages.values()].map(({guid}) => guid));
-    for (const {guid, flagged} of source.messages.values()) {
-      if (here.has(guid) || known.has(guid)) continue;
+    const missing = [...source.messages.values()].filter(({guid}) => !here.has(guid) && !this.expunged.has(guid));
+    for (const {uid: before} of missing) {
+      const message = this.messages.get(before);
+      if (message === undefined) continue;
+      this.messages.delete(before);
+      const uid = this.append(message.guid);
+      this.messages.set(uid, {...message, uid});
+      renumbered.set(before, uid);
+    }
+    for (const {guid, flagged} of missing) {
       const uid = this.append(guid);
       if (flagged) this.flag(uid, true);
     }
+    return renumbered;
   }
 
   manifest(): Manifest {

@@ -5,6 +5,7 @@ import type {MovePorts} from '../../coordinator/move/move-ports.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import type {Route} from '../../wire/route.ts';
+import {Mailbox} from './mailbox.ts';
 import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
@@ -117,7 +118,8 @@ test('late mail is not carried to where a flip points that came too late: that c
   const route: Route = {v: 1, user: record().user, host: 'be3', generation: 3, move: null, hold: null, flip: null};
   const flip = {deadlineMs: 1_000, from: 'be2', moveId: 'move-000002'};
   const carried: unknown[] = [];
-  const manifest = {folders: [], subscriptions: [], sieve: [], lines: null};
+  const {folders} = Mailbox.of('late').manifest();
+  const manifest = {folders: folders.map(inbox => ({...inbox, guid: 'new'})), subscriptions: [], sieve: [], lines: null};
   const ports = {
     token: () => 1,
     digest: () => 'other',

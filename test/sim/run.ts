@@ -167,6 +167,10 @@ function judge(world: World, ledger: Ledger): void {
       if (count === 0) world.violate('I1', `${guid} of ${user} is lost${whereElse(world, user, guid)}`);
       if (count > 1) world.violate('I1', `${guid} of ${user} is there ${count} times`);
     }
+    for (const [guid, whose] of ledger.expunged) {
+      if (whose === user && counts.has(guid))
+        world.violate('I3', `${guid} of ${user} was deleted, and is back${whereElse(world, user, guid)}`);
+    }
     for (const [uid, {guid, flagged}] of ledger.known.get(user) ?? []) {
       const message = mailbox.messages.get(uid);
       if (message?.guid !== guid) world.violate('I3', `UID ${uid} of ${user} is ${message?.guid ?? 'gone'}, was ${guid}`);

@@ -29,6 +29,9 @@ class Target {
       },
     },
     store: {
+      endCopies: async () => {
+        this.done.push('passes ended');
+      },
       exists: async () => this.isHomeThere,
       freeBytes: async () => 1e9,
       remove: async () => {
@@ -106,6 +109,6 @@ describe('a target', () => {
     await serve(target.ports, 'reserve', {v: 1, token: 1, user: USER, moveId: MOVE, source: 'be1', bytes: 1, needs: [], discard: []});
     expect(target.copy?.seed).toBe('closed');
     await serve(target.ports, 'discard', {v: 1, token: 1, user: USER, moveId: MOVE});
-    expect(target.done).toEqual(['ended', 'removed']);
+    expect(target.done).toEqual(['ended', 'passes ended', 'removed']);
   });
 });

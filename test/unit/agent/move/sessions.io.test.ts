@@ -1,6 +1,11 @@
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import type {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
-import {endSessions} from '../../../../agent/move/sessions.io.ts';
+import {endCopies, endSessions} from '../../../../agent/move/sessions.io.ts';
 import {systemClock} from '../../../../base/clock.io.ts';
 
 const USER = 'ada@farm.example';
@@ -43,4 +48,26 @@ test('what Dovecot still tells of a process that is gone is no session', async (
 test('a session that does not end is told, not ended', async () => {
   const {server} = serverOf([USER, 'imap', `${process.pid}`, '10.0.0.1']);
   await expect(endSessions(server, USER, 0, systemClock)).rejects.toMatchObject({code: 'SESSIONS_LINGER', detail: {sessions: 1}});
+});
+
+test('what works on a copy to a home is ended, what works elsewhere goes on', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mailherd-copies-'));
+  const program = join(folder, 'doveadm-server');
+  copyFileSync('/bin/sleep', program);
+  const working = (home: string): ReturnType<typeof spawn> => {
+    mkdirSync(join(folder, home));
+    return spawn(program, ['60'], {stdio: ['ignore', openSync(join(folder, home, 'index.log'), 'w'), 'ignore']});
+  };
+  const [own, other] = [working('ada'), working('ada.b')];
+  const ended = once(own, 'exit');
+  try {
+    await Promise.all([once(own, 'spawn'), once(other, 'spawn')]);
+    await endCopies(join(folder, 'ada'), 5_000, systemClock);
+    expect((await ended)[1]).toBe('SIGKILL');
+    expect(other.exitCode).toBeNull();
+    await endCopies(join(folder, 'nobody'), 0, systemClock);
+  } finally {
+    for (const child of [own, other]) child.kill('SIGKILL');
+    rmSync(folder, {recursive: true});
+  }
 });

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {rowOf} from '../../../../agent/route/apply.ts';
+import {bootFenceMs, FENCE_MAX_MS, rowOf} from '../../../../agent/route/apply.ts';
 import type {Route} from '../../../../wire/route.ts';
 
 const ROUTE: Route = {v: 1, user: 'ada@example.org', host: 'be1', generation: 3, move: null, hold: null, flip: null};
@@ -33,4 +33,16 @@ test('the source itself fences much longer than the hold: it may not have heard 
   const route: Route = {...ROUTE, hold: {id: 'move-0001', target: 'be2', spanMs: 30_000}};
   expect(rowOf(route, STORED, STORED, 'be1').heldUntil).toBe((STORED + 600_000) / 1_000);
   expect(rowOf(route, STORED, STORED, 'be2').heldUntil).toBe((STORED + 30_000) / 1_000);
+});
+
+test('a host that comes back soon is fenced for a moment, one whose disk may be of long ago for longer', () => {
+  const minutes = (count: number): number => count * 60_000;
+  expect(bootFenceMs(STORED, STORED + minutes(5))).toBe(30_000);
+  for (const [currentAtMs, now] of [
+    [STORED, STORED + minutes(11)],
+    // The clock went back, or was lost.
+    [STORED, STORED - minutes(1)],
+    [null, STORED],
+  ] as const)
+    expect(bootFenceMs(currentAtMs, now)).toBe(FENCE_MAX_MS);
 });

@@ -26,9 +26,9 @@ afterEach(() => {
 function open(
   host: string,
   holding: Partial<Pick<HoldingPorts, 'take' | 'release' | 'drop'>> | null = null,
-  isFirstOfBoot = false,
+  fenceMs = 0,
 ): SqliteRouteTable {
-  const options = {path: join(folder, 'routes.db'), host, probeUser: null, isFirstOfBoot, log, signal: stop.signal};
+  const options = {path: join(folder, 'routes.db'), host, probeUser: null, fenceMs, log, signal: stop.signal};
   return openRouteTable({...options, holding: holding as HoldingPorts | null});
 }
 
@@ -156,7 +156,7 @@ test('a host that boots serves nobody until its routes are current: its disk may
   expect(mine()).toEqual({mine: 1});
   stop.abort();
   stop = new AbortController();
-  const table = open('be1', null, true);
+  const table = open('be1', null, 30_000);
   expect(mine()).toEqual({mine: 0});
   await table.current();
   expect(mine()).toEqual({mine: 1});
@@ -168,12 +168,46 @@ test('without NATS the fence of a boot ends by itself, also where the clock is s
   stop = new AbortController();
   const clockIsAhead = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 86_400_000);
   vi.useFakeTimers({toFake: ['setTimeout']});
-  open('be1', null, true);
+  open('be1', null, 30_000);
   clockIsAhead.mockRestore();
   const mine = (): unknown => ask('SELECT mine FROM backend');
   vi.advanceTimersByTime(29_000);
   expect(mine()).toEqual({mine: 0});
   vi.advanceTimersByTime(2_000);
+  vi.useRealTimers();
+  expect(mine()).toEqual({mine: 1});
+});
+
+test('who was held when the host went down is not served with the others when it boots without NATS', async () => {
+  const long = vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
+  const before = open('be1');
+  await put(before, 1, {...ROUTE, user: 'ben@example.org'});
+  await put(before, 2, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 30_000}});
+  long.mockRestore();
+  stop.abort();
+  stop = new AbortController();
+  open('be1', null, 30_000);
+  const served = (): unknown => ask('SELECT group_concat(user) AS users FROM backend WHERE mine');
+  expect(served()).toEqual({users: null});
+  stop.abort();
+  stop = new AbortController();
+  await open('be1').current();
+  expect(served()).toEqual({users: 'ben@example.org'});
+});
+
+test('whom NATS refuses serves nobody on after a boot; once it serves it goes on', async () => {
+  await put(open('be1'), 2, ROUTE);
+  stop.abort();
+  stop = new AbortController();
+  vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+  const table = open('be1', null, 30_000);
+  const mine = (): unknown => ask('SELECT mine FROM backend');
+  vi.advanceTimersByTime(20_000);
+  table.refused();
+  vi.advanceTimersByTime(20_000);
+  expect(mine()).toEqual({mine: 0});
+  await table.current();
+  table.refused();
   vi.useRealTimers();
   expect(mine()).toEqual({mine: 1});
 });

@@ -98,7 +98,7 @@ it('lists who is routed here, held or not', () => {
 describe('edge', () => {
   const ports = {imap: 143, sieve: 4190};
   const login = (user: string, protocol = 'imap') => db.prepare(edgePassdb(words(user, protocol), ports)).get();
-  const ask = (query: string, user: string) => Object.values(db.prepare(query.replace('%s', user)).get() ?? {})[0];
+  const ask = (query: string, user: string) => Object.values(db.prepare(query.replaceAll('%s', user)).get() ?? {})[0];
 
   it('sends logins where the user lives, held ones already to the target', () => {
     expect(login('mine@x')).toMatchObject({nopassword: 'y', proxy: 'y', host: '10.0.0.1', port: 143});
@@ -118,6 +118,17 @@ describe('edge', () => {
   it('knows nothing of an unknown user, and fails temporarily for one whose host it does not know', () => {
     expect(login('unknown@x')).toBeUndefined();
     expect(() => login('homeless@x')).toThrow(/overflow/);
+  });
+
+  it('turns nobody away for good after a boot until its routes are current', () => {
+    db.exec(`UPDATE self SET fenced_until = ${HELD}`);
+    expect(() => login('unknown@x')).toThrow(/overflow/);
+    expect(() => ask(EDGE_RECIPIENT, 'unknown@x')).toThrow(/overflow/);
+    expect(login('mine@x')).toMatchObject({host: '10.0.0.1'});
+    expect(ask(EDGE_RECIPIENT, 'mine@x')).toBe('OK');
+    db.exec(`UPDATE self SET fenced_until = ${PAST}`);
+    expect(login('unknown@x')).toBeUndefined();
+    expect(ask(EDGE_RECIPIENT, 'unknown@x')).toBeUndefined();
   });
 
   it('gives Postfix the next hop only when there is one', () => {
