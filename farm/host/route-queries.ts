@@ -44,7 +44,7 @@ FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
  */
 export function backendUserdb({user, protocol, home}: QueryWords): string {
   return `SELECT 5000 AS uid, 5000 AS gid, '${home}' AS home, \
-CASE WHEN '${protocol}' IN ('imap', 'lmtp', 'sieve') AND ifnull(mine, 0) = 0 \
+CASE WHEN '${protocol}' IN ('imap', 'lmtp', 'sieve', 'pop3', 'submission', 'lda') AND ifnull(mine, 0) = 0 \
 OR '${protocol}' = 'lmtp' AND EXISTS (SELECT 1 FROM deferred WHERE deferred.user = '${user}') THEN 'y' END AS tempfail \
 FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 }

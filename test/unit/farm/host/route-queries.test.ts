@@ -50,7 +50,7 @@ describe('login at a backend', () => {
   it.each(['other@x', 'held@x', 'homeless@x', 'unknown@x'])('fails for %s as a query does, which is a temporary failure', user => {
     expect(() => passdb(user, 'imap')).toThrow(/overflow/);
     expect(() => passdb(user, 'sieve')).toThrow(/overflow/);
-    expect(userdb(user, 'imap')).toMatchObject({tempfail: 'y'});
+    for (const protocol of ['imap', 'pop3', 'submission', 'lda']) expect(userdb(user, protocol)).toMatchObject({tempfail: 'y'});
   });
 });
 
