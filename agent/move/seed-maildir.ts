@@ -145,13 +145,3 @@ export class FolderSeed {
     return this.#list.entries.filter(({base}) => this.#sent.has(base));
   }
 }
-
-const FOLDER = String.raw`(?:\.[^/]+/)?`;
-const DIRECTORY = new RegExp(`^(?:${FOLDER}(?:cur|new|tmp)|\\.[^/]+)/?$`);
-const FILE = new RegExp(`^${FOLDER}(?:(?:cur|new)/[^/.][^/]*|dovecot-uidlist|dovecot-keywords|maildirfolder)$`);
-
-/** May a seed write this below a maildir? Names of messages and the few files beside them, and nothing that leads elsewhere. */
-export function isMaildirPath(path: string, isDirectory: boolean): boolean {
-  if (path.split('/').some(part => part === '.' || part === '..') || path.includes('\0')) return false;
-  return (isDirectory ? DIRECTORY : FILE).test(path);
-}

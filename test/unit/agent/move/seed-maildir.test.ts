@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {FolderSeed, isMaildirPath, parseUidlist} from '../../../../agent/move/seed-maildir.ts';
+import {FolderSeed, parseUidlist} from '../../../../agent/move/seed-maildir.ts';
 
 const GUID = '04c58c39f07f056bc60000007ee9bd88';
 const LIST = `3 V1795522547 N9 G${GUID}
@@ -93,42 +93,5 @@ describe('the seed of a folder', () => {
     expect(seed.missing({cur: ['100.M0P1.h,S=10,W=11:2,S', '200.M1P1.h:2,F'], new: []})).toEqual([]);
     expect(seed.uidlist()).toBe(`3 V1795522547 N9 G${GUID}\n1 :100.M0P1.h,S=10,W=11\n3 W20 S19 :200.M1P1.h\n`);
     expect(seed.summary()).toEqual({guid: GUID, uidValidity: 1_795_522_547, messages: 2});
-  });
-});
-
-describe('what may be unpacked', () => {
-  test.each([
-    ['cur/100.M0P1.h,S=10:2,S', false],
-    ['new/100.M0P1.h', false],
-    ['.Archive.2002/cur/100.h:2,', false],
-    ['.&BB8EQAQ+-/dovecot-uidlist', false],
-    ['dovecot-keywords', false],
-    ['.Sent/maildirfolder', false],
-    ['cur', true],
-    ['.Sent/tmp/', true],
-  ])('%s', (path, isDirectory) => {
-    expect(isMaildirPath(path, isDirectory)).toBe(true);
-  });
-
-  test.each([
-    ['../cur/a', false],
-    ['cur/../../a', false],
-    ['/etc/passwd', false],
-    ['.Sent/../cur/a', false],
-    ['..', true],
-    ['../x', true],
-    ['cur/a/b', false],
-    ['cur/.hidden', false],
-    ['tmp/a', false],
-    ['.dovecot.sieve', false],
-    ['dovecot.index', false],
-    ['.Sent/dovecot.index.log', false],
-    ['subscriptions', false],
-    ['./cur/a', false],
-    ['.ssh/authorized_keys', false],
-    ['cur/a\0b', false],
-    ['', false],
-  ])('never %s', (path, isDirectory) => {
-    expect(isMaildirPath(path, isDirectory)).toBe(false);
   });
 });
