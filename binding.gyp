@@ -61,6 +61,15 @@
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],
       "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections", "-Wl,-s"],
+    },
+    {
+      "target_name": "mailherd-unpack",
+      "type": "executable",
+      "sources": ["native/unpack/mail_paths.cc", "native/unpack/tree.cc", "native/unpack/unpack.cc", "native/unpack/ustar.cc"],
+      "cflags": ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-ffunction-sections", "-fdata-sections"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections", "-Wl,-s"],
     }
   ]
 }

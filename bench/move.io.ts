@@ -1,6 +1,6 @@
 import {down} from '../farm/farm.io.ts';
 import {type Benchmark, wholeNumber} from './benchmark.ts';
-import {measureCopies} from './move/copy.io.ts';
+import {measureCopies, measureLarge} from './move/copy.io.ts';
 import {begin, moveFarm} from './move/farm.io.ts';
 import {measurePauses} from './move/pause.io.ts';
 
@@ -12,6 +12,12 @@ export const benchmark: Benchmark = {
   options: {
     messages: {type: 'string', default: '10000', help: 'messages of the mailbox for the main figures'},
     other: {type: 'string', default: '2000', help: 'messages for each other format and pair of releases'},
+    long: {type: 'string', default: '300', help: 'messages of 1 MB of a further mailbox for the main figures; 0: none'},
+    large: {
+      type: 'string',
+      default: '0',
+      help: 'nothing but the move of one mailbox of so many messages, such as 100000; 0: everything else',
+    },
     runs: {type: 'string', default: '3', help: 'mailboxes moved for each main figure; the median counts'},
     only: {type: 'string', default: '', help: 'copies only what has this in its name, such as "maildir 2.3 -> 2.3"'},
     moves: {type: 'string', default: '200', help: 'live moves whose pause a mail program measures; 0: none'},
@@ -23,10 +29,13 @@ export const benchmark: Benchmark = {
     const farm = moveFarm(say, USERS_A_RUN * Math.max(runs, 2));
     try {
       const access = await begin(farm);
+      const large = wholeNumber(options.large, 'large', 0, 110_000);
+      if (large > 0) return {largeMailbox: await measureLarge(farm, access, large)};
       const pauses = moves === 0 ? {} : await measurePauses(farm, access, moves);
       const copies = await measureCopies(farm, access, {
         messages: wholeNumber(options.messages, 'messages', 100, 100_000),
         otherMessages: wholeNumber(options.other, 'other', 100, 100_000),
+        longMessages: wholeNumber(options.long, 'long', 0, 500),
         runs,
         only: String(options.only),
       });

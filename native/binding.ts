@@ -164,14 +164,15 @@ export interface Store {
   freeInodes: number | null;
 }
 
-function find(): string {
+/** Where the addon lies, or a program that is built with it. @throws MailherdError NATIVE_FAILED when it is missing. */
+export function built(name: string): string {
   // The same relative place in the source tree, in dist/ and in the package.
   const tried: string[] = [];
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
-    const path = join(folder, 'build', 'Release', 'mailherd.node');
+    const path = join(folder, 'build', 'Release', name);
     if (existsSync(path)) return path;
     tried.push(path);
-    if (folder === dirname(folder)) throw new MailherdError('NATIVE_FAILED', {reason: 'the addon is not built', tried: tried.slice(0, 3)});
+    if (folder === dirname(folder)) throw new MailherdError('NATIVE_FAILED', {reason: `${name} is not built`, tried: tried.slice(0, 3)});
   }
 }
 
@@ -179,7 +180,7 @@ let loaded: Addon | null = null;
 
 /** The addon, loaded once; only what wraps its values uses it. @throws MailherdError NATIVE_FAILED when it is missing. */
 export function addon(): Addon {
-  loaded ??= createRequire(import.meta.url)(find()) as Addon;
+  loaded ??= createRequire(import.meta.url)(built('mailherd.node')) as Addon;
   return loaded;
 }
 

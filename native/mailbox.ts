@@ -50,18 +50,22 @@ function inPlace({buffer, byteOffset, length}: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length);
 }
 
-/** A piece of an archive, and the files that are complete with it. */
-export interface PackedPiece {
-  bytes: Uint8Array;
-  files: readonly {path: string; bytes: Bytes}[];
+/** Files that are complete, as places in the list of paths, with their sizes. */
+export interface PackedFiles {
+  files: Uint32Array;
+  sizes: Float64Array;
   /** Of their texts; empty where they were not asked for. */
   sums: TextSums;
+}
+
+/** A piece of an archive, and the files that are complete with it. */
+export interface PackedPiece extends PackedFiles {
+  bytes: Uint8Array;
   isLast: boolean;
 }
 
 /** Makes a ustar archive of files, without its end: header by header as tar would, their texts digested on their way. */
 export class FilePacker {
-  readonly #paths: readonly string[];
   readonly #native: {next(): Promise<NativePiece>};
 
   /**
@@ -69,7 +73,6 @@ export class FilePacker {
    * @param dropsKeywords names in the archive are without the keywords of a maildir, the small letters at their end.
    */
   constructor(root: string, paths: readonly string[], {hasSums, dropsKeywords}: {hasSums: boolean; dropsKeywords: boolean}) {
-    this.#paths = paths;
     this.#native = new (addon().FilePacker)(root, paths, hasSums, dropsKeywords);
   }
 
@@ -78,8 +81,7 @@ export class FilePacker {
    * @throws MailherdError NATIVE_FAILED for what cannot be read, is no plain file, has become shorter, or does not fit into an archive.
    */
   async next(): Promise<PackedPiece> {
-    const {files, sizes, sums, ...piece} = await this.#native.next().catch(rethrow);
-    const packed = Array.from(files, (place, at) => ({path: this.#paths[place] ?? '', bytes: sizes[at] ?? 0}));
-    return {...piece, files: packed, sums: inPlace(sums)};
+    const piece = await this.#native.next().catch(rethrow);
+    return {...piece, sums: inPlace(piece.sums)};
   }
 }

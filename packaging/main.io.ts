@@ -60,9 +60,14 @@ function digestOf(root: string, nodeArch: string, isStrict: boolean): string {
       .filter(entry => entry.isFile())
       .map(entry => join(entry.parentPath, entry.name)),
   );
-  const others = ['package.json', 'package-lock.json', 'tsconfig.json', 'build/Release/mailherd.node', 'build/Release/mailherd-tune'].map(
-    name => join(root, name),
-  );
+  const others = [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'build/Release/mailherd.node',
+    'build/Release/mailherd-tune',
+    'build/Release/mailherd-unpack',
+  ].map(name => join(root, name));
   for (const file of [...files.sort(), ...others.filter(existsSync)]) {
     const content = readFileSync(file);
     hash.update(`${relative(root, file)} ${content.length}\n`).update(content);

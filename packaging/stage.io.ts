@@ -59,7 +59,7 @@ export function stageModules({root, stage}: Build): number {
 }
 
 /**
- * Runtime, addon and the writer of kernel values.
+ * Runtime, addon, the writer of kernel values, and what unpacks mailboxes.
  * @throws when one is not there, or needs a newer C library than the oldest supported release has.
  */
 export function stageBinaries({root, stage, nodeArch}: Build): void {
@@ -68,6 +68,7 @@ export function stageBinaries({root, stage, nodeArch}: Build): void {
     {from: join(node, 'bin/node'), to: 'bin/node', mode: 0o755},
     {from: join(root, 'build/Release/mailherd.node'), to: 'build/Release/mailherd.node', mode: 0o644},
     {from: join(root, 'build/Release/mailherd-tune'), to: 'bin/mailherd-tune', mode: 0o755},
+    {from: join(root, 'build/Release/mailherd-unpack'), to: 'build/Release/mailherd-unpack', mode: 0o755},
   ];
   for (const {from, to, mode} of binaries) {
     if (!existsSync(from)) throw new Error(`${from} is not built: node setup.mjs build`);

@@ -2,7 +2,7 @@ import {open} from 'node:fs/promises';
 import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
-import {FilePacker, TEXT_SUM_BYTES, type TextSums} from '../../native/mailbox.ts';
+import {FilePacker, type PackedFiles} from '../../native/mailbox.ts';
 import type {SeedSummary} from '../../wire/seed.ts';
 import type {SeedLine} from './seed-line.io.ts';
 import {tarEnd, tarHeader, tarMember, tarPadding} from './seed-tar.ts';
@@ -15,7 +15,7 @@ export class SeedArchive {
   files = 0;
   bytes: Bytes = 0;
 
-  /** @param parcel is told of every file of its own. */
+  /** @param parcel is told of the files of `passFiles`. */
   constructor(line: Pick<SeedLine, 'say'>, parcel: Pick<SeedParcel, 'sent' | 'areTexts'>) {
     this.#line = line;
     this.#parcel = parcel;
@@ -46,7 +46,8 @@ export class SeedArchive {
       }
       if (left > 0) throw new MailherdError('COPY_FAILED', {reason: 'a file has become shorter', path});
       await this.#line.say(tarPadding(bytes));
-      this.#count(path, bytes, null);
+      this.files++;
+      this.bytes += bytes;
       return true;
     } finally {
       await file.close();
@@ -65,23 +66,18 @@ export class SeedArchive {
   async passFiles(root: string, paths: readonly string[], dropsKeywords = false): Promise<void> {
     const packer = new FilePacker(root, paths, {hasSums: this.#parcel.areTexts, dropsKeywords});
     for (let reading = packer.next(); ; ) {
-      const {bytes, files, sums, isLast} = await reading.catch(cause => {
+      const {bytes, isLast, ...packed} = await reading.catch(cause => {
         throw new MailherdError('COPY_FAILED', {reason: String(cause)}, {cause});
       });
       if (!isLast) reading = packer.next();
       // Whoever awaits it later still learns of it.
       reading.catch(() => undefined);
-      for (const [at, file] of files.entries())
-        this.#count(file.path, file.bytes, sums.length === 0 ? null : {sums, at: at * TEXT_SUM_BYTES});
+      this.files += packed.files.length;
+      this.bytes += packed.sizes.reduce((sum, size) => sum + size, 0);
+      this.#parcel.sent(packed);
       await this.#line.say(bytes);
       if (isLast) return;
     }
-  }
-
-  #count(path: string, bytes: Bytes, text: TextSum | null): void {
-    this.files++;
-    this.bytes += bytes;
-    this.#parcel.sent(path, bytes, text);
   }
 }
 
@@ -91,16 +87,10 @@ export function ifGone(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-/** Where the digest of a text lies. */
-export interface TextSum {
-  sums: TextSums;
-  at: number;
-}
-
 /** A mailbox of one format as a seed. */
 export interface SeedParcel {
-  /** Told of every file that was sent, by its path below the root, and what its text is where files are just texts. */
-  sent(path: string, bytes: Bytes, text: TextSum | null): void;
+  /** Told of the files of `passFiles` that were sent, by their places among its paths, and what their texts are where files are just texts. */
+  sent(packed: PackedFiles): void;
   readonly areTexts: boolean;
   /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED */
   send(archive: SeedArchive): Promise<Pick<SeedSummary, 'folders' | 'gone'>>;

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
+import type {PackedFiles} from '../../native/mailbox.ts';
 import type {Feature} from '../../wire/command.ts';
 import {SEED_GONE_MAX, type SeedFolder} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
@@ -52,6 +53,7 @@ export class DboxParcel implements SeedParcel {
   readonly #hidden: readonly string[];
   readonly #made = new Set<string>();
   readonly #asked = new Map<string, FileVersion & {begunMs: number}>();
+  #paths: readonly string[] = [];
   readonly #sent = new Map<string, FileVersion & {begunMs: number}>();
 
   /**
@@ -80,9 +82,13 @@ export class DboxParcel implements SeedParcel {
     this.#hidden = hasAcls ? ['-o', 'plugin/acl=', '-o', 'acl_driver='] : [];
   }
 
-  sent(name: string): void {
-    const asked = this.#asked.get(name);
-    if (asked !== undefined) this.#sent.set(name, asked);
+  sent({files}: PackedFiles): void {
+    for (const place of files) this.#note(this.#paths[place] ?? '');
+  }
+
+  #note(path: string): void {
+    const asked = this.#asked.get(path);
+    if (asked !== undefined) this.#sent.set(path, asked);
   }
 
   async send(archive: SeedArchive): Promise<{folders: SeedFolder[]; gone: string[]}> {
@@ -136,13 +142,14 @@ export class DboxParcel implements SeedParcel {
     const begunMs = systemClock.now();
     this.#asked.clear();
     for (const [path, version] of messages) this.#asked.set(path, {...version, begunMs});
+    this.#paths = [...messages.keys()];
   }
 
   /** @returns false when some of them were gone. */
   async #passAll(archive: SeedArchive, messages: ReadonlyMap<string, FileVersion>): Promise<boolean> {
     this.#ask(messages);
     const before = archive.files;
-    if (messages.size > 0) await archive.passFiles(this.#root, [...messages.keys()]);
+    if (messages.size > 0) await archive.passFiles(this.#root, this.#paths);
     return archive.files === before + messages.size;
   }
 
@@ -151,6 +158,7 @@ export class DboxParcel implements SeedParcel {
     this.#ask(messages);
     for (const [path, {bytes, mtimeMs}] of messages) {
       if (!(await archive.passBeginning(this.#root, path, bytes, Math.floor(mtimeMs / SECOND_MS)))) return false;
+      this.#note(path);
     }
     return true;
   }

@@ -1,20 +1,4 @@
 import type {Bytes} from '../../base/units.ts';
-import type {SeedFormat} from '../../wire/seed.ts';
-
-/** A folder below the root, without empty, hidden or upward parts. */
-const FOLDER = String.raw`mailboxes(?:/[^/\0]+)+/dbox-Mails`;
-const DIRECTORY = /^(?:mailboxes(?:\/[^/\0]+)*|storage)\/?$/;
-const INDEX = String.raw`index(?:\.log)?`;
-const FILES: Readonly<Record<Exclude<SeedFormat, 'maildir'>, RegExp>> = {
-  sdbox: new RegExp(String.raw`^${FOLDER}/(?:u\.\d+|dovecot\.${INDEX})$`),
-  mdbox: new RegExp(String.raw`^(?:${FOLDER}/dovecot\.${INDEX}|storage/(?:m\.\d+|dovecot\.map\.${INDEX}))$`),
-};
-
-/** May a seed write this below the root of dbox? Messages and the indexes that have their UIDs and flags, and nothing that leads elsewhere. */
-export function isDboxPath(format: Exclude<SeedFormat, 'maildir'>, path: string, isDirectory: boolean): boolean {
-  if (path.split('/').some(part => part === '.' || part === '..')) return false;
-  return (isDirectory ? DIRECTORY : FILES[format]).test(path);
-}
 
 /** A file that others may write to while it is read. */
 export interface FileVersion {

@@ -53,6 +53,17 @@ export class SeedLine {
     }
   }
 
+  /**
+   * The connection for a program that reads it from here on; answers are still said here. Of a peer that keeps silent until it is answered
+   * nothing was read ahead. @throws MailherdError INPUT_INVALID for another one.
+   */
+  handOver(): Socket {
+    if (this.#rest.length + this.#socket.readableLength > 0)
+      throw new MailherdError('INPUT_INVALID', {what: 'seed', path: '/', reason: 'more than the hello, before its answer'});
+    this.#socket.setTimeout(0);
+    return this.#socket;
+  }
+
   async say(bytes: Uint8Array | string): Promise<void> {
     await write(this.#socket, bytes);
     await this.#rate?.passed(bytes.length);

@@ -3,13 +3,13 @@ import {readdir, readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
-import type {Bytes} from '../../base/units.ts';
 import {SECOND_MS} from '../../base/units.ts';
+import {type PackedFiles, TEXT_SUM_BYTES} from '../../native/mailbox.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
 import type {BodyDigests} from './bodies.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
-import type {SeedArchive, SeedParcel, TextSum} from './seed-archive.io.ts';
-import {type FolderNames, FolderSeed} from './seed-maildir.ts';
+import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
+import {type FolderNames, FolderSeed, type SeedMessage} from './seed-maildir.ts';
 
 /** Files that are renamed while they are being sent go in another round. */
 const ROUNDS_MAX = 8;
@@ -21,8 +21,8 @@ export class MaildirParcel implements SeedParcel {
   readonly #inbox: string;
   readonly #folders: readonly FolderSeed[];
   readonly #texts: BodyDigests | null;
-  /** Whose the files are that are being sent, by path. */
-  readonly #asked = new Map<string, FolderSeed>();
+  /** Whose the files are that are being sent. */
+  #asked: {folder: FolderSeed; message: SeedMessage; path: string}[] = [];
   readonly areTexts: boolean;
 
   /** @param inbox directory of the INBOX. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
@@ -38,10 +38,12 @@ export class MaildirParcel implements SeedParcel {
     this.areTexts = texts !== null;
   }
 
-  sent(path: string, bytes: Bytes, text: TextSum | null): void {
-    const folder = this.#asked.get(path);
-    const uid = folder?.sent(path.slice(path.lastIndexOf('/') + 1), bytes) ?? null;
-    if (folder !== undefined && uid !== null && text !== null) this.#texts?.put(folder.guid, uid, text.sums, text.at);
+  sent({files, sizes, sums}: PackedFiles): void {
+    for (const [at, place] of files.entries()) {
+      const asked = this.#asked[place];
+      if (asked === undefined || !asked.folder.sent(asked.message, sizes[at] ?? 0) || sums.length === 0) continue;
+      this.#texts?.put(asked.folder.guid, asked.message.uid, sums, at * TEXT_SUM_BYTES);
+    }
   }
 
   async send(archive: SeedArchive): Promise<{folders: SeedFolder[]; gone: string[]}> {
@@ -50,18 +52,18 @@ export class MaildirParcel implements SeedParcel {
       for (const part of ['cur', 'new', 'tmp']) await archive.passMember(folder.path(part), null, 0);
     }
     for (let rounds = 0; ; rounds++) {
-      this.#asked.clear();
       const names = await Promise.all(folders.map(folder => namesOf(join(this.#inbox, folder.directory))));
-      for (const [at, folder] of folders.entries()) {
-        for (const path of folder.missing(names[at] ?? {cur: [], new: []})) this.#asked.set(path, folder);
-      }
-      if (this.#asked.size === 0) break;
+      this.#asked = folders.flatMap((folder, at) =>
+        folder.missing(names[at] ?? {cur: [], new: []}).map(([message, path]) => ({folder, message, path})),
+      );
+      if (this.#asked.length === 0) break;
       if (rounds === ROUNDS_MAX)
-        throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: this.#asked.size});
+        throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: this.#asked.length});
       // Without keywords, which are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
       // pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it
       // would give the keyword back, and that move could not be verified for as long as the log lasts.
-      await archive.passFiles(this.#inbox, [...this.#asked.keys()], true);
+      const paths = this.#asked.map(({path}) => path);
+      await archive.passFiles(this.#inbox, paths, true);
     }
     for (const folder of folders) {
       await sendBesides(folder, archive);

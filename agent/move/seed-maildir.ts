@@ -7,17 +7,19 @@ export interface FolderNames {
   new: readonly string[];
 }
 
-interface UidlistEntry {
-  uid: number;
-  line: string;
-  base: string;
+/** A message by the uidlist. */
+export interface SeedMessage {
+  readonly uid: number;
+  readonly line: string;
+  readonly base: string;
+  isSent: boolean;
 }
 
 interface Uidlist {
   guid: string;
   uidValidity: number;
   uidNext: number;
-  entries: readonly UidlistEntry[];
+  entries: readonly SeedMessage[];
 }
 
 /**
@@ -32,14 +34,14 @@ export function parseUidlist(text: string): Uidlist | null {
   const guid = field('G');
   const uidValidity = Number(field('V'));
   if (!/^[0-9a-f]{32}$/.test(guid) || !(uidValidity >= 1)) return null;
-  const entries: UidlistEntry[] = [];
+  const entries: SeedMessage[] = [];
   let last = 0;
   for (const line of lines) {
     if (line === '') continue;
     const match = /^(\d+) (?:[^:]* )?:(.+)$/.exec(line);
     const uid = Number(match?.[1]);
     if (match?.[2] === undefined || uid <= last) return null;
-    entries.push({uid, line, base: baseOf(match[2])});
+    entries.push({uid, line, base: baseOf(match[2]), isSent: false});
     last = uid;
   }
   return {guid, uidValidity, uidNext: Math.max(Number(field('N')) || 1, last + 1), entries};
@@ -66,9 +68,8 @@ function sizeIn(base: string): number {
 export class FolderSeed {
   readonly directory: string;
   readonly #list: Uidlist;
-  /** UIDs by name without flags. */
-  readonly #wanted: ReadonlyMap<string, number>;
-  readonly #sent = new Set<string>();
+  /** By name without flags. */
+  readonly #wanted: ReadonlyMap<string, SeedMessage>;
   /** The first UID whose text must be read by Dovecot. */
   #odd = Number.POSITIVE_INFINITY;
 
@@ -87,33 +88,30 @@ export class FolderSeed {
   private constructor(directory: string, list: Uidlist) {
     this.directory = directory;
     this.#list = list;
-    this.#wanted = new Map(list.entries.map(({base, uid}) => [base, uid]));
+    this.#wanted = new Map(list.entries.map(message => [message.base, message]));
   }
 
   /** Paths below the maildir of the files that must still go, each message once. What is gone from the folder is expunged. */
-  missing({cur, new: unseen}: FolderNames): string[] {
-    const paths = new Map<string, string>();
-    for (const [part, names] of [['new', unseen] as const, ['cur', cur] as const]) {
+  missing({cur, new: unseen}: FolderNames): [SeedMessage, path: string][] {
+    const paths = new Map<SeedMessage, string>();
+    for (const [part, names] of [[this.path('new/'), unseen] as const, [this.path('cur/'), cur] as const]) {
       for (const name of names) {
-        const base = baseOf(name);
-        if (this.#wanted.has(base) && !this.#sent.has(base)) paths.set(base, this.path(`${part}/${name}`));
+        const message = this.#wanted.get(baseOf(name));
+        if (message !== undefined && !message.isSent) paths.set(message, part + name);
       }
     }
-    return [...paths.values()];
+    return [...paths];
   }
 
   /**
-   * Notes a file as sent, by its name without the directory.
-   * @returns its UID; null when it is not as long as its name says: Dovecot has a word to say about that, and mends it when it reads it.
+   * Notes a message as sent.
+   * @returns false when its file is not as long as its name says: Dovecot has a word to say about that, and mends it when it reads it.
    */
-  sent(name: string, bytes: Bytes): number | null {
-    const base = baseOf(name);
-    this.#sent.add(base);
-    const uid = this.#wanted.get(base);
-    if (uid === undefined) return null;
-    if (sizeIn(base) === bytes) return uid;
-    this.#odd = Math.min(this.#odd, uid);
-    return null;
+  sent(message: SeedMessage, bytes: Bytes): boolean {
+    message.isSent = true;
+    if (sizeIn(message.base) === bytes) return true;
+    this.#odd = Math.min(this.#odd, message.uid);
+    return false;
   }
 
   get guid(): string {
@@ -141,17 +139,7 @@ export class FolderSeed {
     return {guid, uidValidity, messages: this.#entries().length};
   }
 
-  #entries(): UidlistEntry[] {
-    return this.#list.entries.filter(({base}) => this.#sent.has(base));
+  #entries(): SeedMessage[] {
+    return this.#list.entries.filter(({isSent}) => isSent);
   }
-}
-
-const FOLDER = String.raw`(?:\.[^/]+/)?`;
-const DIRECTORY = new RegExp(`^(?:${FOLDER}(?:cur|new|tmp)|\\.[^/]+)/?$`);
-const FILE = new RegExp(`^${FOLDER}(?:(?:cur|new)/[^/.][^/]*|dovecot-uidlist|dovecot-keywords|maildirfolder)$`);
-
-/** May a seed write this below a maildir? Names of messages and the few files beside them, and nothing that leads elsewhere. */
-export function isMaildirPath(path: string, isDirectory: boolean): boolean {
-  if (path.split('/').some(part => part === '.' || part === '..') || path.includes('\0')) return false;
-  return (isDirectory ? DIRECTORY : FILE).test(path);
 }

@@ -1,7 +1,7 @@
 import {createHash, randomBytes, timingSafeEqual} from 'node:crypto';
 import {createServer, type Server, type Socket} from 'node:net';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
-import {HOUR_MS, MIB, MINUTE_MS, SECOND_MS} from '../../base/units.ts';
+import {HOUR_MS, MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import {SeedHello} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
@@ -15,8 +15,6 @@ const HELLO_MS = 10 * SECOND_MS;
 const OFFER_MS = 2 * MINUTE_MS;
 const SEED_MS = 12 * HOUR_MS;
 const CONNECTIONS_MAX = 64;
-/** What has come while tar was busy is passed on at once: each piece costs more than its bytes. */
-const READ_AHEAD_BYTES = MIB;
 
 interface Open {
   secret: Buffer;
@@ -95,7 +93,7 @@ export class SeedReceiver {
   async #listen(address: string): Promise<void> {
     if (this.#server !== null) return;
     const {port, log} = this.#options;
-    const server = createServer({allowHalfOpen: true, noDelay: true, highWaterMark: READ_AHEAD_BYTES}, socket => this.#take(socket));
+    const server = createServer({allowHalfOpen: true, noDelay: true}, socket => this.#take(socket));
     server.maxConnections = CONNECTIONS_MAX;
     this.#server = server;
     await new Promise<void>((resolve, reject) => {

@@ -1,17 +1,18 @@
 import {MailherdError} from '../../base/errors.ts';
 import type {Millis} from '../../base/units.ts';
+import {built} from '../../native/binding.ts';
 import {decode} from '../../wire/codec.ts';
 import {type SeedFormat, type SeedHello, SeedSummary} from '../../wire/seed.ts';
 import {doveadm, lastLines} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {SeedTerms} from './host-ports.ts';
-import {isDboxPath} from './seed-dbox.ts';
 import {whyNotFound, whyUnfit} from './seed-fit.ts';
-import {type SeedLine, write} from './seed-line.io.ts';
-import {isMaildirPath} from './seed-maildir.ts';
+import type {SeedLine} from './seed-line.io.ts';
 import {type MailPlace, syncPlace} from './seed-place.io.ts';
-import {TarReader} from './seed-tar.ts';
-import {output, start} from './tool.io.ts';
+import {output, printed, start} from './tool.io.ts';
+
+/** Takes what a mailbox of its format holds, as its owner: `native/unpack/unpack.cc`. */
+const UNPACK = 'mailherd-unpack';
 
 /** What a seed was, and how long it took to come and be unpacked, and to be found by Dovecot and put on disk. */
 export interface Unpacked {
@@ -39,10 +40,8 @@ export async function unpackSeed(
   const reason = place.format === format ? whyUnfit(format, hello, place.dialect) : `the target does not keep ${format}`;
   if (reason !== null) throw new MailherdError('SEED_UNFIT', {user: terms.user, reason});
   await output(['mkdir', '-p', '-m', '0700', place.home, place.root], place.owner);
-  await line.say('{"refusal":null}\n');
   const begun = performance.now();
-  const {files, folders, gone} = await unpack(line, format, place, terms.bytesMax, signal);
-  if (gone.length > 0) await output(['rm', '--', ...gone], place.owner, place.root);
+  const {files, folders} = await unpack(line, format, place, terms.bytesMax, signal);
   const unpackedMs = performance.now() - begun;
   const looking = look(terms.user, format, server);
   // The disk is slow, the processor has nothing else to do meanwhile.
@@ -76,6 +75,7 @@ async function look(user: string, format: SeedFormat, server: DoveadmServer): Pr
   return server.rows(user, ['mailbox status', 'messages uidvalidity guid', '*'], ['mailbox', 'messages', 'uidvalidity', 'guid']);
 }
 
+/** @throws MailherdError COPY_FAILED, COMMAND_FAILED. */
 async function unpack(
   line: SeedLine,
   format: SeedFormat,
@@ -83,39 +83,20 @@ async function unpack(
   bytesMax: number,
   signal: AbortSignal,
 ): Promise<SeedSummary> {
-  const seen = {files: 0, bytes: 0};
-  const isPath = (path: string, isDirectory: boolean): boolean =>
-    format === 'maildir' ? isMaildirPath(path, isDirectory) : isDboxPath(format, path, isDirectory);
-  const reader = new TarReader(({name, isDirectory, bytes}) => {
-    if (!isPath(name, isDirectory)) throw new MailherdError('COPY_FAILED', {reason: `no ${format} holds that`, name});
-    if (isDirectory) return;
-    seen.files++;
-    seen.bytes += bytes;
-    if (seen.bytes > bytesMax) throw new MailherdError('COPY_FAILED', {reason: 'larger than expected', bytesMax});
-  });
-  const tar = ['tar', '--extract', '--file=-', '--blocking-factor=128', '--ignore-zeros', '--no-same-owner', '--no-same-permissions'];
-  // Files that grow are sent again.
-  const again = format === 'mdbox' ? '--overwrite' : '--keep-old-files';
-  const {child, ended} = start([...tar, again], owner, {cwd: root});
+  const command = [built(UNPACK), format, `${Math.floor(bytesMax)}`];
+  const {child, ended} = start(command, owner, {cwd: root, connection: line.handOver()});
   const kill = (): boolean => child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
   try {
-    if (child.stdin === null) throw new MailherdError('COMMAND_FAILED', {command: 'tar', reason: 'no pipes'});
-    child.stdin.on('error', kill);
-    child.stdout?.resume();
-    for (;;) {
-      const chunk = await line.read();
-      if (chunk === null) break;
-      const part = reader.push(chunk);
-      if (part.length > 0) await write(child.stdin, part);
-    }
-    const summary = decode(SeedSummary, reader.tail(), 'summary of a seed');
-    child.stdin.end();
+    // Of one that ends before it reads its exit code tells.
+    child.stdin?.on('error', kill);
+    const [out] = await Promise.all([printed(child), line.say('{"refusal":null}\n')]);
+    const [files, ...text] = out.split('\n');
+    const summary = out === '' ? null : decode(SeedSummary, text.join('\n'), 'summary of a seed');
+    child.stdin?.end(summary?.gone.map(path => `${path}\0`).join(''));
     const {exit, err} = await ended;
-    if (exit !== 0 || err !== '') throw new MailherdError('COPY_FAILED', {reason: `tar: ${err.trim().slice(-300)}`, exit});
-    if (summary.files !== seen.files) throw new MailherdError('COPY_FAILED', {reason: 'files are missing', ...seen, sent: summary.files});
-    const odd = summary.gone.find(path => !isPath(path, false));
-    if (odd !== undefined) throw new MailherdError('COPY_FAILED', {reason: `no ${format} holds that`, name: odd});
+    if (exit !== 0 || summary === null) throw new MailherdError('COPY_FAILED', {reason: err.trim(), exit, bytesMax});
+    if (summary.files !== Number(files)) throw new MailherdError('COPY_FAILED', {reason: 'files are missing', files, sent: summary.files});
     return summary;
   } finally {
     signal.removeEventListener('abort', kill);

@@ -8,6 +8,7 @@ import {type CorpusMessage, readCorpus} from '../../farm/mail/corpus.io.ts';
 import {homeOf} from '../../farm/mail/owned.io.ts';
 import {ended, startMove} from '../../farm/moves.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
+import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {median, rounded} from '../benchmark.ts';
 import {formatOf} from './farm.io.ts';
 import {fillMaildir} from './mailbox.io.ts';
@@ -32,12 +33,15 @@ const KINDS: Readonly<Record<string, readonly [source: string, target: string, f
   'mdbox 2.3 -> 2.3': ['m12a', 'm12b', 'mdbox'],
   'mdbox 2.4 -> 2.4': ['m13a', 'm13b', 'mdbox'],
 };
+const LONG_MESSAGE_BYTES = 1_000_000;
 const MAIN = Object.keys(KINDS).slice(0, 2);
 
 export interface CopyOptions {
   messages: number;
   /** Messages of the mailboxes of other formats and pairs. */
   otherMessages: number;
+  /** Messages of 1 MB each of a further mailbox for each main figure; 0: none. */
+  longMessages: number;
   /** Mailboxes moved of each kind; the median counts. */
   runs: number;
   /** Measures only the kinds that have this in their name. */
@@ -54,17 +58,48 @@ interface Speeds {
 
 /** Plain `doveadm backup`, `tar | tar` and a move's own copying, one after the other, for every pair of releases and format. */
 export async function measureCopies(farm: Farm, access: ApiAccess, options: CopyOptions): Promise<Record<string, unknown>> {
-  const bench = new CopyBench(farm, access, await readCorpus(2_000));
+  const {messages, otherMessages, longMessages, runs} = options;
+  const corpus = await readCorpus(2_000);
+  const bench = new CopyBench(farm, access);
+  const kinds = Object.keys(KINDS).filter(name => name.includes(options.only));
   const speeds = new Map<string, Speeds>();
-  for (const kind of Object.keys(KINDS).filter(name => name.includes(options.only))) speeds.set(kind, await bench.measure(kind, options));
+  for (const kind of kinds)
+    speeds.set(kind, await bench.measure(kind, {count: MAIN.includes(kind) ? messages : otherMessages, runs, corpus}));
+  const long = new Map<string, Speeds>();
+  for (const kind of longMessages === 0 ? [] : kinds.filter(name => MAIN.includes(name)))
+    long.set(kind, await bench.measure(kind, {count: longMessages, runs: 1, corpus: joined(corpus, LONG_MESSAGE_BYTES)}));
+  return {
+    messages,
+    ...mainFigures(speeds),
+    formats: Object.fromEntries([...speeds].filter(([kind]) => !MAIN.includes(kind)).map(([kind, each]) => [kind, figures(each, '')])),
+    longMessages: {messages: longMessages, bytesEach: LONG_MESSAGE_BYTES, ...mainFigures(long)},
+  };
+}
+
+/**
+ * One move of a maildir of very many messages between hosts of 2.3, to which nobody is connected.
+ * @returns ms from the first step to the hold, of the hold until the target has taken over, and in which changes waited.
+ */
+export async function measureLarge(farm: Farm, access: ApiAccess, messages: number): Promise<Record<string, number | null>> {
+  return new CopyBench(farm, access).large(messages, await readCorpus(2_000));
+}
+
+/** Messages of at least so many bytes, made of several. */
+function joined(corpus: readonly CorpusMessage[], bytes: number): CorpusMessage[] {
+  return Array.from({length: 20}, (_, first) => {
+    let text = '';
+    for (let at = first; text.length < bytes; at++) text += corpus[at % corpus.length]?.text ?? '';
+    return {messageId: '', text};
+  });
+}
+
+function mainFigures(speeds: ReadonlyMap<string, Speeds>): Record<string, number | null> {
   const [old, recent] = MAIN.map(kind => speeds.get(kind) ?? null);
   const tarRatios = [old, recent].flatMap(each => (each?.tar == null ? [] : [each.ours / each.tar]));
   return {
-    messages: options.messages,
     ...figures(old ?? null, ''),
     ...figures(recent ?? null, '24'),
     tarRatio: tarRatios.length === 0 ? null : rounded(Math.min(...tarRatios)),
-    formats: Object.fromEntries([...speeds].filter(([kind]) => !MAIN.includes(kind)).map(([kind, each]) => [kind, figures(each, '')])),
   };
 }
 
@@ -81,30 +116,34 @@ function figures(speeds: Speeds | null, suffix: string): Record<string, number |
 class CopyBench {
   readonly #farm: Farm;
   readonly #access: ApiAccess;
-  readonly #corpus: readonly CorpusMessage[];
   readonly #used = new Set<string>();
 
-  constructor(farm: Farm, access: ApiAccess, corpus: readonly CorpusMessage[]) {
+  constructor(farm: Farm, access: ApiAccess) {
     this.#farm = farm;
     this.#access = access;
-    this.#corpus = corpus;
   }
 
   /** What takes long is measured once, the rest once a run. */
-  async measure(kind: string, {messages, otherMessages, runs}: CopyOptions): Promise<Speeds> {
+  async measure(kind: string, {count, runs, corpus}: {count: number; runs: number; corpus: readonly CorpusMessage[]}): Promise<Speeds> {
     const [source, target, format] = KINDS[kind] ?? [];
     if (source === undefined || target === undefined || format === undefined) throw new Error(`no kind ${kind}`);
     const isMain = MAIN.includes(kind);
-    const count = isMain ? messages : otherMessages;
     const ms: Record<keyof Speeds, number[]> = {plain: [], ours: [], tar: []};
     for (let run = 0; run < runs; run++) {
-      const {user} = await this.#filled(source, format, count, run);
+      const {user} = await this.#filled(source, format, count, corpus, run);
       if (!(Math.max(...ms.plain) > LONG_MS)) ms.plain.push(await this.#plain(source, target, user, count));
       if (isMain) ms.tar.push(await this.#tar(source, target, user, count));
-      ms.ours.push(await this.#move(user, target, count));
+      ms.ours.push(copyMs(await this.#move(user, target, count)));
     }
     const perSecond = (times: readonly number[]): number => (count * 1_000) / median(times);
     return {plain: perSecond(ms.plain), ours: perSecond(ms.ours), tar: isMain ? perSecond(ms.tar) : null};
+  }
+
+  async large(messages: number, corpus: readonly CorpusMessage[]): Promise<Record<string, number | null>> {
+    const [source, target, format] = KINDS['maildir 2.3 -> 2.3'] as (typeof KINDS)[string];
+    const {user} = await this.#filled(source, format, messages, corpus, 0);
+    const record = await this.#move(user, target, messages);
+    return {messages, copyMs: copyMs(record), holdMs: msAt(record, 'adopting') - msAt(record, 'holding'), pauseMs: record.pauseMs};
   }
 
   #store(host: string): string {
@@ -122,13 +161,13 @@ class CopyBench {
   }
 
   /** A user of `host` nobody has used yet, with so many messages that Dovecot has seen. */
-  async #filled(host: string, format: Format, messages: number, seed: number): Promise<UserSpec> {
+  async #filled(host: string, format: Format, messages: number, corpus: readonly CorpusMessage[], seed: number): Promise<UserSpec> {
     const found = users(this.#farm.layout).find(each => each.host === host && !this.#used.has(each.user) && formatOf(each.user) === format);
     if (found === undefined) throw new Error(`no user of ${host} is left`);
     const {user} = found;
     this.#used.add(user);
     const home = homeOf(this.#store(host), user);
-    await fillMaildir(`${home}/Maildir`, messages, this.#corpus, seed);
+    await fillMaildir(`${home}/Maildir`, messages, corpus, seed);
     if (format !== 'maildir') {
       await this.#in(host, ['doveadm', 'backup', '-R', '-u', user, 'maildir:~/Maildir']);
       await rm(`${home}/Maildir`, {recursive: true});
@@ -178,17 +217,16 @@ class CopyBench {
     return ms;
   }
 
-  /** One move by the coordinator. @returns ms from its first step until the copy was complete, on disk, and the hold began. */
-  async #move(user: string, target: string, messages: number): Promise<number> {
+  /** One move by the coordinator. */
+  async #move(user: string, target: string, messages: number): Promise<MoveRecord> {
     const source = users(this.#farm.layout).find(each => each.user === user)?.host ?? '';
     await this.#settle(source, target);
     const record = await ended(this.#access, await startMove(this.#access, user, target), MOVE_TIMEOUT_MS);
     if (record?.step !== 'retained' || record.verified?.messages !== messages)
       throw new Error(`the move of ${user} ended ${record?.step}: ${JSON.stringify(record?.refusal ?? record?.verified)}`);
-    const at = (step: string): number => record.timeline.find(entry => entry.step === step)?.atMs ?? Number.NaN;
-    const ms = at('holding') - at('reserving');
-    this.#say(`moved (${record.timeline.map(({step, atMs}) => `${step} +${atMs - at('reserving')}`).join(', ')})`, user, target, ms);
-    return ms;
+    const steps = record.timeline.map(({step, atMs}) => `${step} +${atMs - msAt(record, 'reserving')}`).join(', ');
+    this.#say(`moved (${steps})`, user, target, copyMs(record));
+    return record;
   }
 
   /** What the step before left to be written is none of the next one's time. */
@@ -199,4 +237,13 @@ class CopyBench {
   #say(what: string, user: string, target: string, ms: number): void {
     this.#farm.say(`${user} -> ${target}: ${Math.round(ms)} ms ${what}`);
   }
+}
+
+function msAt({timeline}: MoveRecord, step: MoveStep): number {
+  return timeline.find(entry => entry.step === step)?.atMs ?? Number.NaN;
+}
+
+/** From the first step until the copy was complete, on disk, and the hold began. */
+function copyMs(record: MoveRecord): number {
+  return msAt(record, 'holding') - msAt(record, 'reserving');
 }

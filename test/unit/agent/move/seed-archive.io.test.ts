@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {SeedArchive} from '../../../../agent/move/seed-archive.io.ts';
+import {type PackedFiles, TEXT_SUM_BYTES} from '../../../../native/mailbox.ts';
 
 const SECONDS = 1_700_000_000;
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -45,8 +46,11 @@ async function send(paths: readonly string[], areTexts = true, dropsKeywords = t
   const files: Sent['files'] = [];
   const parts: Uint8Array[] = [];
   const line = {say: async (bytes: Uint8Array | string) => void parts.push(Buffer.from(bytes as Uint8Array))};
-  const sent = (path: string, bytes: number, text: {sums: Buffer; at: number} | null): void => {
-    files.push([path, bytes, text === null ? null : text.sums.toString('hex', text.at, text.at + 32)]);
+  const sent = (packed: PackedFiles): void => {
+    for (const [at, place] of packed.files.entries()) {
+      const sum = packed.sums.length === 0 ? null : packed.sums.toString('hex', at * TEXT_SUM_BYTES, (at + 1) * TEXT_SUM_BYTES);
+      files.push([paths[place] ?? '', packed.sizes[at] ?? 0, sum]);
+    }
   };
   const archive = new SeedArchive(line, {sent, areTexts});
   for (const each of ['cur', 'new', '.Sent', '.Sent/cur']) await archive.passMember(each, null, 0);
