@@ -15,7 +15,7 @@ const PROGRAM = join(OUT, 'parsers');
 const PARSERS = [
   ...['block_queue', 'conntrack', 'cpu_stat', 'directory_watch', 'journal', 'kernel_file', 'key_values', 'listen_queues', 'mounts'],
   ...['numbers', 'port_use', 'postfix_processes', 'pressure', 'process_use', 'queue_file', 'queue_id', 'smtp_peers', 'sock_diag'],
-  ...['softnet', 'source_sets', 'text_digest', 'text_rows', 'xfs_stat', 'tune/knob', 'tune/ledger'],
+  ...['softnet', 'source_sets', 'text_digest', 'text_rows', 'xfs_stat', 'tune/knob', 'tune/ledger', 'unpack/mail_paths', 'unpack/ustar'],
 ];
 const OPTIONS = ['-std=c++20', '-g', '-O1', '-fno-exceptions', '-fno-sanitize-recover=all', '-fsanitize=fuzzer,address,undefined'];
 /** OpenSSL's headers are Node's. */

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -27,6 +28,8 @@
 #include "../text_rows.h"
 #include "../tune/knob.h"
 #include "../tune/ledger.h"
+#include "../unpack/mail_paths.h"
+#include "../unpack/ustar.h"
 
 namespace {
 
@@ -99,6 +102,38 @@ void ParseTuning(std::string_view text) {
   }
 }
 
+/// What a program that runs as the owner of a mailbox takes from another host: no name may lead out of the mailbox.
+void TakeName(std::string_view name) {
+  for (const MailFormat format : {MailFormat::maildir, MailFormat::sdbox, MailFormat::mdbox}) {
+    for (const bool is_directory : {false, true}) {
+      if (!MayHold(format, name, is_directory)) continue;
+      Require(name.front() != '/' && name.find('\0') == std::string_view::npos);
+      Require(("/" + std::string(name) + "/").find("/../") == std::string::npos);
+    }
+  }
+}
+
+void ParseMember(std::string_view text) {
+  TakeName(text.substr(0, 256));
+  Block header{};
+  std::copy_n(text.begin(), std::min(text.size(), header.size()), header.begin());
+  Member member;
+  if (ReadHeader(header, member) == nullptr) TakeName(member.name);
+  // Hardly anything has the sum of a header by chance: the same with one of its own.
+  std::memcpy(header.data() + 257, "ustar", 6);
+  header[156] = header[156] % 2 == 0 ? '0' : '5';
+  std::memset(header.data() + 148, ' ', 8);
+  unsigned sum = 0;
+  for (const char byte : header) sum += static_cast<uint8_t>(byte);
+  (void)std::snprintf(header.data() + 148, 8, "%06o", sum);
+  header[155] = ' ';
+  const char* wrong = ReadHeader(header, member);
+  Require(wrong == nullptr || std::strcmp(wrong, "checksum") != 0);
+  if (wrong != nullptr) return;
+  Require(member.name.size() <= 100 + 1 + 155 && member.mode <= 0777 && member.seconds >= 0);
+  TakeName(member.name);
+}
+
 void TakeRecord(Bytes payload) {
   ListenQueue queue;
   if (ReadTcpQueue(payload, queue)) Require(!queue.name.empty() && queue.depth >= 0 && queue.limit >= 0);
@@ -159,6 +194,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ParseTexts({text.data(), text.size()});
   ParseRows({text.data(), text.size()});
   ParseTuning({text.data(), text.size()});
+  ParseMember({text.data(), text.size()});
   const std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data), reinterpret_cast<const std::byte*>(data) + size);
   ParseDatagrams(bytes);
   return 0;
