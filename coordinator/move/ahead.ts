@@ -8,17 +8,27 @@ import type {MovePorts} from './move-ports.ts';
 export const COPY_MS = 12 * HOUR_MS;
 
 /** Reads the texts of messages ahead; what comes later is read later. */
-export async function readTexts(ports: MovePorts, record: MoveRecord, host: string): Promise<void> {
+async function readTexts(ports: MovePorts, record: MoveRecord, host: string): Promise<void> {
   await ports.command(host, 'readTexts', ofMove(ports, record), COPY_MS);
 }
 
 /** Messages come and go while they are read ahead; who must read them all does so later. @throws what ends a move. */
-export function ignoreUnread(error: unknown): void {
+function ignoreUnread(error: unknown): void {
   if (error instanceof MailherdError && error.code !== 'TOKEN_STALE') return;
   throw error;
 }
 
-/** The copy goes to disk now, and the rest of its texts is read, so that what is left for the hold is little. @returns how long it took. */
+/** What is done beside a pass, so that little is left for the hold. Of a target to which nothing has come yet Dovecot would make a mailbox by looking. */
+export async function readBesidePass(context: MoveContext, record: MoveRecord): Promise<void> {
+  const {ports} = context;
+  const atTarget = async (): Promise<void> => {
+    await readTexts(ports, record, record.target).catch(ignoreUnread);
+    await warm(context, record);
+  };
+  await Promise.all([readTexts(ports, record, record.source), record.passesMs.length > 0 ? atTarget() : null]);
+}
+
+/** The copy goes to disk now, and the rest of its texts is read. @returns how long it took. */
 export async function prepareHold(context: MoveContext, record: MoveRecord): Promise<Millis> {
   const {ports} = context;
   const begun = ports.clock.monotonic();
@@ -28,13 +38,11 @@ export async function prepareHold(context: MoveContext, record: MoveRecord): Pro
 }
 
 /**
- * One manifest of each end before those that count: Dovecot works out the size of every message at the first one, and keeps it in its cache.
- * Where that fails the hold takes longer, no more.
+ * One manifest of the target before the one that counts: at the first one Dovecot works out the size of every message, and keeps it in its cache. At the source
+ * the user's own sessions and quota have done so. Where it fails the hold takes longer, no more.
  */
 async function warm(context: MoveContext, record: MoveRecord): Promise<void> {
   if (context.isWarm) return;
   context.isWarm = true;
-  const {ports} = context;
-  const read = (host: string): Promise<unknown> => manifestAt(ports, record, host, {texts: true, timeoutMs: COPY_MS}).catch(ignoreUnread);
-  await Promise.all([record.source, record.target].map(read));
+  await manifestAt(context.ports, record, record.target, {texts: true, timeoutMs: COPY_MS}).catch(ignoreUnread);
 }

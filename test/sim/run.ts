@@ -192,9 +192,13 @@ function judge(world: World, ledger: Ledger): void {
   }
 }
 
-/** Nothing is left of a mailbox but where it is, and where a retained copy is known of. */
+/** Nothing is left of a mailbox but where it is, and where a retained copy is known of; and nobody's own mailbox is noted as a copy. */
 function judgeLeft(world: World): void {
   for (const {name, mailboxes, copies} of world.hosts.values()) {
+    for (const [user, copy] of copies) {
+      if (world.owner(user) === name)
+        world.violate('I4', `${user} lives on ${name}, which takes him for ${JSON.stringify(copy)}${whereElse(world, user, '')}`);
+    }
     for (const user of mailboxes.keys()) {
       const known = world.engine?.records().some(({id, step}) => step === 'retained' && id === copies.get(user)?.moveId);
       if (world.owner(user) !== name && known !== true)
