@@ -33,7 +33,6 @@ const MailConfig = Type.Object(
       default: 24246,
       description: 'where mailboxes arrive as files while a move brings one; open to the other backends',
     }),
-    doveadmPasswordFile: orNullBy(Path, '/etc/mailherd/doveadm.password', 'file with doveadm_password; moves need it'),
     holdPorts: Type.Integer({
       minimum: 0,
       maximum: 1024,

@@ -1,7 +1,7 @@
 import {DatabaseSync} from 'node:sqlite';
+import {ROUTES_DB} from '../wire/route-queries.ts';
 import {queuedMail} from './audit.io.ts';
 import type {Farm} from './farm.io.ts';
-import {ROUTES_DB} from './host/route-queries.ts';
 import {answers} from './machine/boot.io.ts';
 import {isAlive, readState} from './machine/state.io.ts';
 import {hostPaths} from './paths.ts';

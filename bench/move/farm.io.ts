@@ -74,7 +74,7 @@ export function formatOf(user: string): 'maildir' | keyof typeof FORMATS {
 
 /** Has the user database name another format for those users. */
 async function allowFormats({paths}: Farm, host: string, release: Release): Promise<void> {
-  const file = release === 'bookworm' ? '/etc/dovecot/routes-sql.conf.ext' : '/etc/dovecot/dovecot.conf';
+  const file = release === 'bookworm' ? '/etc/dovecot/mailherd-sql.conf.ext' : '/etc/dovecot/mailherd.conf';
   const name = release === 'bookworm' ? '%n' : '%{user | username}';
   const choose = (value: (format: string) => string): string =>
     `CASE ${Object.entries(FORMATS)

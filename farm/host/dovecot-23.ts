@@ -1,35 +1,19 @@
-import type {HostSpec, Layout} from '../layout.ts';
-import {file, type HostFile, secret} from './file.ts';
-import {
-  BACKEND_ITERATE,
-  backendPassdb,
-  backendUserdb,
-  edgePassdb,
-  type QueryWords,
-  ROUTES_DB,
-  ROUTES_DB_SINCE_BOOT,
-} from './route-queries.ts';
+import {dovecot23} from '../../wire/mail-config/dovecot-23.ts';
+import type {MailSite} from '../../wire/mail-config/site.ts';
+import {file, type HostFile, ofProduct} from './file.ts';
+import {MAILBOXES} from './site.ts';
 
-const WORDS: QueryWords = {user: '%u', protocol: '%s', home: '/var/vmail/%d/%n'};
-
-function common(layout: Layout, protocols: string): string {
+function common(protocols: string): string {
   return `protocols = ${protocols}
 listen = *
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
-auth_cache_size = 0
-login_trusted_networks = 127.0.0.0/8 ${layout.network}
 mail_max_userip_connections = 100
 default_client_limit = 4000
-shutdown_clients = no
 import_environment = $import_environment LD_PRELOAD
 service anvil {
   client_limit = 4003
-  # All logins come from one edge: no penalty by address
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
 }
 service auth {
   client_limit = 8000
@@ -37,21 +21,14 @@ service auth {
 `;
 }
 
-function backend(layout: Layout): string {
-  return `${common(layout, 'imap lmtp sieve')}
-# The proxy in front tries again at once; a delay here would only make its users wait
-auth_failure_delay = 0
-
+function backend(): string {
+  return `${common('imap lmtp sieve')}
 mail_location = maildir:~/Maildir
 mail_uid = 5000
 mail_gid = 5000
 first_valid_uid = 5000
 mail_plugins = quota
-lmtp_proxy = yes
-!include doveadm-password.conf.ext
 service imap-login {
-  service_count = 0
-  process_min_avail = 1
   inet_listener imap {
     port = 143
   }
@@ -59,36 +36,15 @@ service imap-login {
     port = 0
   }
 }
-service lmtp {
-  inet_listener lmtp {
-    port = 24
-  }
-}
-service doveadm {
-  # A pass of a move finds its process there instead of waiting for its start
-  process_min_avail = 1
-  inet_listener {
-    port = 24245
-  }
-}
 namespace inbox {
   inbox = yes
   separator = /
 }
-# First the fence, then the operator's own passwords
-passdb {
-  driver = sql
-  args = /etc/dovecot/routes-sql.conf.ext
-  result_failure = return-fail
-  result_internalfail = return-fail
-}
+# The operator's own passwords come after the fence
+!include mailherd.conf
 passdb {
   driver = passwd-file
   args = /etc/dovecot/users
-}
-userdb {
-  driver = sql
-  args = /etc/dovecot/routes-sql.conf.ext
 }
 plugin {
   quota = count:User quota
@@ -107,19 +63,14 @@ protocol lmtp {
 `;
 }
 
-function edge(layout: Layout): string {
-  return `${common(layout, 'imap sieve')}
+function edge(): string {
+  return `${common('imap sieve')}
 # Nobody's mailbox is here
 mail_location = maildir:~/Maildir
 mail_uid = 5000
 mail_gid = 5000
 first_valid_uid = 5000
-login_proxy_timeout = 30 secs
-# While a mailbox changes hosts its new host refuses for a moment: the login waits instead of failing
-login_proxy_max_reconnects = 20
 service imap-login {
-  service_count = 0
-  process_min_avail = 1
   inet_listener imap {
     port = 143
   }
@@ -127,41 +78,16 @@ service imap-login {
     port = 0
   }
 }
-passdb {
-  driver = sql
-  args = /etc/dovecot/routes-sql.conf.ext
-}
+!include mailherd.conf
 userdb {
   driver = static
-  args = uid=5000 gid=5000 home=/var/vmail/%d/%n
+  args = uid=${MAILBOXES.uid} gid=${MAILBOXES.gid} home=${MAILBOXES.home}
 }
 !include_try local.conf
 `;
 }
 
-function sql(path: string, queries: string): HostFile {
-  return {
-    ...file('/etc/dovecot/routes-sql.conf.ext', `driver = sqlite\nconnect = ${path}\n${queries}`),
-    mode: 0o640,
-    group: 'dovecot',
-  };
-}
-
-/** Configuration of Dovecot 2.3 (Debian 12). @param doveadmPassword what backends show each other for a copy over TCP. */
-export function dovecot23Files(layout: Layout, spec: HostSpec, doveadmPassword: string): HostFile[] {
-  if (spec.role === 'edge') {
-    const queries = `password_query = ${edgePassdb(WORDS, {imap: 143, sieve: 4190})}\n`;
-    return [file('/etc/dovecot/dovecot.conf', edge(layout)), sql(ROUTES_DB, queries)];
-  }
-  return [
-    file('/etc/dovecot/dovecot.conf', backend(layout)),
-    secret('/etc/dovecot/doveadm-password.conf.ext', `doveadm_password = ${doveadmPassword}\n`),
-    sql(
-      ROUTES_DB_SINCE_BOOT,
-      `password_query = ${backendPassdb(WORDS, 24)}
-user_query = ${backendUserdb(WORDS)}
-iterate_query = ${BACKEND_ITERATE}
-`,
-    ),
-  ];
+/** Configuration of Dovecot 2.3 (Debian 12). */
+export function dovecot23Files(site: MailSite): HostFile[] {
+  return [file('/etc/dovecot/dovecot.conf', site.role === 'edge' ? edge() : backend()), ...dovecot23(site).map(ofProduct)];
 }

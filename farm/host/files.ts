@@ -1,11 +1,12 @@
 import {dirname} from 'node:path';
+import {ROUTES_DB, ROUTES_DB_SINCE_BOOT} from '../../wire/route-queries.ts';
 import type {HostSpec, Layout} from '../layout.ts';
 import {dovecot23Files} from './dovecot-23.ts';
 import {dovecot24Files} from './dovecot-24.ts';
 import {file, type HostFile} from './file.ts';
 import {agentFiles, type Identity} from './mailherd.ts';
 import {postfixFiles} from './postfix.ts';
-import {ROUTES_DB, ROUTES_DB_SINCE_BOOT} from './route-queries.ts';
+import {mailSite} from './site.ts';
 import {systemFiles} from './system.ts';
 
 export interface Installation {
@@ -21,10 +22,11 @@ export interface Installation {
 /** Every file an installer lays down on an edge or backend beside the packages' own. */
 export function mailHostFiles({layout, spec, identity, machineId, passwordFile}: Installation): HostFile[] {
   const dovecot = spec.release === 'bookworm' ? dovecot23Files : dovecot24Files;
+  const site = mailSite(layout, spec, identity.doveadmPassword);
   return [
     ...systemFiles(layout, spec, machineId),
-    ...postfixFiles(layout, spec),
-    ...dovecot(layout, spec, identity.doveadmPassword),
+    ...postfixFiles(layout, spec, site),
+    ...dovecot(site),
     {...file('/etc/dovecot/users', passwordFile), mode: 0o640, group: 'dovecot'},
     ...agentFiles(layout, spec, identity),
   ];

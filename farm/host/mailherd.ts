@@ -1,7 +1,7 @@
 import {stringify} from 'yaml';
+import {ROUTES_DB} from '../../wire/route-queries.ts';
 import {type HostSpec, type Layout, probeUser} from '../layout.ts';
 import {file, type HostFile, secret} from './file.ts';
-import {ROUTES_DB} from './route-queries.ts';
 
 /** Secrets of one host; the provisioner puts the same ones back after a reinstall, as an installer would. */
 export interface Identity {
@@ -32,7 +32,6 @@ export function agentFiles(layout: Layout, spec: HostSpec, identity: Identity): 
       imapPort: 143,
       lmtpPort: 24,
       doveadmPort: 24_245,
-      doveadmPasswordFile: '/etc/mailherd/doveadm.password',
       store: '/var/vmail',
       spool: '/var/spool/postfix',
     },
@@ -48,7 +47,6 @@ export function agentFiles(layout: Layout, spec: HostSpec, identity: Identity): 
   return [
     file('/etc/mailherd/agent.yaml', stringify(config)),
     secret('/etc/mailherd/probe.password', `${identity.probePassword}\n`),
-    secret('/etc/mailherd/doveadm.password', `${identity.doveadmPassword}\n`),
     ...(identity.seed === null ? [] : [secret('/etc/mailherd/agent.seed', `${identity.seed}\n`)]),
   ];
 }

@@ -1,9 +1,9 @@
 import {chmod} from 'node:fs/promises';
 import {DatabaseSync} from 'node:sqlite';
+import {ROUTES_DB} from '../../wire/route-queries.ts';
 import {ROUTES_DB_SCHEMA} from '../../wire/routes-db.ts';
 import {type Layout, probeUser, users} from '../layout.ts';
 import {giveTo, readOwners} from './install.io.ts';
-import {ROUTES_DB} from './route-queries.ts';
 
 /**
  * Opens the route table of the host at `root`, made when absent, as the agent would: for a farm that runs without the

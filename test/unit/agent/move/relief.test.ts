@@ -1,7 +1,7 @@
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, test} from 'vitest';
 import {parseNextHop, sortQueue, unprepared} from '../../../../agent/move/relief.ts';
-import {RELIEF_RELAY, RELIEF_STATUS, RELIEF_TRANSPORT} from '../../../../farm/host/route-queries.ts';
+import {RELIEF_RELAY, RELIEF_STATUS, RELIEF_TRANSPORT} from '../../../../wire/route-queries.ts';
 import {ROUTES_DB_SCHEMA} from '../../../../wire/routes-db.ts';
 
 const message = (...addresses: string[]) => ({recipients: addresses.map(address => ({address}))});

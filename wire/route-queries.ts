@@ -7,9 +7,19 @@ export interface QueryWords {
   user: string;
   /** imap, lmtp, sieve, doveadm ..., e.g. `%s`. */
   protocol: string;
-  /** Path of the user's home, made of words of this Dovecot, e.g. `/var/vmail/%d/%n`. */
-  home: string;
 }
+
+/** Where mailboxes lie and whose they are. */
+export interface Mailboxes {
+  /** Path of the user's home, e.g. `/var/vmail/%d/%n`. */
+  home: string;
+  uid: number;
+  gid: number;
+}
+
+/** Ports of the farm's hosts; mail is SMTP's 25. */
+export const LMTP_PORT = 24;
+export const DOVEADM_PORT = 24_245;
 
 export const ROUTES_DB = '/var/lib/mailherd/routes/routes.db';
 /** The same by the door that the agent opens: not there after a boot until the agent has seen to it that no old route is served. */
@@ -26,7 +36,7 @@ const FAIL = 'abs(-9223372036854775808)';
  * (noauthenticate = this passdb checks none). A name that routes.db does not know fails as temporarily as a held one: a host
  * whose table is still empty must not turn anybody away for good. For LMTP it says where the user lives instead.
  */
-export function backendPassdb({user, protocol}: QueryWords, lmtpPort: number): string {
+export function backendPassdb({user, protocol}: QueryWords): string {
   const isLmtp = `'${protocol}' = 'lmtp'`;
   return `SELECT '${user}' AS user, \
 CASE WHEN mine = 1 OR (${isLmtp} AND address IS NOT NULL) THEN NULL ELSE ${FAIL} END AS password, \
@@ -34,19 +44,24 @@ CASE WHEN ${isLmtp} THEN NULL ELSE 'y' END AS noauthenticate, \
 CASE WHEN ${isLmtp} THEN 'y' END AS nopassword, \
 CASE WHEN ${isLmtp} THEN 'y' END AS proxy_maybe, \
 CASE WHEN ${isLmtp} THEN address END AS host, \
-CASE WHEN ${isLmtp} THEN ${lmtpPort} END AS port \
+CASE WHEN ${isLmtp} THEN ${LMTP_PORT} END AS port \
 FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 }
 
 /**
- * Userdb of a backend. `tempfail` is the fence once more, at the moment the mailbox is opened: mail for a held user is deferred,
- * never bounced; so is mail alone for one whose deliveries are put off. doveadm is let through: the moving copy is filled and read while the fence is up.
+ * Userdb of a backend: the fence once more, at the moment the mailbox is opened. Mail for a held user is deferred, never bounced; so is mail
+ * alone for one whose deliveries are put off. doveadm is let through: the moving copy is filled and read while the fence is up.
+ * @param mailboxes null: a userdb of the operator's own is asked next and knows them. `tempfail` is not for that: Dovecot 2.3.19 dies
+ * of it when another userdb follows. A failing query is as temporary, and logged.
  */
-export function backendUserdb({user, protocol, home}: QueryWords): string {
-  return `SELECT 5000 AS uid, 5000 AS gid, '${home}' AS home, \
-CASE WHEN '${protocol}' IN ('imap', 'lmtp', 'sieve', 'pop3', 'submission', 'lda') AND ifnull(mine, 0) = 0 \
-OR '${protocol}' = 'lmtp' AND EXISTS (SELECT 1 FROM deferred WHERE deferred.user = '${user}') THEN 'y' END AS tempfail \
-FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
+export function backendUserdb({user, protocol}: QueryWords, mailboxes: Mailboxes | null): string {
+  const refused = `'${protocol}' IN ('imap', 'lmtp', 'sieve', 'pop3', 'submission', 'lda') AND ifnull(mine, 0) = 0 \
+OR '${protocol}' = 'lmtp' AND EXISTS (SELECT 1 FROM deferred WHERE deferred.user = '${user}')`;
+  const fields =
+    mailboxes === null
+      ? `CASE WHEN ${refused} THEN ${FAIL} END AS fence`
+      : `${mailboxes.uid} AS uid, ${mailboxes.gid} AS gid, '${mailboxes.home}' AS home, CASE WHEN ${refused} THEN 'y' END AS tempfail`;
+  return `SELECT ${fields} FROM (SELECT 1) LEFT JOIN backend ON backend.user = '${user}'`;
 }
 
 /** On an edge that has just booted, until its routes are current: a user who is new since must not be told that he is nobody. */
@@ -59,15 +74,18 @@ const FAIL_WHILE_FENCED = `CASE WHEN fenced_until > 0 THEN ${FAIL} END`;
 /** Users of this host, for `doveadm -A`. */
 export const BACKEND_ITERATE = 'SELECT user FROM routes WHERE host = (SELECT name FROM self)';
 
+/** Where backends answer what is no IMAP. */
+const PORTS = "WHEN 'sieve' THEN 4190 WHEN 'pop3' THEN 110 WHEN 'submission' THEN 587";
+
 /**
  * Passdb of an edge: where to send the login; the password goes along and is checked there. While the user is held an IMAP login
  * waits at a port of the edge's agent.
  */
-export function edgePassdb({user, protocol}: QueryWords, ports: {imap: number; sieve: number}): string {
+export function edgePassdb({user, protocol}: QueryWords): string {
   const waits = `'${protocol}' = 'imap' AND hold_port IS NOT NULL`;
   return `SELECT user, CASE WHEN address IS NULL THEN ${FAIL} END AS password, 'y' AS nopassword, 'y' AS proxy, \
 CASE WHEN ${waits} THEN '127.0.0.1' ELSE address END AS host, \
-CASE WHEN ${waits} THEN hold_port WHEN '${protocol}' = 'sieve' THEN ${ports.sieve} ELSE ${ports.imap} END AS port \
+CASE WHEN ${waits} THEN hold_port ELSE CASE '${protocol}' ${PORTS} ELSE 143 END END AS port \
 FROM edge WHERE user = '${user}' UNION ALL SELECT '${user}', ${FAIL_WHILE_FENCED}, 'y', 'y', NULL, NULL ${unknownWhileFenced(user)}`;
 }
 
@@ -75,8 +93,7 @@ FROM edge WHERE user = '${user}' UNION ALL SELECT '${user}', ${FAIL_WHILE_FENCED
  * Postfix maps of a backend whose queue is being relieved; without a relief none of them says anything.
  * Mail for a user who lives elsewhere goes to that host's LMTP, past the own one and its queue; the own users' mail waits for them.
  */
-export const RELIEF_TRANSPORT =
-  "SELECT 'lmtp:[' || address || ']:24' FROM backend, relief_now WHERE user = '%s' AND here = 0 AND address IS NOT NULL";
+export const RELIEF_TRANSPORT = `SELECT 'lmtp:[' || address || ']:${LMTP_PORT}' FROM backend, relief_now WHERE user = '%s' AND here = 0 AND address IS NOT NULL`;
 /** Asked for every sender, and only for mail that would leave by the default transport: the relay. */
 export const RELIEF_RELAY = "SELECT next_hop FROM relief_now WHERE next_hop <> '' AND '%s' <> ''";
 /** What a next hop refuses for good meanwhile, or in a delivery that began meanwhile, is kept and tried again. */

@@ -1,14 +1,7 @@
 import {DatabaseSync} from 'node:sqlite';
 import {beforeEach, describe, expect, it} from 'vitest';
-import {
-  BACKEND_ITERATE,
-  backendPassdb,
-  backendUserdb,
-  EDGE_RECIPIENT,
-  EDGE_TRANSPORT,
-  edgePassdb,
-} from '../../../../farm/host/route-queries.ts';
-import {ROUTES_DB_SCHEMA} from '../../../../wire/routes-db.ts';
+import {BACKEND_ITERATE, backendPassdb, backendUserdb, EDGE_RECIPIENT, EDGE_TRANSPORT, edgePassdb} from '../../../wire/route-queries.ts';
+import {ROUTES_DB_SCHEMA} from '../../../wire/routes-db.ts';
 
 /** The queries run against the real schema, as SQLite inside Dovecot and Postfix would run them. */
 let db: DatabaseSync;
@@ -29,9 +22,9 @@ beforeEach(() => {
   put.run('homeless@x', 'be9', 0, null);
 });
 
-const words = (user: string, protocol: string) => ({user, protocol, home: `/var/vmail/${user}`});
-const passdb = (user: string, protocol: string) => db.prepare(backendPassdb(words(user, protocol), 24)).get();
-const userdb = (user: string, protocol: string) => db.prepare(backendUserdb(words(user, protocol))).get();
+const MAILBOXES = {home: '/var/vmail/home', uid: 5000, gid: 5001};
+const passdb = (user: string, protocol: string) => db.prepare(backendPassdb({user, protocol})).get();
+const userdb = (user: string, protocol: string) => db.prepare(backendUserdb({user, protocol}, MAILBOXES)).get();
 
 describe('login at a backend', () => {
   it('lets the password decide when the mailbox is here', () => {
@@ -88,7 +81,17 @@ it('puts off mail alone where deliveries wait, no longer than they shall', () =>
 });
 
 it('lets doveadm in while the fence is up, since a copy is made then', () => {
-  for (const user of ['mine@x', 'other@x', 'held@x']) expect(userdb(user, 'doveadm')).toMatchObject({tempfail: null, uid: 5000});
+  for (const user of ['mine@x', 'other@x', 'held@x'])
+    expect(userdb(user, 'doveadm')).toMatchObject({tempfail: null, uid: 5000, gid: 5001, home: '/var/vmail/home'});
+});
+
+it('leaves home and owner to a userdb of the operator, and fails as a query does where the fence holds', () => {
+  const own = (user: string, protocol: string) => db.prepare(backendUserdb({user, protocol}, null)).get();
+  expect(own('mine@x', 'lmtp')).toEqual({fence: null});
+  expect(own('held@x', 'doveadm')).toEqual({fence: null});
+  for (const user of ['held@x', 'other@x', 'unknown@x']) expect(() => own(user, 'lmtp')).toThrow(/overflow/);
+  db.prepare('INSERT INTO deferrals VALUES (?, ?)').run('mine@x', HELD);
+  expect(() => own('mine@x', 'lmtp')).toThrow(/overflow/);
 });
 
 it('lists who is routed here, held or not', () => {
@@ -96,15 +99,15 @@ it('lists who is routed here, held or not', () => {
 });
 
 describe('edge', () => {
-  const ports = {imap: 143, sieve: 4190};
-  const login = (user: string, protocol = 'imap') => db.prepare(edgePassdb(words(user, protocol), ports)).get();
+  const login = (user: string, protocol = 'imap') => db.prepare(edgePassdb({user, protocol})).get();
   const ask = (query: string, user: string) => Object.values(db.prepare(query.replaceAll('%s', user)).get() ?? {})[0];
 
   it('sends logins where the user lives, held ones already to the target', () => {
     expect(login('mine@x')).toMatchObject({nopassword: 'y', proxy: 'y', host: '10.0.0.1', port: 143});
     expect(login('held@x')).toMatchObject({host: '10.0.0.2'});
     expect(login('over@x')).toMatchObject({host: '10.0.0.1'});
-    expect(login('mine@x', 'sieve')).toMatchObject({port: 4190});
+    const ports = ['sieve', 'pop3', 'submission'].map(protocol => login('mine@x', protocol)?.port);
+    expect(ports).toEqual([4190, 110, 587]);
   });
 
   it('keeps IMAP logins of a held user waiting at its own port, no longer than the hold', () => {
