@@ -1,8 +1,8 @@
 import {createHash, randomBytes} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
 import {createUser, fromSeed} from '@nats-io/nkeys';
-import {Command} from 'commander';
+import {Command, Option} from 'commander';
 import {parse as parseYaml, stringify} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
 import {mirrorSecret} from '../wire/mirror.io.ts';
@@ -17,8 +17,9 @@ import {
   serverConf,
   usersConf,
 } from './init.ts';
+import {DOVECOTS, type Dovecot, type MailOptions, mailFiles, mailSteps, siteOf} from './init-mail.ts';
+import {SECRET, writeOnce} from './write-once.io.ts';
 
-const SECRET = 0o600;
 const SEED = /^(.+)\.seed$/;
 
 interface FarmOptions {
@@ -33,7 +34,7 @@ interface FarmOptions {
 /** `mailherd init`: the secrets and configurations of a farm, in a directory that the operator keeps. */
 export function initCommand(): Command {
   const init = new Command('init').description(
-    'makes the secrets and the NATS configuration of a farm; run again, it adds what is missing',
+    'makes the secrets and the configuration of a farm: NATS, agents, Postfix and Dovecot; run again, it adds what is missing',
   );
   init
     .command('farm')
@@ -52,6 +53,21 @@ export function initCommand(): Command {
     .requiredOption('--dir <dir>', 'directory of the farm')
     .option('--server <host:port>', 'where the host reaches the NATS server; can be given often', gather, [])
     .action((host: string, {dir, server}: {dir: string; server: string[]}) => say(initHost(host, dir, server)));
+  init
+    .command('mail')
+    .description("what Postfix and Dovecot of a host are told so that they go by the farm's routes")
+    .argument('<name:role>', 'role: backend or edge')
+    .requiredOption('--dir <dir>', 'directory of the farm; the files come to its mail/<name>')
+    .addOption(new Option('--dovecot <version>', "the host's Dovecot").choices(DOVECOTS).makeOptionMandatory())
+    .option('--domain <domain>', 'a mail domain of the farm; can be given often', gather, [])
+    .option('--address <ip>', "backend: its own address in the farm's network")
+    .option('--network <cidr>', "backend: a network of the farm's hosts; can be given often", gather, [])
+    .option('--home <template>', 'backend: where mailboxes lie, e.g. /var/vmail/%d/%n; without it a userdb of your own says so')
+    .option('--uid <number>', 'backend: whose they are, with --home')
+    .option('--gid <number>', 'backend: likewise')
+    .action((host: string, {dir, dovecot, ...options}: MailOptions & {dir: string; dovecot: Dovecot}) =>
+      say(initMail(parseNewHost(host), dir, dovecot, options)),
+    );
   return init;
 }
 
@@ -91,13 +107,49 @@ function initFarm({dir, host, listen, storeDir, server, api}: FarmOptions): stri
 /** @returns what to copy where. @throws MailherdError as initFarm; CONFIG_INVALID when `dir` is no farm's. */
 function initHost(text: string, dir: string, server: readonly string[]): string {
   const host = parseNewHost(text);
-  const conf = join(dir, 'nats-server.conf');
-  if (!existsSync(join(dir, 'seeds')) || !existsSync(conf)) {
-    throw new MailherdError('CONFIG_INVALID', {file: dir, path: '/', reason: 'is no directory of "mailherd init farm"'});
-  }
+  checkFarm(dir);
   makeHost(dir, host, server.length === 0 ? serversKnown(dir) : server);
   writeUsers(dir);
   return `NATS server:  nats-users.conf, beside nats-server.conf there; nats-server --signal reload\n${copyLine(host)}\n`;
+}
+
+/**
+ * Writes a mail host's files below `mail/<name>`, all or none. @returns what to do with them.
+ * @throws MailherdError as initHost; INPUT_INVALID; CONFIG_INVALID when a file is there and says something else.
+ */
+function initMail(host: NewHost, dir: string, dovecot: Dovecot, options: MailOptions): string {
+  checkFarm(dir);
+  const site = siteOf(host, options, () => makeDoveadmPassword(dir));
+  const root = join(dir, 'mail', host.host);
+  const files = mailFiles(site, dovecot).map(file => ({...file, path: join(root, file.path)}));
+  for (const {path, text} of files) {
+    if (existsSync(path) && readFileSync(path, 'utf8') !== text) {
+      throw new MailherdError('CONFIG_INVALID', {
+        file: path,
+        path: '/',
+        reason: `says something else by now; to have all of it anew, move ${root} away`,
+      });
+    }
+  }
+  for (const {path, text, isSecret} of files) {
+    mkdirSync(dirname(path), {recursive: true});
+    writeOnce(path, text, isSecret ? SECRET : 0o644);
+  }
+  return mailSteps(host, site, dovecot, root);
+}
+
+/** One for the farm: each backend shows it to the others. */
+function makeDoveadmPassword(dir: string): string {
+  const path = join(dir, 'doveadm.password');
+  writeOnce(path, `${randomBytes(24).toString('hex')}\n`, SECRET);
+  const password = readFileSync(path, 'utf8').trim();
+  if (!/^[\w-]+$/.test(password)) throw new MailherdError('CONFIG_INVALID', {file: path, path: '/', reason: 'must be letters and digits'});
+  return password;
+}
+
+function checkFarm(dir: string): void {
+  if (existsSync(join(dir, 'seeds')) && existsSync(join(dir, 'nats-server.conf'))) return;
+  throw new MailherdError('CONFIG_INVALID', {file: dir, path: '/', reason: 'is no directory of "mailherd init farm"'});
 }
 
 function copyLine({host}: NewHost): string {
@@ -161,17 +213,5 @@ function makeToken(dir: string, api: string): void {
   writeOnce(tokens, head + stringify(entry), SECRET);
   if (!readFileSync(tokens, 'utf8').includes(sha256)) {
     throw new MailherdError('CONFIG_INVALID', {file: tokens, path: '/', reason: `lacks the digest of the token in ${cli}: ${sha256}`});
-  }
-}
-
-/** Never over a file that is there. @throws when a secret that is there can be read by others. */
-function writeOnce(path: string, content: string, mode: number): void {
-  try {
-    writeFileSync(path, content, {mode, flag: 'wx'});
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (mode === SECRET && (statSync(path).mode & 0o077) !== 0) {
-      throw new MailherdError('CONFIG_INVALID', {file: path, path: '/', reason: 'others may read this secret; chmod 600'});
-    }
   }
 }

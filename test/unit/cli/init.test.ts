@@ -1,4 +1,4 @@
-import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
@@ -88,12 +88,81 @@ test('what an operator has edited stays', async () => {
 
 test('refuses a secret that others may read, a seed that is none, a directory that is no farm', async () => {
   await expect(init('host', 'be01:backend')).rejects.toMatchObject({code: 'CONFIG_INVALID'});
+  await expect(init('mail', 'be01:backend', '--dovecot', '2.4', ...MAIL)).rejects.toMatchObject({code: 'CONFIG_INVALID'});
   await init('farm');
   chmodSync(join(dir, 'seeds/coordinator.seed'), 0o644);
   await expect(init('farm')).rejects.toMatchObject({code: 'CONFIG_INVALID', detail: {file: join(dir, 'seeds/coordinator.seed')}});
   chmodSync(join(dir, 'seeds/coordinator.seed'), 0o600);
   writeFileSync(join(dir, 'seeds/be09.seed'), 'not a seed');
   await expect(init('farm')).rejects.toMatchObject({code: 'CONFIG_INVALID', detail: {reason: 'is no NATS seed'}});
+});
+
+const MAIL = ['--domain', 'x.example', '--address', '10.0.0.11', '--network', '10.0.0.0/24'];
+const HOMES = ['--home', '/var/vmail/%d/%n', '--uid', '5000', '--gid', '5000'];
+
+test("a mail host's files lie below their paths, with one doveadm password for all backends, and what to do is said", async () => {
+  await init('farm');
+  await init('mail', 'be01:backend', '--dovecot', '2.3', ...MAIL, ...HOMES);
+  expect(printed).toContain(`tar -C ${dir}/mail/be01 -cf - etc`);
+  expect(printed).toContain(String.raw`xargs -d '\n' postconf -e`);
+  for (const step of ['!include mailherd.conf', 'doveconf -n', 'postfix check', 'doveadm auth lookup', 'mailherd agent check']) {
+    expect(printed).toContain(step);
+  }
+  await init('mail', 'be02:backend', '--dovecot', '2.4', ...MAIL);
+  expect(printed).toContain('your userdb');
+  await init('mail', 'edge1:edge', '--dovecot', '2.4', '--domain', 'x.example');
+  const made = files();
+  const password = made['doveadm.password']?.trim() ?? '';
+  expect(password).toMatch(/^[0-9a-f]{48}$/);
+  const holders = Object.keys(made).filter(name => made[name]?.includes(password));
+  expect(holders.sort()).toEqual([
+    'doveadm.password',
+    'mail/be01/etc/dovecot/mailherd-doveadm.conf.ext',
+    'mail/be02/etc/dovecot/mailherd-doveadm.conf.ext',
+  ]);
+  for (const name of holders) expect([name, statSync(join(dir, name)).mode & 0o777]).toEqual([name, 0o600]);
+  expect(printed).not.toContain(password);
+  expect(
+    Object.keys(made)
+      .filter(name => name.startsWith('mail/edge1/etc/postfix'))
+      .map(name => name.slice('mail/edge1/etc/postfix/'.length))
+      .sort(),
+  ).toEqual(['mailherd-main.cf', 'probe-transport', 'route-recipient.cf', 'route-replies', 'route-transport.cf']);
+  expect(made['mail/be01/etc/dovecot/mailherd-sql.conf.ext']).toContain("5000 AS uid, 5000 AS gid, '/var/vmail/%d/%n' AS home");
+  expect(made['mail/be02/etc/dovecot/mailherd.conf']).not.toContain('AS home');
+});
+
+test("a mail host's file that says something else stays, and no other is written", async () => {
+  await init('farm');
+  await init('mail', 'be01:backend', '--dovecot', '2.3', ...MAIL, ...HOMES);
+  const first = files();
+  await init('mail', 'be01:backend', '--dovecot', '2.3', ...MAIL, ...HOMES);
+  expect(files()).toEqual(first);
+  const edited = join(dir, 'mail/be01/etc/postfix/mailherd-main.cf');
+  writeFileSync(edited, '# mine\n');
+  const missing = join(dir, 'mail/be01/etc/dovecot/mailherd.conf');
+  rmSync(missing);
+  await expect(init('mail', 'be01:backend', '--dovecot', '2.3', ...MAIL, ...HOMES)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    detail: {file: edited},
+  });
+  expect(readFileSync(edited, 'utf8')).toBe('# mine\n');
+  expect(existsSync(missing)).toBe(false);
+});
+
+test.each([
+  ['be01:control', MAIL],
+  ['be01:backend', MAIL.slice(0, 4)],
+  ['be01:backend', MAIL.slice(2)],
+  ['be01:backend', [...MAIL, '--uid', '5000']],
+  ['be01:backend', [...MAIL, '--home', "/var/vmail/'%n", '--uid', '5000', '--gid', '5000']],
+  ['be01:backend', [...MAIL, '--home', '/var/vmail/%h', '--uid', '5000', '--gid', '5000']],
+  ['be01:backend', [...MAIL, '--home', '/var/vmail/%n', '--uid', '0', '--gid', '5000']],
+  ['edge1:edge', ['--domain', 'x y']],
+])('%s with %j is no mail host', async (host, options) => {
+  await init('farm');
+  await expect(init('mail', host, '--dovecot', '2.4', ...options)).rejects.toMatchObject({code: 'INPUT_INVALID'});
+  expect(Object.keys(files()).filter(name => name.startsWith('mail') || name === 'doveadm.password')).toEqual([]);
 });
 
 test.each([
