@@ -39,7 +39,7 @@ const table = (path: string): string => `  driver = sql
 
 function backend({networks, mailboxes}: BackendSite): string {
   return `${COMMON}
-# Edges say where a client really is, and bring its password in the clear
+# Edges say where a client really is, and bring its password in the clear; ssl = required would refuse that
 login_trusted_networks = 127.0.0.0/8 ${networks.join(' ')}
 # The proxy in front tries again at once; a delay here would only make its users wait
 auth_failure_delay = 0

@@ -122,6 +122,7 @@ test('Postfix of an edge goes by the table, and refuses nobody for good whom it 
 
 test.each([
   ['554 5.4.0 Error: too many hops', '451 4.4.6 Error: too many hops', '451 4.4.6 Error: too many hops'],
+  ['554 5.4.6 mail loop', '451 4.4.6 mail loop', '451 4.4.6 mail loop'],
   ['550 5.1.1 <a@b> User unknown', '451 4.1.1 <a@b> User unknown', '550 5.1.1 <a@b> User unknown'],
   ['554 5.7.1 spam', '554 5.7.1 spam', '554 5.7.1 spam'],
 ])('of replies "%s" is "%s" at a backend, "%s" at an edge', (reply, atBackend, atEdge) => {
