@@ -82,7 +82,7 @@ export function mailSteps({host}: NewHost, site: MailSite, dovecot: Dovecot, dir
   const {packages, passwords, check} = site.role === 'edge' ? EDGE_STEPS : backendSteps(site, dovecot);
   return `Files of ${host} with Dovecot ${dovecot}: ${dir}, each at its path. On the host, as root:
 1. apt install postfix-sqlite dovecot-sqlite${packages}
-2. copy them there, with their modes: tar -C ${dir} -cf - etc | ssh ${host} tar -C / -xf - --no-same-owner --no-overwrite-dir
+2. from here, as they are: tar -C ${dir} -cf - etc | ssh root@${host} tar -C / -xf - --no-same-owner --no-overwrite-dir
 3. /etc/dovecot/dovecot.conf, above "!include conf.d/*.conf", so that it is asked ahead of every other passdb and userdb:
      !include mailherd.conf
    conf.d/10-auth.conf: comment out "!include auth-system.conf.ext"
