@@ -10,10 +10,11 @@ const PURGE_MS = 60_000;
 const LOOK_MS = 250;
 const Done = Type.Object({});
 
-/** Has a mailbox moved. @returns the id. @throws MailherdError API_FAILED. */
+/** Has a mailbox moved. @returns the id, once the move has begun: a copy that is still retained on the target goes first. @throws MailherdError API_FAILED, MOVE_UNKNOWN. */
 export async function startMove(access: ApiAccess, user: string, target: string): Promise<string> {
+  const before = await lastOf(access, user);
   await call(access, 'POST', '/v1/moves', PlanView, {user, target});
-  return newestOf(access, user);
+  return begun(access, user, before?.id ?? null);
 }
 
 export async function cancelMove(access: ApiAccess, id: string): Promise<void> {
@@ -23,13 +24,18 @@ export async function cancelMove(access: ApiAccess, id: string): Promise<void> {
 /** Has a mailbox brought back once the quiet time of that move is over. @returns the id of the move back. @throws MailherdError API_FAILED, MOVE_UNKNOWN. */
 export async function reverseMove(access: ApiAccess, id: string): Promise<string> {
   const {plan} = await call(access, 'POST', '/v1/reverse', PlanView, {moves: [id]});
-  const user = plan.moves[0]?.user ?? '';
+  return begun(access, plan.moves[0]?.user ?? '', id);
+}
+
+/** @param before his last move. @returns the id of the next one. @throws MailherdError MOVE_UNKNOWN when none begins. */
+async function begun(access: ApiAccess, user: string, before: string | null): Promise<string> {
   const endMs = systemClock.monotonic() + PURGE_MS;
-  while ((await newestOf(access, user)) === id) {
-    if (systemClock.monotonic() > endMs) throw new MailherdError('MOVE_UNKNOWN', {user, reversed: id});
+  while (systemClock.monotonic() < endMs) {
+    const id = (await lastOf(access, user))?.id ?? null;
+    if (id !== null && id !== before) return id;
     await systemClock.sleep(LOOK_MS);
   }
-  return newestOf(access, user);
+  throw new MailherdError('MOVE_UNKNOWN', {user, before});
 }
 
 /** Purges as soon as the quiet time is over. @throws MailherdError API_FAILED with the last refusal. */
@@ -46,21 +52,25 @@ export async function purgeInTime(access: ApiAccess, id: string): Promise<void> 
   }
 }
 
-async function lastOf(access: ApiAccess, user: string): Promise<MoveRecord> {
+async function lastOf(access: ApiAccess, user: string): Promise<MoveRecord | null> {
   const {moves} = await call(access, 'GET', '/v1/moves', MovesView);
-  const newest = moves.filter(record => record.user === user).sort((a, b) => b.createdAtMs - a.createdAtMs)[0];
-  if (newest === undefined) throw new MailherdError('MOVE_UNKNOWN', {user});
-  return newest;
+  return moves.filter(record => record.user === user).sort((a, b) => b.createdAtMs - a.createdAtMs)[0] ?? null;
+}
+
+async function requireLast(access: ApiAccess, user: string): Promise<MoveRecord> {
+  const last = await lastOf(access, user);
+  if (last === null) throw new MailherdError('MOVE_UNKNOWN', {user});
+  return last;
 }
 
 /** The move of the user that was begun last. @throws MailherdError MOVE_UNKNOWN. */
 export async function newestOf(access: ApiAccess, user: string): Promise<string> {
-  return (await lastOf(access, user)).id;
+  return (await requireLast(access, user)).id;
 }
 
 /** Where that move stands and what it waits for, in words. */
 export async function standingOf(access: ApiAccess, user: string): Promise<string> {
-  const {step, attempts, refusal} = await lastOf(access, user);
+  const {step, attempts, refusal} = await requireLast(access, user);
   return `${step}, ${attempts} failed tries, ${JSON.stringify(refusal)}`;
 }
 

@@ -85,6 +85,7 @@ it('a keyword that is taken away while the mailbox is copied does not come back 
   const back = await startMove(access, user.user, source);
   expect(await ended(access, back, endsWithinMs)).toMatchObject({step: 'retained', refusal: null});
   expect(await runIn(farm.paths, source, ['doveadm', 'search', '-u', user.user, 'mailbox', 'INBOX', 'keyword', 'once'])).toBe('');
+  expect(await purgeMove(access, back)).toMatchObject({step: 'purged'});
 });
 
 it('mail that a source stores late arrives, that for a folder which was deleted since in INBOX; what was deleted stays so', async () => {
