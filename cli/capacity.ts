@@ -8,7 +8,7 @@ export function capacityLine({spare, wanted, days, growthBytesPerDay, belowAtMs,
   const perMonth = hostsPerMonth === null ? '' : `, as of ${hostsPerMonth.toFixed(1)} hosts in 30 days`;
   const growth =
     growthBytesPerDay === null
-      ? `growth not known before 7 days are (${days.toFixed(0)} are)`
+      ? `growth is told after 7 days of figures (${days.toFixed(0)} so far)`
       : `${size(Math.abs(growthBytesPerDay))} a day ${growthBytesPerDay < 0 ? 'less' : 'more'} over ${days.toFixed(0)} days${perMonth}`;
   if (belowAtMs === null || orderByMs === null) return `${now}; ${growth}`;
   const below = belowAtMs <= look.nowMs ? 'is below that' : `falls below on ${day(belowAtMs)}`;
