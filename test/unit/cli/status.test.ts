@@ -82,7 +82,9 @@ test('when hardware must be ordered', () => {
     'Hardware        spare 56.0 % of the 100 TB held, wanted 50.0 %, falls below on 2027-02-24; 100 GB a day more over 60 days, as of 4.6 hosts in 30 days; 7 hosts of 975 GB (enough until 2027-04-09; they take 42 days to come) should have been ordered by 2027-01-13',
   );
   const unknown = {...forecast, growthBytesPerDay: null, belowAtMs: null, orderByMs: null, hostsPerMonth: null, orderHosts: null, days: 3};
-  expect(renderStatus({...WORST, farm: {...WORST.farm, forecast: unknown}}, LOOK)).toContain('growth is told after 7 days of figures (3 so far)');
+  expect(renderStatus({...WORST, farm: {...WORST.farm, forecast: unknown}}, LOOK)).toContain(
+    'growth is told after 7 days of figures (3 so far)',
+  );
 });
 
 test('what makes the page old or without effect stands first', () => {
