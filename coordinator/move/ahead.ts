@@ -1,11 +1,13 @@
 import {MailherdError} from '../../base/errors.ts';
-import {HOUR_MS, type Millis} from '../../base/units.ts';
+import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {MoveRecord} from '../../wire/record.ts';
 import {type MoveContext, manifestAt, ofMove, PURGE_MS, persist} from './asks.ts';
 import type {MovePorts} from './move-ports.ts';
 
 /** For what takes as long as a mailbox is large. */
 export const COPY_MS = 12 * HOUR_MS;
+/** Of a mailbox for which a pass that brings little takes so long the first manifest does too: in a hold that would be felt. */
+const LONG_PASS_MS = SECOND_MS / 2;
 
 /** Reads the texts of messages ahead; what comes later is read later. */
 async function readTexts(ports: MovePorts, record: MoveRecord, host: string): Promise<void> {
@@ -18,21 +20,23 @@ function ignoreUnread(error: unknown): void {
   throw error;
 }
 
-/** What is done beside a pass, so that little is left for the hold. Of a target to which nothing has come yet Dovecot would make a mailbox by looking. */
-export async function readBesidePass(context: MoveContext, record: MoveRecord): Promise<void> {
-  const {ports} = context;
-  const atTarget = async (): Promise<void> => {
-    await readTexts(ports, record, record.target).catch(ignoreUnread);
-    await warm(context, record);
-  };
-  await Promise.all([readTexts(ports, record, record.source), record.passesMs.length > 0 ? atTarget() : null]);
+/** What is done beside a pass. Of a target to which nothing has come yet Dovecot would make a mailbox by looking. */
+export async function readBesidePass(ports: MovePorts, record: MoveRecord): Promise<void> {
+  const isBulkThere = record.passesMs.length > 0;
+  await Promise.all([
+    readTexts(ports, record, record.source),
+    isBulkThere ? readTexts(ports, record, record.target).catch(ignoreUnread) : null,
+  ]);
 }
 
-/** The copy goes to disk now, and the rest of its texts is read. @returns how long it took. */
-export async function prepareHold(context: MoveContext, record: MoveRecord): Promise<Millis> {
+/**
+ * The copy goes to disk now, and the rest of its texts is read, so that what is left for the hold is little.
+ * @param passMs what the last pass took. @returns how long it took.
+ */
+export async function prepareHold(context: MoveContext, record: MoveRecord, passMs: Millis): Promise<Millis> {
   const {ports} = context;
   const begun = ports.clock.monotonic();
-  const ready = readTexts(ports, record, record.target).then(() => warm(context, record));
+  const ready = readTexts(ports, record, record.target).then(() => (passMs > LONG_PASS_MS ? warm(context, record) : undefined));
   await Promise.all([persist(ports, record, record.target, PURGE_MS), ready]);
   return ports.clock.monotonic() - begun;
 }

@@ -151,12 +151,12 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const calmUntilMs = mayBeLast ? await calm(ports, record) : null;
   // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
   await closeSeed(ports, record);
-  const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(context, record)]);
+  const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
   if (!(passesMs.length > 1 && isShort) && passesMs.length < limits.passesMax) return {...record, passesMs};
   if (isShort || answer.tookMs <= limits.holdMs / 4) {
-    const preparedMs = await prepareHold(context, record);
+    const preparedMs = await prepareHold(context, record, answer.tookMs);
     // What was written meanwhile wants another pass.
     const isCalm = calmUntilMs !== null && ports.clock.monotonic() < calmUntilMs;
     const isAtOnce = isCalm || preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;
