@@ -55,7 +55,7 @@ async function sessionsOf(server: DoveadmServer, user: string): Promise<string[]
  */
 export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clock): Promise<number> {
   const deadline = clock.monotonic() + timeoutMs;
-  const prefix = `${await realpath(home).catch(() => home)}/`;
+  const prefix = await insideOf(home);
   const pids = await running(DELIVERERS);
   for (;;) {
     const deliveries = await filtered(pids, pid => hasOpen(pid, prefix));
@@ -76,7 +76,7 @@ const COPIERS: ReadonlySet<string> = new Set(['doveadm-server']);
  */
 export async function endCopies(home: string, timeoutMs: Millis, clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
-  const prefix = `${await realpath(home).catch(() => home)}/`;
+  const prefix = await insideOf(home);
   for (;;) {
     const copies = await filtered(await running(COPIERS), pid => hasOpen(pid, prefix));
     if (copies.length === 0) return;
@@ -107,6 +107,11 @@ async function running(names: ReadonlySet<string>): Promise<string[]> {
 async function filtered(pids: readonly string[], is: (pid: string) => Promise<boolean>): Promise<string[]> {
   const kept = await Promise.all(pids.map(is));
   return pids.filter((_, at) => kept[at]);
+}
+
+/** How paths of what lies in it begin, as the kernel tells them. */
+async function insideOf(home: string): Promise<string> {
+  return `${await realpath(home).catch(() => home)}/`;
 }
 
 async function hasOpen(pid: string, prefix: string): Promise<boolean> {

@@ -157,10 +157,7 @@ export class SqliteRouteTable implements RouteTable {
 
   /** All that there is was taken: resolves once it is in force. */
   async current(): Promise<void> {
-    while (!this.#closed && this.#pending.length > 0) {
-      this.#apply();
-      await setImmediate();
-    }
+    await this.#applyAll();
     this.#unfence();
   }
 

@@ -6,7 +6,7 @@ import type {Labels} from '../../wire/schema.ts';
 import {type Candidate, type Cell, costOf, divided, isAsGood, type Search, search, simplest} from './explain.ts';
 import {fisherChance} from './fisher.ts';
 import {sickOtherwise} from './illness.ts';
-import {rivals} from './rivals.ts';
+import {standsAgainstRivals} from './rivals.ts';
 import {median} from './sli.ts';
 
 /** Labels of what is installed: a reinstall changes them. The likeliest cause first. */
@@ -83,14 +83,15 @@ export function findCohorts(
   judge: Policy['judge'],
   nowMs: Instant,
 ): {cohorts: CohortVerdict[]; memory: CohortMemory} {
-  const sick = subjects.filter(isSick).map(({host}) => host);
+  const ill = subjects.filter(isSick);
+  const sick = ill.map(({host}) => host);
   const isJoined = memory.sick !== null && sick.some(host => memory.sick?.includes(host) === false);
   const joinedMs = isJoined ? nowMs : memory.joinedMs;
   const waveMs = isJoined && nowMs - memory.joinedMs > WAVE_DWELLS * judge.sickDwellMs ? nowMs : memory.waveMs;
   const isSettled = memory.sick === null || nowMs >= settlesMs({joinedMs, waveMs}, judge);
-  const was = wasSick(subjects, memory, nowMs);
+  const was = wasSick(ill, memory, nowMs);
   const lastMs = nowMs - WAS_SICK_RECOVERIES * judge.recoverDwellMs;
-  const shown = shownBy(subjects.filter(isSick));
+  const shown = shownBy(ill);
   const cells = subjects.map(subject => cellOf(subject, isSickAsBefore(subject, was, lastMs), shown));
   const causes = causesOf(subjects, cells, memory);
   const taken = new Set(causes.flatMap(({best}) => best.members));
@@ -111,8 +112,7 @@ export function findCohorts(
   return {cohorts, memory: {seen, sick, joinedMs, waveMs, was}};
 }
 
-function wasSick(subjects: readonly Subject[], {was = {}}: CohortMemory, nowMs: Instant): NonNullable<CohortMemory['was']> {
-  const sick = subjects.filter(isSick);
+function wasSick(sick: readonly Subject[], {was = {}}: CohortMemory, nowMs: Instant): NonNullable<CohortMemory['was']> {
   return sick.length === 0
     ? {}
     : {...was, ...Object.fromEntries(sick.map(({host, labels}) => [host, {labels: idOf(labels), lastMs: nowMs}]))};
@@ -246,9 +246,7 @@ function proves({best, others, subjects, cells}: Judged, judge: Policy['judge'])
   const isSoft = SOFTWARE.includes(keys[0] ?? '');
   const share = keys.length > 1 ? SHARES.combination : isSoft ? SHARES.software : SHARES.other;
   const isOf = (key: string): boolean => keys.length > 1 || SOFTWARE.includes(key) === isSoft;
-  const chance = chanceOf(best, others);
-  const most = (share * judge.chanceMax) / chance;
-  return Math.max(1, rivals(cells, keys.length, isOf, chance, most)) <= most;
+  return standsAgainstRivals(cells, keys.length, isOf, chanceOf(best, others), share * judge.chanceMax);
 }
 
 /** It would be the one if all that may be on their way to be sick were there already: what comes slowly is seen in parts. */

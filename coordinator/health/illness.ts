@@ -2,7 +2,7 @@ import {count, mostFirst} from '../../base/counts.ts';
 import type {Evidence} from '../../wire/record.ts';
 import {type Candidate, type Cell, search} from './explain.ts';
 import {fisherChance} from './fisher.ts';
-import {rivals} from './rivals.ts';
+import {standsAgainstRivals} from './rivals.ts';
 import type {SliName} from './sli.ts';
 
 /** What users lose. */
@@ -64,11 +64,5 @@ function parts(best: Candidate | undefined, cells: readonly Cell[]): boolean {
   const {labels, bad, good, othersBad, othersGood} = best;
   if (othersBad > MIXED_SHARE_MAX * (bad + othersBad) || good > MIXED_SHARE_MAX * (good + othersGood)) return false;
   const chance = fisherChance(bad, good, othersBad, othersGood);
-  const most = CHANCE_MAX / chance;
-  return (
-    Math.max(
-      1,
-      rivals(cells, Object.keys(labels).length, () => true, chance, most),
-    ) <= most
-  );
+  return standsAgainstRivals(cells, Object.keys(labels).length, () => true, chance, CHANCE_MAX);
 }

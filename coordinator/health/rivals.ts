@@ -39,6 +39,21 @@ export function rivals(cells: readonly Cell[], labels: number, isOf: (key: strin
   return seen.size;
 }
 
+/**
+ * Whether a division is no chance for all its rivals.
+ * @param chanceMax of being wrong, by any of them. The others as `rivals`.
+ */
+export function standsAgainstRivals(
+  cells: readonly Cell[],
+  labels: number,
+  isOf: (key: string) => boolean,
+  chance: number,
+  chanceMax: number,
+): boolean {
+  const most = chanceMax / chance;
+  return Math.max(1, rivals(cells, labels, isOf, chance, most)) <= most;
+}
+
 /** Whether so many members could be so unlikely a division: when as many of them as can be are bad. */
 function mayBeAsUnlikely(all: number, bad: number, chance: number): (members: number) => boolean {
   const known = new Map<number, boolean>();
