@@ -28,6 +28,8 @@ const LINE_BYTES_MAX = 16 * 1024;
 /** A writer goes on in the renamed file until it is told to open the new one. */
 const QUIET_POLLS_MAX = 30;
 const HANGS_MS = 10 * SECOND_MS;
+/** Files are dated by a clock that goes on with each tick only: one at HZ=100. */
+const TICK_MS = 10;
 
 interface FileOptions {
   path: string;
@@ -131,13 +133,13 @@ export class LogFileReader {
     }
     const named = await stat(path).catch(() => null);
     const all = [...(await this.#rotated()), ...(named === null ? [] : [{path, stats: named}])];
-    const at = all.findIndex(({stats}) => stats.ino === position.inode && stats.dev === position.device);
+    const at = await whereItStood(position, all);
     const found = all[at];
     if (found === undefined) {
-      this.#loss = `${path}: the file that was read last is gone or compressed: what was written to it since is missing`;
+      this.#loss = `${path}: the file that was read last is gone, compressed or truncated: what was written to it since is missing`;
       // All that there is under the name came after it, and is read from its beginning; so are those that were written to since.
       for (const {path: later, stats} of all)
-        if (later !== path && stats.mtimeMs > (position.atMs ?? Number.POSITIVE_INFINITY)) await this.#open(later);
+        if (later !== path && stats.mtimeMs > (position.atMs ?? Number.POSITIVE_INFINITY) - TICK_MS) await this.#open(later);
       return;
     }
     const reading = await this.#open(found.path);
@@ -246,5 +248,35 @@ export class LogFileReader {
       from = end + 1;
     }
     reading.rest = Buffer.from(text.subarray(from, from + LINE_BYTES_MAX));
+  }
+}
+
+/**
+ * Which of the files goes on from a position, -1 if none does. An inode alone tells nothing, as the next file may have that of one that was
+ * removed: the bytes before must fit too. They tell a copy as well, whose original was truncated.
+ */
+async function whereItStood(position: FilePosition, all: {path: string; stats: Stats}[]): Promise<number> {
+  const fits = await Promise.all(
+    all.map(({path}) =>
+      hasBefore(path, position).catch((error: NodeJS.ErrnoException) => {
+        // Rotated away between the listing and this look.
+        if (error.code === 'ENOENT') return false;
+        throw error;
+      }),
+    ),
+  );
+  const at = all.findIndex(({stats}, index) => fits[index] && stats.ino === position.inode && stats.dev === position.device);
+  return at >= 0 || position.before === '' ? at : fits.indexOf(true);
+}
+
+async function hasBefore(path: string, {offset, before}: FilePosition): Promise<boolean> {
+  const expected = Buffer.from(before, 'latin1');
+  const handle = await open(path, 'r');
+  try {
+    const {size} = await handle.stat();
+    const {buffer} = await handle.read(Buffer.alloc(expected.length), 0, expected.length, offset - expected.length);
+    return size >= offset && buffer.equals(expected);
+  } finally {
+    await handle.close();
   }
 }
