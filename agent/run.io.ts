@@ -48,6 +48,7 @@ import {openTuner} from './tune/open.io.ts';
 import type {Tuner} from './tune/tuner.ts';
 import {startWatchdog} from './watchdog.io.ts';
 
+const GIVE_BACK_MS = 10 * MINUTE_MS;
 const RETRY_MS = [5 * SECOND_MS, 15 * SECOND_MS] as const;
 
 /**
@@ -104,7 +105,8 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
 
   await Promise.all([
     reportRounds(config, reporter, report => outbox.report(tuner.take(report, reporter.spans)), log, signal),
-    eachHour(signal, async () => {
+    giveBackNowAndThen(signal),
+    repeat(HOUR_MS, signal, async () => {
       labels = await readLabels(config, log);
       await saveActivity(stateDir, activity, log);
     }),
@@ -261,16 +263,13 @@ function serve(
 }
 
 /**
- * Calls `work` each hour, and then gives back what it and others needed of memory; a minute after the start too: by then every source and
- * probe has run, and two thirds of what there is of the runtime's code were needed by the start only.
+ * Gives back what is not needed of memory: a minute after the start, by when every source and probe has run and two thirds of what there is
+ * of the runtime's code were needed by the start only, and then now and then, as what ran once stays. It comes back when it is needed.
  */
-async function eachHour(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  const started = systemClock.sleep(MINUTE_MS, signal).then(giveBackMemory);
-  await repeat(HOUR_MS, signal, async () => {
-    await work();
-    giveBackMemory();
-  });
-  await started;
+async function giveBackNowAndThen(signal: AbortSignal): Promise<void> {
+  await systemClock.sleep(MINUTE_MS, signal);
+  giveBackMemory();
+  await repeat(GIVE_BACK_MS, signal, async () => void giveBackMemory());
 }
 
 /** Notes while NATS answers that the routes on this disk are the present ones. Never rejects. */
