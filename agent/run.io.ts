@@ -105,8 +105,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
 
   await Promise.all([
     reportRounds(config, reporter, report => outbox.report(tuner.take(report, reporter.spans)), log, signal),
-    giveBackNowAndThen(signal),
-    repeat(HOUR_MS, signal, async () => {
+    eachHour(signal, async () => {
       labels = await readLabels(config, log);
       await saveActivity(stateDir, activity, log);
     }),
@@ -260,6 +259,11 @@ function serve(
     log,
     signal,
   });
+}
+
+/** Calls `work` each hour, and gives memory back in between. */
+async function eachHour(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  await Promise.all([repeat(HOUR_MS, signal, work), giveBackNowAndThen(signal)]);
 }
 
 /**

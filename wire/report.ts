@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import {Kernel, System} from './kernel.ts';
 import {MailFigures} from './mail-figures.ts';
-import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs} from './schema.ts';
+import {ByteCount, Count, Generation, HostName, InstantMs, Labels, orNull, PerSecond, Role, Share, SpanMs, UserName} from './schema.ts';
 import {TuneReport} from './tune.ts';
 
 /**
@@ -39,6 +39,8 @@ export const Load = Type.Object({
   users: orNull(Count),
   /** Distinct users with a delivery or a session in the interval. */
   activeUsers: orNull(Count),
+  /** Who makes half or more of the host's deliveries and logins of the last minutes; absent: nobody does, or an older agent. */
+  busiest: Type.Optional(Type.Object({user: UserName, share: Share})),
 });
 export type Load = Type.Static<typeof Load>;
 

@@ -2,7 +2,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {QueueWalk, Store} from '../../native/binding.ts';
 import type {Kernel, System} from '../../wire/kernel.ts';
 import type {MailFigures} from '../../wire/mail-figures.ts';
-import type {HostReport, Queue, Relief, Slis} from '../../wire/report.ts';
+import type {HostReport, Load, Queue, Relief, Slis} from '../../wire/report.ts';
 import type {Labels, Role} from '../../wire/schema.ts';
 import type {ProbeFigures} from '../probe/tally.ts';
 import type {QueueHere} from '../sample/queue-here.ts';
@@ -24,7 +24,7 @@ export interface Interval {
   queue: QueueWalk | null;
   here: QueueHere | null;
   store: Store | null;
-  mail: MailLogFigures | null;
+  mail: (MailLogFigures & Pick<Load, 'busiest'>) | null;
   /** Without the probes: they are a source of their own. */
   mailFigures: Omit<MailFigures, 'probes'> | null;
   probes: ProbeFigures | null;
@@ -55,6 +55,7 @@ export function buildReport(interval: Interval): HostReport {
       imapSessions: mail?.sessionsOpen ?? null,
       users: routes?.userCount ?? null,
       activeUsers: mail?.activeUsers ?? null,
+      ...(mail?.busiest !== undefined && {busiest: mail.busiest}),
     },
     kernel: roundedKernel(interval.kernel ?? NO_KERNEL),
     system: interval.system,

@@ -8,7 +8,9 @@ import {decode, encode} from '../../wire/codec.ts';
 import type {AgentEventType, EventData} from '../../wire/event.ts';
 import type {Log} from '../../wire/log.ts';
 import type {LogFigures} from '../../wire/mail-figures.ts';
+import type {Load} from '../../wire/report.ts';
 import type {Activity} from './activity.ts';
+import {Busiest} from './busiest.ts';
 import {JournalReader} from './journal.io.ts';
 import {CLEAR_AFTER_MS, Limits, OpenLimit} from './limits.ts';
 import {FilePosition, LogFileReader} from './log-file.io.ts';
@@ -61,6 +63,7 @@ export class MailLog {
   readonly #limits: Limits;
   readonly #journal: JournalReader | null;
   readonly #files: LogFileReader[];
+  readonly #busiest = new Busiest();
   #storesAreLogged = false;
   #gaps = 0;
 
@@ -103,7 +106,7 @@ export class MailLog {
    * @throws MailherdError COMMAND_FAILED while there is no journal or it cannot be followed, or a file cannot be read, and once when lines may
    * be missing; what came before is then discarded.
    */
-  async take(): Promise<MailLogFigures & {figures: LogFigures}> {
+  async take(): Promise<MailLogFigures & Pick<Load, 'busiest'> & {figures: LogFigures}> {
     for (const {limit, service, complaints, sinceMs, lastMs} of this.#limits.clear(systemClock.now())) {
       this.#options.onEvent('limitCleared', {limit, service, complaints, lastedMs: Math.max(lastMs - sinceMs, 0)});
     }
@@ -115,7 +118,12 @@ export class MailLog {
       throw new MailherdError('COMMAND_FAILED', {command: this.#journal === null ? 'read' : 'journalctl', reason: failure});
     }
     const limits = this.#limits.open.slice(0, LIMITS_TOLD_MAX).map(({limit, service, complaints}) => ({limit, service, complaints}));
-    return {...taken, figures: {deliveries: taken.attempts, ends: taken.ends, screened: taken.screened, limits, gaps: this.#gaps}};
+    const busiest = this.#busiest.take(systemClock.now());
+    return {
+      ...taken,
+      ...(busiest !== null && {busiest}),
+      figures: {deliveries: taken.attempts, ends: taken.ends, screened: taken.screened, limits, gaps: this.#gaps},
+    };
   }
 
   /** Users who have a session now; null while the log is not followed. */
@@ -169,7 +177,10 @@ export class MailLog {
     const isStore = event.kind === 'stored' || (isDelivery(event) && !this.#storesAreLogged);
     if (activity === null || (event.kind !== 'login' && !isStore)) return;
     const nowMs = systemClock.now();
-    activity.add(event.user, isStore ? 'deliveries' : 'sessions', atMs === 0 ? nowMs : Math.min(atMs, nowMs));
+    const what = isStore ? 'deliveries' : 'sessions';
+    activity.add(event.user, what, atMs === 0 ? nowMs : Math.min(atMs, nowMs));
+    // When an old line of a file was written nobody knows: it may be of hours ago.
+    if (atMs !== 0) this.#busiest.add(event.user, what, Math.min(atMs, nowMs));
   }
 
   #complained({limit, service, max}: Extract<MailEvent, {kind: 'limit'}>, atMs: Instant): void {

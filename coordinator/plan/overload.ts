@@ -44,10 +44,18 @@ export function overloadOf(host: string, outlook: Outlook): Overload {
     users.push(user);
     shed += load;
   }
-  const [first] = mailboxes;
-  const share = first === undefined || mailboxes.length === 1 ? 0 : first.load / total;
-  const vetoes = share < ONE_SHARE ? [] : [{code: 'ONE_MAILBOX', detail: {user: first?.user, share: Number(share.toPrecision(3))}}];
-  return {users, evidence, vetoes};
+  // What one mailbox has now is told by the host within minutes; what it has by the day is known after hours.
+  const one = mailboxes.length === 1 ? null : (busiestNow(fleet.hosts.get(host)) ?? busiestByDay(mailboxes[0], total));
+  return {users, evidence, vetoes: one === null ? [] : [{code: 'ONE_MAILBOX', detail: one}]};
+}
+
+function busiestNow(host: FleetHost | undefined): {user: string; share: number} | null {
+  return host?.reports.at(-1)?.load.busiest ?? null;
+}
+
+function busiestByDay(first: {user: string; load: number} | undefined, total: number): {user: string; share: number} | null {
+  const share = first === undefined ? 0 : first.load / total;
+  return first === undefined || share < ONE_SHARE ? null : {user: first.user, share: Number(share.toPrecision(3))};
 }
 
 function loadOf(host: FleetHost | undefined): number | null {

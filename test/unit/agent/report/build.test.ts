@@ -62,6 +62,7 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
       sessionsOpen: 8,
       dropped: 1,
       activeUsers: 3,
+      busiest: {user: 'ada@x', share: 0.7},
       ...NOTHING_LOGGED,
     },
     probes: {failureShare: 0.25, deliveryMs: 120.7, loginMs: null, lmtpMs: null, idle: null},
@@ -69,7 +70,10 @@ test('rates by the interval, percentiles that occurred, probe share of probes', 
     holdPorts: 32,
     store: STORE,
   });
-  expect(report.load).toEqual({deliveriesPerSecond: 0.4, loginsPerSecond: 0.5, imapSessions: 8, users: 12, activeUsers: 3});
+  expect(report.load).toEqual({
+    ...{deliveriesPerSecond: 0.4, loginsPerSecond: 0.5, imapSessions: 8, users: 12, activeUsers: 3},
+    busiest: {user: 'ada@x', share: 0.7},
+  });
   expect(report.slis).toMatchObject({
     deliveryMsP50: 20,
     deliveryMsP95: 1000,

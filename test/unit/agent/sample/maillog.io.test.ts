@@ -130,6 +130,13 @@ test('what Dovecot stores and who logs in makes a mailbox busy, also while no ag
   expect(activity.lastMs('probe@be.mailherd.invalid')).toBeNull();
 });
 
+test('who makes most of what the host has to do now is told', async () => {
+  const storm = Array.from({length: 100}, (_, at) => entry(`c${at}`, 'postfix/lmtp', delivery('storm@x')));
+  const dayOld = Array.from({length: 300}, (_, at) => entry(`b${at}`, 'postfix/lmtp', delivery('ada@x'), {agoMs: DAY_MS}));
+  const mailLog = await open(reader([...dayOld, ...storm, entry('d', 'postfix/lmtp', delivery('bob@x'))]));
+  await vi.waitFor(async () => expect((await mailLog.take()).busiest).toEqual({user: 'storm@x', share: 0.99}));
+});
+
 test('a reader that dies is started again where it was', async () => {
   const program = reader([entry('c7', 'dovecot', login('b@x', 's1'))], 'exit 1');
   const mailLog = await open(program);

@@ -108,6 +108,13 @@ describe('an overloaded host', () => {
     ]);
     told(farm, () => 10);
     expect(decided(farm, busy(farm), 'page')).toEqual([]);
+    // A storm of the last minutes, of which the loads by the day know nothing yet.
+    const newest = farm.fleet.hosts.get('be1')?.reports.at(-1);
+    if (newest === undefined) throw new Error('be1 has reported');
+    newest.load.busiest = {user: 'u002@be1.example', share: 0.9};
+    expect(decided(farm, busy(farm), 'rebalance')[0]?.vetoes).toEqual([
+      {code: 'ONE_MAILBOX', detail: {user: 'u002@be1.example', share: 0.9}},
+    ]);
   });
 
   test('never gives more than ten at once, and none where nothing is known of its load', () => {
