@@ -17,12 +17,11 @@ import {
   type Yardstick,
 } from './figure.ts';
 import {type Farm, farmOf} from './level.ts';
+import {heldAgainstPeers, naturalOf, PEERS_Z_MIN} from './peers.ts';
 
 /** The mean of the last dozen, and of the last hundred. */
 const RECENT_RATE = 0.15;
 const MEAN_RATE = 0.02;
-/** Readings before what a host always was is held against the others. */
-const LASTING_MIN = 200;
 /** Noise that remembers is wider than its lag-one correlation tells. */
 const WIDENING_MIN = 1.5;
 /** A past of about six hours at ten seconds. */
@@ -33,12 +32,15 @@ const VARIANCE_RATE = 0.02;
 const LOAD_RATE = 1 / 500;
 const DOUBT_WEIGHT_MAX = 0.3;
 /** One reading counts for no more deviations than this, however wild; one of several usual intervals for so many times that. */
-const Z_MAX = 4.5;
+const Z_MAX = 5.5;
+/** Nothing is learnt while the cumulative sum is above this share of what proves: soon, once it is known how much the host scatters. */
+const LEARN_SHARE_MAX = 1 / 6;
+const LEARN_SHARE_YOUNG = 1 / 3;
+const KNOWN_MIN = 100;
 /** However long it took: no reading proves anything alone. */
 const STEP_SHARE_MAX = 0.5;
 /** Log of the mean number of readings between two false alarms of one host's figure. */
 const LOG_ARL = Math.log(1e9);
-const PEERS_Z_MIN = 4.5;
 /** What a host usually shows is known to within its scatter over the root of its readings; so many times that speaks for it. */
 const PAST_DOUBT = 1.5;
 /** Share of a difference that a host must have got worse by itself. */
@@ -61,6 +63,7 @@ export function compare(
 ): {memory: FigureMemory; marks: Map<string, Mark>} {
   const places = placesOf(readings, memory.hosts);
   const farm = farmOf(readings, pastOf(memory.hosts, places), memory, yardstick);
+  const natural = naturalOf(farm.spread);
   const marks = new Map<string, Mark>();
   const names = [...memory.hosts.names];
   const rows = memory.hosts.rows.slice();
@@ -78,7 +81,7 @@ export function compare(
     const known = isKnown ? one : freshFigure(farm.x[index] ?? 0);
     if (isKnown) readFigure(memory.hosts.rows, place, known);
     const {count, last} = known;
-    const mark = step(index, reading, known, farm, yardstick, nowMs);
+    const mark = step(index, reading, known, farm, natural, yardstick, nowMs);
     putFigure(rows, isKnown ? place : names.push(reading.host) - 1, known, mark);
     marks.set(reading.host, mark);
     if (count > 0 && known.sum < 3) {
@@ -121,7 +124,15 @@ function comparable({load}: Reading, known: HostFigure, x: number, loadMax: numb
 }
 
 /** @param known changes to what is known with this reading. */
-function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {scale, ratioMin}: Yardstick, nowMs: Instant): Mark {
+function step(
+  index: number,
+  reading: Reading,
+  known: HostFigure,
+  farm: Farm,
+  natural: number,
+  {scale, ratioMin}: Yardstick,
+  nowMs: Instant,
+): Mark {
   const rest = farm.rest[index] ?? 0;
   const difference = rest - farm.level;
   const x = farm.x[index] ?? 0;
@@ -142,13 +153,10 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
   const recent = towards(known.recent, relative, Math.max(RECENT_RATE, 1 / recentCount));
   const meanRate = Math.max(MEAN_RATE, 1 / recentCount);
   const mean = towards(known.mean, relative, meanRate);
-  const error = Math.sqrt(farm.spread ** 2 + scatter ** 2 * Math.max(meanRate / 2, 1 / recentCount));
   const {lately, change, isRisen, isLeftBehind} = changeOf(known, rest, farm, recent + farm.center, least);
-  const isFar = Math.min(mean, recent) - farm.shock >= least;
-  const isLately = isFar && recentCount >= RECENT_MIN && (mean - farm.shock) / error >= PEERS_Z_MIN;
-  const always = lasting(known) - farm.center - farm.shock;
-  const alwaysError = Math.sqrt(farm.spread ** 2 + scatter ** 2 / Math.max(1, known.count));
-  const isAlways = known.count >= LASTING_MIN && always >= least && always / alwaysError >= PEERS_Z_MIN && mean >= least / 2;
+  const chanceOf = (rate: number): number => scatter * Math.sqrt(Math.max(rate / 2, 1 / recentCount));
+  const shown = {recent, mean, recentChance: chanceOf(RECENT_RATE), meanChance: chanceOf(meanRate), count: recentCount, scatter, isRisen};
+  const {score, isLately, isAlways, isBehindMiddle, error} = heldAgainstPeers(known, shown, farm, natural, least);
   const byPeers = !load.isBeyond && (isLately || isAlways);
   const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
@@ -158,9 +166,9 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
     ratio: Math.exp(recent),
-    score: Math.max((mean - farm.shock) / error, known.count >= LASTING_MIN ? always / alwaysError : 0, (PEERS_Z_MIN * sum) / limit),
+    score: Math.max(score, (PEERS_Z_MIN * sum) / limit),
     proof,
-    isBehindMiddle: byPast || (!isLeftBehind && (mean + farm.center + farm.level - farm.middle) / error >= PEERS_Z_MIN),
+    isBehindMiddle: byPast || (!isLeftBehind && isBehindMiddle),
     isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
     sinceMs: byPast ? sumSinceMs : (known.provedMs ?? nowMs),
@@ -170,10 +178,14 @@ function step(index: number, reading: Reading, known: HostFigure, farm: Farm, {s
   if (reading.isBurdened) return mark;
   // What is accused is not taken for usual; what it always was goes on to be learnt.
   const isAccused = proof !== null && (byPast || isLately);
-  const isLearning = !load.isSurge && !isAccused && (sum < limit / 3 || !load.hasPast);
+  const isLearning = !load.isSurge && !isAccused && (sum < learntUpTo(known) * limit || !load.hasPast);
   if (isLearning) learn(known, difference, rest, x, chance, width, farm.shock > 0);
   else doubt(known, deviation);
   return mark;
+}
+
+function learntUpTo({count}: HostFigure): number {
+  return count < KNOWN_MIN ? LEARN_SHARE_YOUNG : LEARN_SHARE_MAX;
 }
 
 function boundedZ(z: number, {intervals = 1}: Reading): number {

@@ -3,10 +3,12 @@ import {coefficients, learn, type Slope} from './slope.ts';
 import {normalQuantile, Sample} from './statistics.ts';
 
 /** Deviation of lasting differences between hosts before anything is learnt, 12 %, and how many hosts that prior is worth. */
-const SPREAD_PRIOR = 0.12;
+export const SPREAD_PRIOR = 0.12;
 const PRIOR_HOSTS = 8;
 /** However unlike hosts are, more than this is not likeness. */
 const SPREAD_MAX = 0.35;
+/** Variance of a deviation told by the 10th and the 40th percentile of normal values, for each value, against its square. */
+const SPREAD_DOUBT = 2.61;
 /** The level of the farm is told by its better quarter: a bad release on three quarters does not raise it. */
 const LEVEL_QUANTILE = 0.25;
 const CORRELATION_MAX = 0.9;
@@ -14,6 +16,12 @@ const CORRELATION_MAX = 0.9;
 const JUMP = 2;
 /** All got worse at once when even the better quarter is so much worse than it was. */
 const SHOCK_MIN = Math.log(2);
+
+/** Of lasting differences between hosts that are well: their deviation, and by how many degrees of freedom it is known. */
+export interface Spread {
+  deviation: number;
+  freedom: number;
+}
 
 /** One round of one figure on all hosts; arrays by reading. */
 export interface Farm {
@@ -30,7 +38,7 @@ export interface Farm {
   rest: Float64Array;
   curve: Float64Array;
   slope: Slope;
-  spread: number;
+  spread: Spread;
   /** Of one reading of a usual host. */
   noise: number;
   /** How much worse all have got against their own past, told by those that tell the level. */
@@ -78,8 +86,8 @@ export function farmOf(
     all.add(rest[index] ?? 0);
   }
   const {young, noise, differences, loadChanges} = pooledPast(past, logs);
-  const spread = yardstickSpread ?? spreadOf(differences);
-  const width = Math.sqrt(noise ** 2 + young * spread ** 2);
+  const spread = yardstickSpread === undefined ? spreadOf(differences) : {deviation: yardstickSpread, freedom: Number.POSITIVE_INFINITY};
+  const width = Math.sqrt(noise ** 2 + young * spread.deviation ** 2);
   const level = nearer(locate(deviations, LEVEL_QUANTILE, width), deviations.quantile(0.5) ?? 0, memory.level, width);
   for (let index = 0; index < count; index++) {
     const {isNew, load, isBurdened} = readings[index] as Reading;
@@ -92,7 +100,7 @@ export function farmOf(
     x: own,
     middleLoad,
     level,
-    center: centerOf(differences, spread, memory.center),
+    center: centerOf(differences, spread.deviation, memory.center),
     middle: all.quantile(0.5) ?? 0,
     likeLevel: index => likeLevelOf(index, readings, rest),
     rest,
@@ -208,11 +216,17 @@ function highestOthers(logs: Float64Array, loads: Sample): Float64Array {
   return most;
 }
 
-/** Deviation between hosts that are well: of the better part, since the worse part may be sick. */
-function spreadOf(own: Sample): number {
-  if (own.length < 5) return SPREAD_PRIOR;
+/**
+ * Deviation between hosts that are well: of the better part, since the worse part may be sick. An estimate from these hosts and a prior are
+ * pooled; degrees of freedom after Satterthwaite (1946), the prior taken as certain.
+ */
+function spreadOf(own: Sample): Spread {
+  const hosts = own.length;
+  if (hosts < 5) return {deviation: SPREAD_PRIOR, freedom: Number.POSITIVE_INFINITY};
   const width = ((own.quantile(0.4) ?? 0) - (own.quantile(0.1) ?? 0)) / (normalQuantile(0.9) - normalQuantile(0.6));
-  return Math.min(SPREAD_MAX, Math.sqrt(pooled(width ** 2, own.length, SPREAD_PRIOR ** 2)));
+  const square = pooled(width ** 2, hosts, SPREAD_PRIOR ** 2);
+  const freedom = ((hosts + PRIOR_HOSTS) * square) ** 2 / (2 * SPREAD_DOUBT * hosts * width ** 4);
+  return {deviation: Math.min(SPREAD_MAX, Math.sqrt(square)), freedom};
 }
 
 function centerOf(own: Sample, spread: number, usual: number | null): number {

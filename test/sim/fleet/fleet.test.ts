@@ -6,7 +6,7 @@ import {atSeverity, NOTHING} from './effect.ts';
 import {FAULTS} from './faults.ts';
 import {INNOCENTS} from './innocents.ts';
 import {play} from './play.ts';
-import {lastFelt} from './quiet.ts';
+import {feltOf, isAnyProved} from './quiet.ts';
 import {drawFault, drawInnocent, drawQuiet, effectOn, membersOf, type Scenario} from './scenario.ts';
 import {score} from './score.ts';
 import {countsLatencies, World} from './world.ts';
@@ -66,7 +66,7 @@ test('quiet hours that are not judged are hours in which nothing is above a floo
     // An hour each, the farms kept small.
     const draw = (): Scenario => drawQuiet(seed, 1);
     if (draw().world.hosts.length > 60) continue;
-    const feltMs = lastFelt(draw(), DEFAULT_POLICY);
+    const feltMs = feltOf(draw(), DEFAULT_POLICY)?.lastMs ?? null;
     if (feltMs !== null) felt++;
     play(draw(), DEFAULT_POLICY, ({verdicts}, atMs) => {
       // Reports come late, and a window is as long as it is.
@@ -76,6 +76,22 @@ test('quiet hours that are not judged are hours in which nothing is above a floo
     });
   }
   expect(felt).toBeGreaterThan(0);
+});
+
+test('what need not be judged in full: farms on which nobody is proved to be worse in what is felt (seeds 1 and 2)', () => {
+  for (const seed of [1, 2]) {
+    const kind = FAULTS.find(({name}) => name === 'authentication slow') as (typeof FAULTS)[number];
+    const farm = {min: 8, max: 12};
+    const draw = (): Scenario => ({...drawFault(seed, seededRng(seed), {...kind, scope: 'host'}, farm), isPastTheDoor: true});
+    const found = score(draw(), DEFAULT_POLICY).found.length;
+    const isProvedIn = (sli: 'probeLoginMs' | 'deliveryMsP95'): boolean => isAnyProved(draw(), new Set([sli]), DEFAULT_POLICY);
+    expect({seed, found, login: isProvedIn('probeLoginMs'), delivery: isProvedIn('deliveryMsP95')}).toEqual({
+      seed,
+      found: 1,
+      login: true,
+      delivery: false,
+    });
+  }
 });
 
 test.each([

@@ -31,12 +31,21 @@ export function fleetOf({world, startMs}: Scenario): Fleet {
  * @param see told each round's outcome; returns false to end the play.
  */
 export function play(scenario: Scenario, policy: Policy, see: (outcome: FlowOutcome, atMs: number) => boolean): void {
+  let memory = emptyMemory();
+  playReports(scenario, (fleet, nowMs) => {
+    const outcome = flow(fleet, memory, policy, nowMs);
+    memory = outcome.memory;
+    return see(outcome, nowMs);
+  });
+}
+
+/** Plays only what comes to the coordinator. @param see told of each round what it has; returns false to end the play. */
+export function playReports(scenario: Scenario, see: (fleet: Fleet, nowMs: number) => boolean): void {
   const {world, startMs, onsetMs, endMs, innocent} = scenario;
   const fleet = fleetOf(scenario);
   const intake = new Intake(fleet, () => undefined);
   const text = new TextEncoder();
   const onTheWay: {dueMs: number; host: string; report: HostReport}[] = [];
-  let memory = emptyMemory();
   for (let atMs = startMs; atMs < endMs; atMs += INTERVAL_MS) {
     world.next();
     for (const host of world.hosts) {
@@ -58,8 +67,6 @@ export function play(scenario: Scenario, policy: Policy, see: (outcome: FlowOutc
       else intake.take(`mailherd.report.${message.host}`, text.encode(JSON.stringify(message.report)), Math.round(message.dueMs));
     }
     onTheWay.length = kept;
-    const outcome = flow(fleet, memory, policy, nowMs);
-    memory = outcome.memory;
-    if (!see(outcome, nowMs)) return;
+    if (!see(fleet, nowMs)) return;
   }
 }

@@ -2,6 +2,7 @@ import {expect, test} from 'vitest';
 import {type Rng, seededRng} from '../../../../base/random.ts';
 import {compare, forget} from '../../../../coordinator/health/compare.ts';
 import {type FigureMemory, figureOf, type Mark, markAt, NO_FIGURE, type Reading} from '../../../../coordinator/health/figure.ts';
+import {normalQuantile} from '../../../../coordinator/health/statistics.ts';
 
 const YARDSTICK = {scale: 10, ratioMin: 1.3};
 const hosts = (count: number): string[] => Array.from({length: count}, (_, index) => `h${index}`);
@@ -73,11 +74,42 @@ test('a host that gets three times slower is proved against its past within a mi
   expect(mark?.expected).toBeLessThan(580);
 });
 
+test('one that gets ten times slower is proved by four or five readings', () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const rounds = played({seed, rounds: 110, factor: (host, round) => (host === 3 && round >= 100 ? 10 : 1)});
+    const readings = firstProof(rounds, 3) - 99;
+    expect({seed, readings, isSoon: readings === 4 || readings === 5}).toEqual({seed, readings, isSoon: true});
+  }
+});
+
 test('a third slower takes longer, and one wild reading proves nothing', () => {
   const slower = played({rounds: 200, factor: (host, round) => (host === 3 && round >= 100 ? 1.4 : 1)});
   expect(proved(slower)).toEqual([[3, 'past']]);
   const wild = played({rounds: 120, factor: (host, round) => (host === 3 && round === 100 ? 1e6 : 1)});
   expect(wild.flat().some(({proof}) => proof !== null)).toBe(false);
+});
+
+test('half as slow again among noise of a quarter: mostly proved within a quarter of an hour, since it is not learnt meanwhile (10 seeds)', () => {
+  let found = 0;
+  for (let seed = 1; seed <= 10; seed++) {
+    const rng = seededRng(seed).fork('noise');
+    const factor = (host: number, round: number): number => Math.exp(0.2 * chance(rng)) * (host === 3 && round >= 180 ? 1.5 : 1);
+    const rounds = played({seed, rounds: 180 + 90, factor});
+    if (firstProof(rounds, 3) >= 180) found++;
+  }
+  expect(found).toBeGreaterThanOrEqual(6);
+});
+
+test('the slowest host of a farm whose better hosts happen to lie close together is slow by nature; what it gets slower by is not', () => {
+  // Better half within 6 %, the others within 10 %, the slowest a third slower.
+  const nature = Array.from({length: 60}, (_, host) => normalQuantile((host + 0.5) / 60)).map(z => z * (z < 0 ? 0.06 : 0.1));
+  nature[59] = 0.31;
+  const [slowest, other] = [59, 30];
+  const factor = (host: number, round: number): number =>
+    Math.exp((nature[host] ?? 0) + (host === other && round >= 600 ? 0.35 : 0)) * (host === slowest && round % 200 < 12 ? 1.15 : 1);
+  const rounds = played({count: 60, rounds: 900, factor});
+  expect(firstProof(rounds, slowest)).toBe(-1);
+  expect(proved(rounds)).toEqual([[other, 'past']]);
 });
 
 test('what stood for three intervals in one report counts for as long; one alone, however long and wild, proves nothing', () => {
