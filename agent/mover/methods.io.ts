@@ -1,4 +1,4 @@
-import {chmodSync, lchownSync, statSync} from 'node:fs';
+import {chmodSync, existsSync, lchownSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
 import type {Peer} from '../../native/peer.ts';
@@ -57,7 +57,7 @@ export function methodsOf({store, files, queue, dovecotRun}: Served): Methods {
     queued: () => queue.queued(),
     flush: () => queue.flush().then(nothing),
     async admit(_, {peer}) {
-      for (const name of STATUS_SOCKETS) admit(join(dovecotRun, name), peer);
+      for (const path of STATUS_SOCKETS.map(name => join(dovecotRun, name))) if (existsSync(path)) admit(path, peer);
       return null;
     },
   };

@@ -46,18 +46,20 @@ export function askDovecot(runDir: string, socket: keyof typeof GREETINGS, reque
 export class DovecotStatus {
   readonly #runDir: string;
   readonly #admit: () => Promise<void>;
+  readonly #ask: typeof askDovecot;
   #triedMs: Millis | null = null;
 
   /** @param runDir base_dir of Dovecot. @param admit has the sockets, which are root's alone after each start of Dovecot, let this agent in. */
-  constructor(runDir: string, admit: () => Promise<void>) {
+  constructor(runDir: string, admit: () => Promise<void>, ask: typeof askDovecot = askDovecot) {
     this.#runDir = runDir;
     this.#admit = admit;
+    this.#ask = ask;
   }
 
   /** @throws MailherdError as `askDovecot`, and what `admit` throws. */
   async ask(socket: keyof typeof GREETINGS, requests: readonly string[]): Promise<string[]> {
     try {
-      return await askDovecot(this.#runDir, socket, requests);
+      return await this.#ask(this.#runDir, socket, requests);
     } catch (error) {
       const isBarred = error instanceof MailherdError && error.detail.errno === 'EACCES';
       const nowMs = systemClock.monotonic();
@@ -65,7 +67,7 @@ export class DovecotStatus {
       this.#triedMs = nowMs;
     }
     await this.#admit();
-    const lines = await askDovecot(this.#runDir, socket, requests);
+    const lines = await this.#ask(this.#runDir, socket, requests);
     this.#triedMs = null;
     return lines;
   }

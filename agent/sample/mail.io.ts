@@ -41,6 +41,11 @@ class Rare<T> {
     this.#everyMs = everyMs;
   }
 
+  /** What it fails for is over: it is asked at the next turn. */
+  retry(): void {
+    this.#dueMs = 0;
+  }
+
   /** null once it failed, until it works again. Never rejects. */
   async value(failing: Record<string, string>): Promise<{value: T; ageMs: Millis} | null> {
     const nowMs = systemClock.monotonic();
@@ -68,7 +73,11 @@ export class MailSource {
 
   constructor({spool, dovecotRun, probeUser}: MailPlaces) {
     const wanted = metricsFor(probeUser);
-    const running = new DovecotStatus(dovecotRun, socketMover().admit);
+    const admit = async (): Promise<void> => {
+      await socketMover().admit();
+      this.#dovecot.retry();
+    };
+    const running = new DovecotStatus(dovecotRun, admit);
     this.#settings = new Rare(new Collector('postconf', SETTINGS_DEADLINE_MS, readPostfixSettings), SETTINGS_EVERY_MS);
     const counted = new Collector('postfix', DEADLINE_MS, () => countPostfixProcesses(spool, PROCESSES_MAX));
     this.#postfix = new Rare(counted, SERVICES_EVERY_MS);

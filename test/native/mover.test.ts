@@ -44,9 +44,11 @@ beforeEach(async () => {
   path = join(folder, 'mover.sock');
   [done, orphans, closed, connections, ofStore, ofFiles] = [[], [], [], [], {}, {}];
   const methods = methodsOf({store: noted(() => ofStore), files: noted(() => ofFiles), queue: noted(() => ({})), dovecotRun: folder});
+  // Of this test alone: what the one before left may close a moment later.
+  const [ofClosed, ofOrphans] = [closed, orphans];
+  const ends = {closed: (isOfMove: boolean) => void ofClosed.push(isOfMove), orphaned: (method: string) => void ofOrphans.push(method)};
   server = createServer(socket => {
     connections.push(socket);
-    const ends = {closed: (isOfMove: boolean) => void closed.push(isOfMove), orphaned: (method: string) => void orphans.push(method)};
     serveCall(socket, {path, methods, ends, log: QUIET});
   });
   await new Promise<void>(resolve => server.listen(path, resolve));
