@@ -22,6 +22,7 @@
         "native/mounts.cc",
         "native/notify.cc",
         "native/numbers.cc",
+        "native/peer.cc",
         "native/plan_call.cc",
         "native/plan_rows.cc",
         "native/plan_search.cc",

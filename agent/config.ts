@@ -2,7 +2,7 @@ import Type from 'typebox';
 import Value from 'typebox/value';
 import {parse as parseYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
-import {MIB, SECOND_MS} from '../base/units.ts';
+import {MIB, MINUTE_MS, SECOND_MS} from '../base/units.ts';
 import {HostName, orNull, Role} from '../wire/schema.ts';
 import {TuneMode} from '../wire/tune.ts';
 
@@ -32,6 +32,12 @@ const MailConfig = Type.Object(
       ...Port,
       default: 24246,
       description: 'where mailboxes arrive as files while a move brings one; open to the other backends',
+    }),
+    moverIdleMs: Type.Integer({
+      minimum: 1000,
+      maximum: 3_600_000,
+      default: 5 * MINUTE_MS,
+      description: 'what touches mailboxes ends when no move has asked it for so long',
     }),
     holdPorts: Type.Integer({
       minimum: 0,

@@ -16,18 +16,13 @@ import {type AgentConfig, isProbeUser, probeUserOf} from './config.ts';
 import {readLabels} from './inventory/inventory.io.ts';
 import {serveMetrics} from './metrics/serve.io.ts';
 import {Passes} from './move/admit.ts';
-import {KnownTexts} from './move/bodies.io.ts';
-import {doveadmStore} from './move/doveadm.io.ts';
-import {DoveadmServer} from './move/doveadm-server.io.ts';
-import {mailFiles} from './move/files.io.ts';
 import type {HostPorts} from './move/host-ports.ts';
 import {measured} from './move/measured.ts';
 import {openMoveMemory} from './move/memory.io.ts';
-import {postfixQueue} from './move/queue.io.ts';
 import {queueRelief} from './move/relief.io.ts';
 import {Running} from './move/running.ts';
-import {MailPlaces} from './move/seed-place.io.ts';
 import {serveCommands} from './move/serve.io.ts';
+import {socketMover} from './mover/client.io.ts';
 import {startProbes} from './probe/run.io.ts';
 import {natsChannel} from './report/channel.io.ts';
 import {nextGeneration} from './report/generation.io.ts';
@@ -230,23 +225,18 @@ function serve(
   log: Log,
   signal: AbortSignal,
 ): void {
-  const {host, role, mail} = config;
+  const {host, role} = config;
   const {tuner, activity, mailLog} = known;
   void followRoutes(nc, table, probes, log, signal).then(() => keepMarked(config, nc, log, signal));
   const watched = {activity, online: () => mailLog?.online() ?? null, clock: systemClock};
-  const places = new MailPlaces(mail.store, new DoveadmServer(join(mail.dovecotRun, 'doveadm-server')));
-  const texts = new KnownTexts();
-  const store = measured(doveadmStore({store: mail.store, places, texts, doveadmPort: mail.doveadmPort, clock: systemClock}), watched);
-  const isProbe = isProbeUser(config);
-  const queue = postfixQueue(isProbe);
-  const relief = role === 'backend' ? queueRelief({host, table, isProbe, log}) : null;
-  const files = mailFiles({places, texts, seedPort: mail.seedPort, log, signal});
+  const {store, files, queue} = socketMover();
+  const relief = role === 'backend' ? queueRelief({host, table, queue, log}) : null;
   serveCommands({
     nc,
     ports: {
       host,
       clock: systemClock,
-      store,
+      store: measured(store, watched),
       files,
       routes: table,
       memory,

@@ -9,6 +9,8 @@ import {type Benchmark, rounded, wholeNumber} from './benchmark.ts';
 
 const HOST = 'agbe1';
 const UNIT = 'mailherd-agent.service';
+/** Runs while the agent has something done that only root may do. */
+const MOVER = 'mailherd-mover.service';
 const SAMPLE_MS = 5_000;
 const HOUR_MS = 3_600_000;
 const MIB_KIB = 1024;
@@ -100,6 +102,14 @@ interface Reading {
   privateDirtyMb: number;
   fds: number;
   pid: number;
+  /** null: none runs. */
+  mover: Memory | null;
+  /** The mover's run, the last one when none is on; null before the first. */
+  moverRun: {id: string; cpuMs: number} | null;
+}
+interface Memory {
+  rssMb: number;
+  privateDirtyMb: number;
 }
 
 /** CPU of each service in percent of a core on the same host before its agent starts; Dovecot anew, without the metrics that agents add. */
@@ -126,20 +136,34 @@ async function measure(farm: Farm, forMs: number, without: Record<string, number
   const [first, last] = [readings[0], readings.at(-1)];
   if (first === undefined || last === undefined) throw new Error('nothing was read');
   if (first.pid !== last.pid) throw new Error('the agent was started anew meanwhile: its figures are of no one process');
+  const percent = (ms: number): number => rounded((100 * ms) / (last.atMs - first.atMs));
+  const moverMs = moverCpuMs(readings);
+  const withMover = readings.filter(({mover}) => mover !== null);
   return {
-    cpuPercent: rounded((100 * (last.cpuMs - first.cpuMs)) / (last.atMs - first.atMs)),
+    cpuPercent: percent(last.cpuMs - first.cpuMs + moverMs),
+    moverCpuPercent: percent(moverMs),
     ...caused(percentOf(services, await readServices(farm.paths)), without),
     rssMb: rounded(Math.max(...readings.map(({rssMb}) => rssMb))),
     privateDirtyMb: rounded(Math.max(...readings.map(({privateDirtyMb}) => privateDirtyMb))),
+    moverShare: rounded(withMover.length / readings.length),
+    withMoverRssMb: withMover.length === 0 ? null : rounded(Math.max(...withMover.map(({rssMb, mover}) => rssMb + (mover?.rssMb ?? 0)))),
+    withMoverPrivateDirtyMb:
+      withMover.length === 0 ? null : rounded(Math.max(...withMover.map(each => each.privateDirtyMb + (each.mover?.privateDirtyMb ?? 0)))),
     rssSlopeMbPerHour: rounded(slopePerHour(readings, ({rssMb}) => rssMb)),
     fdSlope: rounded(slopePerHour(readings, ({fds}) => fds)),
   };
 }
 
+/** CPU of all runs of the mover that these readings saw, whose unit counts each run by itself. */
+function moverCpuMs(readings: readonly Reading[]): number {
+  const runs = new Map(readings.flatMap(({moverRun}) => (moverRun === null ? [] : [[moverRun.id, moverRun.cpuMs] as const])));
+  return [...runs.values()].reduce((sum, ms) => sum + ms, 0) - (readings[0]?.moverRun?.cpuMs ?? 0);
+}
+
 /** What all services but the agent cost more with it than without, and each that is a fiftieth of that or more. */
 function caused(withAgent: Record<string, number>, without: Record<string, number>): Record<string, unknown> {
   const more = Object.keys(withAgent)
-    .filter(unit => unit !== UNIT)
+    .filter(unit => unit !== UNIT && unit !== MOVER)
     .map(unit => [unit, (withAgent[unit] ?? 0) - (without[unit] ?? 0)] as const);
   const all = more.reduce((sum, [, percent]) => sum + percent, 0);
   const shown = more.filter(([, percent]) => Math.abs(percent) >= Math.abs(all) / 50).sort(([, a], [, b]) => b - a);
@@ -175,11 +199,17 @@ function percentOf(first: Services, last: Services): Record<string, number> {
 const READ = `
 ${SLICE}
 pid=$(systemctl show -P MainPID ${UNIT})
-cat $slice/${UNIT}/cpu.stat /proc/$pid/smaps_rollup && echo "descriptors $(ls /proc/$pid/fd | wc -l) of $pid"`;
+cat $slice/${UNIT}/cpu.stat /proc/$pid/smaps_rollup && echo "descriptors $(ls /proc/$pid/fd | wc -l) of $pid"
+echo MOVER; systemctl show -p InvocationID -p CPUUsageNSec -p MainPID ${MOVER}
+mover=$(systemctl show -P MainPID ${MOVER}); [ $mover = 0 ] || cat /proc/$mover/smaps_rollup || true`;
 
-/** CPU of the service's whole control group, of children that ended too; memory and descriptors of its main process. */
+/** CPU of the service's whole control group, of children that ended too; memory and descriptors of its main process; the same of the mover. */
 async function read({paths}: Farm): Promise<Reading> {
-  const text = await runIn(paths, HOST, ['bash', '-c', READ]);
+  const [text = '', ofMover = ''] = (await runIn(paths, HOST, ['bash', '-c', READ])).split('MOVER\n');
+  const of = (pattern: RegExp): string | null => pattern.exec(ofMover)?.[1] ?? null;
+  const memory = [/^Rss:\s+(\d+) kB/m, /^Private_Dirty:\s+(\d+) kB/m].map(of);
+  const [rss = null, dirty = null] = memory.map(kib => (kib === null ? null : Number(kib) / MIB_KIB));
+  const [run, cpuNs] = [of(/^InvocationID=(\w+)$/m), of(/^CPUUsageNSec=(\d+)$/m)];
   const figure = (pattern: RegExp): number => {
     const found = pattern.exec(text)?.[1];
     if (found === undefined) throw new Error(`the host does not say ${pattern}: ${text.slice(0, 200)}`);
@@ -192,6 +222,8 @@ async function read({paths}: Farm): Promise<Reading> {
     privateDirtyMb: figure(/^Private_Dirty:\s+(\d+) kB/m) / MIB_KIB,
     fds: figure(/^descriptors (\d+)/m),
     pid: figure(/^descriptors \d+ of (\d+)/m),
+    mover: rss === null || dirty === null ? null : {rssMb: rss, privateDirtyMb: dirty},
+    moverRun: run === null || cpuNs === null ? null : {id: run, cpuMs: Number(cpuNs) / 1e6},
   };
 }
 

@@ -13,6 +13,7 @@
 #include "kernel_calls.h"
 #include "mailbox_calls.h"
 #include "notify.h"
+#include "peer.h"
 #include "plan_call.h"
 #include "postfix_processes.h"
 #include "queue_walk.h"
@@ -162,6 +163,25 @@ Napi::Value NotifySystemdOf(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// peerOf(socket) -> {uid, gid}
+Napi::Value PeerOfCall(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() != 1 || !info[0].IsNumber()) {
+    ThrowType(env, "peerOf(socket: number)");
+    return env.Undefined();
+  }
+  const Result<Peer> found = PeerOf(info[0].As<Napi::Number>().Int32Value());
+  if (const SysError* error = Failure(found)) {
+    ToError(env, *error).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const Peer& peer = std::get<Peer>(found);
+  auto object = Napi::Object::New(env);
+  object.Set("uid", Napi::Number::New(env, peer.uid));
+  object.Set("gid", Napi::Number::New(env, peer.gid));
+  return object;
+}
+
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -175,6 +195,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("searchPlanNow", Napi::Function::New(env, SearchPlanNowCall, "searchPlanNow"));
   exports.Set("countPostfixProcesses", Napi::Function::New(env, CountPostfixProcessesOf, "countPostfixProcesses"));
   exports.Set("notifySystemd", Napi::Function::New(env, NotifySystemdOf, "notifySystemd"));
+  exports.Set("peerOf", Napi::Function::New(env, PeerOfCall, "peerOf"));
   exports.Set("giveBack", Napi::Function::New(env, GiveBackCall, "giveBack"));
   exports.Set("serveLine", Napi::Function::New(env, ServeLineCall, "serveLine"));
   exports.Set("StoreReader", JsStoreReader::Define(env));

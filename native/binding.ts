@@ -7,13 +7,14 @@ import {MailherdError} from '../base/errors.ts';
 import type {Bytes, Millis} from '../base/units.ts';
 import type {KernelAddon} from './kernel.ts';
 import type {MailboxAddon} from './mailbox.ts';
+import type {PeerAddon} from './peer.ts';
 
 /** The only file that loads the addon, and the only place that knows how its values look. */
 
 interface NativeQueueWalker {
   walk(level: QueueLevel, budgetMs: number, samplesMax: number): Promise<{values: Float64Array; samples: QueueSample[]}>;
 }
-interface Addon extends KernelAddon, MailboxAddon {
+interface Addon extends KernelAddon, MailboxAddon, PeerAddon {
   queueFields: string[];
   storeFields: string[];
   QueueWalker: new (spool: string) => NativeQueueWalker;

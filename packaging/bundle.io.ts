@@ -27,12 +27,12 @@ const leftOut: Plugin = {
 /**
  * The agent as it runs: of its own code and of the modules what it uses, in a few files without comments and blanks, in the place of what
  * was compiled. The runtime keeps in memory the text of all that it loads, and a record of each file. Names stay, for stack traces.
- * @param lib folder of compiled code and modules; of `agent/` the entry and the parts that it loads later remain.
+ * @param lib folder of compiled code and modules; of `agent/` the entries of agent and mover remain, and the parts that they share or load later.
  * @returns how many files. @throws Error when something cannot be found, or written in one byte a letter.
  */
 export async function bundleAgent(lib: string): Promise<number> {
   const bundle = await rolldown({
-    input: {'main.io': join(lib, 'agent/main.io.js')},
+    input: {'main.io': join(lib, 'agent/main.io.js'), 'mover.io': join(lib, 'agent/mover/main.io.js')},
     platform: 'node',
     cwd: lib,
     plugins: [ownRequire, leftOut],

@@ -95,7 +95,7 @@ export function stageBinaries({root, stage, nodeArch}: Build): void {
  */
 export function checkStage({stage, isStrict}: Build): void {
   const target = join(stage, LIB);
-  const parts = ['native/binding.js', 'agent/main.io.js', 'agent/backend.io.js', 'coordinator/main.io.js'].filter(
+  const parts = ['native/binding.js', 'agent/main.io.js', 'agent/mover.io.js', 'agent/backend.io.js', 'coordinator/main.io.js'].filter(
     part => isStrict || existsSync(join(target, part)),
   );
   const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).queueFields();`;
@@ -111,6 +111,7 @@ export function checkStage({stage, isStrict}: Build): void {
 export function stageDebian({root, stage, version, arch}: Build): void {
   const own = join(root, 'packaging');
   copy(join(own, 'debian/mailherd.sh'), join(stage, 'usr/bin/mailherd'), 0o755);
+  copy(join(own, 'debian/agent-places.sh'), join(stage, LIB, 'bin/agent-places'), 0o755);
   for (const unit of readdirSync(join(own, 'units'))) copy(join(own, 'units', unit), join(stage, 'usr/lib/systemd/system', unit), 0o644);
   const examples = readdirSync(join(own, 'etc'));
   for (const example of examples) copy(join(own, 'etc', example), join(stage, 'etc/mailherd', example), 0o644);

@@ -16,7 +16,7 @@ const gone = Type.Optional(Type.Boolean());
  * What of a mailbox only a Dovecot that is set up for it keeps: access control lists, encryption at rest, IMAP METADATA (RFC 5464). Keys
  * that each user has of his own no Dovecot keeps.
  */
-const Feature = Type.Union([
+export const Feature = Type.Union([
   Type.Literal('acl'),
   Type.Literal('crypt'),
   Type.Literal('metadata'),
@@ -27,14 +27,14 @@ const Feature = Type.Union([
 export type Feature = Type.Static<typeof Feature>;
 
 /** One connection to this address, which shows the secret, may bring one seed. */
-const SeedOffer = Type.Object({
+export const SeedOffer = Type.Object({
   address: Type.String(),
   port: Type.Integer({minimum: 1, maximum: 65_535}),
   secret: Type.String({minLength: 32, maxLength: 128}),
 });
 
 /** A folder of a retained copy into which mail came late: as the UIDs `first` to `last`, none where `last` is lower. */
-const LateFolder = Type.Object({
+export const LateFolder = Type.Object({
   guid: Type.String({pattern: '^[0-9a-f]{32}$'}),
   name: Type.String(),
   first: Count,

@@ -1,7 +1,7 @@
 /**
  * `routes.db`, the SQLite file that Postfix and Dovecot of a host read through their own drivers. The agent alone writes it:
- * WAL, short transactions, in place, never by rename (readers keep the old inode). Directory 2770 and files 0660, group of
- * both daemons.
+ * WAL, short transactions, in place, never by rename (readers keep the old inode). Directory 2770, owner Postfix, group Dovecot, of which the
+ * agent's user is a member; files 0666, since each of the three may be the one that makes -wal and -shm.
  *
  * After a boot a host may find a disk whose routes are long past: it serves nobody until it is current, or until `fenced_until`,
  * because mail must flow without NATS too.

@@ -29,7 +29,7 @@ interface Source {
   needs?: 'mail' | 'backend';
 }
 
-const RIGHTS = 'run it as root, as the service does';
+const RIGHTS = 'run it as root, which reads no less than the service does';
 
 const SOURCES: readonly Source[] = [
   {

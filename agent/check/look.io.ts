@@ -8,6 +8,7 @@ import type {Log} from '../../wire/log.ts';
 import {connectNats} from '../../wire/nats.io.ts';
 import {inboxPrefix} from '../../wire/subjects.ts';
 import {type AgentConfig, isProbeUser} from '../config.ts';
+import {socketMover} from '../mover/client.io.ts';
 import {probesOf} from '../probe/run.io.ts';
 import type {ProbeKind, ProbeOutcome} from '../probe/tally.ts';
 import {sampleTwice} from '../report/reporter.io.ts';
@@ -39,7 +40,7 @@ export async function lookAtSources(config: AgentConfig): Promise<Finding[]> {
       log: SILENT,
     });
     const report = await sampleTwice(config, packageVersion(), {}, {mailLog, kernelLog});
-    const rest = [pressure(), probes(config), routes(config), nats(config), spool(config), tuner(config)];
+    const rest = [pressure(), probes(config), routes(config), nats(config), spool(config), tuner(config), mover(config)];
     return [...findingsOf(report), ...(await Promise.all(rest)).flat()];
   } finally {
     stop.abort();
@@ -172,4 +173,12 @@ async function tuner({role, tune}: AgentConfig): Promise<Finding> {
     'systemctl start mailherd-tune.socket',
     async () => `${(await socketWriter().list()).length} values are held`,
   );
+}
+
+async function mover({role}: AgentConfig): Promise<Finding> {
+  if (role === 'control') return unused('mover', 'not on a host of role control');
+  return tried('mover', 'systemctl start mailherd-mover.socket; journalctl -u mailherd-mover', async () => {
+    await socketMover().admit();
+    return 'it comes up when it is asked';
+  });
 }

@@ -107,4 +107,8 @@ export class KnownTexts {
   forget(user: string): void {
     this.#users.delete(user);
   }
+
+  get isEmpty(): boolean {
+    return this.#users.size === 0;
+  }
 }

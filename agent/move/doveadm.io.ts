@@ -65,7 +65,7 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
       for (const {guid, name, nameNow, first, last} of folders ?? []) {
         if (nameNow === null) await must(['move', '-u', user, 'INBOX', 'mailbox-guid', guid, 'uid', `${first}:${last}`]);
         else syncs.push(['-g', guid]);
-        if (nameNow !== null && nameNow !== name) await must(['mailbox', 'rename', '-u', user, name, nameNow]);
+        if (nameNow !== null && nameNow !== name) await must(['mailbox', 'rename', '-u', user, '--', name, nameNow]);
       }
       for (const only of syncs) await untilStill(user, ['sync', '-1', ...only, '-u', user, `tcp:${address}:${doveadmPort}`]);
     },

@@ -1,7 +1,7 @@
 import {systemClock} from '../../base/clock.io.ts';
 import type {Log} from '../../wire/log.ts';
+import type {Served} from '../mover/methods.io.ts';
 import type {KnownTexts} from './bodies.io.ts';
-import type {HostPorts} from './host-ports.ts';
 import {Rate} from './rate.ts';
 import {type MailPlaces, syncPlace} from './seed-place.io.ts';
 import {SeedReceiver} from './seed-receive.io.ts';
@@ -14,14 +14,13 @@ interface FilesOptions {
   /** Where this host takes seeds. */
   seedPort: number;
   log: Log;
-  signal: AbortSignal;
 }
 
-/** Mailboxes as files on this host's disks. */
-export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions): HostPorts['files'] {
-  const receiver = new SeedReceiver({port: seedPort, server: places.server, log, signal});
+/** Mailboxes as files on this host's disks; an offer tells, too, when it is over. */
+export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served['files'] {
+  const receiver = new SeedReceiver({port: seedPort, server: places.server, log});
   return {
-    offer: async terms => receiver.offer(terms, await places.of(terms.user)),
+    offer: async (terms, over) => receiver.offer(terms, await places.of(terms.user), over),
     end: user => receiver.end(user),
     async send(user, offer, bytesPerSecond, gone, signal) {
       const outcome = await sendSeed(

@@ -84,12 +84,19 @@ export interface HostPorts {
   } | null;
   /** Null where there is no queue to relieve. */
   relief: QueueRelief | null;
-  queue: {
-    /** Messages in any Postfix queue of this host that still have to go somewhere; the agent's own probes do not count. */
-    count(): Promise<number>;
-    /** Asks Postfix to try the deferred mail of these users now. @returns how many messages. */
-    retry(users: readonly string[]): Promise<number>;
-  };
+  queue: Pick<MailQueue, 'count' | 'retry'>;
+}
+
+/** Postfix's queue of this host, by Postfix's own tools. All throw MailherdError COMMAND_FAILED. */
+export interface MailQueue {
+  /** Messages in any queue that still have to go somewhere; the agent's own probes do not count. */
+  count(): Promise<number>;
+  /** Asks Postfix to try the deferred mail of these users now. @returns how many messages. */
+  retry(users: readonly string[]): Promise<number>;
+  /** Recipients of each message that counts. */
+  queued(): Promise<string[][]>;
+  /** Asks Postfix to try all deferred mail now. */
+  flush(): Promise<void>;
 }
 
 /** Postfix's queue of this host drains past what is sick here. */

@@ -1,11 +1,11 @@
 import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 import {MailherdError} from '../../base/errors.ts';
-import type {HostPorts} from './host-ports.ts';
+import type {MailQueue} from './host-ports.ts';
 
 const run = promisify(execFile);
 
-export interface QueuedMessage {
+interface QueuedMessage {
   queue_name: string;
   queue_id: string;
   recipients: {address: string}[];
@@ -16,7 +16,7 @@ export interface QueuedMessage {
  * questions, never for sampling.
  * @param isProbe true for recipients that the agent's own probes write to.
  */
-export function postfixQueue(isProbe: (recipient: string) => boolean): HostPorts['queue'] {
+export function postfixQueue(isProbe: (recipient: string) => boolean): MailQueue {
   const list = (): Promise<QueuedMessage[]> => queuedMessages(isProbe);
   return {
     count: async () => (await list()).length,
@@ -32,11 +32,15 @@ export function postfixQueue(isProbe: (recipient: string) => boolean): HostPorts
       for (const id of ids) await postqueue(['-i', id]);
       return ids.length;
     },
+    queued: async () => (await list()).map(({recipients}) => recipients.map(({address}) => address)),
+    async flush() {
+      await postqueue(['-f']);
+    },
   };
 }
 
 /** Everything that waits, without the agents' own probes. @throws MailherdError COMMAND_FAILED. */
-export async function queuedMessages(isProbe: (recipient: string) => boolean): Promise<QueuedMessage[]> {
+async function queuedMessages(isProbe: (recipient: string) => boolean): Promise<QueuedMessage[]> {
   const text = await postqueue(['-j']);
   return text
     .split('\n')
@@ -45,7 +49,7 @@ export async function queuedMessages(isProbe: (recipient: string) => boolean): P
     .filter(({recipients}) => !recipients.every(({address}) => isProbe(address)));
 }
 
-export async function postqueue(args: string[]): Promise<string> {
+async function postqueue(args: string[]): Promise<string> {
   try {
     return (await run('postqueue', args, {maxBuffer: 512 * 1024 * 1024})).stdout;
   } catch (cause) {

@@ -5,8 +5,7 @@ import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {SqliteRouteTable} from '../route/table.io.ts';
-import type {QueuedMail, QueueRelief} from './host-ports.ts';
-import {postqueue, queuedMessages} from './queue.io.ts';
+import type {MailQueue, QueuedMail, QueueRelief} from './host-ports.ts';
 import {parseNextHop, RELIEF_MAPS, type Sorted, sortQueue, unprepared} from './relief.ts';
 import {output} from './tool.io.ts';
 
@@ -15,7 +14,7 @@ const RELAY_MS = 10 * SECOND_MS;
 interface ReliefOptions {
   host: string;
   table: SqliteRouteTable;
-  isProbe: (recipient: string) => boolean;
+  queue: MailQueue;
   log: Log;
 }
 
@@ -23,11 +22,11 @@ interface ReliefOptions {
  * Relief by Postfix's own lookups in routes.db: mail stays in its queue file, with its time of arrival, until the next hop has it, and
  * no message is rewritten. Nothing of Postfix's configuration is changed, so nothing has to be put back: the maps fall silent.
  */
-export function queueRelief({host, table, isProbe, log}: ReliefOptions): QueueRelief {
+export function queueRelief({host, table, queue, log}: ReliefOptions): QueueRelief {
   async function sorted(): Promise<Sorted> {
     const domains = table.domains();
     return sortQueue(
-      await queuedMessages(isProbe),
+      await queue.queued(),
       host,
       user => table.row(user)?.host ?? null,
       domain => domains.has(domain),
@@ -44,7 +43,7 @@ export function queueRelief({host, table, isProbe, log}: ReliefOptions): QueueRe
       const before = table.relief(nowMs);
       table.relieve({relay, sinceMs: before?.sinceMs ?? nowMs, untilMs: nowMs + spanMs, by});
       // Once: what is deferred again meanwhile waits its turn as ever.
-      if (before === null || before.relay !== relay) await postqueue(['-f']);
+      if (before === null || before.relay !== relay) await queue.flush();
       log.warn({relay, spanMs, by, ...counts(found)}, 'the queue is being relieved');
       return counts(found);
     },

@@ -29,20 +29,21 @@ const PLAIN = /^[\w.+=-]+@[\w.-]+$/;
 
 /**
  * What of a queue can leave.
+ * @param messages recipients of each.
  * @param hostOf where a user lives; null for nobody of this farm.
  * @param isOurs whether a domain has users in this farm: an unknown name in it is nobody outside.
  */
 export function sortQueue(
-  messages: readonly {recipients: readonly {address: string}[]}[],
+  messages: readonly (readonly string[])[],
   self: string,
   hostOf: (user: string) => string | null,
   isOurs: (domain: string) => boolean,
 ): Sorted {
   const sample = new Set<string>();
   let [elsewhere, outgoing] = [0, 0];
-  for (const {recipients} of messages) {
+  for (const recipients of messages) {
     const kinds = new Set<'here' | 'elsewhere' | 'outgoing'>();
-    for (const {address} of recipients) {
+    for (const address of recipients) {
       const user = address.toLowerCase();
       const host = hostOf(user);
       const isOut = host === null && !isOurs(domainOf(user));

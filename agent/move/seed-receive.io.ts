@@ -21,6 +21,8 @@ interface Open {
   place: MailPlace;
   terms: SeedTerms;
   over: AbortController;
+  /** Called when nothing comes by it any more. */
+  told: () => void;
   timer: NodeJS.Timeout;
   /** Set when the one connection has come. */
   work: Promise<void> | null;
@@ -30,8 +32,6 @@ interface ReceiverOptions {
   port: number;
   server: DoveadmServer;
   log: Log;
-  /** Ends all of it. */
-  signal: AbortSignal;
 }
 
 /**
@@ -45,13 +45,13 @@ export class SeedReceiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    options.signal.addEventListener('abort', () => {
-      for (const user of [...this.#open.keys()]) void this.end(user);
-    });
   }
 
-  /** @throws MailherdError COMMAND_FAILED when the place must not be written to, or the port cannot be had. */
-  async offer(terms: SeedTerms, place: MailPlace): Promise<SeedOffer> {
+  /**
+   * @param told called when no seed comes by the offer any more.
+   * @throws MailherdError COMMAND_FAILED when the place must not be written to, or the port cannot be had.
+   */
+  async offer(terms: SeedTerms, place: MailPlace, told: () => void): Promise<SeedOffer> {
     const {user, address} = terms;
     const {home, inbox, owner} = place;
     if (!inbox.startsWith(`${home}/`) || !(owner.uid > 0 && owner.gid > 0))
@@ -61,7 +61,7 @@ export class SeedReceiver {
     const secret = randomBytes(32).toString('hex');
     const over = new AbortController();
     const timer = setTimeout(() => this.#expire(user, over), OFFER_MS);
-    this.#open.set(user, {secret: digest(secret), place, terms, over, timer, work: null});
+    this.#open.set(user, {secret: digest(secret), place, terms, over, told, timer, work: null});
     return {address, port: this.#options.port, secret};
   }
 
@@ -85,6 +85,7 @@ export class SeedReceiver {
   #forget(user: string, open: Open): void {
     clearTimeout(open.timer);
     if (this.#open.get(user) === open) this.#open.delete(user);
+    open.told();
     if (this.#open.size > 0) return;
     this.#server?.close();
     this.#server = null;

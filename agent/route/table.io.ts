@@ -361,13 +361,15 @@ export class SqliteRouteTable implements RouteTable {
   }
 }
 
-/** Same owner and group as the directory (postfix, dovecot), readable and writable by both; SQLite gives -wal and -shm the same. */
+/**
+ * Postfix, Dovecot and the agent must read and write it, which no one group has as members: so everybody may, and the directory lets in these three only
+ * (`wire/routes-db.ts`). SQLite gives -wal and -shm the same mode.
+ */
 function giveToReaders(path: string): void {
-  const directory = statSync(dirname(path));
-  chmodSync(path, 0o660);
+  const {uid, gid} = statSync(dirname(path));
   for (const file of [path, `${path}-wal`, `${path}-shm`]) {
     if (!existsSync(file)) continue;
-    chmodSync(file, 0o660);
-    if (process.getuid?.() === 0) chownSync(file, directory.uid, directory.gid);
+    if ((statSync(file).mode & 0o777) !== 0o666) chmodSync(file, 0o666);
+    if (process.getuid?.() === 0) chownSync(file, uid, gid);
   }
 }

@@ -3,9 +3,10 @@ import {HOUR_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import {countPostfixProcesses, type QueueWalk} from '../../native/binding.ts';
 import type {LogFigures, MailFigures, ServiceFigures} from '../../wire/mail-figures.ts';
 import {domainOf} from '../../wire/schema.ts';
+import {socketMover} from '../mover/client.io.ts';
 import {Collector} from './collect.io.ts';
 import {DestinationSample} from './destinations.ts';
-import {askDovecot} from './dovecot.io.ts';
+import {DovecotStatus} from './dovecot.io.ts';
 import {addRequest, DUMP_REQUEST, Latencies, metricsFor, missingMetrics} from './dovecot-metrics.ts';
 import {type PostfixSettings, readPostfixSettings} from './postfix.io.ts';
 import {queueBytesOf, queueFiguresOf} from './queue-figures.ts';
@@ -40,6 +41,11 @@ class Rare<T> {
     this.#everyMs = everyMs;
   }
 
+  /** What it fails for is over: it is asked at the next turn. */
+  retry(): void {
+    this.#dueMs = 0;
+  }
+
   /** null once it failed, until it works again. Never rejects. */
   async value(failing: Record<string, string>): Promise<{value: T; ageMs: Millis} | null> {
     const nowMs = systemClock.monotonic();
@@ -67,15 +73,20 @@ export class MailSource {
 
   constructor({spool, dovecotRun, probeUser}: MailPlaces) {
     const wanted = metricsFor(probeUser);
+    const admit = async (): Promise<void> => {
+      await socketMover().admit();
+      this.#dovecot.retry();
+    };
+    const running = new DovecotStatus(dovecotRun, admit);
     this.#settings = new Rare(new Collector('postconf', SETTINGS_DEADLINE_MS, readPostfixSettings), SETTINGS_EVERY_MS);
     const counted = new Collector('postfix', DEADLINE_MS, () => countPostfixProcesses(spool, PROCESSES_MAX));
     this.#postfix = new Rare(counted, SERVICES_EVERY_MS);
     const status = new Collector('dovecot', DEADLINE_MS, async () => {
-      const lines = await askDovecot(dovecotRun, 'master', ['SERVICE-STATUS']);
+      const lines = await running.ask('master', ['SERVICE-STATUS']);
       return dovecotServices(lines, systemClock.now() / SECOND_MS, (2 * SERVICES_EVERY_MS) / SECOND_MS);
     });
     this.#dovecot = new Rare(status, SERVICES_EVERY_MS);
-    this.#metrics = new Collector('dovecotMetrics', DEADLINE_MS, async () => this.#latencies.take(await dumpMetrics(dovecotRun, wanted)));
+    this.#metrics = new Collector('dovecotMetrics', DEADLINE_MS, async () => this.#latencies.take(await dumpMetrics(running, wanted)));
   }
 
   get collectors(): readonly Collector<unknown>[] {
@@ -118,8 +129,8 @@ export class MailSource {
 }
 
 /** Counters of Dovecot; what it was not asked to count yet, it counts from now on. */
-async function dumpMetrics(runDir: string, metrics: ReturnType<typeof metricsFor>): Promise<string[]> {
-  const lines = await askDovecot(runDir, 'stats-reader', [DUMP_REQUEST]);
+async function dumpMetrics(running: DovecotStatus, metrics: ReturnType<typeof metricsFor>): Promise<string[]> {
+  const lines = await running.ask('stats-reader', [DUMP_REQUEST]);
   const missing = missingMetrics(lines, metrics);
-  return missing.length === 0 ? lines : askDovecot(runDir, 'stats-reader', [...missing.map(addRequest), DUMP_REQUEST]);
+  return missing.length === 0 ? lines : running.ask('stats-reader', [...missing.map(addRequest), DUMP_REQUEST]);
 }

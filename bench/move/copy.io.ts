@@ -14,7 +14,7 @@ import {formatOf} from './farm.io.ts';
 import {fillMaildir} from './mailbox.io.ts';
 
 const TAR_PORT = 9_999;
-/** As the agent runs, whose moves yield to mail (packaging/units/mailherd-agent.service). */
+/** As the mover runs, whose copies yield to mail (packaging/units/mailherd-mover.service). */
 const NICE = 'nice -n 5';
 const MOVE_TIMEOUT_MS = 300_000;
 const TAR_TIMEOUT_MS = 60_000;

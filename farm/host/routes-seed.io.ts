@@ -15,12 +15,12 @@ export async function openRoutes(root: string, host: string): Promise<DatabaseSy
   db.exec('PRAGMA journal_mode = WAL');
   const owners = await readOwners(root);
   await giveTo(owners, path, 'postfix', 'dovecot');
-  await chmod(path, 0o660);
+  await chmod(path, 0o666);
   db.exec(ROUTES_DB_SCHEMA);
   if (db.prepare('SELECT 1 FROM self').get() === undefined) db.prepare('INSERT INTO self (name) VALUES (?)').run(host);
   for (const suffix of ['-wal', '-shm']) {
     await giveTo(owners, `${path}${suffix}`, 'postfix', 'dovecot');
-    await chmod(`${path}${suffix}`, 0o660);
+    await chmod(`${path}${suffix}`, 0o666);
   }
   return db;
 }

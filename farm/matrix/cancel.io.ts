@@ -87,7 +87,7 @@ async function inTheMidst(isGoingOn: () => Promise<boolean>): Promise<void> {
 
 /** Passes of dsync that run at a source. */
 function passesAt(host: string): number[] {
-  return processesOfUnit(host, 'mailherd-agent').filter(pid => {
+  return processesOfUnit(host, 'mailherd-mover').filter(pid => {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes('backup');
     } catch {

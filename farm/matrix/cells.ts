@@ -9,6 +9,8 @@ export const STEPS = MOVE_STEPS.filter((step): step is Step => !isSettled({step}
 export const MISFORTUNES = [
   'kill-source-agent',
   'kill-target-agent',
+  'kill-source-mover',
+  'kill-target-mover',
   'kill-coordinator',
   'kill-nats',
   'kill-source-dovecot',

@@ -4,7 +4,7 @@ import {findHost} from '../layout.ts';
 import {runIn, tryRunIn} from '../machine/enter.io.ts';
 
 /** What runs on hosts, by the name of its unit but for Postfix, whose unit goes by the release. */
-export type Service = 'mailherd-agent' | 'mailherd-coordinator' | 'nats-server' | 'dovecot' | 'postfix';
+export type Service = 'mailherd-agent' | 'mailherd-mover' | 'mailherd-coordinator' | 'nats-server' | 'dovecot' | 'postfix';
 
 /** Name of the unit on that host, without `.service`. */
 export function unitOf(layout: Farm['layout'], host: string, service: Service): string {

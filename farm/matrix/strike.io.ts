@@ -46,6 +46,8 @@ function faulty(name: FaultName, party: Party, value: Party | null = null): Stri
 export const STRIKES: Record<Misfortune, Strike> = {
   'kill-source-agent': killed('mailherd-agent', 'source'),
   'kill-target-agent': killed('mailherd-agent', 'target'),
+  'kill-source-mover': killed('mailherd-mover', 'source'),
+  'kill-target-mover': killed('mailherd-mover', 'target'),
   'kill-coordinator': killed('mailherd-coordinator', 'control'),
   'kill-nats': killed('nats-server', 'control'),
   'kill-source-dovecot': killed('dovecot', 'source'),

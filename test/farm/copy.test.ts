@@ -108,9 +108,9 @@ async function everything(host: string, user: string): Promise<string[]> {
   ].sort();
 }
 
-/** Logged by the target's agent. */
+/** Logged by the target's mover. */
 async function seedsAt(host: string, user: string): Promise<number> {
-  const log = await inHost(host, 'journalctl', '--unit=mailherd-agent', '--output=cat', '--no-pager');
+  const log = await inHost(host, 'journalctl', '--unit=mailherd-mover', '--output=cat', '--no-pager');
   return log.split('\n').filter(line => line.includes('a seed has arrived') && line.includes(`"${user}"`)).length;
 }
 
@@ -277,7 +277,7 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
     await writeFile(`${home}/${first}`, text);
     await utimes(`${home}/${first}`, atime, mtime);
     // It had read that text when it came.
-    await inHost('m12b', 'systemctl', 'restart', 'mailherd-agent');
+    await inHost('m12b', 'systemctl', 'stop', 'mailherd-mover.service');
     trapped?.release();
     const record = await ended(user);
     expect(record).toMatchObject({step: 'backedOut', refusal: {code: 'MANIFEST_DIFFERS'}});

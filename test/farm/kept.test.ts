@@ -195,7 +195,7 @@ describe('a move keeps access control lists, quota, HIGHESTMODSEQ, compressed ma
     expect(before).toMatch(/^folder Hidden$/m);
     expect(await shell(source, 'doveadm mailbox path -u "$1" INBOX', user)).toMatch(format === 'maildir' ? /Maildir/ : new RegExp(format));
     expect(await moved(user, target)).toMatchObject({step: 'retained', refusal: null, verified: {folders: 5, messages: 4}});
-    const log = await runIn(FARM.paths, target, ['journalctl', '--unit=mailherd-agent', '--output=cat', '--no-pager']);
+    const log = await runIn(FARM.paths, target, ['journalctl', '--unit=mailherd-mover', '--output=cat', '--no-pager']);
     const isSeeded = log.split('\n').some(line => line.includes('a seed has arrived') && line.includes(`"${user}"`));
     // Compressed files are read by what wrote them; an index of dbox tells dsync that Sieve scripts have come too.
     expect(isSeeded).toBe(format === 'maildir' && name.includes('.aco') === target.startsWith('aco'));

@@ -31,7 +31,7 @@ const FARM: Farm = {
 const KEPT = {lost: 0, duplicated: 0, uidsChanged: 0, wrongFlags: 0, bounced: 0, violations: []};
 /** One of each kind: dies before the hold, in it, at the commit point, after it. */
 const SAMPLE =
-  'copying/kill-target-agent,verifying/power-target,flipping/kill-coordinator,adopting/kill-nats,finalizing/cut-source-nats,adopting/kill-source-postfix';
+  'copying/kill-target-agent,finalizing/kill-source-mover,verifying/power-target,flipping/kill-coordinator,adopting/kill-nats,finalizing/cut-source-nats,adopting/kill-source-postfix';
 
 let options: CellOptions;
 

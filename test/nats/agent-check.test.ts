@@ -36,7 +36,7 @@ async function look(role: 'control' | 'backend'): Promise<{well: boolean; state:
 test('a host without mail, with NATS, has all that it needs; without NATS it has not', async () => {
   const {well, state} = await look('control');
   expect(['kernel of the host', 'limits', 'NATS', 'spool'].map(state)).toEqual(['read', 'read', 'read', 'read']);
-  expect(['queue walk', 'routes.db', 'probes', 'tuner socket'].map(state)).toEqual(['unused', 'unused', 'unused', 'unused']);
+  expect(['queue walk', 'routes.db', 'probes', 'tuner socket', 'mover'].map(state)).toEqual(Array(5).fill('unused'));
   expect(well).toBe(true);
   await server.down();
   const without = await look('control');

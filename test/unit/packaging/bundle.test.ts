@@ -16,6 +16,8 @@ test('the agent goes in with what it uses of the modules, and without what no pr
   write('package.json', '{"type": "module"}');
   const begin = `import {createRequire} from 'node:module';\nconst require = createRequire(import.meta.url);\n`;
   write('agent/main.io.js', `${begin}export const {subject, ways} = require('imapflow');\n`);
+  write('agent/mover/main.io.js', `import {shared} from '../shared.js';\nexport const mover = shared;\n`);
+  write('agent/shared.js', `export const shared = 'what both use';\n`);
   write(
     'node_modules/imapflow/index.js',
     `const [libmime, japanese, socks] = [require('libmime'), require('encoding-japanese'), require('socks')];
@@ -26,6 +28,7 @@ test('the agent goes in with what it uses of the modules, and without what no pr
   await bundleAgent(lib);
   const agent = join(lib, 'agent');
   expect(await import(join(agent, 'main.io.js'))).toMatchObject({subject: 'a subject that nobody reads', ways: []});
+  expect(await import(join(agent, 'mover.io.js'))).toMatchObject({mover: 'what both use'});
   const text = readdirSync(agent)
     .map(name => readFileSync(join(agent, name), 'utf8'))
     .join('\n');

@@ -7,9 +7,10 @@ import {expect, test} from 'vitest';
 const UNITS = join(import.meta.dirname, '../../../packaging/units');
 /** Exposure times ten as `systemd-analyze security` reckons it today: a ratchet, to be lowered only. */
 const EXPOSURE_MAX: Record<string, number> = {
-  // Root with what doveadm needs: docs/ARCHITECTURE.md.
   'mailherd-agent.service': 43,
   'mailherd-coordinator.service': 32,
+  // Root with what doveadm needs: docs/ARCHITECTURE.md.
+  'mailherd-mover.service': 43,
   'mailherd-tune.service': 21,
 };
 const has = spawnSync('systemd-analyze', ['--version']).status === 0;

@@ -14,19 +14,21 @@ const DIALECT = {dovecot: '2.3', transforms: []};
 const QUIET = {debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined};
 
 let store = '';
-let stop = new AbortController();
+let opened: SeedReceiver | null = null;
+/** Offers by which nothing comes any more. */
+let over = 0;
 let arrived = 0;
 
 beforeEach(() => {
   store = mkdtempSync(join(tmpdir(), 'seed-'));
   chmodSync(store, 0o755);
   if (process.getuid?.() === 0) chownSync(store, NOBODY, NOBODY);
-  stop = new AbortController();
+  over = 0;
   arrived = 0;
 });
 
-afterEach(() => {
-  stop.abort();
+afterEach(async () => {
+  await opened?.end(USER);
   rmSync(store, {recursive: true, force: true});
 });
 
@@ -44,8 +46,8 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
     port: await freePort(),
     server: new DoveadmServer(join(store, 'doveadm-server')),
     log: QUIET,
-    signal: stop.signal,
   });
+  opened = receiver;
   const owner = process.getuid?.() === 0 ? {uid: NOBODY, gid: NOBODY} : {uid: process.getuid?.() ?? 1, gid: process.getgid?.() ?? 1};
   const root = `${store}/home/Maildir`;
   const place = {home: `${store}/home`, inbox: root, control: root, root, format: 'maildir' as const, owner, dialect: DIALECT};
@@ -58,7 +60,7 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
       arrived++;
     },
   };
-  return {receiver, offer: await receiver.offer(terms, place)};
+  return {receiver, offer: await receiver.offer(terms, place, () => over++)};
 }
 
 /** Says the hello, the rest once that was answered, and waits for the other side to close. @returns the lines it said. */

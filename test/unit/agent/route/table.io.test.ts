@@ -89,7 +89,7 @@ test('the readers of the directory may read and write it, also when someone else
   const {uid, gid} = statSync(folder);
   open('be1');
   for (const file of [path, `${path}-wal`, `${path}-shm`]) {
-    expect(statSync(file).mode & 0o777).toBe(0o660);
+    expect(statSync(file).mode & 0o777).toBe(0o666);
     if (isRoot) expect(statSync(file)).toMatchObject({uid, gid});
   }
 });

@@ -2,8 +2,9 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {createServer, type Server, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, test} from 'vitest';
-import {askDovecot} from '../../../../agent/sample/dovecot.io.ts';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {askDovecot, DovecotStatus} from '../../../../agent/sample/dovecot.io.ts';
+import {MailherdError} from '../../../../base/errors.ts';
 
 let folder: string;
 let server: Server | null = null;
@@ -54,4 +55,39 @@ test.each([
 
 test('one that is not there is a reason', async () => {
   await expect(ask()).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {reason: expect.stringContaining('ENOENT')}});
+});
+
+describe('sockets that are closed to the agent', () => {
+  const barred = new MailherdError('COMMAND_FAILED', {errno: 'EACCES'});
+  /** Dovecot answers while it is open; the mover opens it, if it can. */
+  function host(mayOpen: boolean): {status: DovecotStatus; asked: string[]; begin: () => void} {
+    const asked: string[] = [];
+    let isOpen = false;
+    const admit = async (): Promise<void> => {
+      asked.push('mover');
+      isOpen = mayOpen;
+    };
+    const status = new DovecotStatus('/run/dovecot', admit, async (_, socket) => {
+      asked.push(socket);
+      if (!isOpen) throw barred;
+      return ['line'];
+    });
+    return {status, asked, begin: () => (isOpen = false)};
+  }
+
+  test('are opened by the mover, again after each start of Dovecot', async () => {
+    const {status, asked, begin} = host(true);
+    for (let start = 0; start < 2; start++) {
+      begin();
+      expect(await status.ask('master', [])).toEqual(['line']);
+      expect(await status.ask('master', [])).toEqual(['line']);
+    }
+    expect(asked).toEqual(['master', 'mover', 'master', 'master', 'master', 'mover', 'master', 'master']);
+  });
+
+  test('do not have the mover started again and again where it cannot open them', async () => {
+    const {status, asked} = host(false);
+    for (let round = 0; round < 3; round++) await expect(status.ask('master', [])).rejects.toBe(barred);
+    expect(asked.filter(each => each === 'mover')).toHaveLength(1);
+  });
 });
