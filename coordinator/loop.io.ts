@@ -2,7 +2,6 @@ import {randomUUID} from 'node:crypto';
 import type {Clock} from '../base/clock.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
 import type {Instant} from '../base/units.ts';
-import {searchPlan} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 import type {MoveRecord} from '../wire/record.ts';
 import {Actor} from './act.ts';
@@ -25,6 +24,7 @@ import {startMover} from './move/mover.io.ts';
 import type {Mover, WaitingMove} from './move/mover.ts';
 import {adjustPace, type Pace} from './move/pace.ts';
 import type {Picture} from './picture.ts';
+import {deskAway} from './plan/desk-away.io.ts';
 import {PlanLine} from './plan-line.ts';
 import {Planner} from './planner.ts';
 import {ReliefKeeper} from './relief.ts';
@@ -155,7 +155,7 @@ export class Loop {
       emit,
       clock,
       signal,
-      search: searchPlan,
+      desk: deskAway(signal),
       refreshSizes: names => sizes.refresh(names),
     });
     const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});

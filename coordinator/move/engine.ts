@@ -119,12 +119,14 @@ export class MoveEngine implements Mover {
     return stored;
   }
 
-  enqueue(plan: Plan): void {
+  enqueue(...plans: readonly Plan[]): void {
     const known = new Set(this.#waiting.map(({planned}) => planned.user));
-    for (const planned of plan.moves) {
-      if (known.has(planned.user)) continue;
-      const {kind} = plan;
-      this.#waiting.push({planned, planId: plan.id, kind, because: 'QUEUED', againLeft: kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
+    for (const {id: planId, kind, moves} of plans) {
+      for (const planned of moves) {
+        if (known.has(planned.user)) continue;
+        known.add(planned.user);
+        this.#waiting.push({planned, planId, kind, because: 'QUEUED', againLeft: kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
+      }
     }
     this.#pump();
   }

@@ -11,6 +11,7 @@ import {newHost} from '../../../coordinator/host/life.ts';
 import {POLICY_KEY} from '../../../coordinator/keys.ts';
 import type {Mover, WaitingMove} from '../../../coordinator/move/mover.ts';
 import {Picture} from '../../../coordinator/picture.ts';
+import {deskHere} from '../../../coordinator/plan/desk.ts';
 import type {Search} from '../../../coordinator/plan/model.ts';
 import {PlanLine} from '../../../coordinator/plan-line.ts';
 import {Planner} from '../../../coordinator/planner.ts';
@@ -35,9 +36,9 @@ export class FakeMover implements Mover {
   queue: WaitingMove[] = [];
   failure: Error | null = null;
 
-  enqueue(plan: Plan): void {
-    this.enqueued.push(plan);
-    this.queue.push(...plan.moves.map(planned => ({planned, planId: plan.id, because: 'QUEUED'})));
+  enqueue(...plans: readonly Plan[]): void {
+    this.enqueued.push(...plans);
+    for (const {id: planId, moves} of plans) this.queue.push(...moves.map(planned => ({planned, planId, because: 'QUEUED'})));
   }
   waiting(): readonly WaitingMove[] {
     return this.queue;
@@ -108,7 +109,7 @@ export class FakeFarm {
     this.keeper = new HostKeeper({picture, hosts, mover, command, token: 7, signal, drivers, emit, audit, clock, log: silentLog});
     const happen: HostKeeper['happen'] = (host, happening) => this.keeper.happen(host, happening);
     const search: Search = async (_, start) => ({assignment: start, cost: 0, steps: 0});
-    this.planner = new Planner({picture, line, mover, emit, clock, signal, search, refreshSizes: async () => undefined});
+    this.planner = new Planner({picture, line, mover, emit, clock, signal, desk: deskHere(search), refreshSizes: async () => undefined});
     this.tuning = new TuneKeeper({picture, command, token: 7, audit, clock, log: silentLog});
     this.relief = new ReliefKeeper({picture, command, token: 7, emit, audit, clock, log: silentLog});
     const {planner, routes, policy, tuning, relief} = this;
