@@ -53,6 +53,11 @@ export const CODES = {
   EDGE_BUDGET: {http: 409, next: 'retry', text: 'as many users are held as can wait at an edge; this mailbox is held in its turn'},
   KICKS_SPREAD: {http: 409, next: 'retry', text: 'enough sessions are ended at present; this mailbox is held in its turn'},
   HOLD_LOST: {http: 409, next: 'retry', text: 'the hold ran out before the step was done'},
+  CLOCK_AHEAD: {
+    http: 409,
+    next: 'fix',
+    text: 'the clock of this host is so much ahead of that of NATS that it takes every hold for one of long ago; see to its time service',
+  },
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},
   SEED_UNFIT: {http: 409, next: 'replan', text: 'the target cannot read the files of this mailbox'},

@@ -1,6 +1,7 @@
 import {MailherdError} from '../../base/errors.ts';
-import {type Bytes, MIB, SECOND_MS} from '../../base/units.ts';
+import {type Bytes, type Instant, MIB, SECOND_MS} from '../../base/units.ts';
 import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
+import {HOLD_AGE_MAX_MS} from '../../wire/route.ts';
 import {admit} from './admit.ts';
 import type {Copy, HostPorts} from './host-ports.ts';
 import {receiveSeed} from './seed.ts';
@@ -111,15 +112,15 @@ const HANDLERS: Handlers = {
     return {deliveries, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async hold(ports, {user, revision, look = false}) {
+  async hold(ports, {user, revision, look = false, storedAtMs = null}) {
     await ports.routes.reached(revision, ROUTE_WAIT_MS);
     const begun = ports.clock.monotonic();
     requireHere(ports, user);
-    requireHeld(ports, user);
+    requireHeld(ports, user, storedAtMs);
     const sessions = await ports.store.endSessions(user, SESSIONS_END_MS);
     // After that: what a session did that is over by now shows.
     const folders = look ? {folders: await ports.store.folders(user)} : {};
-    requireHeld(ports, user);
+    requireHeld(ports, user, storedAtMs);
     return {tookMs: ports.clock.monotonic() - begun, sessions, ...folders};
   },
 
@@ -267,9 +268,13 @@ async function requireOffered(ports: HostPorts, user: string, needs: readonly Fe
   if (lacking.length > 0) throw new MailherdError('FEATURE_LACKING', {user, host: ports.host, lacking});
 }
 
-function requireHeld(ports: HostPorts, user: string): void {
-  const row = ports.routes.row(user);
-  if (row === null || row.heldUntil * SECOND_MS <= ports.clock.now()) throw new MailherdError('HOLD_LOST', {user, host: ports.host});
+/** @param storedAtMs when the hold was stored, by the NATS server's clock: a few seconds ago. */
+function requireHeld(ports: HostPorts, user: string, storedAtMs: Instant | null): void {
+  const [row, now] = [ports.routes.row(user), ports.clock.now()];
+  if (row !== null && row.heldUntil * SECOND_MS > now) return;
+  const aheadMs = storedAtMs === null ? 0 : now - storedAtMs;
+  if (aheadMs >= HOLD_AGE_MAX_MS) throw new MailherdError('CLOCK_AHEAD', {user, host: ports.host, aheadMs});
+  throw new MailherdError('HOLD_LOST', {user, host: ports.host});
 }
 
 /**

@@ -92,6 +92,7 @@ function targetRule(
   const {stage, cordon} = host.record;
   if (stage !== 'active' && !(isBack && (stage === 'draining' || stage === 'drained'))) return 'TARGET_NOT_ACTIVE';
   if (cordon !== null && !isBack) return 'TARGET_CORDONED';
+  if (host.ahead !== null) return 'TARGET_CLOCK_AHEAD';
   const kind = verdictOf(target, verdicts)?.kind;
   if (kind !== 'healthy' && kind !== 'unknown') return 'TARGET_NOT_WELL';
   return cohorts.some(({explained, members}) => explained && members.includes(target)) ? 'TARGET_IN_SICK_COHORT' : null;

@@ -118,6 +118,18 @@ test('a command of an earlier coordinator is refused before anything is looked a
   expect([asked, noted]).toEqual([[USER], [8]]);
 });
 
+test('a host whose clock is so far ahead that no hold is in force says so, and by how much', async () => {
+  const {ports} = hostAt('be1', null);
+  const now = 1_800_000_000_000;
+  const routes = {...ports.routes, reached: async () => undefined};
+  const at = {...ports, routes, clock: {now: () => now, monotonic: () => 0}} as unknown as HostPorts;
+  const held = {v: 1 as const, token: 1, user: USER, moveId: REQUEST.moveId, revision: 1};
+  const ahead = {code: 'CLOCK_AHEAD', detail: {user: USER, host: 'be1', aheadMs: 600_000}};
+  await expect(serve(at, 'hold', {...held, storedAtMs: now - 600_000})).rejects.toMatchObject(ahead);
+  await expect(serve(at, 'hold', {...held, storedAtMs: now - 599_999})).rejects.toMatchObject({code: 'HOLD_LOST'});
+  await expect(serve(at, 'hold', held)).rejects.toMatchObject({code: 'HOLD_LOST'});
+});
+
 test('a mailbox that does not fit is refused before anything is noted', async () => {
   const {ports} = hostAt('be2', null);
   const noted: unknown[] = [];
