@@ -38,6 +38,11 @@ export const CODES = {
   NOT_OWNER: {http: 409, next: 'replan', text: 'the route does not name this host for that user'},
   STILL_OWNER: {http: 409, next: 'replan', text: 'the route still names this host for that user'},
   COPY_UNKNOWN: {http: 409, next: 'page', text: 'a mailbox copy lies here that no named move made'},
+  COPY_RETAINED: {
+    http: 409,
+    next: 'fix',
+    text: 'an earlier move has left a copy of this mailbox on that host, which would become the mailbox; purge it first (mailherd purge MOVE), or choose another host',
+  },
   LAST_COPY: {
     http: 409,
     next: 'page',

@@ -176,6 +176,8 @@ export class Loop {
       relief,
       approvals,
       happen,
+      command,
+      token,
       emit,
       clock,
     });

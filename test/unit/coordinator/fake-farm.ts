@@ -114,7 +114,22 @@ export class FakeFarm {
     this.relief = new ReliefKeeper({picture, command, token: 7, emit, audit, clock, log: silentLog});
     const {planner, routes, policy, tuning, relief} = this;
     const {approvals} = this;
-    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, relief, approvals, happen, emit, clock});
+    this.operator = new Operator({
+      picture,
+      hosts,
+      routes,
+      policy,
+      planner,
+      mover,
+      tuning,
+      relief,
+      approvals,
+      happen,
+      command,
+      token: 7,
+      emit,
+      clock,
+    });
     this.actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log: silentLog});
     this.views = new Views({
       picture,
