@@ -43,6 +43,11 @@ export const CODES = {
     next: 'fix',
     text: 'an earlier move has left a copy of this mailbox on that host, which would become the mailbox; purge it first (mailherd purge MOVE), or choose another host',
   },
+  MAIL_ELSEWHERE: {
+    http: 409,
+    next: 'fix',
+    text: 'a part of the mailbox lies outside of its home, where it is neither moved nor removed with it; see to it by hand, or have Dovecot keep it in the home',
+  },
   LAST_COPY: {
     http: 409,
     next: 'page',

@@ -47,6 +47,7 @@ export function turnOf(
 const HANDLERS: Handlers = {
   async needs(ports, {user}) {
     requireHere(ports, user);
+    await requireInHome(ports, user);
     const needs = await ports.store.needs(user);
     await requireOffered(ports, user, needs);
     // What lies here is the mailbox. A copy that is noted all the same was of somebody of that name who was removed and came again: in its place
@@ -68,6 +69,8 @@ const HANDLERS: Handlers = {
       await ports.memory.removeCopy(user);
     }
     if (copy === null && (await ports.store.exists(user))) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
+    await requireInHome(ports, user);
+    if (copy?.moveId !== moveId) await requireNothingElsewhere(ports, user);
     const freeBytes = await ports.store.freeBytes();
     if (bytes + BESIDE_BYTES > freeBytes) {
       throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, besideBytes: BESIDE_BYTES, freeBytes});
@@ -191,6 +194,7 @@ const HANDLERS: Handlers = {
       return {removedBytes: 0};
     }
     const {kind} = requireCopy(ports, user, moveId);
+    if (kind === 'retained') await requireNothingStays(ports, user);
     await ports.files.end(user);
     if (kind === 'arriving') await ports.store.endCopies(user);
     const removedBytes = await ports.store.remove(user);
@@ -246,6 +250,24 @@ const HANDLERS: Handlers = {
 function tunerOf({tune, host}: HostPorts): NonNullable<HostPorts['tune']> {
   if (tune === null) throw new MailherdError('TUNE_REFUSED', {host, code: 'MODE', reason: 'nothing is tuned here'});
   return tune;
+}
+
+/** Whether a mailbox is there, whether anybody works in it, and what a purge removes is told by the home. */
+async function requireInHome(ports: HostPorts, user: string): Promise<void> {
+  const {mail} = await ports.store.outside(user);
+  if (mail !== null) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: [mail]});
+}
+
+/** Indexes or control files that an earlier mailbox has left would be taken for those of the copy. */
+async function requireNothingElsewhere(ports: HostPorts, user: string): Promise<void> {
+  const {goes, stays} = await ports.store.outside(user);
+  if (goes.length + stays.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: [...goes, ...stays]});
+}
+
+/** Nothing of a mailbox is removed, unless all of it is. */
+async function requireNothingStays(ports: HostPorts, user: string): Promise<void> {
+  const {stays} = await ports.store.outside(user);
+  if (stays.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: stays});
 }
 
 function requireHere(ports: HostPorts, user: string): void {
