@@ -1,9 +1,10 @@
 import {systemClock} from '../../base/clock.io.ts';
 import type {Log} from '../../wire/log.ts';
 import type {KnownTexts} from './bodies.io.ts';
+import {DiskSync} from './disk-sync.io.ts';
 import type {HostPorts} from './host-ports.ts';
 import {Rate} from './rate.ts';
-import {type MailPlaces, syncPlace} from './seed-place.io.ts';
+import type {MailPlaces} from './seed-place.io.ts';
 import {SeedReceiver} from './seed-receive.io.ts';
 import {sendSeed} from './seed-send.io.ts';
 
@@ -19,6 +20,7 @@ interface FilesOptions {
 
 /** Mailboxes as files on this host's disks. */
 export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions): HostPorts['files'] {
+  const disks = new DiskSync();
   const receiver = new SeedReceiver({port: seedPort, server: places.server, log, signal});
   return {
     offer: async terms => receiver.offer(terms, await places.of(terms.user)),
@@ -35,7 +37,7 @@ export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions):
       return outcome;
     },
     async persist(users) {
-      for (const user of users) await syncPlace(await places.of(user));
+      await Promise.all(users.map(async user => disks.place(await places.of(user))));
     },
   };
 }

@@ -30,14 +30,16 @@ export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: 
 }
 
 /**
- * Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here is read while it is copied, and what
+ * Commands of one turn run one after the other, those without (null) beside all others: those for a user. But the mailbox of a user who lives here is read while it is copied, and what
  * ends a command does not wait for it.
  */
 export function turnOf(
   {routes, host}: Pick<HostPorts, 'host'> & {routes: Pick<HostPorts['routes'], 'row'>},
   verb: Verb,
   user: string | null,
-): string {
+): string | null {
+  // The disk gathers who waits for it.
+  if (verb === 'persist') return null;
   if (user === null) return verb;
   if (verb === 'abort') return `ending ${user}`;
   const isReading = verb === 'readTexts' || verb === 'manifest';

@@ -71,6 +71,15 @@ test('where the user lives his mailbox is read while it is copied, elsewhere onl
     expect(turnOf(elsewhere, verb, USER)).toBe(turnOf(elsewhere, 'copy', USER));
 });
 
+test('the disk is waited for by all at once, other questions of a host have their turns', () => {
+  const {ports} = hostAt('be1', null);
+  expect([turnOf(ports, 'persist', null), turnOf(ports, 'retry', null), turnOf(ports, 'mailboxes', null)]).toEqual([
+    null,
+    'retry',
+    'mailboxes',
+  ]);
+});
+
 test('a pass is ended by a command that does not wait for its turn; no other begins', async () => {
   const {ports} = hostAt('be1', null);
   const backup = (_user: string, _address: string, _full: boolean, signal: AbortSignal): Promise<never> =>
