@@ -17,6 +17,9 @@ export interface Draft {
   place: PlanPlace;
 }
 
+/** A plan is made anew so often, when another has been carried out while it was made. */
+const TRIES_MAX = 3;
+
 export interface PlannerDeps {
   picture: Picture;
   line: PlanLine;
@@ -37,19 +40,23 @@ export class Planner {
     this.#deps = deps;
   }
 
-  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
+  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; PLAN_STALE when others were faster again and again; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
   async draft(wish: PlanWish, because: string): Promise<Draft> {
     const {line, clock, refreshSizes, desk} = this.#deps;
     if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
     if (wish.kind === 'unload') await refreshSizes([wish.host]);
-    // Its place first: a plan that is carried out while this one is made takes that place, and this one becomes stale.
-    const place = await line.next(clock.now());
-    const plan = await desk.plan(wish, this.#outlook(), place.ids, because);
-    // That took its time, and hosts may have changed. Who moved meanwhile is found out by his own move.
-    const {fleet, verdicts, cohorts} = this.#outlook();
-    const breaches = checkTargets(plan, fleet, verdicts, cohorts);
-    if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, BREACHES_TOLD)});
-    return {plan, place};
+    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+      const place = await line.next(clock.now());
+      const plan = await desk.plan(wish, this.#outlook(), place.ids, because);
+      // That took its time: one that was carried out meanwhile counts on the same room.
+      if (!(await line.isNext(place))) continue;
+      // Hosts may have changed, too. Who moved meanwhile is found out by his own move.
+      const {fleet, verdicts, cohorts} = this.#outlook();
+      const breaches = checkTargets(plan, fleet, verdicts, cohorts);
+      if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, BREACHES_TOLD)});
+      return {plan, place};
+    }
+    throw new MailherdError('PLAN_STALE', {kind: wish.kind, tries: TRIES_MAX});
   }
 
   /** The farm as it is now, with what runs and waits. */

@@ -11,7 +11,7 @@ import {newHost} from '../../../coordinator/host/life.ts';
 import {POLICY_KEY} from '../../../coordinator/keys.ts';
 import type {Mover, WaitingMove} from '../../../coordinator/move/mover.ts';
 import {Picture} from '../../../coordinator/picture.ts';
-import {deskHere} from '../../../coordinator/plan/desk.ts';
+import {deskHere, type PlanDesk} from '../../../coordinator/plan/desk.ts';
 import type {Search} from '../../../coordinator/plan/model.ts';
 import {PlanLine} from '../../../coordinator/plan-line.ts';
 import {Planner} from '../../../coordinator/planner.ts';
@@ -81,6 +81,8 @@ export class FakeFarm {
   readonly commands: {host: string; verb: string; request: unknown}[] = [];
   /** What a host answers to a command; throws to be silent. */
   answer: (host: string, verb: string) => unknown = () => ({});
+  /** Happens while a plan is made. */
+  meanwhile: () => Promise<void> = async () => undefined;
   readonly end = new AbortController();
   readonly intake = new Intake(this.picture.fleet, () => undefined);
   readonly keeper: HostKeeper;
@@ -109,7 +111,16 @@ export class FakeFarm {
     this.keeper = new HostKeeper({picture, hosts, mover, command, token: 7, signal, drivers, emit, audit, clock, log: silentLog});
     const happen: HostKeeper['happen'] = (host, happening) => this.keeper.happen(host, happening);
     const search: Search = async (_, start) => ({assignment: start, cost: 0, steps: 0});
-    this.planner = new Planner({picture, line, mover, emit, clock, signal, desk: deskHere(search), refreshSizes: async () => undefined});
+    const here = deskHere(search);
+    const desk: PlanDesk = {
+      ...here,
+      plan: async (...asked) => {
+        const plan = await here.plan(...asked);
+        await this.meanwhile();
+        return plan;
+      },
+    };
+    this.planner = new Planner({picture, line, mover, emit, clock, signal, desk, refreshSizes: async () => undefined});
     this.tuning = new TuneKeeper({picture, command, token: 7, audit, clock, log: silentLog});
     this.relief = new ReliefKeeper({picture, command, token: 7, emit, audit, clock, log: silentLog});
     const {planner, routes, policy, tuning, relief} = this;

@@ -40,6 +40,33 @@ async function refused(work: Promise<unknown>, code: string, detail: object = {}
   expect(world()).toEqual(before);
 }
 
+describe('a plan that takes its time', () => {
+  test('is made anew when another has been carried out meanwhile, and then nothing has begun', async () => {
+    let others = 0;
+    const other = async (): Promise<void> => {
+      farm.meanwhile = async () => undefined;
+      await farm.operator.move('bob', {user: 'eve@example.org', target: 'be03'});
+      others++;
+    };
+    farm.meanwhile = other;
+    const {plan} = await farm.operator.evacuate('ada', 'be02', {});
+    expect([others, plan.moves]).toEqual([1, []]);
+    expect(farm.mover.enqueued.map(({moves}) => moves.map(({user}) => user))).toEqual([['eve@example.org'], []]);
+  });
+
+  test('is given up when that happens again and again: no host has changed', async () => {
+    const users = ['ada@example.org', 'bob@example.org', 'eve@example.org'];
+    const other = async (): Promise<void> => {
+      farm.meanwhile = async () => undefined;
+      await farm.operator.move('bob', {user: users.shift() ?? '', target: 'be03'});
+      farm.meanwhile = other;
+    };
+    farm.meanwhile = other;
+    await expect(farm.operator.evacuate('ada', 'be01', {})).rejects.toMatchObject({code: 'PLAN_STALE', detail: {tries: 3}});
+    expect(farm.picture.hosts.get('be01')?.value.stage).toBe('active');
+  });
+});
+
 describe('a new user', () => {
   const copies = (...users: string[]) => ({users: 0, queued: 0, copies: users.map(user => ({user, moveId: 'm-1', kind: 'retained'}))});
 
