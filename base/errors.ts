@@ -38,6 +38,16 @@ export const CODES = {
   NOT_OWNER: {http: 409, next: 'replan', text: 'the route does not name this host for that user'},
   STILL_OWNER: {http: 409, next: 'replan', text: 'the route still names this host for that user'},
   COPY_UNKNOWN: {http: 409, next: 'page', text: 'a mailbox copy lies here that no named move made'},
+  COPY_RETAINED: {
+    http: 409,
+    next: 'fix',
+    text: 'an earlier move has left a copy of this mailbox on that host, which would become the mailbox; purge it first (mailherd purge MOVE), or choose another host',
+  },
+  MAIL_ELSEWHERE: {
+    http: 409,
+    next: 'fix',
+    text: 'a part of the mailbox lies outside of its home, where it is neither moved nor removed with it; see to it by hand, or have Dovecot keep it in the home',
+  },
   LAST_COPY: {
     http: 409,
     next: 'page',
@@ -53,6 +63,11 @@ export const CODES = {
   EDGE_BUDGET: {http: 409, next: 'retry', text: 'as many users are held as can wait at an edge; this mailbox is held in its turn'},
   KICKS_SPREAD: {http: 409, next: 'retry', text: 'enough sessions are ended at present; this mailbox is held in its turn'},
   HOLD_LOST: {http: 409, next: 'retry', text: 'the hold ran out before the step was done'},
+  CLOCK_AHEAD: {
+    http: 409,
+    next: 'fix',
+    text: 'the clock of this host is so much ahead of that of NATS that it takes every hold for one of long ago; see to its time service',
+  },
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},
   SEED_UNFIT: {http: 409, next: 'replan', text: 'the target cannot read the files of this mailbox'},

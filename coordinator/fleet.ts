@@ -1,7 +1,8 @@
 import {count} from '../base/counts.ts';
-import type {Instant, Millis} from '../base/units.ts';
+import {type Instant, MINUTE_MS, type Millis} from '../base/units.ts';
 import type {HostRecord, MoveRecord, PlannedMove} from '../wire/record.ts';
 import type {HostReport} from '../wire/report.ts';
+import {HOLD_AGE_MAX_MS} from '../wire/route.ts';
 
 /** One host as the leader sees it. */
 export interface FleetHost {
@@ -71,6 +72,19 @@ export function labelsOf(host: FleetHost): HostRecord['labels'] {
 export function rackOf({hosts}: Pick<Fleet, 'hosts'>, name: string): string {
   const host = hosts.get(name);
   return (host === undefined ? undefined : labelsOf(host).rack) ?? `host ${name}`;
+}
+
+/** Reports come every few seconds, and what they tell of a clock is as old. */
+const CLOCK_MARGIN_MS: Millis = MINUTE_MS;
+
+/**
+ * A host whose clock is so much ahead takes every hold for one of long ago: nobody can move away from it.
+ * @param silentMs beyond which what it told of its clock is too old to go by. @returns for people and to be counted; null: it may hold.
+ */
+export function clockAhead({hosts}: Pick<Fleet, 'hosts'>, name: string, silentMs: Millis, nowMs: Instant): string | null {
+  const ahead = hosts.get(name)?.ahead ?? null;
+  if (ahead === null || nowMs - ahead.receivedAtMs > silentMs || ahead.ms < HOLD_AGE_MAX_MS - CLOCK_MARGIN_MS) return null;
+  return `CLOCK_AHEAD ${name} by ${Math.round(ahead.ms / MINUTE_MS)} min`;
 }
 
 /** Users whose logins can wait at once at the edge that has the least room; null where no edge that is in use tells. */

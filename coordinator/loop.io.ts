@@ -2,7 +2,6 @@ import {randomUUID} from 'node:crypto';
 import type {Clock} from '../base/clock.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
 import type {Instant} from '../base/units.ts';
-import {searchPlan} from '../native/binding.ts';
 import type {Log} from '../wire/log.ts';
 import type {MoveRecord} from '../wire/record.ts';
 import {Actor} from './act.ts';
@@ -14,7 +13,7 @@ import type {Commander} from './command.io.ts';
 import type {CoordinatorConfig} from './config.ts';
 import {Approvals} from './decision/approvals.ts';
 import type {Emit} from './events.io.ts';
-import {holdPortsOf} from './fleet.ts';
+import {clockAhead, holdPortsOf} from './fleet.ts';
 import type {FlowOutcome} from './flow.ts';
 import type {Drivers} from './host/drivers.io.ts';
 import {isPaused} from './host/emptying.ts';
@@ -25,6 +24,7 @@ import {startMover} from './move/mover.io.ts';
 import type {Mover, WaitingMove} from './move/mover.ts';
 import {adjustPace, type Pace} from './move/pace.ts';
 import type {Picture} from './picture.ts';
+import {deskAway} from './plan/desk-away.io.ts';
 import {PlanLine} from './plan-line.ts';
 import {Planner} from './planner.ts';
 import {ReliefKeeper} from './relief.ts';
@@ -140,9 +140,10 @@ export class Loop {
     const pace = () => this.#pace;
     const whereabouts = () => picture.whereabouts();
     const isEmptyingPaused = (host: string): boolean => isPaused(picture.hosts.get(host)?.value);
+    const whyNoHold = (host: string): string | null => clockAhead(picture.fleet, host, policy().judge.silentMs, clock.now());
     const {routes: routeBucket, moves} = store;
     const holdPorts = (): number | null => holdPortsOf(picture.fleet);
-    const farm = {hosts, policy, pace, whereabouts, holdPorts, isEmptyingPaused};
+    const farm = {hosts, policy, pace, whereabouts, holdPorts, whyNoHold, isEmptyingPaused};
     const mover = await startMover({command, routes: routeBucket, moves, ...farm, token, stepped, log, signal});
     const keeper = new HostKeeper({picture, hosts: store.hosts, mover, command, token, signal, drivers, emit, audit, clock, log});
     const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);
@@ -155,7 +156,7 @@ export class Loop {
       emit,
       clock,
       signal,
-      search: searchPlan,
+      desk: deskAway(signal),
       refreshSizes: names => sizes.refresh(names),
     });
     const actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log});
@@ -175,6 +176,8 @@ export class Loop {
       relief,
       approvals,
       happen,
+      command,
+      token,
       emit,
       clock,
     });

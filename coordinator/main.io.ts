@@ -64,7 +64,12 @@ export async function runCoordinator(
   });
   const app = await openApi({config, tokens, log, nc, store, picture, lease, loop, intake, audit, events});
   try {
-    await patiently('read the farm', () => watchFarm(nc, store, picture, intake, log, signal), log, signal);
+    // Revisions, moves and who leads are in many places of memory: nothing of it holds for another store.
+    const replaced = (): void => {
+      log.error({}, 'NATS has another state of the store than was read here, lost or brought back; ending, to begin with what there is');
+      stop.abort();
+    };
+    await patiently('read the farm', () => watchFarm(nc, store, picture, intake, log, signal, replaced), log, signal);
     log.info({hosts: picture.hosts.size, users: picture.fleet.routes.size, reports: intake.accepted}, 'the farm is known');
     const rounds = loop.run(signal);
     await lease.run(signal, term => {

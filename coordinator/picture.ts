@@ -59,6 +59,12 @@ export class Picture {
     else host.record = entry.value;
   }
 
+  /** All comes again, and counts as it comes; what is written by then conflicts. */
+  forgetRevisions(): void {
+    for (const [host, entry] of this.hosts) this.hosts.set(host, {...entry, revision: 1});
+    this.policy = {...this.policy, revision: 1};
+  }
+
   removeHost(host: string): void {
     this.hosts.delete(host);
     this.fleet.hosts.delete(host);

@@ -32,6 +32,11 @@ export class PlanLine {
     return {ids, revision: entry?.revision ?? null};
   }
 
+  /** Whether no other plan has taken that place. @throws MailherdError NATS_DOWN. */
+  async isNext({revision}: PlanPlace): Promise<boolean> {
+    return ((await this.#plans.get(CURRENT_PLAN_KEY))?.revision ?? null) === revision;
+  }
+
   /**
    * Makes `plan` current; one that is too large for an entry becomes a line of several, each the child of the one before.
    * @returns the plans as stored, the first with the id of `plan`. @throws MailherdError PLAN_STALE when another plan came first; NATS_DOWN.

@@ -5,22 +5,20 @@ import type {Plan} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
-import {buildPlan, type NamedMoves, placeNew} from './plan/build.ts';
-import {caseOf, type PlanTask} from './plan/case.ts';
-import {checkPlan} from './plan/check.ts';
+import {placeNew} from './plan/build.ts';
+import {checkTargets} from './plan/check.ts';
+import {BREACHES_TOLD, type PlanDesk, type PlanWish} from './plan/desk.ts';
 import type {Outlook} from './plan/filter.ts';
-import type {Search} from './plan/model.ts';
-import {searchTargets} from './plan/search-targets.ts';
-import {whatIf} from './plan/what-if.ts';
 import type {PlanLine, PlanPlace} from './plan-line.ts';
-
-export type PlanWish = Exclude<PlanTask, {kind: 'new'}> | NamedMoves;
 
 /** A plan that was built and checked, and nothing more: nothing is stored and nothing moves until `carryOut`. */
 export interface Draft {
   plan: Plan;
   place: PlanPlace;
 }
+
+/** A plan is made anew so often, when another has been carried out while it was made. */
+const TRIES_MAX = 3;
 
 export interface PlannerDeps {
   picture: Picture;
@@ -30,8 +28,7 @@ export interface PlannerDeps {
   clock: Clock;
   /** Asks these hosts how large their mailboxes are, where that is not known well enough. Never fails. */
   refreshSizes: (hosts: readonly string[]) => Promise<void>;
-  /** Improves plans that the first attempt leaves poor. */
-  search: Search;
+  desk: PlanDesk;
   signal: AbortSignal;
 }
 
@@ -43,20 +40,23 @@ export class Planner {
     this.#deps = deps;
   }
 
-  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
+  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; PLAN_STALE when others were faster again and again; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
   async draft(wish: PlanWish, because: string): Promise<Draft> {
-    const {line, clock, refreshSizes, search} = this.#deps;
+    const {line, clock, refreshSizes, desk} = this.#deps;
     if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
     if (wish.kind === 'unload') await refreshSizes([wish.host]);
-    // The farm may change meanwhile: building the plan looks at each target anew.
-    const targets = wish.kind === 'named' ? undefined : await searchTargets(caseOf(wish, this.#outlook()), search);
-    const place = await line.next(clock.now());
-    // From here to the check nothing is awaited: the plan is checked against the very farm it was built for.
-    const {fleet, verdicts, cohorts, policy} = this.#outlook();
-    const plan = buildPlan(wish, {fleet, verdicts, cohorts, policy}, place.ids, because, targets);
-    const breaches = checkPlan(plan, fleet, verdicts, cohorts, policy);
-    if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, 10)});
-    return {plan, place};
+    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+      const place = await line.next(clock.now());
+      const plan = await desk.plan(wish, this.#outlook(), place.ids, because);
+      // That took its time: one that was carried out meanwhile counts on the same room.
+      if (!(await line.isNext(place))) continue;
+      // Hosts may have changed, too. Who moved meanwhile is found out by his own move.
+      const {fleet, verdicts, cohorts} = this.#outlook();
+      const breaches = checkTargets(plan, fleet, verdicts, cohorts);
+      if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, BREACHES_TOLD)});
+      return {plan, place};
+    }
+    throw new MailherdError('PLAN_STALE', {kind: wish.kind, tries: TRIES_MAX});
   }
 
   /** The farm as it is now, with what runs and waits. */
@@ -76,18 +76,14 @@ export class Planner {
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
     const bytes = plan.moves.reduce((sum, move) => sum + move.bytes, 0);
     emit('planned', null, {planId: plan.id, kind: plan.kind, moves: plan.moves.length, bytes, unplaced: plan.unplaced.length});
-    for (const part of stored) mover.enqueue(part);
+    mover.enqueue(...stored);
   }
 
   /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */
   async whatIf(wish: WhatIf): Promise<WhatIfView> {
-    const {picture, clock, signal} = this.#deps;
-    const steps = whatIf(wish, this.#outlook());
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return {...step.value, forecast: picture.capacity.forecast(picture.policy.value, clock.now())};
-      await clock.sleep(0, signal);
-    }
+    const {picture, clock, desk} = this.#deps;
+    const view = await desk.whatIf(wish, this.#outlook());
+    return {...view, forecast: picture.capacity.forecast(picture.policy.value, clock.now())};
   }
 
   /** Host for a new mailbox. @throws MailherdError DOES_NOT_FIT when no host takes one. */

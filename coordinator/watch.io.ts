@@ -13,6 +13,7 @@ import type {Store} from './store.io.ts';
 
 /**
  * Keeps the picture up to date until the signal. Records come first: a report of a host that is not known yet would be refused.
+ * @param replaced called when the store is another than was read so far: what is in memory is of one that was lost.
  * @returns once everything that was stored is in the picture, the reports of the last hour included.
  * @throws MailherdError NATS_DOWN, CANCELLED.
  */
@@ -23,26 +24,10 @@ export async function watchFarm(
   intake: Intake,
   log: Log,
   signal: AbortSignal,
+  replaced: () => void,
 ): Promise<void> {
-  await store.policy.watch(entry => {
-    if (!('removed' in entry)) picture.applyPolicy(entry);
-  }, signal);
-  await store.hosts.watch(entry => {
-    if ('removed' in entry) picture.removeHost(entry.key);
-    else picture.applyHost(entry);
-  }, signal);
-  await store.routes.watch(entry => {
-    if ('removed' in entry) picture.removeRoute(userOfKey(entry.key));
-    else picture.applyRoute(entry);
-  }, signal);
-  await store.moves.watch(entry => {
-    if ('removed' in entry) picture.moves.delete(entry.key);
-    else picture.applyMove(entry.value);
-  }, signal);
-  await store.incidents.watch(entry => {
-    if ('removed' in entry) picture.incidents.remove(entry.key);
-    else picture.incidents.apply(entry);
-  }, signal);
+  const anew = (isSure: boolean): void => (isSure ? replaced() : picture.forgetRevisions());
+  await watchRecords(store, picture, anew, signal);
   const reports = new Follower(nc, {
     stream: REPORT_STREAM,
     filter: REPORT_SUBJECTS,
@@ -55,6 +40,48 @@ export async function watchFarm(
   await restore(nc, 'hurtChanged', Hurt, hurt => picture.restoreHurt(hurt), log, signal);
   await restore(nc, 'capacityMeasured', CapacityFigure, figure => picture.capacity.restore(figure), log, signal);
   picture.isComplete = true;
+}
+
+async function watchRecords(store: Store, picture: Picture, anew: (isSure: boolean) => void, signal: AbortSignal): Promise<void> {
+  await store.policy.watch(
+    entry => {
+      if (!('removed' in entry)) picture.applyPolicy(entry);
+    },
+    signal,
+    anew,
+  );
+  await store.hosts.watch(
+    entry => {
+      if ('removed' in entry) picture.removeHost(entry.key);
+      else picture.applyHost(entry);
+    },
+    signal,
+    anew,
+  );
+  await store.routes.watch(
+    entry => {
+      if ('removed' in entry) picture.removeRoute(userOfKey(entry.key));
+      else picture.applyRoute(entry);
+    },
+    signal,
+    anew,
+  );
+  await store.moves.watch(
+    entry => {
+      if ('removed' in entry) picture.moves.delete(entry.key);
+      else picture.applyMove(entry.value);
+    },
+    signal,
+    anew,
+  );
+  await store.incidents.watch(
+    entry => {
+      if ('removed' in entry) picture.incidents.remove(entry.key);
+      else picture.incidents.apply(entry);
+    },
+    signal,
+    anew,
+  );
 }
 
 /** What predecessors told of the farm, as of customers hurt: the history outlives a coordinator. */

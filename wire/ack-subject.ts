@@ -8,6 +8,8 @@ export interface Ack {
   order: number;
   /** When the server stored it, milliseconds since 1970, cut (not rounded) as in every other place it is read. */
   storedAtMs: number;
+  /** The same to the nanosecond, as text: it does not fit a double. */
+  storedAt: string;
   /** Messages that will follow as far as the server knew. */
   pending: number;
 }
@@ -26,5 +28,6 @@ export function readAck(reply: string): Ack {
     throw new MailherdError('INPUT_INVALID', {what: 'reply subject of a message', path: '/', reason: `${reply} is not from JetStream`});
   }
   // As text: nanoseconds do not fit a double, and a flip's deadline must be judged alike by every reader.
-  return {sequence: Number(sequence), order: Number(order), storedAtMs: Number(nanos.slice(0, -6)), pending: Number(pending)};
+  const storedAtMs = Number(nanos.slice(0, -6));
+  return {sequence: Number(sequence), order: Number(order), storedAtMs, storedAt: nanos, pending: Number(pending)};
 }

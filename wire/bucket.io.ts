@@ -145,17 +145,22 @@ export class Bucket<S extends Type.TSchema> {
    * Delivers all present entries (removed ones as such, in order of their revisions) and then every change, one after the other,
    * until `signal`. After an outage it goes on with what is newer than the last delivered entry; of a key that changed more than
    * once meanwhile only the last value comes. An entry whose `onEntry` throws comes again after a second. Should the bucket have
-   * been made anew, all of it comes again with smaller revisions.
+   * been made anew, or an older state of it brought back, `onAnew` is told (wire/follow.io.ts) and all of it comes again with smaller revisions.
    * @returns once all entries that were present have been delivered.
    * @throws MailherdError NATS_DOWN when it cannot begin; CANCELLED when `signal` came first.
    */
-  async watch(onEntry: (entry: Entry<Type.Static<S>> | Removal) => void | Promise<void>, signal: AbortSignal): Promise<void> {
+  async watch(
+    onEntry: (entry: Entry<Type.Static<S>> | Removal) => void | Promise<void>,
+    signal: AbortSignal,
+    onAnew?: (isSure: boolean) => void,
+  ): Promise<void> {
     const prefix = `$KV.${this.#name}.`;
     const follower = new Follower(this.#nc, {
       stream: `KV_${this.#name}`,
       filter: `${prefix}>`,
       onMessage: message => this.#deliver(message.subject.slice(prefix.length), message, onEntry),
       onTrouble: reason => natsLog(this.#nc).warn({bucket: this.#name, reason}, 'watching a bucket was interrupted'),
+      onAnew,
       signal,
     });
     await asked(this.#name, '', () => follower.start());

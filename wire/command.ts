@@ -110,11 +110,12 @@ export const COMMANDS = {
   calm: verb('calm', {...ofMove, spanMs: SpanMs}, {deliveries: Count, tookMs: SpanMs}),
   /**
    * Source: the hold entry of `revision` is in force here, the user's sessions are ended and their processes gone. Asked again with `look`
-   * it tells whether any began all the same, and what state each folder is in now. An older release tells neither.
+   * it tells whether any began all the same, and what state each folder is in now. An older release tells neither. `storedAtMs`: when the NATS
+   * server stored that entry, by its clock; it tells why a host does not hold what has just been stored. Left out by an older release.
    */
   hold: verb(
     'hold',
-    {...ofMove, revision: Generation, look: Type.Optional(Type.Boolean())},
+    {...ofMove, revision: Generation, look: Type.Optional(Type.Boolean()), storedAtMs: Type.Optional(InstantMs)},
     {
       tookMs: SpanMs,
       /** That were ended. */

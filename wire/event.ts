@@ -105,6 +105,8 @@ export const EVENTS = {
   limitCleared: Type.Object({limit: Type.String(), service: Type.String(), lastedMs: SpanMs, complaints: Count}),
   paused: Type.Object({by: Type.String(), reason: Type.String()}),
   resumed: Type.Object({by: Type.String()}),
+  /** The NATS server did not take an event, as for its size: this stands in its place. What it told stands in the records, and in the log. */
+  eventLost: Type.Object({type: Type.String(), eventId: Type.String(), bytes: Count, code: Type.String()}),
   apiCalled: Type.Object({by: Type.String(), method: Type.String(), path: Type.String(), status: Count}),
 } as const;
 

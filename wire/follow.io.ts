@@ -33,7 +33,19 @@ export interface FollowOptions {
   onMessage: (message: Stored) => void | Promise<void>;
   /** Told why a stretch ended early; it is taken up again where it stopped. */
   onTrouble: (reason: string) => void;
+  /**
+   * All of it comes again, with numbers that may be smaller: this is not the stream that was read so far. Not `isSure`: it may be that stream, of
+   * which the last message that was read is gone without another of its subject.
+   */
+  onAnew?: ((isSure: boolean) => void) | undefined;
   signal: AbortSignal;
+}
+
+/** The last message that was handed over. */
+interface Mark {
+  subject: string;
+  sequence: number;
+  storedAt: string;
 }
 
 type Ended = 'over' | 'connection' | 'anew' | 'silence' | 'gap' | 'refused';
@@ -42,13 +54,17 @@ type Ended = 'over' | 'connection' | 'anew' | 'silence' | 'gap' | 'refused';
  * Follows the last message of each subject of a stream, or all from one on, and then every new one, without gap or change of order.
  *
  * The library's own ordered consumer finds out by missed heartbeats that the server has lost it, which takes up to a minute;
- * here a connection that comes back begins a new stretch at once, after the last sequence that was handed over.
+ * here a connection that comes back begins a new stretch at once, with the message that was handed over last: it proves that this is the stream
+ * which was read, as does a newer one of its subject. A stream that was lost with its disk, or of which an older state was brought back, has another there,
+ * also when it has grown beyond that number since, or none; it is read from its start.
  */
 export class Follower {
   readonly #nc: NatsConnection;
   readonly #options: FollowOptions;
   readonly #link: Link;
   #last = 0;
+  /** null until anything was read. */
+  #mark: Mark | null = null;
   #isWelcome = false;
   #caughtUp: () => void = () => undefined;
 
@@ -107,6 +123,8 @@ export class Follower {
       }
       if (goal === 'anew') return goal;
       let delivered = 0;
+      let unproven = this.#mark;
+      if (goal === 0 && unproven !== null) return this.#anew(`has nothing from ${unproven.sequence} on`, false);
       if (goal === 0) this.#caughtUp();
       for (;;) {
         const next = await inbox.next();
@@ -116,13 +134,21 @@ export class Follower {
           if (ended !== null) return ended;
           continue;
         }
-        const {sequence, order, pending, storedAtMs} = readAck(next.reply ?? '');
+        const {sequence, order, pending, storedAtMs, storedAt} = readAck(next.reply ?? '');
         if (order !== delivered + 1) return 'gap';
         delivered = order;
-        const work = this.#options.onMessage(storedOf(next, sequence, storedAtMs));
-        if (work !== undefined) await work;
-        this.#last = sequence;
-        if (pending === 0 || delivered === goal) this.#caughtUp();
+        const isMark = sequence === unproven?.sequence;
+        if (isMark && storedAt !== unproven?.storedAt) return this.#anew(`has another message at ${sequence}`, true);
+        if (isMark || next.subject === unproven?.subject) unproven = null;
+        if (!isMark) {
+          const work = this.#options.onMessage(storedOf(next, sequence, storedAtMs));
+          if (work !== undefined) await work;
+          this.#last = sequence;
+          this.#mark = {subject: next.subject, sequence, storedAt};
+        }
+        const isAll = pending === 0 || delivered === goal;
+        if (isAll && unproven !== null) return this.#anew(`has nothing at ${unproven.sequence}`, false);
+        if (isAll) this.#caughtUp();
       }
     } finally {
       inbox.close();
@@ -134,22 +160,33 @@ export class Follower {
     const jsm = await jetstreamManager(this.#nc, {checkAPI: false});
     const {delivered, num_pending} = await jsm.consumers.add(this.#options.stream, this.#config(deliverSubject));
     this.#isWelcome = true;
-    // The server sets a consumer that would begin behind the end of its stream back to the end: this is not the stream that was read
-    // (lost with its disk, or an older one brought back). Its numbers start again, and so do we.
-    if (delivered.stream_seq < this.#last) {
-      this.#options.onTrouble(`the stream ends at ${delivered.stream_seq}, ${this.#last} was read here; reading all of it again`);
-      this.#last = 0;
-      return 'anew';
-    }
+    // The server sets a consumer that would begin behind the end of its stream back to the end.
+    if (delivered.stream_seq < this.#from() - 1) return this.#anew(`ends at ${delivered.stream_seq}`, true);
     // Some may be on their way before this answer was written.
     return delivered.consumer_seq + num_pending;
   }
 
+  /** Its numbers start again, and so do we. */
+  #anew(why: string, isSure: boolean): 'anew' {
+    this.#options.onTrouble(`the stream ${why}, ${this.#last} was read here; reading all of it again`);
+    this.#last = 0;
+    this.#mark = null;
+    this.#options.onAnew?.(isSure);
+    return 'anew';
+  }
+
+  /** Sequence of the first message that is asked for; 0: what there is. */
+  #from(): number {
+    if (this.#mark !== null) return this.#mark.sequence;
+    return this.#last === 0 ? 0 : this.#last + 1;
+  }
+
   #config(deliverSubject: string): Partial<ConsumerConfig> {
+    const from = this.#from();
     const where: Partial<ConsumerConfig> =
-      this.#last === 0
+      from === 0
         ? {deliver_policy: this.#options.after === undefined ? DeliverPolicy.LastPerSubject : DeliverPolicy.All}
-        : {deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.#last + 1};
+        : {deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from};
     return {
       ...where,
       name: nuid.next(),

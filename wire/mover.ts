@@ -23,6 +23,7 @@ const method = <Q extends Type.TProperties, A extends Type.TSchema>(request: Q, 
 /** By the names of the ports that they stand for (agent/move/host-ports.ts). */
 export const METHODS = {
   exists: method(user, Type.Boolean()),
+  outside: method(user, Type.Object({mail: orNull(Type.String()), goes: Type.Array(Type.String()), stays: Type.Array(Type.String())})),
   freeBytes: method({}, ByteCount),
   needs: method(user, Type.Array(Feature)),
   offers: method({}, Type.Array(Feature)),

@@ -27,6 +27,12 @@ export const Route = Type.Object({
 });
 export type Route = Type.Static<typeof Route>;
 
+/**
+ * An entry of a hold that seems older than this to a host, by its own clock, is not taken up any more there: it was left by a coordinator that
+ * never came back. A host whose clock is so much ahead finds every hold too old.
+ */
+export const HOLD_AGE_MAX_MS: Millis = 600_000;
+
 /** What a reader may believe of an entry. */
 export interface EffectiveRoute {
   user: string;

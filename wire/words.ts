@@ -92,7 +92,12 @@ const CIRCUMSTANCES: Readonly<Record<string, string>> = {
 const HOSTS_TOLD_MAX = 5;
 
 /** e.g. `PLACE_CUT_OFF rack=r7: all hosts of this place are silent, ... (be1, be2)` */
-export function circumstanceWords({code, labels: place, hosts}: Circumstance): string {
+export function circumstanceWords({code, labels: place, hosts, evidence}: Circumstance): string {
   const where = place === undefined ? '' : ` ${labels(place)}`;
-  return `${code}${where}: ${CIRCUMSTANCES[code] ?? 'a newer coordinator knows what'} (${few(hosts, HOSTS_TOLD_MAX)})`;
+  // Which way, and by how much, is what there is to know of a clock.
+  const told =
+    code === 'CLOCK_SKEW'
+      ? few([...evidence.map(({note}) => note), ...hosts.slice(evidence.length)], HOSTS_TOLD_MAX)
+      : few(hosts, HOSTS_TOLD_MAX);
+  return `${code}${where}: ${CIRCUMSTANCES[code] ?? 'a newer coordinator knows what'} (${told})`;
 }

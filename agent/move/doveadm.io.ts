@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {mkdtemp, readdir, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
+import {lstat, mkdtemp, readdir, realpath, rename, rm, stat, statfs, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import type {Clock} from '../../base/clock.ts';
@@ -10,11 +10,11 @@ import {NAME_BYTES_MAX} from '../../wire/schema.ts';
 import {AclReader} from './acls.io.ts';
 import type {KnownTexts} from './bodies.io.ts';
 import {doveadm, lastLines, must} from './doveadm-run.io.ts';
-import type {MailboxSize} from './host-ports.ts';
+import type {MailboxSize, Outside} from './host-ports.ts';
 import {ManifestReader} from './manifest.io.ts';
 import type {PlainStore} from './measured.ts';
 import {ifGone} from './seed-archive.io.ts';
-import type {MailPlaces} from './seed-place.io.ts';
+import type {MailPlace, MailPlaces} from './seed-place.io.ts';
 import {deliveriesOver, endCopies, endSessions} from './sessions.io.ts';
 import {parseTab} from './tab.ts';
 
@@ -45,6 +45,8 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
       // A disk that cannot be read is not one where nothing lies.
       return ((await readdir(path).catch(ifGone)) ?? []).length > 0;
     },
+
+    outside: async user => outsideOf(await places.of(user), store),
 
     async freeBytes() {
       const {bavail, bsize} = await statfs(store);
@@ -85,12 +87,29 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
 
     async remove(user) {
       manifests.forget(user);
-      const {home: path} = await places.of(user);
-      return discard(path);
+      return discardAll(await places.of(user), store);
     },
 
     sizes: readSizes,
   };
+}
+
+/** @param store nothing outside of it is removed, whatever a name says. */
+export async function outsideOf({outside, owner}: Pick<MailPlace, 'outside' | 'owner'>, store: string): Promise<Outside> {
+  const found: Outside = {mail: outside.mail, goes: [], stays: []};
+  for (const {path, root} of outside.rest) {
+    const [there, own] = [await lstat(path).catch(ifGone), root === null ? null : await lstat(root).catch(ifGone)];
+    if (there === null && own === null) continue;
+    const isHis = root !== null && own?.isDirectory() === true && own.uid === owner.uid && (await isBelow(root, store));
+    const told = isHis ? found.goes : found.stays;
+    if (!told.includes(isHis ? root : path)) told.push(isHis ? root : path);
+  }
+  return found;
+}
+
+/** Also when a link leads there. */
+async function isBelow(path: string, directory: string): Promise<boolean> {
+  return (await realpath(path)).startsWith(`${await realpath(directory)}/`);
 }
 
 async function dsync(user: string, args: string[], signal: AbortSignal | null = null): Promise<{again: boolean}> {
@@ -104,6 +123,14 @@ async function dsync(user: string, args: string[], signal: AbortSignal | null = 
 async function untilStill(user: string, args: string[]): Promise<void> {
   for (let passes = 0; passes < 3; passes++) if (!(await dsync(user, args)).again) return;
   throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
+}
+
+/** The home last: as long as that is there, so is the copy. @returns bytes freed. */
+async function discardAll(place: MailPlace, store: string): Promise<Bytes> {
+  const {goes} = await outsideOf(place, store);
+  let bytes = 0;
+  for (const path of [...goes, place.home]) bytes += await discard(path);
+  return bytes;
 }
 
 /**

@@ -2,8 +2,9 @@ import {systemClock} from '../../base/clock.io.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Served} from '../mover/methods.io.ts';
 import type {KnownTexts} from './bodies.io.ts';
+import {DiskSync} from './disk-sync.io.ts';
 import {Rate} from './rate.ts';
-import {type MailPlaces, syncPlace} from './seed-place.io.ts';
+import type {MailPlaces} from './seed-place.io.ts';
 import {SeedReceiver} from './seed-receive.io.ts';
 import {sendSeed} from './seed-send.io.ts';
 
@@ -18,6 +19,7 @@ interface FilesOptions {
 
 /** Mailboxes as files on this host's disks; an offer tells, too, when it is over. */
 export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served['files'] {
+  const disks = new DiskSync();
   const receiver = new SeedReceiver({port: seedPort, server: places.server, log});
   return {
     offer: async (terms, over) => receiver.offer(terms, await places.of(terms.user), over),
@@ -34,7 +36,7 @@ export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served[
       return outcome;
     },
     async persist(users) {
-      for (const user of users) await syncPlace(await places.of(user));
+      await Promise.all(users.map(async user => disks.place(await places.of(user))));
     },
   };
 }

@@ -125,10 +125,22 @@ export interface ManifestWish {
   texts: boolean;
 }
 
+/** What of a mailbox is not in its home: directories, as they are on disk now. */
+export interface Outside {
+  /** Of the mail itself; null: it is in the home. */
+  mail: string | null;
+  /** Of indexes, control files or alternate storage, which go with the home: in the mail store, and the user's alone. */
+  goes: string[];
+  /** The same, which stay. */
+  stays: string[];
+}
+
 /** The mail store of one host, as Dovecot's own tools serve it. */
 export interface MailStore {
   /** @returns true when something of the user lies on disk here. */
   exists(user: string): Promise<boolean>;
+  /** What of the user's mailbox is not in his home. */
+  outside(user: string): Promise<Outside>;
   freeBytes(): Promise<Bytes>;
   /** What the user's mailbox uses that a host without it would lose. @throws MailherdError COMMAND_FAILED. */
   needs(user: string): Promise<Feature[]>;
@@ -160,7 +172,7 @@ export interface MailStore {
   readAhead(user: string): Promise<void>;
   /** What was read ahead is no longer needed. */
   forgetTexts(user: string): void;
-  /** Deletes everything of the user on this host. @returns bytes freed. */
+  /** Deletes what of the user is on this host, but for what `outside` says stays. @returns bytes freed. */
   remove(user: string): Promise<Bytes>;
   /** Of those of `users` whose size is known. @param here everybody who lives here: what was known of others is forgotten. */
   sizes(users: readonly string[], here: ReadonlySet<string>): Promise<MailboxSize[]>;

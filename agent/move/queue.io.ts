@@ -5,6 +5,13 @@ import type {MailQueue} from './host-ports.ts';
 
 const run = promisify(execFile);
 
+/** Programs that ask Postfix at the same time to try a message again. */
+const AT_ONCE = 4;
+/** Where half of what is deferred is asked for, and more than a few, all of it is tried: one program instead of one a message. */
+const FLUSH_MIN = 20;
+const FLUSH_SHARE = 0.5;
+const REASON_CHARS = 500;
+
 interface QueuedMessage {
   queue_name: string;
   queue_id: string;
@@ -26,10 +33,10 @@ export function postfixQueue(isProbe: (recipient: string) => boolean): MailQueue
         const user = address.toLowerCase();
         return wanted.has(user) || wanted.has(user.replace(/\+[^@]*@/, '@'));
       };
-      const ids = (await list())
-        .filter(({queue_name, recipients}) => queue_name === 'deferred' && recipients.some(isWanted))
-        .map(({queue_id}) => queue_id);
-      for (const id of ids) await postqueue(['-i', id]);
+      const deferred = (await list()).filter(({queue_name}) => queue_name === 'deferred');
+      const ids = deferred.filter(({recipients}) => recipients.some(isWanted)).map(({queue_id}) => queue_id);
+      if (ids.length >= FLUSH_MIN && ids.length >= FLUSH_SHARE * deferred.length) await postqueue(['-f']);
+      else if (ids.length > 0) await retryEach(ids);
       return ids.length;
     },
     queued: async () => (await list()).map(({recipients}) => recipients.map(({address}) => address)),
@@ -37,6 +44,16 @@ export function postfixQueue(isProbe: (recipient: string) => boolean): MailQueue
       await postqueue(['-f']);
     },
   };
+}
+
+/**
+ * postqueue takes one message at a time, or all of them, or those of a domain, which may have thousands of other users; `postsuper -r` takes a list,
+ * and has each of them read and written anew. @throws MailherdError COMMAND_FAILED once each has been tried, when one could not be.
+ */
+async function retryEach(ids: readonly string[]): Promise<void> {
+  const tries = run('xargs', ['-n', '1', '-P', String(AT_ONCE), 'postqueue', '-i']);
+  tries.child.stdin?.end(ids.join('\n'));
+  await tries.catch(failed('postqueue -i'));
 }
 
 /** Everything that waits, without the agents' own probes. @throws MailherdError COMMAND_FAILED. */
@@ -50,13 +67,15 @@ async function queuedMessages(isProbe: (recipient: string) => boolean): Promise<
 }
 
 async function postqueue(args: string[]): Promise<string> {
-  try {
-    return (await run('postqueue', args, {maxBuffer: 512 * 1024 * 1024})).stdout;
-  } catch (cause) {
+  return (await run('postqueue', args, {maxBuffer: 512 * 1024 * 1024}).catch(failed(`postqueue ${args.join(' ')}`))).stdout;
+}
+
+function failed(command: string): (cause: unknown) => never {
+  return cause => {
     throw new MailherdError(
       'COMMAND_FAILED',
-      {command: `postqueue ${args.join(' ')}`, reason: cause instanceof Error ? cause.message : ''},
+      {command, reason: cause instanceof Error ? cause.message.slice(0, REASON_CHARS) : ''},
       {cause},
     );
-  }
+  };
 }

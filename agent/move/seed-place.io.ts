@@ -8,6 +8,7 @@ import {MINUTE_MS, type Millis} from '../../base/units.ts';
 import type {Feature} from '../../wire/command.ts';
 import type {SeedFormat} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
+import {type Elsewhere, elsewhere} from './elsewhere.ts';
 import {offeredIn} from './features.ts';
 import {ifGone} from './seed-archive.io.ts';
 import {DBOX_INBOX, formatOf, type MailDialect, readDialect, readDriver} from './seed-fit.ts';
@@ -21,6 +22,8 @@ export interface MailPlace {
   inbox: string;
   /** Directory of what belongs to the INBOX and is no message. */
   control: string;
+  /** What is not in the home. */
+  outside: Elsewhere;
   /** null: none that goes as files. */
   format: SeedFormat | null;
   /** What the files of a seed lie below. */
@@ -71,7 +74,8 @@ export class MailPlaces {
     settings.catch(() => undefined);
     const fields = await this.server.fields(user);
     const path = await this.server.value(user, ['mailbox path', 'INBOX']);
-    const control = await this.server.value(user, ['mailbox path', '-t', 'control', 'INBOX']);
+    const ask = (type: string): Promise<string> => this.server.value(user, ['mailbox path', '-t', type, 'INBOX']);
+    const [control, index, alt] = [await ask('control'), await ask('index'), await ask('alt-mailbox')];
     const doveconf = await settings;
     const dialect = readDialect(doveconf);
     if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
@@ -85,6 +89,7 @@ export class MailPlaces {
       home,
       inbox,
       control: resolve(control),
+      outside: elsewhere(user, home, [inbox, ...[control, index, alt].map(each => (each === '' ? '' : resolve(each)))]),
       format,
       root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
       owner: {uid: Number(field('uid')), gid: Number(field('gid'))},

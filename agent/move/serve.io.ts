@@ -47,7 +47,8 @@ export function serveCommands({nc, ports, log, signal}: ServeOptions): void {
     }
   }
 
-  async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+  async function inTurn<T>(key: string | null, work: () => Promise<T>): Promise<T> {
+    if (key === null) return work();
     const before = turns.get(key) ?? Promise.resolve();
     const mine = before.then(work, work);
     turns.set(key, mine);

@@ -1,6 +1,7 @@
 import {MailherdError} from '../../base/errors.ts';
-import {type Bytes, MIB, SECOND_MS} from '../../base/units.ts';
+import {type Bytes, type Instant, MIB, SECOND_MS} from '../../base/units.ts';
 import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
+import {HOLD_AGE_MAX_MS} from '../../wire/route.ts';
 import {admit} from './admit.ts';
 import type {Copy, HostPorts} from './host-ports.ts';
 import {receiveSeed} from './seed.ts';
@@ -29,14 +30,16 @@ export async function serve<V extends Verb>(ports: HostPorts, verb: V, request: 
 }
 
 /**
- * Commands of one turn run one after the other: those for a user. But the mailbox of a user who lives here is read while it is copied, and what
+ * Commands of one turn run one after the other, those without (null) beside all others: those for a user. But the mailbox of a user who lives here is read while it is copied, and what
  * ends a command does not wait for it.
  */
 export function turnOf(
   {routes, host}: Pick<HostPorts, 'host'> & {routes: Pick<HostPorts['routes'], 'row'>},
   verb: Verb,
   user: string | null,
-): string {
+): string | null {
+  // The disk gathers who waits for it.
+  if (verb === 'persist') return null;
   if (user === null) return verb;
   if (verb === 'abort') return `ending ${user}`;
   const isReading = verb === 'readTexts' || verb === 'manifest';
@@ -46,6 +49,7 @@ export function turnOf(
 const HANDLERS: Handlers = {
   async needs(ports, {user}) {
     requireHere(ports, user);
+    await requireInHome(ports, user);
     const needs = await ports.store.needs(user);
     await requireOffered(ports, user, needs);
     // What lies here is the mailbox. A copy that is noted all the same was of somebody of that name who was removed and came again: in its place
@@ -67,6 +71,8 @@ const HANDLERS: Handlers = {
       await ports.memory.removeCopy(user);
     }
     if (copy === null && (await ports.store.exists(user))) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
+    await requireInHome(ports, user);
+    if (copy?.moveId !== moveId) await requireNothingElsewhere(ports, user);
     const freeBytes = await ports.store.freeBytes();
     if (bytes + BESIDE_BYTES > freeBytes) {
       throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, besideBytes: BESIDE_BYTES, freeBytes});
@@ -111,15 +117,15 @@ const HANDLERS: Handlers = {
     return {deliveries, tookMs: ports.clock.monotonic() - begun};
   },
 
-  async hold(ports, {user, revision, look = false}) {
+  async hold(ports, {user, revision, look = false, storedAtMs = null}) {
     await ports.routes.reached(revision, ROUTE_WAIT_MS);
     const begun = ports.clock.monotonic();
     requireHere(ports, user);
-    requireHeld(ports, user);
+    requireHeld(ports, user, storedAtMs);
     const sessions = await ports.store.endSessions(user, SESSIONS_END_MS);
     // After that: what a session did that is over by now shows.
     const folders = look ? {folders: await ports.store.folders(user)} : {};
-    requireHeld(ports, user);
+    requireHeld(ports, user, storedAtMs);
     return {tookMs: ports.clock.monotonic() - begun, sessions, ...folders};
   },
 
@@ -190,6 +196,7 @@ const HANDLERS: Handlers = {
       return {removedBytes: 0};
     }
     const {kind} = requireCopy(ports, user, moveId);
+    if (kind === 'retained') await requireNothingStays(ports, user);
     await ports.files.end(user);
     if (kind === 'arriving') await ports.store.endCopies(user);
     const removedBytes = await ports.store.remove(user);
@@ -247,6 +254,24 @@ function tunerOf({tune, host}: HostPorts): NonNullable<HostPorts['tune']> {
   return tune;
 }
 
+/** Whether a mailbox is there, whether anybody works in it, and what a purge removes is told by the home. */
+async function requireInHome(ports: HostPorts, user: string): Promise<void> {
+  const {mail} = await ports.store.outside(user);
+  if (mail !== null) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: [mail]});
+}
+
+/** Indexes or control files that an earlier mailbox has left would be taken for those of the copy. */
+async function requireNothingElsewhere(ports: HostPorts, user: string): Promise<void> {
+  const {goes, stays} = await ports.store.outside(user);
+  if (goes.length + stays.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: [...goes, ...stays]});
+}
+
+/** Nothing of a mailbox is removed, unless all of it is. */
+async function requireNothingStays(ports: HostPorts, user: string): Promise<void> {
+  const {stays} = await ports.store.outside(user);
+  if (stays.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: stays});
+}
+
 function requireHere(ports: HostPorts, user: string): void {
   const row = ports.routes.row(user);
   if (row === null) throw new MailherdError('USER_UNKNOWN', {user, host: ports.host});
@@ -267,9 +292,13 @@ async function requireOffered(ports: HostPorts, user: string, needs: readonly Fe
   if (lacking.length > 0) throw new MailherdError('FEATURE_LACKING', {user, host: ports.host, lacking});
 }
 
-function requireHeld(ports: HostPorts, user: string): void {
-  const row = ports.routes.row(user);
-  if (row === null || row.heldUntil * SECOND_MS <= ports.clock.now()) throw new MailherdError('HOLD_LOST', {user, host: ports.host});
+/** @param storedAtMs when the hold was stored, by the NATS server's clock: a few seconds ago. */
+function requireHeld(ports: HostPorts, user: string, storedAtMs: Instant | null): void {
+  const [row, now] = [ports.routes.row(user), ports.clock.now()];
+  if (row !== null && row.heldUntil * SECOND_MS > now) return;
+  const aheadMs = storedAtMs === null ? 0 : now - storedAtMs;
+  if (aheadMs >= HOLD_AGE_MAX_MS) throw new MailherdError('CLOCK_AHEAD', {user, host: ports.host, aheadMs});
+  throw new MailherdError('HOLD_LOST', {user, host: ports.host});
 }
 
 /**

@@ -44,6 +44,7 @@ export function socketMover(path: string = MOVER_SOCKET): Mover {
   return {
     store: {
       exists: ofUser('exists'),
+      outside: ofUser('outside'),
       freeBytes: () => call('freeBytes', {}),
       needs: ofUser('needs'),
       offers: () => call('offers', {}),

@@ -22,6 +22,7 @@ export interface Served {
 export function methodsOf({store, files, queue, dovecotRun}: Served): Methods {
   return {
     exists: ({user}) => store.exists(user),
+    outside: ({user}) => store.outside(user),
     freeBytes: () => store.freeBytes(),
     needs: ({user}) => store.needs(user),
     offers: () => store.offers(),

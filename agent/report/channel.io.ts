@@ -1,7 +1,7 @@
-import {JetStreamApiError, jetstream} from '@nats-io/jetstream';
-import {errors, type NatsConnection} from '@nats-io/transport-node';
-import {MailherdError} from '../../base/errors.ts';
+import {jetstream} from '@nats-io/jetstream';
+import type {NatsConnection} from '@nats-io/transport-node';
 import {SECOND_MS} from '../../base/units.ts';
+import {publishRefusal} from '../../wire/publish-refusal.ts';
 import type {Parcel} from './frame.io.ts';
 
 const ACK_TIMEOUT_MS = 5 * SECOND_MS;
@@ -42,23 +42,11 @@ export function natsChannel(connection: NatsConnection): Channel {
       try {
         await client.publish(subject, JSON.stringify(data), {msgID: id, timeout: ACK_TIMEOUT_MS});
       } catch (error) {
-        const {message, cause = error} = error as Error;
-        const remedy = remedyOf(cause);
-        throw remedy === null ? error : new MailherdError('PUBLISH_REFUSED', {subject, reason: message, do: remedy}, {cause: error});
+        throw publishRefusal(error, subject) ?? error;
       }
     },
     onUp(next) {
       callback = next;
     },
   };
-}
-
-/** What to do about a refusal of this one message; null: the error is of another kind, and may be over the next moment. */
-function remedyOf(error: unknown): string | null {
-  if (error instanceof errors.PermissionViolationError)
-    return 'is this the host that the seed is of? Run "mailherd init farm" of this release again, give the server its nats-users.conf, reload it';
-  if (error instanceof errors.InvalidArgumentError) return 'raise max_payload of the NATS server';
-  // 4xx is of the message, 5xx of the server.
-  if (error instanceof JetStreamApiError && error.status < 500) return "look at the stream's limits with nats stream info";
-  return null;
 }

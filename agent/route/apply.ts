@@ -1,5 +1,5 @@
 import {type Instant, type Millis, SECOND_MS} from '../../base/units.ts';
-import {effectiveRoute, type Route} from '../../wire/route.ts';
+import {effectiveRoute, HOLD_AGE_MAX_MS, type Route} from '../../wire/route.ts';
 
 /** One row of `routes` in routes.db. `heldUntil` in seconds since 1970 by this host's clock, 0 = not held. */
 export interface RouteRow {
@@ -14,7 +14,6 @@ export interface RouteRow {
  * How long a source fences a held user when it can hear nothing: it may not know that the route was flipped, and two hosts that
  * accept changes are worse than one user who waits. Long before that, as soon as the hold's own span is over and NATS answers, the
  * agent asks whether a flip was stored and opens the fence if not (`isHoldOver`).
- * A hold entry older than this was left by a coordinator that never came back; it is not taken up again.
  */
 export const FENCE_MAX_MS = 600_000;
 /** How long an edge goes on holding after the flip, until it hears that the target has taken over. */
@@ -44,7 +43,7 @@ export function rowOf(route: Route, storedAtMs: Instant, now: Instant, self: str
   // The target may not have applied the flip yet, and would turn away who comes before it has.
   const isSettling = route.flip !== null && route.move !== null && !isVoid && host !== self;
   const held = isSettling ? {target: host, spanMs: SETTLE_MAX_MS} : asked;
-  const isHeld = held !== null && now - storedAtMs < FENCE_MAX_MS;
+  const isHeld = held !== null && now - storedAtMs < HOLD_AGE_MAX_MS;
   const spanMs = host === self ? FENCE_MAX_MS : (held?.spanMs ?? 0);
   return {
     user,

@@ -42,6 +42,10 @@ export async function followRoutes(
       await routes.watch(
         change => table.take('removed' in change ? {removedKey: change.key, revision: change.revision} : {entry: change}),
         signal,
+        isSure => {
+          if (isSure) log.error({}, 'NATS has another state of the routes than was read here; who has moved on since stays where he is');
+          table.anew();
+        },
       );
       await table.current();
       log.info({revision: table.revision(), users: table.userCount()}, 'route table is current');

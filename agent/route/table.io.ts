@@ -155,6 +155,13 @@ export class SqliteRouteTable implements RouteTable {
     setTimeout(() => this.#closed || this.#undefer.run(user, until), spanMs).unref();
   }
 
+  /** All of the bucket comes again, with numbers of its own: nothing counts as reached by those of before. */
+  anew(): void {
+    this.#pending = [];
+    this.#revision = 0;
+    this.#advance.run(0);
+  }
+
   /** All that there is was taken: resolves once it is in force. */
   async current(): Promise<void> {
     await this.#applyAll();

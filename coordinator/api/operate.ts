@@ -1,6 +1,6 @@
 import type {Clock} from '../../base/clock.ts';
 import {MailherdError} from '../../base/errors.ts';
-import {SECOND_MS} from '../../base/units.ts';
+import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {
   Approve,
   Evacuate,
@@ -22,6 +22,7 @@ import {type Decision, type HostRecord, isSettled, type Plan} from '../../wire/r
 import type {Route} from '../../wire/route.ts';
 import {userKey} from '../../wire/subjects.ts';
 import type {BucketPort} from '../bucket-port.ts';
+import type {Commander} from '../command.io.ts';
 import type {Approvals} from '../decision/approvals.ts';
 import type {Emit} from '../events.io.ts';
 import {type HostHappening, live, newHost} from '../host/life.ts';
@@ -29,7 +30,8 @@ import {POLICY_KEY} from '../keys.ts';
 import type {Mover} from '../move/mover.ts';
 import {bytesOf, perByteMs} from '../move/progress.ts';
 import type {Picture} from '../picture.ts';
-import {assertFits, type Planner, type PlanWish} from '../planner.ts';
+import type {PlanWish} from '../plan/desk.ts';
+import {assertFits, type Planner} from '../planner.ts';
 import type {ReliefKeeper} from '../relief.ts';
 import type {TuneKeeper} from '../tune/keeper.ts';
 import type {Writes} from './ports.ts';
@@ -37,6 +39,9 @@ import {hideToken} from './views.ts';
 
 /** Stages in which a person may say that a mailbox lies on a host: a farm that is taken over has its users from the first day. */
 const TAKES_USERS: ReadonlySet<HostRecord['stage']> = new Set(['arrived', 'provisioning', 'probation', 'active', 'suspect']);
+
+/** A host counts its queue too when it is asked for copies. */
+const COPIES_MS = MINUTE_MS;
 
 export interface OperatorDeps {
   picture: Picture;
@@ -50,6 +55,9 @@ export interface OperatorDeps {
   approvals: Pick<Approvals, 'approve'>;
   /** One happening in a host's life. */
   happen: (host: string, happening: HostHappening) => Promise<HostRecord>;
+  command: Commander;
+  /** Fencing token of the term. */
+  token: number;
   emit: Emit;
   clock: Clock;
 }
@@ -83,6 +91,7 @@ export class Operator implements Writes {
     if (wished !== undefined) this.#assertTakesUsers(wished);
     if (picture.fleet.routes.has(user)) throw new MailherdError('USER_EXISTS', {user});
     const host = wished ?? planner.placeNew(user);
+    await this.#assertNothingLeft(user, host);
     // Greater than any of a user of that name who was removed before: a host that has not heard of it takes the newer word.
     const generation = Math.floor(clock.now() / SECOND_MS);
     const route: Route = {v: 1, user, host, generation, move: null, hold: null, flip: null};
@@ -90,6 +99,30 @@ export class Operator implements Writes {
       throw isConflict(error) ? new MailherdError('USER_EXISTS', {user}) : error;
     });
     return route;
+  }
+
+  /** Whoever of that name was removed before: what a move has left of him must not come to life as the mailbox of the new one. */
+  async #assertNothingLeft(user: string, host: string): Promise<void> {
+    for (const move of this.#deps.mover.records()) {
+      if (move.user !== user) continue;
+      const {id: moveId, step, source, target, isLeftOnTarget = false} = move;
+      if (!isSettled(move)) throw new MailherdError('MOVE_IN_PROGRESS', {user, moveId, step});
+      const isLeft = (step === 'retained' && source === host) || (isLeftOnTarget && target === host);
+      // The host knows better: of a store that was brought back the records are old.
+      if (isLeft && (await this.#hasCopy(host, user))) throw new MailherdError('COPY_RETAINED', {user, host, moveId, step});
+    }
+  }
+
+  /** A host that does not answer may have one. */
+  async #hasCopy(host: string, user: string): Promise<boolean> {
+    const {command, token} = this.#deps;
+    try {
+      const {copies} = await command(host, 'wipeCheck', {v: 1, token, retained: []}, COPIES_MS);
+      return copies.some(copy => copy.user === user);
+    } catch (error) {
+      if (error instanceof MailherdError && error.code === 'HOST_SILENT') return true;
+      throw error;
+    }
   }
 
   #assertTakesUsers(host: string): void {

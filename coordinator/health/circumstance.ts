@@ -1,6 +1,8 @@
+import {span} from '../../base/format.ts';
 import type {Instant, Millis} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CircumstanceCode, CohortVerdict, Evidence, Verdict} from '../../wire/record.ts';
+import {HOLD_AGE_MAX_MS} from '../../wire/route.ts';
 import {type FleetHost, labelsOf} from '../fleet.ts';
 import {SKEW_MS_MAX} from '../report/fold.ts';
 import {PLACES} from './cohort.ts';
@@ -187,7 +189,8 @@ function skewed({hosts}: Scene, {silentMs}: Policy['judge'], nowMs: Instant): Fo
   });
   if (skews.length === 0) return [];
   const evidence = skews.slice(0, EVIDENCE_MAX).map(({host, ms}): Evidence => {
-    const note = `${host}: its clock is ${ms > 0 ? 'ahead: its reports are refused' : 'behind'}`;
+    const far = ms >= HOLD_AGE_MAX_MS ? ', and nobody can be held there or move away' : '';
+    const note = `${host}: its clock is ${span(Math.abs(ms))} ${ms > 0 ? `ahead: its reports are refused${far}` : 'behind'}`;
     return {sli: 'clockSkewMs', unit: 'ms', value: Math.abs(ms), baseline: SKEW_MS_MAX, ratio: Math.abs(ms) / SKEW_MS_MAX, note};
   });
   return [{code: 'CLOCK_SKEW', hosts: skews.map(({host}) => host), evidence}];

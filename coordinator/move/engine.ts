@@ -27,6 +27,8 @@ interface EngineOptions {
   /** What each host bears at present. */
   pace: () => Pace;
   whereabouts: () => Whereabouts;
+  /** Why nobody can be held on that host at present, e.g. `CLOCK_AHEAD be07 by 12 min`; null when he can. */
+  whyNoHold: (host: string) => string | null;
   /** Somebody stopped the emptying of that host for now. */
   isEmptyingPaused: (host: string) => boolean;
   newId: () => string;
@@ -119,12 +121,14 @@ export class MoveEngine implements Mover {
     return stored;
   }
 
-  enqueue(plan: Plan): void {
+  enqueue(...plans: readonly Plan[]): void {
     const known = new Set(this.#waiting.map(({planned}) => planned.user));
-    for (const planned of plan.moves) {
-      if (known.has(planned.user)) continue;
-      const {kind} = plan;
-      this.#waiting.push({planned, planId: plan.id, kind, because: 'QUEUED', againLeft: kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0});
+    for (const {id: planId, kind, moves} of plans) {
+      const againLeft = kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0;
+      for (const planned of moves) {
+        if (!known.has(planned.user)) this.#waiting.push({planned, planId, kind, because: 'QUEUED', againLeft});
+        known.add(planned.user);
+      }
     }
     this.#pump();
   }
@@ -138,8 +142,7 @@ export class MoveEngine implements Mover {
   }
 
   async cancel(moveId: string): Promise<void> {
-    const record = this.#known(moveId);
-    const {step} = record;
+    const {step} = this.#known(moveId);
     if (!isBeforeFlip(step))
       throw new MailherdError('MOVE_STATE', {moveId, step, reason: 'too late: it is flipped, or is just about to be'});
     await this.#cancels.ask(moveId);
@@ -195,11 +198,10 @@ export class MoveEngine implements Mover {
   }
 
   #pump(): void {
-    const {policy, pace, whereabouts, ports, log, signal} = this.#options;
+    const {policy, pace, whereabouts, whyNoHold, ports, log, signal} = this.#options;
     if (signal.aborted || this.#waiting.length === 0) return;
     const {move: limits, paused} = policy();
-    const now = ports.clock.now();
-    const paces = pace();
+    const [now, paces] = [ports.clock.now(), pace()];
     const running = new RunningMoves(this.#records.values(), record => this.#quiet.isQuieting(record, limits.quietMs));
     const order = new DomainOrder(whereabouts(), this.#records.values(), now);
     const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && !this.#isStopped(waiting));
@@ -207,7 +209,8 @@ export class MoveEngine implements Mover {
       const {planned} = waiting;
       if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';
       if (isUrgent && planned.isLow === true) return 'LOWER_PRIORITY';
-      return paused === null ? (running.why(planned, limits, paces) ?? order.why(planned)) : 'PAUSED';
+      if (paused !== null) return 'PAUSED';
+      return whyNoHold(planned.source) ?? running.why(planned, limits, paces) ?? order.why(planned);
     };
     const left: QueuedMove[] = [];
     for (const waiting of this.#waiting) {

@@ -24,6 +24,7 @@ interface MoverOptions {
   pace: () => Pace;
   whereabouts: () => Whereabouts;
   holdPorts: () => number | null;
+  whyNoHold: (host: string) => string | null;
   isEmptyingPaused: (host: string) => boolean;
   token: number;
   /** Told of every step, for events. */
@@ -38,7 +39,7 @@ interface MoverOptions {
  * @throws MailherdError NATS_DOWN when the store does not answer.
  */
 export async function startMover(options: MoverOptions): Promise<MoveEngine> {
-  const {moves, policy, pace, whereabouts, isEmptyingPaused, log, signal} = options;
+  const {moves, policy, pace, whereabouts, whyNoHold, isEmptyingPaused, log, signal} = options;
   const revisions = new Map<string, number>();
   const found: MoveRecord[] = [];
   for (const entry of await moves.entries()) {
@@ -46,7 +47,8 @@ export async function startMover(options: MoverOptions): Promise<MoveEngine> {
     found.push(entry.value);
   }
   const ports = natsPorts(options, revisions);
-  const engine = new MoveEngine({ports, policy, pace, whereabouts, isEmptyingPaused, newId: randomUUID, log, signal, found});
+  const ruled = {policy, pace, whereabouts, whyNoHold, isEmptyingPaused};
+  const engine = new MoveEngine({ports, ...ruled, newId: randomUUID, log, signal, found});
   void engine.run();
   return engine;
 }

@@ -9,8 +9,8 @@ export interface WaitingMove {
 
 /** Carries plans out, one durable step at a time; the leader has one, and it stops with the lease. */
 export interface Mover {
-  /** Takes the moves of a plan into the queue; each begins when budgets allow. */
-  enqueue(plan: Plan): void;
+  /** Takes the moves of plans into the queue; each begins when budgets allow. */
+  enqueue(...plans: readonly Plan[]): void;
   /** Not begun yet, with a coded reason for waiting. */
   waiting(): readonly WaitingMove[];
   /** All known moves, newest state. */

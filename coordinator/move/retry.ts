@@ -2,7 +2,7 @@ import type {MailherdError} from '../../base/errors.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
 
 const BACKOFF_MAX_MS = 30 * SECOND_MS;
-const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
+const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'CLOCK_AHEAD', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
 
 /** Whether a whole move that was backed out for this reason may well succeed a little later. */
 export function isPassing(refusal: {code: string} | null): boolean {

@@ -184,9 +184,9 @@ async function hold(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   if (entry.revision !== revision) throw new MailherdError('STORE_CONFLICT', {user: record.user, revision, found: entry.revision});
   // Who is sent away by the source would otherwise come back to it through an edge that has not heard yet, and be refused.
   await Promise.allSettled(edgeSyncs(ports, revision, EDGES_READY_MS));
-  const {sessions = 1} = await ports.command(record.source, 'hold', {...ofMove(ports, record), revision}, timeLeft(context));
-  context.kicks.ended(record.target, sessions);
   const {storedAtMs} = entry;
+  const {sessions = 1} = await ports.command(record.source, 'hold', {...ofMove(ports, record), revision, storedAtMs}, timeLeft(context));
+  context.kicks.ended(record.target, sessions);
   const deadlineMs = storedAtMs + limits.holdMs - limits.marginMs;
   return {...record, step: 'finalizing', routeRevision: revision, hold: {heldAtMs: storedAtMs, deadlineMs, spanMs: limits.holdMs}};
 }

@@ -23,19 +23,36 @@ export function checkPlan(
   cohorts: readonly CohortVerdict[],
   policy: Policy,
 ): Breach[] {
-  const breaches = [...checkUsers(plan, fleet)];
-  const sources = new Set([...plan.moves, ...plan.unplaced].map(({source}) => source));
-  for (const target of new Set(plan.moves.map(move => move.target))) {
-    const isBack = plan.moves.filter(move => move.target === target).every(move => bringsBack(move, fleet));
-    const rule = targetRule(target, fleet, verdicts, cohorts, isBack);
-    if (rule !== null) breaches.push({rule, detail: {target}});
-    if (plan.kind === 'evacuate' && sources.has(target)) breaches.push({rule: 'TARGET_IS_EMPTIED', detail: {target}});
-  }
+  const breaches = [...checkUsers(plan, fleet), ...checkTargets(plan, fleet, verdicts, cohorts)];
   breaches.push(...checkSpace(plan, fleet, policy));
   if (plan.kind !== 'single')
     breaches.push(...checkWho(plan, fleet, policy), ...checkDomains(plan, fleet, policy), ...checkLoad(plan, fleet, policy));
   if (plan.parent !== null && plan.generation < 1) {
     breaches.push({rule: 'GENERATION', detail: {generation: plan.generation, parent: plan.parent}});
+  }
+  return breaches;
+}
+
+/** Hosts that take none, of those the plan names; also for a plan that was made a while ago. */
+export function checkTargets(
+  {kind, moves, unplaced}: Plan,
+  fleet: Fleet,
+  verdicts: readonly Verdict[],
+  cohorts: readonly CohortVerdict[],
+): Breach[] {
+  const breaches: Breach[] = [];
+  const sources = new Set([...moves, ...unplaced].map(({source}) => source));
+  const old = new Set(fleet.moves.filter(({step}) => step === 'retained').map(({user, source}) => JSON.stringify([user, source])));
+  const areBack = new Map<string, boolean>();
+  for (const {user, target, choice} of moves) {
+    // A person has somebody brought back to where his old copy is.
+    const isBack = choice === undefined && old.has(JSON.stringify([user, target]));
+    areBack.set(target, isBack && areBack.get(target) !== false);
+  }
+  for (const [target, isBack] of areBack) {
+    const rule = targetRule(target, fleet, verdicts, cohorts, isBack);
+    if (rule !== null) breaches.push({rule, detail: {target}});
+    if (kind === 'evacuate' && sources.has(target)) breaches.push({rule: 'TARGET_IS_EMPTIED', detail: {target}});
   }
   return breaches;
 }
@@ -62,11 +79,6 @@ function checkUsers(plan: Plan, fleet: Fleet): Breach[] {
   return breaches;
 }
 
-/** A person has somebody brought back to where his old copy is. */
-function bringsBack({user, target, choice}: Plan['moves'][number], {moves}: Fleet): boolean {
-  return choice === undefined && moves.some(move => move.user === user && move.source === target && move.step === 'retained');
-}
-
 function targetRule(
   target: string,
   fleet: Fleet,
@@ -80,6 +92,7 @@ function targetRule(
   const {stage, cordon} = host.record;
   if (stage !== 'active' && !(isBack && (stage === 'draining' || stage === 'drained'))) return 'TARGET_NOT_ACTIVE';
   if (cordon !== null && !isBack) return 'TARGET_CORDONED';
+  if (host.ahead !== null) return 'TARGET_CLOCK_AHEAD';
   const kind = verdictOf(target, verdicts)?.kind;
   if (kind !== 'healthy' && kind !== 'unknown') return 'TARGET_NOT_WELL';
   return cohorts.some(({explained, members}) => explained && members.includes(target)) ? 'TARGET_IN_SICK_COHORT' : null;

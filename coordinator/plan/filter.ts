@@ -6,7 +6,18 @@ import {mailboxBytes, movingUsers, type Room, roomsOf} from './capacity.ts';
 import {type Loads, loadsOf} from './load.ts';
 import {type Rules, rulesOf} from './rules.ts';
 
-export type WhyNot = 'SELF' | 'HOST_UNKNOWN' | 'ROLE' | 'STAGE' | 'CORDONED' | 'SILENT' | 'SICK' | 'SUSPECT' | 'SICK_COHORT' | 'SPACE';
+export type WhyNot =
+  | 'SELF'
+  | 'HOST_UNKNOWN'
+  | 'ROLE'
+  | 'STAGE'
+  | 'CORDONED'
+  | 'CLOCK_AHEAD'
+  | 'SILENT'
+  | 'SICK'
+  | 'SUSPECT'
+  | 'SICK_COHORT'
+  | 'SPACE';
 
 /** The farm as it is judged and ruled: what every plan is made from. */
 export interface Outlook {
@@ -68,12 +79,14 @@ const EMPTIED: ReadonlySet<HostRecord['stage']> = new Set(['draining', 'drained'
  * @param isBack a person names it for somebody whose old copy it keeps: that it was emptied and is cordoned is no reason then.
  */
 export function whyNoTarget(host: string, placing: Placing, isBack = false): WhyNot | null {
-  const record = placing.fleet.hosts.get(host)?.record;
+  const {record, ahead} = placing.fleet.hosts.get(host) ?? {};
   if (record === undefined) return 'HOST_UNKNOWN';
   if (placing.leaving.has(host)) return 'SELF';
   if (record.role !== 'backend') return 'ROLE';
   if (record.stage !== 'active' && !(isBack && EMPTIED.has(record.stage))) return 'STAGE';
   if (record.cordon !== null && !isBack) return 'CORDONED';
+  // Who came could not leave again.
+  if (ahead !== null) return 'CLOCK_AHEAD';
   switch (placing.kinds.get(host)) {
     case undefined:
     case 'silent':

@@ -15,17 +15,11 @@ type Survival = NonNullable<WhatIfView['survival']>;
 /**
  * Whether everybody has a place when any one group of hosts is lost. What a loss needs is what lives there, and what is left has to
  * take it: moving mailboxes about beforehand changes little, only more room does. That is why the answer is a number of hosts, not moves.
- * It takes seconds in a large farm: each step is a group, and others may work in between.
+ * It takes seconds in a large farm.
  * @param by `host`, or a label whose values make the groups.
  * @param hosts the farm as it is asked about; those that take mailboxes can be lost and can help.
  */
-export function* survivalOf(
-  by: string,
-  hosts: readonly FarmHost[],
-  {placing}: PlanCase,
-  growth: number,
-  headroomShare: number,
-): Generator<void, Survival> {
+export function survivalOf(by: string, hosts: readonly FarmHost[], {placing}: PlanCase, growth: number, headroomShare: number): Survival {
   const groupOf = (name: string): string => (by === HOST ? name : (placing.labelsOf(name)[by] ?? name));
   const open = hosts.filter(({isOpen}) => isOpen);
   const groups = new Map<string, string[]>();
@@ -34,7 +28,6 @@ export function* survivalOf(
   for (const [user, {host}] of placing.fleet.routes) addTo(living, host, user);
   const found: Survival['worst'] = [];
   for (const [group, names] of groups) {
-    yield;
     const lost = new Set(names);
     const users = names.flatMap(name => living.get(name) ?? []);
     const after = hosts.map((host): FarmHost => (lost.has(host.name) ? {...host, isOpen: false, stayBytes: 0, stayLoad: 0} : host));

@@ -16,10 +16,9 @@ const FULLEST = 5;
 
 /**
  * What a plan would be if the farm were another: hosts emptied or gone, hosts added, users more. Nothing is stored and nothing moves.
- * In steps, for a leader must not be kept from its lease.
  * @throws MailherdError HOST_UNKNOWN; INPUT_INVALID for a label that no host has.
  */
-export function* whatIf(wish: WhatIf, outlook: Outlook): Generator<void, WhatIfView> {
+export function whatIf(wish: WhatIf, outlook: Outlook): WhatIfView {
   const {fleet, policy} = outlook;
   const leaving = [...new Set([...(wish.evacuate ?? []), ...(wish.without ?? []).flatMap(label => hostsWith(label, outlook))])];
   const on = caseOf({kind: 'evacuate', hosts: leaving}, outlook);
@@ -51,7 +50,7 @@ export function* whatIf(wish: WhatIf, outlook: Outlook): Generator<void, WhatIfV
     roomBytesAfter: fills.reduce((sum, fill) => sum + Math.max(0, fill.roomBytes), 0),
     fullest: fills.slice(0, FULLEST),
     why: reasonsOf(on, movables, hosts, explained),
-    survival: wish.survive === undefined ? null : yield* survivalOf(wish.survive, hosts, on, growth, policy.place.headroomShare),
+    survival: wish.survive === undefined ? null : survivalOf(wish.survive, hosts, on, growth, policy.place.headroomShare),
   };
 }
 

@@ -112,6 +112,39 @@ test('a bucket made anew is read from its start', async () => {
   expect(log.lines.some(line => JSON.stringify(line.fields).includes('reading all of it again'))).toBe(true);
 }, 30_000);
 
+test.each([
+  ['another entry stands where the last one stood', 12, true],
+  ['nothing stands there, and nothing of its key came since', 11, true],
+  ['only the key that was read last was written again', 10, false],
+] as const)(
+  'a bucket of which an older state has grown beyond what was read is read from its start: %s',
+  async (_, moves, isNoticed) => {
+    const log = memoryLog();
+    const nc = await client(log);
+    const things = await bucket(nc);
+    for (let n = 1; n <= 9; n++) await things.put('b', {n});
+    await things.put('a', {n: 10});
+    const collector = new Collector();
+    const told: boolean[] = [];
+    await things.watch(collector.take, stop.signal, isSure => told.push(isSure));
+    await nc.request(`$JS.API.STREAM.DELETE.KV_${BUCKET}`);
+    const again = await bucket(nc);
+    // One of an entry of its own is lost on whoever goes on behind the last number.
+    await again.put('lost', {n: 100});
+    for (let n = 2; n <= 9; n++) await again.put('b', {n});
+    if (moves === 12) for (const n of [10, 11, 12]) await again.put(n === 10 ? 'c' : 'd', {n});
+    else for (const n of [10, 11]) await again.put(moves === 11 ? 'c' : 'a', {n});
+    if (!isNoticed) {
+      await collector.until(seen => seen.at(-1)?.revision === 11);
+      return;
+    }
+    await collector.until(seen => seen.some(entry => 'value' in entry && entry.value.n === 100));
+    expect(told).toEqual([moves === 12]);
+    expect(log.lines.some(line => JSON.stringify(line.fields).includes('reading all of it again'))).toBe(true);
+  },
+  30_000,
+);
+
 test('a server that stands still is noticed and taken up again', async () => {
   const reader = await bucket(await client());
   const log = memoryLog();

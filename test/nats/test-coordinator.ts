@@ -78,6 +78,11 @@ export class TestCoordinator {
     this.#stop.abort();
     await this.#running;
   }
+
+  /** Resolves once it has ended by itself, as one does that is to be started again. */
+  ended(): Promise<void> {
+    return this.#running;
+  }
 }
 
 async function freePort(): Promise<number> {

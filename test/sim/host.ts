@@ -180,10 +180,11 @@ export class SimHost {
     const life = this.#life;
     const row = (user: string): RouteRow | null => this.rows.get(user) ?? null;
     const key = AGENT.turnOf({host: this.name, routes: {row}}, verb, 'user' in request ? request.user : null);
-    const before = this.#turns.get(key) ?? Promise.resolve();
+    const before = key === null ? Promise.resolve() : (this.#turns.get(key) ?? Promise.resolve());
     const work = (): Promise<Answer<V>> =>
       this.#life === life ? AGENT.serve(AGENT.equip(this.#ports(life), this), verb, request) : new Promise(() => undefined);
     const mine = before.then(work, work);
+    if (key === null) return mine;
     this.#turns.set(
       key,
       mine.catch(() => undefined),
@@ -257,6 +258,7 @@ export class SimHost {
   #store(life: number): HostPorts['store'] {
     return {
       exists: async user => this.mailboxes.has(user),
+      outside: async () => ({mail: null, goes: [], stays: []}),
       freeBytes: async () => (this.isFull ? 0 : 1e12),
       needs: async () => [],
       offers: async () => [],

@@ -48,3 +48,26 @@ test('a source that dies right after the flip does not bind the user; its copy i
   await Promise.all([world.engine?.purge([id]), after(10_000)]);
   expect([world.engine?.records()[0]?.step, world.host(first).mailboxes.has(user), world.owner(user)]).toEqual(['purged', false, third]);
 });
+
+test('from a host whose clock is far ahead nobody is moved: the refusal says by how much, and its next move waits until the clock is right', async () => {
+  const world = new World({seed: 1, backends: 2, users: 1, trouble: 0});
+  world.elect(false);
+  const [user = ''] = [...world.routes.keys()];
+  const source = world.owner(user);
+  const target = source === 'be1' ? 'be2' : 'be1';
+  world.host(source).clockOffset = 720_000;
+  world.engine?.enqueue(planOf('evacuate', [{user, source, target, bytes: 1_000, why: 'simulated'}]));
+  const [why, told] = [`CLOCK_AHEAD ${source} by 12 min`, (): unknown => world.engine?.waiting().map(({because}) => because)];
+  for (let ms = 0; ms < 60_000 && world.engine?.records()[0]?.step !== 'backingOut'; ms += 100)
+    await world.time.run(world.time.now + 100, () => undefined);
+  // By then it has been refused, too.
+  world.noHold.set(source, why);
+  await world.time.run(world.time.now + 60_000, () => undefined);
+  const [first] = world.engine?.records() ?? [];
+  expect([first?.step, first?.refusal?.code, world.owner(user), told()]).toEqual(['backedOut', 'CLOCK_AHEAD', source, [why]]);
+  expect(Number(first?.refusal?.detail.aheadMs)).toBeGreaterThanOrEqual(720_000);
+  world.host(source).clockOffset = 0;
+  world.noHold.clear();
+  await world.time.run(world.time.now + 60_000, () => undefined);
+  expect([world.owner(user), told()]).toEqual([target, []]);
+});

@@ -56,6 +56,8 @@ export class World {
   readonly violations: string[] = [];
   /** Hosts whose evacuation somebody stopped for now. */
   readonly paused = new Set<string>();
+  /** Hosts where nobody can be held, as far as the coordinator knows, and why. */
+  readonly noHold = new Map<string, string>();
   /** Moves of which somebody was told that they back out. */
   readonly cancelled = new Set<string>();
   /** Of its one edge; null: it does not tell. */
@@ -132,6 +134,7 @@ export class World {
       policy: () => ({...POLICY, move: {...POLICY.move, ...this.options.move}}),
       pace: () => ({}),
       whereabouts: () => ({apart: new Map(), usersOf: () => [], hostOf: () => null, rackOf: host => host}),
+      whyNoHold: host => this.noHold.get(host) ?? null,
       isEmptyingPaused: host => this.paused.has(host),
       newId: () => `move-${String(++this.#ids).padStart(6, '0')}`,
       log: QUIET,

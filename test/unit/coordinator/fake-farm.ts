@@ -11,6 +11,7 @@ import {newHost} from '../../../coordinator/host/life.ts';
 import {POLICY_KEY} from '../../../coordinator/keys.ts';
 import type {Mover, WaitingMove} from '../../../coordinator/move/mover.ts';
 import {Picture} from '../../../coordinator/picture.ts';
+import {deskHere, type PlanDesk} from '../../../coordinator/plan/desk.ts';
 import type {Search} from '../../../coordinator/plan/model.ts';
 import {PlanLine} from '../../../coordinator/plan-line.ts';
 import {Planner} from '../../../coordinator/planner.ts';
@@ -35,9 +36,9 @@ export class FakeMover implements Mover {
   queue: WaitingMove[] = [];
   failure: Error | null = null;
 
-  enqueue(plan: Plan): void {
-    this.enqueued.push(plan);
-    this.queue.push(...plan.moves.map(planned => ({planned, planId: plan.id, because: 'QUEUED'})));
+  enqueue(...plans: readonly Plan[]): void {
+    this.enqueued.push(...plans);
+    for (const {id: planId, moves} of plans) this.queue.push(...moves.map(planned => ({planned, planId, because: 'QUEUED'})));
   }
   waiting(): readonly WaitingMove[] {
     return this.queue;
@@ -80,6 +81,8 @@ export class FakeFarm {
   readonly commands: {host: string; verb: string; request: unknown}[] = [];
   /** What a host answers to a command; throws to be silent. */
   answer: (host: string, verb: string) => unknown = () => ({});
+  /** Happens while a plan is made. */
+  meanwhile: () => Promise<void> = async () => undefined;
   readonly end = new AbortController();
   readonly intake = new Intake(this.picture.fleet, () => undefined);
   readonly keeper: HostKeeper;
@@ -108,12 +111,36 @@ export class FakeFarm {
     this.keeper = new HostKeeper({picture, hosts, mover, command, token: 7, signal, drivers, emit, audit, clock, log: silentLog});
     const happen: HostKeeper['happen'] = (host, happening) => this.keeper.happen(host, happening);
     const search: Search = async (_, start) => ({assignment: start, cost: 0, steps: 0});
-    this.planner = new Planner({picture, line, mover, emit, clock, signal, search, refreshSizes: async () => undefined});
+    const here = deskHere(search);
+    const desk: PlanDesk = {
+      ...here,
+      plan: async (...asked) => {
+        const plan = await here.plan(...asked);
+        await this.meanwhile();
+        return plan;
+      },
+    };
+    this.planner = new Planner({picture, line, mover, emit, clock, signal, desk, refreshSizes: async () => undefined});
     this.tuning = new TuneKeeper({picture, command, token: 7, audit, clock, log: silentLog});
     this.relief = new ReliefKeeper({picture, command, token: 7, emit, audit, clock, log: silentLog});
     const {planner, routes, policy, tuning, relief} = this;
     const {approvals} = this;
-    this.operator = new Operator({picture, hosts, routes, policy, planner, mover, tuning, relief, approvals, happen, emit, clock});
+    this.operator = new Operator({
+      picture,
+      hosts,
+      routes,
+      policy,
+      planner,
+      mover,
+      tuning,
+      relief,
+      approvals,
+      happen,
+      command,
+      token: 7,
+      emit,
+      clock,
+    });
     this.actor = new Actor({picture, planner, mover, happen, emit, audit, clock, log: silentLog});
     this.views = new Views({
       picture,

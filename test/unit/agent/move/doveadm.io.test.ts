@@ -1,21 +1,24 @@
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {KnownTexts} from '../../../../agent/move/bodies.io.ts';
 import {doveadmStore} from '../../../../agent/move/doveadm.io.ts';
 import {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
+import type {Elsewhere} from '../../../../agent/move/elsewhere.ts';
 import type {PlainStore} from '../../../../agent/move/measured.ts';
 import type {MailPlaces} from '../../../../agent/move/seed-place.io.ts';
 import {systemClock} from '../../../../base/clock.io.ts';
 
 let store: string;
 let mail: PlainStore;
+let outside: Elsewhere;
 
 beforeEach(() => {
   store = mkdtempSync(join(tmpdir(), 'mailherd-store-'));
+  outside = {mail: null, rest: []};
   const places = {
-    of: async (user: string) => ({home: join(store, user)}),
+    of: async (user: string) => ({home: join(store, user), owner: {uid: process.getuid?.() ?? 0, gid: 0}, outside}),
     server: new DoveadmServer(join(store, 'doveadm-server')),
   } as unknown as MailPlaces;
   mail = doveadmStore({store, places, texts: new KnownTexts(), doveadmPort: 24245, clock: systemClock});
@@ -38,6 +41,28 @@ test('a mailbox is removed, and nobody else, whatever his name', async () => {
     ['ada.', 'ada.discarded', 'adam'],
   ]);
   expect(await mail.remove('ada')).toBe(0);
+});
+
+test("indexes and control files beside the home go with it, as far as they are in the store and the user's alone", async () => {
+  const other = mkdtempSync(join(tmpdir(), 'mailherd-alt-'));
+  try {
+    home('ada');
+    home('index/ada');
+    symlinkSync(other, join(store, 'linked'));
+    for (const path of [join(other, 'ada'), join(store, 'control')]) mkdirSync(path);
+    const at = (path: string, root: string | null): {path: string; root: string | null} => ({path, root});
+    const [index, alt, linked, control] = [join(store, 'index/ada'), join(other, 'ada'), join(store, 'linked/ada'), join(store, 'control')];
+    outside = {
+      mail: null,
+      rest: [at(join(index, '.INBOX'), index), at(alt, alt), at(linked, linked), at(control, null), at('/none/ada', '/none/ada')],
+    };
+    expect(await mail.outside('ada')).toEqual({mail: null, goes: [index], stays: [alt, linked, control]});
+    expect(await mail.remove('ada')).toBe(8);
+    expect([existsSync(index), existsSync(alt), existsSync(control), await mail.exists('ada')]).toEqual([false, true, true, false]);
+    expect(await mail.outside('ada')).toMatchObject({goes: []});
+  } finally {
+    rmSync(other, {recursive: true});
+  }
 });
 
 test('what an interrupted removal left goes with the next try', async () => {

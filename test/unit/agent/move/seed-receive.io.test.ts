@@ -50,7 +50,16 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
   opened = receiver;
   const owner = process.getuid?.() === 0 ? {uid: NOBODY, gid: NOBODY} : {uid: process.getuid?.() ?? 1, gid: process.getgid?.() ?? 1};
   const root = `${store}/home/Maildir`;
-  const place = {home: `${store}/home`, inbox: root, control: root, root, format: 'maildir' as const, owner, dialect: DIALECT};
+  const place = {
+    home: `${store}/home`,
+    inbox: root,
+    outside: {mail: null, rest: []},
+    control: root,
+    root,
+    format: 'maildir' as const,
+    owner,
+    dialect: DIALECT,
+  };
   const terms = {
     user: USER,
     address: '127.0.0.1',

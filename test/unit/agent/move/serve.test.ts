@@ -1,12 +1,13 @@
 import {describe, expect, test} from 'vitest';
 import {Passes} from '../../../../agent/move/admit.ts';
-import type {Copy, HostPorts} from '../../../../agent/move/host-ports.ts';
+import type {Copy, HostPorts, Outside} from '../../../../agent/move/host-ports.ts';
 import {Running} from '../../../../agent/move/running.ts';
 import {serve, turnOf} from '../../../../agent/move/serve.ts';
 import {MIB} from '../../../../base/units.ts';
 import type {Answer} from '../../../../wire/command.ts';
 
 const USER = 'ada@farm.example';
+const WHOLE: Outside = {mail: null, goes: [], stays: []};
 const REQUEST = {v: 1, token: 1, user: USER, moveId: '00000000-0000-4000-8000-000000000001', folder: null, texts: false} as const;
 
 function hostAt(owner: string, copy: Copy | null): {ports: HostPorts; asked: string[]} {
@@ -18,6 +19,7 @@ function hostAt(owner: string, copy: Copy | null): {ports: HostPorts; asked: str
     memory: {highestToken: () => 1, copy: () => copy},
     store: {
       exists: async () => true,
+      outside: async () => WHOLE,
       manifest: async (user: string) => {
         asked.push(user);
         return {folders: [], subscriptions: [], sieve: [], lines: null};
@@ -69,6 +71,15 @@ test('where the user lives his mailbox is read while it is copied, elsewhere onl
     expect(turnOf(elsewhere, verb, USER)).toBe(turnOf(elsewhere, 'copy', USER));
 });
 
+test('the disk is waited for by all at once, other questions of a host have their turns', () => {
+  const {ports} = hostAt('be1', null);
+  expect([turnOf(ports, 'persist', null), turnOf(ports, 'retry', null), turnOf(ports, 'mailboxes', null)]).toEqual([
+    null,
+    'retry',
+    'mailboxes',
+  ]);
+});
+
 test('a pass is ended by a command that does not wait for its turn; no other begins', async () => {
   const {ports} = hostAt('be1', null);
   const backup = (_user: string, _address: string, _full: boolean, signal: AbortSignal): Promise<never> =>
@@ -116,6 +127,18 @@ test('a command of an earlier coordinator is refused before anything is looked a
   expect([asked, noted]).toEqual([[], []]);
   await serve(at(7), 'manifest', {...REQUEST, token: 8});
   expect([asked, noted]).toEqual([[USER], [8]]);
+});
+
+test('a host whose clock is so far ahead that no hold is in force says so, and by how much', async () => {
+  const {ports} = hostAt('be1', null);
+  const now = 1_800_000_000_000;
+  const routes = {...ports.routes, reached: async () => undefined};
+  const at = {...ports, routes, clock: {now: () => now, monotonic: () => 0}} as unknown as HostPorts;
+  const held = {v: 1 as const, token: 1, user: USER, moveId: REQUEST.moveId, revision: 1};
+  const ahead = {code: 'CLOCK_AHEAD', detail: {user: USER, host: 'be1', aheadMs: 600_000}};
+  await expect(serve(at, 'hold', {...held, storedAtMs: now - 600_000})).rejects.toMatchObject(ahead);
+  await expect(serve(at, 'hold', {...held, storedAtMs: now - 599_999})).rejects.toMatchObject({code: 'HOLD_LOST'});
+  await expect(serve(at, 'hold', held)).rejects.toMatchObject({code: 'HOLD_LOST'});
 });
 
 test('a mailbox that does not fit is refused before anything is noted', async () => {
@@ -194,4 +217,53 @@ test('a copy that is noted of who lives here is of somebody of that name who was
   } as unknown as HostPorts;
   await serve(noting, 'needs', {v: 1, token: 1, user: USER, moveId: REQUEST.moveId});
   expect(forgotten).toEqual([USER]);
+});
+
+describe('of a mailbox that is not in its home', () => {
+  const ofMove = {v: 1 as const, token: 1, user: USER, moveId: REQUEST.moveId};
+  const room = {...ofMove, source: 'be2', bytes: 1, needs: [], discard: []};
+  const changed: string[] = [];
+
+  /** @param owner whose mailbox it is; be1 is asked. */
+  function hostOf(owner: string, copy: Copy | null, outside: Partial<Outside>): HostPorts {
+    const {ports} = hostAt(owner, copy);
+    changed.length = 0;
+    const store = {
+      ...ports.store,
+      exists: async () => false,
+      outside: async () => ({...WHOLE, ...outside}),
+      freeBytes: async () => 1e9,
+      needs: async () => [],
+      endCopies: async () => undefined,
+      remove: async () => changed.push('removed'),
+    };
+    const memory = {...ports.memory, putCopy: async () => void changed.push('noted'), removeCopy: async () => undefined};
+    return {...ports, store, memory, files: {end: async () => undefined}} as unknown as HostPorts;
+  }
+  const refused = (...paths: string[]): object => ({code: 'MAIL_ELSEWHERE', detail: {user: USER, host: 'be1', paths}});
+
+  test('neither end moves the mail itself elsewhere: nothing of what is asked of a home would be true', async () => {
+    await expect(serve(hostOf('be1', null, {mail: '/mail/ada'}), 'needs', ofMove)).rejects.toMatchObject(refused('/mail/ada'));
+    await expect(serve(hostOf('be2', null, {mail: '/mail/ada'}), 'reserve', room)).rejects.toMatchObject(refused('/mail/ada'));
+    expect(changed).toEqual([]);
+  });
+
+  test('indexes elsewhere move; what an earlier mailbox left of them is in the way of a copy', async () => {
+    expect(await serve(hostOf('be1', null, {goes: ['/idx/ada']}), 'needs', ofMove)).toEqual({needs: []});
+    const left = hostOf('be2', null, {goes: ['/idx/ada'], stays: ['/alt']});
+    await expect(serve(left, 'reserve', room)).rejects.toMatchObject(refused('/idx/ada', '/alt'));
+    expect(changed).toEqual([]);
+    const again = hostOf('be2', {user: USER, moveId: REQUEST.moveId, kind: 'arriving'}, {goes: ['/idx/ada']});
+    expect(await serve(again, 'reserve', room)).toEqual({freeBytes: 1e9});
+  });
+
+  test('a retained copy goes whole or not at all; a copy that did not become one goes as far as it can', async () => {
+    const copy = (kind: Copy['kind']): Copy => ({user: USER, moveId: REQUEST.moveId, kind});
+    await expect(serve(hostOf('be2', copy('retained'), {stays: ['/alt']}), 'discard', ofMove)).rejects.toMatchObject(refused('/alt'));
+    expect(changed).toEqual([]);
+    await serve(hostOf('be2', copy('retained'), {goes: ['/idx/ada']}), 'discard', ofMove);
+    expect(changed).toEqual(['removed']);
+    await serve(hostOf('be2', copy('arriving'), {stays: ['/alt']}), 'discard', ofMove);
+    expect(changed).toEqual(['removed']);
+  });
 });

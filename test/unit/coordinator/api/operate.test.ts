@@ -40,6 +40,62 @@ async function refused(work: Promise<unknown>, code: string, detail: object = {}
   expect(world()).toEqual(before);
 }
 
+describe('a plan that takes its time', () => {
+  test('is made anew when another has been carried out meanwhile, and then nothing has begun', async () => {
+    let others = 0;
+    const other = async (): Promise<void> => {
+      farm.meanwhile = async () => undefined;
+      await farm.operator.move('bob', {user: 'eve@example.org', target: 'be03'});
+      others++;
+    };
+    farm.meanwhile = other;
+    const {plan} = await farm.operator.evacuate('ada', 'be02', {});
+    expect([others, plan.moves]).toEqual([1, []]);
+    expect(farm.mover.enqueued.map(({moves}) => moves.map(({user}) => user))).toEqual([['eve@example.org'], []]);
+  });
+
+  test('is given up when that happens again and again: no host has changed', async () => {
+    const users = ['ada@example.org', 'bob@example.org', 'eve@example.org'];
+    const other = async (): Promise<void> => {
+      farm.meanwhile = async () => undefined;
+      await farm.operator.move('bob', {user: users.shift() ?? '', target: 'be03'});
+      farm.meanwhile = other;
+    };
+    farm.meanwhile = other;
+    await expect(farm.operator.evacuate('ada', 'be01', {})).rejects.toMatchObject({code: 'PLAN_STALE', detail: {tries: 3}});
+    expect(farm.picture.hosts.get('be01')?.value.stage).toBe('active');
+  });
+});
+
+describe('a new user', () => {
+  const copies = (...users: string[]) => ({users: 0, queued: 0, copies: users.map(user => ({user, moveId: 'm-1', kind: 'retained'}))});
+
+  test('comes to no host where a move has left a copy of somebody of his name: it would become his mailbox', async () => {
+    const user = 'zoe@example.org';
+    farm.mover.moves = [retainedMove('m-1', user, 'be01', 'be02', farm.clock.now())];
+    farm.answer = () => copies(user);
+    await refused(farm.operator.addUser('ada', {user, host: 'be01'}), 'COPY_RETAINED', {user, host: 'be01', moveId: 'm-1'});
+    farm.answer = () => {
+      throw new MailherdError('HOST_SILENT', {});
+    };
+    await refused(farm.operator.addUser('ada', {user, host: 'be01'}), 'COPY_RETAINED');
+    // What the records say is old where the host has no such copy.
+    farm.answer = () => copies('ada@example.org');
+    expect(await farm.operator.addUser('ada', {user, host: 'be01'})).toMatchObject({host: 'be01'});
+  });
+
+  test('nor while a move of somebody of his name has not ended, or where one could not remove what it left', async () => {
+    const user = 'zoe@example.org';
+    const left = retainedMove('m-1', user, 'be01', 'be02', farm.clock.now());
+    farm.mover.moves = [{...left, step: 'backingOut'}];
+    await refused(farm.operator.addUser('ada', {user, host: 'be03'}), 'MOVE_IN_PROGRESS', {moveId: 'm-1'});
+    farm.mover.moves = [{...left, step: 'backedOut', isLeftOnTarget: true}];
+    farm.answer = () => copies(user);
+    await refused(farm.operator.addUser('ada', {user, host: 'be02'}), 'COPY_RETAINED');
+    expect(await farm.operator.addUser('ada', {user, host: 'be01'})).toMatchObject({host: 'be01'});
+  });
+});
+
 describe('reverse', () => {
   const record = (id: string, user: string, source: string, target: string, step: MoveRecord['step']): MoveRecord =>
     ({id, user: `${user}@example.org`, source, target, step, timeline: []}) as unknown as MoveRecord;

@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
 import {type FlowOutcome, flow} from '../../../../coordinator/flow.ts';
 import {fold} from '../../../../coordinator/report/fold.ts';
+import {circumstanceWords} from '../../../../wire/words.ts';
 import {Farm, NEW, OLD, type ReportChange, recordOf, reportOf, SICK, type Weather} from '../fleet-builder.ts';
 
 /** Backends of two racks and two edges, seven minutes old. */
@@ -149,7 +150,7 @@ test('a clock that is behind is named, and its host is judged by when its report
   const behind = offClock(-120_000);
   expect(behind.verdicts.find(({host}) => host === 'be1')?.kind).toBe('healthy');
   expect([codes(behind), paged(behind)]).toEqual([['CLOCK_SKEW'], [[null, 'CLOCK_SKEW']]]);
-  expect(behind.circumstances[0]).toMatchObject({hosts: ['be1'], evidence: [{value: 120_000, note: 'be1: its clock is behind'}]});
+  expect(behind.circumstances[0]).toMatchObject({hosts: ['be1'], evidence: [{value: 120_000, note: 'be1: its clock is 2 m 00 s behind'}]});
   expect(offClock(-30_000).circumstances).toEqual([]);
   // One that does not report any more is silent all the same.
   expect(paged(offClock(-120_000, 120))).toEqual([['be1', 'SILENT']]);
@@ -158,5 +159,9 @@ test('a clock that is behind is named, and its host is judged by when its report
 test('a clock that is ahead is named: nothing of its host is known', () => {
   const ahead = offClock(120_000);
   expect([codes(ahead), paged(ahead)]).toEqual([['CLOCK_SKEW'], [[null, 'CLOCK_SKEW']]]);
-  expect(ahead.circumstances[0]?.evidence[0]?.note).toBe('be1: its clock is ahead: its reports are refused');
+  const note = (outcome: FlowOutcome): string | undefined => outcome.circumstances[0]?.evidence[0]?.note;
+  expect(note(ahead)).toBe('be1: its clock is 2 m 00 s ahead: its reports are refused');
+  const far = offClock(720_000);
+  expect(note(far)).toBe('be1: its clock is 12 m 00 s ahead: its reports are refused, and nobody can be held there or move away');
+  expect(far.circumstances.map(circumstanceWords)).toEqual([expect.stringContaining(`(${note(far)})`)]);
 });

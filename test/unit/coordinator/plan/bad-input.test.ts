@@ -7,10 +7,10 @@ import type {Outlook} from '../../../../coordinator/plan/filter.ts';
 import {lackOf} from '../../../../coordinator/plan/lack.ts';
 import {assertModel} from '../../../../coordinator/plan/model.ts';
 import {violationsOf} from '../../../../coordinator/plan/model-check.ts';
+import {whatIf} from '../../../../coordinator/plan/what-if.ts';
 import type {Policy} from '../../../../wire/policy.ts';
 import type {Plan} from '../../../../wire/record.ts';
 import {fiveHosts, GIB, recordOf} from '../fleet-builder.ts';
-import {whatIf} from './asked.ts';
 
 const IDS = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
 

@@ -63,21 +63,25 @@ test('why not that host', () => {
     .add(recordOf('be6', NEW))
     .add(recordOf('be7', OLD))
     .add(recordOf('be8', OLD))
-    .add(recordOf('be9', NEW));
+    .add(recordOf('be9', NEW))
+    .add(recordOf('be10', OLD));
   farm.change('be2', {cordon: {by: 'ada', reason: 'x', atMs: 0}});
   farm.change('be8', {stage: 'probation'});
   farm.pass(200);
   const outcome = farm.pass(100, {be4: SICK, be5: SICK, be9: SICK, be7: null});
+  const early = farm.fleet.hosts.get('be10');
+  if (early !== undefined) early.ahead = {ms: 61_000, receivedAtMs: farm.nowMs};
   farm.fleet.moves = [moveOf('u000@be1.example', 'be3', 'be1', 'retained')];
   const outlook = {fleet: farm.fleet, verdicts: outcome.verdicts, cohorts: outcome.cohorts, policy: farm.policy};
   const why = (host: string): string | null => whyNoTarget(host, placingOf(outlook));
-  expect([why('be1'), why('be2'), why('be4'), why('be6'), why('be7'), why('be8'), why('edge1'), why('nobody')]).toEqual([
+  expect([why('be1'), why('be2'), why('be4'), why('be6'), why('be7'), why('be8'), why('be10'), why('edge1'), why('nobody')]).toEqual([
     null,
     'CORDONED',
     'SICK',
     'SICK_COHORT',
     'SILENT',
     'STAGE',
+    'CLOCK_AHEAD',
     'ROLE',
     'HOST_UNKNOWN',
   ]);

@@ -5,10 +5,10 @@ import {buildPlan} from '../../../../coordinator/plan/build.ts';
 import {checkPlan} from '../../../../coordinator/plan/check.ts';
 import {type Outlook, placingOf} from '../../../../coordinator/plan/filter.ts';
 import {loadsOf} from '../../../../coordinator/plan/load.ts';
+import {whatIf} from '../../../../coordinator/plan/what-if.ts';
 import type {Policy} from '../../../../wire/policy.ts';
 import type {Plan} from '../../../../wire/record.ts';
 import {Farm, OLD, recordOf} from '../fleet-builder.ts';
-import {whatIf} from './asked.ts';
 
 const IDS = {planId: 'plan-0001', generation: 1, parent: null, nowMs: 1};
 const MIB = 2 ** 20;

@@ -2,12 +2,12 @@ import {expect, test} from 'vitest';
 import {renderWhatIf} from '../../../../cli/render-what-if.ts';
 import {evacuationVetoes} from '../../../../coordinator/decision/veto.ts';
 import {emptyFleet, type Fleet, fleetHost} from '../../../../coordinator/fleet.ts';
+import {whatIf} from '../../../../coordinator/plan/what-if.ts';
 import {WhatIfView} from '../../../../wire/api.ts';
 import {fits} from '../../../../wire/codec.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {Verdict} from '../../../../wire/record.ts';
 import {GIB, OLD, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
-import {whatIf} from './asked.ts';
 
 /** Four hosts of 100 GiB, 15 of them reserve; two in rack r1, two in r2; so many mailboxes of so many GiB on each. */
 function farm(mailboxes: number, gib: number): {fleet: Fleet; verdicts: Verdict[]} {
