@@ -287,7 +287,7 @@ export class SimHost {
         if (!target.isUp || target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'target takes nothing'});
         const there = target.mailboxes.get(user);
         if (there === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'no mailbox there'});
-        this.#world.renumbered(user, there.mergeFrom(mailbox));
+        there.mergeFrom(mailbox);
       },
       endCopies: async user => {
         await this.#disk(life, 1);

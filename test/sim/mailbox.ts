@@ -18,6 +18,8 @@ export class Mailbox {
   readonly messages = new Map<number, Message>();
   /** GUIDs of what was deleted here, as the log of its index has it. */
   readonly expunged = new Set<string>();
+  /** What merges gave other UIDs, the first first: UIDs of before and after. Whoever reads this mailbox, or a copy of it, sees so. */
+  readonly renumberings: ReadonlyMap<number, number>[] = [];
 
   constructor(uidValidity: number) {
     this.uidValidity = uidValidity;
@@ -76,14 +78,15 @@ export class Mailbox {
     copy.changes = this.changes;
     for (const [uid, message] of this.messages) copy.messages.set(uid, {...message});
     for (const guid of this.expunged) copy.expunged.add(guid);
+    copy.renumberings.push(...this.renumberings);
     return copy;
   }
 
   /**
    * What one-way dsync does after the flip: adds what is missing by GUID and was not deleted here. Where one UID is of two messages both get
-   * new ones. @returns UIDs of before and after.
+   * new ones.
    */
-  mergeFrom(source: Mailbox): Map<number, number> {
+  mergeFrom(source: Mailbox): void {
     const renumbered = new Map<number, number>();
     const here = new Set([...this.messages.values()].map(({guid}) => guid));
     const missing = [...source.messages.values()].filter(({guid}) => !here.has(guid) && !this.expunged.has(guid));
@@ -99,7 +102,7 @@ export class Mailbox {
       const uid = this.append(guid);
       if (flagged) this.flag(uid, true);
     }
-    return renumbered;
+    if (renumbered.size > 0) this.renumberings.push(renumbered);
   }
 
   manifest(): Manifest {
