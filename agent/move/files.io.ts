@@ -23,6 +23,7 @@ export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions):
   return {
     offer: async terms => receiver.offer(terms, await places.of(terms.user)),
     end: user => receiver.end(user),
+    hasJustCome: user => receiver.hasJustCome(user),
     async send(user, offer, bytesPerSecond, gone, signal) {
       const outcome = await sendSeed(
         {places, texts, gone},
@@ -35,7 +36,10 @@ export function mailFiles({places, texts, seedPort, log, signal}: FilesOptions):
       return outcome;
     },
     async persist(users) {
-      for (const user of users) await syncPlace(await places.of(user));
+      for (const user of users) {
+        await receiver.stored(user);
+        await syncPlace(await places.of(user));
+      }
     },
   };
 }

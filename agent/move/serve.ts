@@ -3,7 +3,7 @@ import {type Bytes, MIB, SECOND_MS} from '../../base/units.ts';
 import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
 import {admit} from './admit.ts';
 import type {Copy, HostPorts} from './host-ports.ts';
-import {receiveSeed} from './seed.ts';
+import {receiveSeed, requireClosed} from './seed.ts';
 
 type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>};
 
@@ -78,7 +78,6 @@ const HANDLERS: Handlers = {
   async receive(ports, request) {
     requireElsewhere(ports, request.user);
     requireCopy(ports, request.user, request.moveId);
-    await ports.store.endCopies(request.user);
     return receiveSeed(ports, request);
   },
 
@@ -200,6 +199,7 @@ const HANDLERS: Handlers = {
   async persist(ports, {users}) {
     const begun = ports.clock.monotonic();
     await ports.files.persist(users);
+    for (const user of users) requireClosed(ports, user);
     return {tookMs: ports.clock.monotonic() - begun};
   },
 

@@ -148,9 +148,8 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const {limits, ports} = context;
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
-  const calmUntilMs = mayBeLast ? await calm(ports, record) : null;
   // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
-  await closeSeed(ports, record);
+  const [calmUntilMs] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
   const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;

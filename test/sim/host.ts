@@ -168,6 +168,13 @@ export class SimHost {
     this.#onDisk.delete(user);
   }
 
+  /** Puts a seed that has come on disk, as it came, whatever is written over it meanwhile; then it is noted. Never resolves when the agent dies before. */
+  async storeSeed(user: string, seed: Mailbox, note: () => Promise<void>): Promise<void> {
+    await this.#disk(this.#life, this.#rng.between(2, 400));
+    if (this.#onDisk.has(user)) this.#onDisk.set(user, seed.clone());
+    await note();
+  }
+
   /** A started agent reads the whole bucket again. */
   restart(): void {
     this.isUp = true;
@@ -246,8 +253,10 @@ export class SimHost {
     return {
       offer: terms => seeds.offer(terms),
       end: user => seeds.end(user),
+      hasJustCome: user => seeds.hasJustCome(user),
       send: (...sent) => seeds.send(...sent),
       persist: async users => {
+        for (const user of users) await seeds.stored(user);
         await disk(this.#rng.between(2, 40));
         for (const user of users) this.persist(user);
       },
