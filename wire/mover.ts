@@ -51,6 +51,7 @@ export const METHODS = {
   /** Answers when the offer is over; it is told by the ask `offered`. */
   offer: method({...user, address: Address, bytesMax: ByteCount}, Nothing),
   end: method(user, Nothing),
+  hasJustCome: method(user, Type.Boolean()),
   send: method(
     {...user, offer: Type.Object({...SeedOffer.properties, address: Address}), bytesPerSecond: orNull(Type.Number({exclusiveMinimum: 0}))},
     Type.Union([

@@ -24,6 +24,7 @@ export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served[
   return {
     offer: async (terms, over) => receiver.offer(terms, await places.of(terms.user), over),
     end: user => receiver.end(user),
+    hasJustCome: async user => receiver.hasJustCome(user),
     async send(user, offer, bytesPerSecond, gone, signal) {
       const outcome = await sendSeed(
         {places, texts, gone},
@@ -36,7 +37,12 @@ export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served[
       return outcome;
     },
     async persist(users) {
-      await Promise.all(users.map(async user => disks.place(await places.of(user))));
+      await Promise.all(
+        users.map(async user => {
+          await receiver.stored(user);
+          await disks.place(await places.of(user));
+        }),
+      );
     },
   };
 }

@@ -49,6 +49,11 @@ export interface HostPorts {
     /** Target: no seed of that user is taken any more, and nothing writes to the home because of one. */
     end(user: string): Promise<void>;
     /**
+     * Target: a whole seed of that user has come since its mover started, and nobody has asked since. It is on its way to disk, which `persist` waits for, and
+     * its texts are being read.
+     */
+    hasJustCome(user: string): Promise<boolean>;
+    /**
      * Source: sends one, no faster than told. @param gone called when all of it is on its way, before the target has proved it.
      * @param signal breaks it off.
      * @throws MailherdError COPY_FAILED when it broke off; the target knows.

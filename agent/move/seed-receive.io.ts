@@ -26,6 +26,10 @@ interface Open {
   timer: NodeJS.Timeout;
   /** Set when the one connection has come. */
   work: Promise<void> | null;
+  /** Set when all of it is unpacked and found: it goes to disk, and is noted. */
+  storing: Promise<void> | null;
+  /** And nobody has asked yet. */
+  hasJustCome: boolean;
 }
 
 interface ReceiverOptions {
@@ -61,7 +65,7 @@ export class SeedReceiver {
     const secret = randomBytes(32).toString('hex');
     const over = new AbortController();
     const timer = setTimeout(() => this.#expire(user, over), OFFER_MS);
-    this.#open.set(user, {secret: digest(secret), place, terms, over, told, timer, work: null});
+    this.#open.set(user, {secret: digest(secret), place, terms, over, told, timer, work: null, storing: null, hasJustCome: false});
     return {address, port: this.#options.port, secret};
   }
 
@@ -72,6 +76,19 @@ export class SeedReceiver {
     open.over.abort();
     await open.work;
     this.#forget(user, open);
+  }
+
+  /** Once of a seed that has come and is not stored yet. */
+  hasJustCome(user: string): boolean {
+    const open = this.#open.get(user);
+    if (open === undefined || !open.hasJustCome) return false;
+    open.hasJustCome = false;
+    return true;
+  }
+
+  /** A seed that has come is on disk and noted when this resolves. @throws MailherdError why it is not. */
+  async stored(user: string): Promise<void> {
+    await this.#open.get(user)?.storing;
   }
 
   #expire(user: string, over: AbortController): void {
@@ -129,7 +146,8 @@ export class SeedReceiver {
   }
 
   /** Never rejects: what went wrong is told to the peer and the log. */
-  async #receive({place, terms, over}: Open, socket: Socket, line: SeedLine, hello: SeedHello): Promise<void> {
+  async #receive(open: Open, socket: Socket, line: SeedLine, hello: SeedHello): Promise<void> {
+    const {place, terms, over} = open;
     const {signal} = over;
     const {log} = this.#options;
     const stop = (): void => {
@@ -138,24 +156,32 @@ export class SeedReceiver {
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     try {
-      const {reading, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options.server, signal);
+      const {syncing, reading, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options.server, signal);
       try {
         signal.throwIfAborted();
-        await terms.arrived();
+        open.storing = store(syncing, terms, signal);
+        open.hasJustCome = true;
+        await Promise.all([open.storing, line.say('{"refusal":null}\n')]);
         log.info({user: terms.user, ...unpacked}, 'a seed has arrived');
-        await line.say('{"refusal":null}\n');
       } finally {
-        await reading;
+        await Promise.allSettled([open.storing, reading]);
       }
     } catch (error) {
       const refusal = toRefusal(error);
       log.warn({user: terms.user, refusal}, 'a seed was not taken');
-      await line.say(`${JSON.stringify({refusal})}\n`).catch(() => socket.destroy());
+      if (open.storing === null) await line.say(`${JSON.stringify({refusal})}\n`).catch(stop);
     } finally {
       signal.removeEventListener('abort', stop);
       socket.destroySoon();
     }
   }
+}
+
+/** @param signal when it has ended by then, nobody may be told that anything lies here. */
+async function store(syncing: Promise<void>, terms: SeedTerms, signal: AbortSignal): Promise<void> {
+  await syncing;
+  signal.throwIfAborted();
+  await terms.arrived();
 }
 
 function digest(secret: string): Buffer {

@@ -14,17 +14,19 @@ import {output, printed, start} from './tool.io.ts';
 /** Takes what a mailbox of its format holds, as its owner: `native/unpack/unpack.cc`. */
 const UNPACK = 'mailherd-unpack';
 
-/** What a seed was, and how long it took to come and be unpacked, and to be found by Dovecot and put on disk. */
+/** What a seed was, how long it took to come and be unpacked, and to be found by Dovecot, and what goes on. */
 export interface Unpacked {
   files: number;
   unpackedMs: Millis;
-  provedMs: Millis;
-  /** Reading its texts, which goes on. Never rejects. */
+  foundMs: Millis;
+  /** Putting it on disk. */
+  syncing: Promise<void>;
+  /** Reading its texts. Never rejects. */
   reading: Promise<void>;
 }
 
 /**
- * Takes one seed from the hello on: unpacks it as the owner of the mailbox, has Dovecot find it, and puts it on disk.
+ * Takes one seed from the hello on: unpacks it as the owner of the mailbox, has Dovecot find it, and begins to put it on disk.
  * @param signal ends it at once. @throws MailherdError SEED_UNFIT when dsync must do it all; COPY_FAILED, COMMAND_FAILED when it broke
  * off, was cut short, is too large, or holds what no maildir holds. What was unpacked by then stays for the caller to remove.
  */
@@ -43,23 +45,15 @@ export async function unpackSeed(
   const begun = performance.now();
   const {files, folders} = await unpack(line, format, place, terms.bytesMax, signal);
   const unpackedMs = performance.now() - begun;
-  const looking = look(terms.user, format, server);
   // The disk is slow, the processor has nothing else to do meanwhile.
-  const reading = looking.then(
-    () => terms.readAhead(),
-    () => undefined,
-  );
-  try {
-    const [found] = await Promise.all([looking, syncPlace(place)]);
-    const missing = whyNotFound(folders, found);
-    if (missing !== null)
-      throw new MailherdError('COPY_FAILED', {user: terms.user, files, reason: `Dovecot does not find the seed: ${missing}`});
-  } catch (error) {
-    // Dovecot writes its indexes where the caller is about to remove everything.
-    await reading;
-    throw error;
-  }
-  return {files, unpackedMs: Math.round(unpackedMs), provedMs: Math.round(performance.now() - begun - unpackedMs), reading};
+  const syncing = syncPlace(place);
+  // Whoever awaits it later still learns of it.
+  syncing.catch(() => undefined);
+  const missing = whyNotFound(folders, await look(terms.user, format, server));
+  if (missing !== null)
+    throw new MailherdError('COPY_FAILED', {user: terms.user, files, reason: `Dovecot does not find the seed: ${missing}`});
+  const foundMs = Math.round(performance.now() - begun - unpackedMs);
+  return {files, unpackedMs: Math.round(unpackedMs), foundMs, syncing, reading: terms.readAhead()};
 }
 
 /**

@@ -10,6 +10,10 @@ import type {Copy, HostPorts} from './host-ports.ts';
  */
 export async function receiveSeed(ports: HostPorts, {user, moveId, address, bytes, open}: Request<'receive'>): Promise<Answer<'receive'>> {
   arriving(ports, user, moveId);
+  // The first pass need not wait until the seed is on disk: should this host's agent or mover die before, what it brings is no more than a part of a seed either. Nor is there
+  // anything of another to be ended: whoever looked for it would end who reads the texts.
+  if (await ports.files.hasJustCome(user)) return {offer: null};
+  await ports.store.endCopies(user);
   await ports.files.end(user);
   const {seed} = arriving(ports, user, moveId);
   if (seed === 'closed') return {offer: null};
@@ -29,6 +33,15 @@ export async function receiveSeed(ports: HostPorts, {user, moveId, address, byte
 /** Small messages take whole blocks of an archive, and a mailbox grows while it waits for its move. */
 const GROWTH_MAX = 4;
 const SLACK_BYTES = 256 * MIB;
+
+/**
+ * The copy will not be emptied any more, whatever comes late: from here on it may be proved.
+ * @throws MailherdError COPY_FAILED when a seed was not put on disk, or the agent that took it died before that.
+ */
+export function requireClosed({memory, routes, host}: HostPorts, user: string): void {
+  if (routes.row(user)?.host === host || memory.copy(user)?.seed !== 'open') return;
+  throw new MailherdError('COPY_FAILED', {user, host, reason: 'its seed was not put on disk'});
+}
 
 function arriving(ports: HostPorts, user: string, moveId: string): Copy {
   const copy = ports.memory.copy(user);

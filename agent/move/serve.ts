@@ -4,7 +4,7 @@ import type {Answer, Feature, Request, Verb} from '../../wire/command.ts';
 import {HOLD_AGE_MAX_MS} from '../../wire/route.ts';
 import {admit} from './admit.ts';
 import type {Copy, HostPorts} from './host-ports.ts';
-import {receiveSeed} from './seed.ts';
+import {receiveSeed, requireClosed} from './seed.ts';
 
 type Handlers = {[V in Verb]: (ports: HostPorts, request: Request<V>) => Promise<Answer<V>>};
 
@@ -84,7 +84,6 @@ const HANDLERS: Handlers = {
   async receive(ports, request) {
     requireElsewhere(ports, request.user);
     requireCopy(ports, request.user, request.moveId);
-    await ports.store.endCopies(request.user);
     return receiveSeed(ports, request);
   },
 
@@ -207,6 +206,7 @@ const HANDLERS: Handlers = {
   async persist(ports, {users}) {
     const begun = ports.clock.monotonic();
     await ports.files.persist(users);
+    for (const user of users) requireClosed(ports, user);
     return {tookMs: ports.clock.monotonic() - begun};
   },
 

@@ -70,6 +70,7 @@ export function socketMover(path: string = MOVER_SOCKET): Mover {
           call('offer', {user, address, bytesMax}, {asks: {offered, readAhead, arrived}}).catch(reject);
         }),
       end: user => none(call('end', {user})),
+      hasJustCome: ofUser('hasJustCome'),
       send: (user, offer, bytesPerSecond, gone, signal) => call('send', {user, offer, bytesPerSecond}, {signal, asks: {gone}}),
       persist: users => none(call('persist', {users: [...users]})),
     },

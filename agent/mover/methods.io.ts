@@ -51,6 +51,7 @@ export function methodsOf({store, files, queue, dovecotRun}: Served): Methods {
       return over.then(nothing);
     },
     end: ({user}) => files.end(user).then(nothing),
+    hasJustCome: ({user}) => files.hasJustCome(user),
     send: ({user, offer, bytesPerSecond}, {ask, signal}) => files.send(user, offer, bytesPerSecond, () => void ask('gone'), signal),
     persist: ({users}) => files.persist(users).then(nothing),
     count: () => queue.count(),

@@ -1,7 +1,7 @@
-import {utimes} from 'node:fs/promises';
+import {closeSync, fchownSync, futimesSync, openSync, writeSync} from 'node:fs';
 import {seededRng} from '../../base/random.ts';
 import type {CorpusMessage} from '../../farm/mail/corpus.io.ts';
-import {makeOwned, writeOwned} from '../../farm/mail/owned.io.ts';
+import {makeOwned, VMAIL, writeOwned} from '../../farm/mail/owned.io.ts';
 
 const FOLDERS = ['', '.Sent', '.Archive.2002', '.Lists'] as const;
 const KEYWORDS = ['$Label1', '$Forwarded', 'todo-later'] as const;
@@ -28,9 +28,20 @@ export async function fillMaildir(maildir: string, count: number, corpus: readon
     const letters = `${rng.unit() < 0.3 ? 'S' : ''}${rng.unit() < 0.1 ? String.fromCharCode(97 + rng.below(KEYWORDS.length)) : ''}`;
     const folder = rng.unit() < 0.6 ? '' : FOLDERS[1 + rng.below(FOLDERS.length - 1)];
     const name = `${seconds}.M${index}P1.bench,S=${size},W=${size + text.split('\n').length - 1}:2,${letters}`;
-    await writeOwned(`${maildir}/${folder}/cur/${name}`, text);
-    await utimes(`${maildir}/${folder}/cur/${name}`, seconds, seconds);
+    writeMessage(`${maildir}/${folder}/cur/${name}`, text, seconds);
     bytes += size;
   }
   return bytes;
+}
+
+/** At once: a turn of the event loop for each step of 100,000 files costs minutes. */
+function writeMessage(path: string, text: string, seconds: number): void {
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    writeSync(file, text);
+    fchownSync(file, VMAIL, VMAIL);
+    futimesSync(file, seconds, seconds);
+  } finally {
+    closeSync(file);
+  }
 }

@@ -21,8 +21,10 @@ export interface MoveContext {
   retries: MailRetries;
   /** Passes begun by this run. */
   passes: number;
-  /** Both ends have made a manifest in this run. */
+  /** The target has made a manifest in this run. */
   isWarm: boolean;
+  /** Somebody ended it: what it waited for then may go on for a while, but must begin nothing. */
+  isCancelled: boolean;
   /** The source's manifest, read while it was held. */
   source: Manifest | null;
   /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */
@@ -52,8 +54,11 @@ export function ofMove(ports: MovePorts, record: MoveRecord): {v: 1; token: numb
   return {v: 1, token: ports.token(), moveId: record.id, user: record.user};
 }
 
-/** One pass of dsync from source to target. @throws MailherdError COPY_FAILED and the like. */
-export function pass(
+/**
+ * One pass of dsync from source to target. @throws MailherdError COPY_FAILED and the like; CANCELLED when the move backs out by now: a source that was started anew
+ * since has forgotten that no pass of it may come.
+ */
+export async function pass(
   context: MoveContext,
   record: MoveRecord,
   full: boolean,
@@ -61,6 +66,7 @@ export function pass(
 ): Promise<{tookMs: number; again: boolean}> {
   const {ports} = context;
   const {source, target} = record;
+  if (context.isCancelled) throw new MailherdError('CANCELLED', {moveId: record.id});
   context.passes++;
   const request = {...ofMove(ports, record), target, targetAddress: ports.address(target), full, pass: context.passes};
   return ports.command(source, 'copy', request, timeoutMs);

@@ -264,7 +264,7 @@ export class MoveEngine implements Mover {
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
     const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
-    const fresh = {heldSince: null, passes: 0, isWarm: false, source: null};
+    const fresh = {heldSince: null, passes: 0, isWarm: false, isCancelled: false, source: null};
     const context: MoveContext = {ports, limits: policy().move, ...shared, ...fresh, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     this.#edgePorts.now(current.id, current.step);
@@ -314,8 +314,9 @@ export class MoveEngine implements Mover {
     try {
       return await this.#tried(context, record);
     } catch (error) {
-      if (error instanceof MailherdError && error.code === 'CANCELLED') return cancelled;
-      throw error;
+      if (!(error instanceof MailherdError) || error.code !== 'CANCELLED') throw error;
+      context.isCancelled = true;
+      return cancelled;
     }
   }
 

@@ -5,7 +5,7 @@ import type {Manifest} from '../../wire/manifest.ts';
 import type {MoveRecord, MoveStep} from '../../wire/record.ts';
 import {effectiveRoute, type Route} from '../../wire/route.ts';
 import {canonicalManifest, compareLines, compareManifests, type Difference, sameFolders} from '../verify/compare.ts';
-import {COPY_MS, ignoreUnread, prepareHold, readTexts} from './ahead.ts';
+import {COPY_MS, prepareHold, readBesidePass} from './ahead.ts';
 import {
   COMMAND_MS,
   calm,
@@ -148,20 +148,14 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const {limits, ports} = context;
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
-  const calmUntilMs = mayBeLast ? await calm(ports, record) : null;
   // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
-  await closeSeed(ports, record);
-  // Texts are read meanwhile, at the target those of what is there already: before anything came Dovecot would make a mailbox by looking.
-  const [answer] = await Promise.all([
-    pass(context, record, false, COPY_MS),
-    readTexts(ports, record, record.source),
-    record.passesMs.length > 0 ? readTexts(ports, record, record.target).catch(ignoreUnread) : null,
-  ]);
+  const [calmUntilMs] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
+  const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
   if (!(passesMs.length > 1 && isShort) && passesMs.length < limits.passesMax) return {...record, passesMs};
   if (isShort || answer.tookMs <= limits.holdMs / 4) {
-    const preparedMs = await prepareHold(context, record);
+    const preparedMs = await prepareHold(context, record, answer.tookMs);
     // What was written meanwhile wants another pass.
     const isCalm = calmUntilMs !== null && ports.clock.monotonic() < calmUntilMs;
     const isAtOnce = isCalm || preparedMs <= limits.catchUpMsMax || passesMs.length >= limits.passesMax;

@@ -1,7 +1,7 @@
 import {chown, mkdir, writeFile} from 'node:fs/promises';
 
 /** uid and gid of the mailboxes on every host of the farm. */
-const VMAIL = 5_000;
+export const VMAIL = 5_000;
 
 /** Where a customer's home lies below a host's mail store. */
 export function homeOf(store: string, user: string): string {

@@ -66,6 +66,34 @@ test.each(['seeding', 'copying'] as const)(
   },
 );
 
+test('what a cancelled move had waited for begins no pass, even at a source that was started anew since', async () => {
+  // The first pass waits for the target's last word on the seed.
+  let goOn: () => void = () => undefined;
+  const waits = new Promise<void>(resolve => {
+    goOn = resolve;
+  });
+  const {run} = STEPS.copying;
+  STEPS.copying.run = (context, record) => {
+    const {ports} = context;
+    const command: typeof ports.command = async (host, verb, request, timeoutMs) => {
+      if (verb === 'receive') await waits;
+      return verb === 'receive' ? ({offer: null} as never) : ports.command(host, verb, request, timeoutMs);
+    };
+    return run(new Proxy(context, {get: (from, key) => (key === 'ports' ? {...ports, command} : Reflect.get(from, key))}), record);
+  };
+  const {world, user, source, target, after, record} = await moving(5_000);
+  expect(record().step).toBe('copying');
+  world.engine?.cancel(record().id);
+  await after(3_000);
+  expect([record().step, world.host(target).mailboxes.has(user)]).toEqual(['backedOut', false]);
+  world.host(source).crash(false);
+  world.host(source).restart();
+  world.catchUp(world.host(source));
+  goOn();
+  await after(30_000);
+  expect([world.owner(user), world.host(target).mailboxes.has(user)]).toEqual([source, false]);
+});
+
 test('what is held is back at its host after the step that runs, and only then is that said', async () => {
   let goOn: () => void = () => undefined;
   const {run} = STEPS.verifying;

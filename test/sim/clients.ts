@@ -6,10 +6,32 @@ import type {World} from './world.ts';
 export interface Ledger {
   /** Acknowledged messages: guid -> user. */
   messages: Map<string, string>;
-  /** user -> uid -> {guid, flagged}: as a client last saw or set it. */
-  known: Map<string, Map<number, {guid: string; flagged: boolean}>>;
+  /** user -> what his client knows. */
+  known: Map<string, Known>;
   /** What its user deleted: guid -> user. */
   expunged: Map<string, string>;
+}
+
+/** What one client last saw or set. */
+export class Known {
+  readonly byUid = new Map<number, {guid: string; flagged: boolean}>();
+  readonly #seen = new Set<ReadonlyMap<number, number>>();
+
+  /**
+   * Dovecot tells a client of the mailbox which it reads: messages that it knew by their old UIDs are gone, and others have come. What was renumbered
+   * in a mailbox that its user has left meanwhile he is never told of, and must not find.
+   */
+  see({renumberings}: Mailbox): void {
+    for (const uids of renumberings) {
+      if (this.#seen.has(uids)) continue;
+      this.#seen.add(uids);
+      for (const [before, after] of uids) {
+        const message = this.byUid.get(before);
+        this.byUid.delete(before);
+        if (message !== undefined) this.byUid.set(after, message);
+      }
+    }
+  }
 }
 
 /** Less than a hold takes: what starts later than that is found only when its host retains. */
@@ -22,12 +44,11 @@ const EXPUNGE_SHARE = 0.15;
 /** People read and change their mail, and mail comes in, all through the edge, while everything moves. */
 export function startClients(world: World, rng: Rng, untilMs: number): Ledger {
   const ledger: Ledger = {messages: new Map(), known: new Map(), expunged: new Map()};
-  world.renumbered = (user, uids) => renumber(ledger.known.get(user), uids);
   for (const user of world.routes.keys()) {
-    const known = new Map<number, {guid: string; flagged: boolean}>();
+    const known = new Known();
     const mailbox = world.host(world.owner(user)).mailboxes.get(user);
     for (const message of mailbox?.messages.values() ?? []) {
-      known.set(message.uid, {guid: message.guid, flagged: false});
+      known.byUid.set(message.uid, {guid: message.guid, flagged: false});
       ledger.messages.set(message.guid, user);
     }
     ledger.known.set(user, known);
@@ -35,15 +56,6 @@ export function startClients(world: World, rng: Rng, untilMs: number): Ledger {
     void read(world, rng.fork(`read-${user}`), user, ledger, untilMs);
   }
   return ledger;
-}
-
-/** Dovecot tells a client so: the messages it knew by the old UIDs are gone, and others have come. */
-function renumber(known: Map<number, {guid: string; flagged: boolean}> = new Map(), uids: ReadonlyMap<number, number>): void {
-  for (const [before, after] of uids) {
-    const message = known.get(before);
-    known.delete(before);
-    if (message !== undefined) known.set(after, message);
-  }
 }
 
 async function send(world: World, rng: Rng, user: string, ledger: Ledger, untilMs: number): Promise<void> {
@@ -91,7 +103,7 @@ async function offer(world: World, rng: Rng, user: string, guid: string): Promis
 }
 
 async function read(world: World, rng: Rng, user: string, ledger: Ledger, untilMs: number): Promise<void> {
-  const known = ledger.known.get(user) ?? new Map();
+  const known = ledger.known.get(user) ?? new Known();
   while (world.time.now < untilMs) {
     await world.time.sleep(rng.between(20, 400));
     const name = world.host('edge1').sendsTo(user);
@@ -111,23 +123,17 @@ async function read(world: World, rng: Rng, user: string, ledger: Ledger, untilM
 }
 
 /** One acknowledged command in a session: the fence is not asked again, as in Dovecot. */
-function change(
-  world: World,
-  rng: Rng,
-  user: string,
-  name: string,
-  known: Map<number, {guid: string; flagged: boolean}>,
-  ledger: Ledger,
-): void {
+function change(world: World, rng: Rng, user: string, name: string, known: Known, ledger: Ledger): void {
   const mailbox = world.host(name).mailboxes.get(user);
   if (mailbox === undefined) {
     world.violate('I2', `${user} has a session on ${name} and no mailbox`);
     return;
   }
+  known.see(mailbox);
   if (rng.unit() < 0.2) {
-    const guid = `${user}-append-${known.size}-${Math.floor(world.time.now)}`;
+    const guid = `${user}-append-${known.byUid.size}-${Math.floor(world.time.now)}`;
     const uid = mailbox.append(guid);
-    known.set(uid, {guid, flagged: false});
+    known.byUid.set(uid, {guid, flagged: false});
     ledger.messages.set(guid, user);
     return;
   }
@@ -135,12 +141,12 @@ function change(
   const message = rng.pick([...mailbox.messages.values()]);
   if (rng.unit() < EXPUNGE_SHARE) {
     mailbox.expunge(message.uid);
-    known.delete(message.uid);
+    known.byUid.delete(message.uid);
     ledger.messages.delete(message.guid);
     ledger.expunged.set(message.guid, user);
     return;
   }
   const flagged = rng.unit() < 0.5;
   mailbox.flag(message.uid, flagged);
-  known.set(message.uid, {guid: message.guid, flagged});
+  known.byUid.set(message.uid, {guid: message.guid, flagged});
 }

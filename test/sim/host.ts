@@ -168,6 +168,13 @@ export class SimHost {
     this.#onDisk.delete(user);
   }
 
+  /** Puts a seed that has come on disk, as it came, whatever is written over it meanwhile; then it is noted. Never resolves when the agent dies before. */
+  async storeSeed(user: string, seed: Mailbox, note: () => Promise<void>): Promise<void> {
+    await this.#disk(this.#life, this.#rng.between(2, 400));
+    if (this.#onDisk.has(user)) this.#onDisk.set(user, seed.clone());
+    await note();
+  }
+
   /** A started agent reads the whole bucket again. */
   restart(): void {
     this.isUp = true;
@@ -247,8 +254,10 @@ export class SimHost {
     return {
       offer: terms => seeds.offer(terms),
       end: user => seeds.end(user),
+      hasJustCome: user => seeds.hasJustCome(user),
       send: (...sent) => seeds.send(...sent),
       persist: async users => {
+        for (const user of users) await seeds.stored(user);
         await disk(this.#rng.between(2, 40));
         for (const user of users) this.persist(user);
       },
@@ -289,7 +298,7 @@ export class SimHost {
         if (!target.isUp || target.isFull) throw new MailherdError('COPY_FAILED', {user, reason: 'target takes nothing'});
         const there = target.mailboxes.get(user);
         if (there === undefined) throw new MailherdError('COPY_FAILED', {user, reason: 'no mailbox there'});
-        this.#world.renumbered(user, there.mergeFrom(mailbox));
+        there.mergeFrom(mailbox);
       },
       endCopies: async user => {
         await this.#disk(life, 1);

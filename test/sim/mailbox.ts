@@ -18,6 +18,8 @@ export class Mailbox {
   readonly messages = new Map<number, Message>();
   /** GUIDs of what was deleted here, as the log of its index has it. */
   readonly expunged = new Set<string>();
+  /** What merges gave other UIDs, the first first: UIDs of before and after. Whoever reads this mailbox, or a copy of it, sees so. */
+  readonly renumberings: ReadonlyMap<number, number>[] = [];
 
   constructor(uidValidity: number) {
     this.uidValidity = uidValidity;
@@ -76,30 +78,40 @@ export class Mailbox {
     copy.changes = this.changes;
     for (const [uid, message] of this.messages) copy.messages.set(uid, {...message});
     for (const guid of this.expunged) copy.expunged.add(guid);
+    copy.renumberings.push(...this.renumberings);
     return copy;
   }
 
   /**
    * What one-way dsync does after the flip: adds what is missing by GUID and was not deleted here. Where one UID is of two messages both get
-   * new ones. @returns UIDs of before and after.
+   * new ones; a message that has a higher UID there than here gets it here too.
    */
-  mergeFrom(source: Mailbox): Map<number, number> {
+  mergeFrom(source: Mailbox): void {
     const renumbered = new Map<number, number>();
-    const here = new Set([...this.messages.values()].map(({guid}) => guid));
-    const missing = [...source.messages.values()].filter(({guid}) => !here.has(guid) && !this.expunged.has(guid));
-    for (const {uid: before} of missing) {
-      const message = this.messages.get(before);
-      if (message === undefined) continue;
-      this.messages.delete(before);
-      const uid = this.append(message.guid);
-      this.messages.set(uid, {...message, uid});
-      renumbered.set(before, uid);
+    const uids = new Map([...this.messages.values()].map(({uid, guid}) => [guid, uid]));
+    const missing: Message[] = [];
+    for (const {uid, guid, flagged, isWhole} of source.messages.values()) {
+      const here = uids.get(guid);
+      if (here === undefined && !this.expunged.has(guid)) missing.push({uid, guid, flagged, isWhole});
+      if (here !== undefined && uid >= this.uidNext) renumbered.set(here, this.#moveTo(here, uid));
     }
+    for (const {uid} of missing) if (this.messages.has(uid)) renumbered.set(uid, this.#moveTo(uid, this.uidNext));
     for (const {guid, flagged} of missing) {
       const uid = this.append(guid);
       if (flagged) this.flag(uid, true);
     }
-    return renumbered;
+    if (renumbered.size > 0) this.renumberings.push(renumbered);
+  }
+
+  /** @param next not lower than any. */
+  #moveTo(uid: number, next: number): number {
+    const message = this.messages.get(uid);
+    if (message === undefined) return uid;
+    this.messages.delete(uid);
+    this.messages.set(next, {...message, uid: next});
+    this.uidNext = next + 1;
+    this.changes++;
+    return next;
   }
 
   manifest(): Manifest {

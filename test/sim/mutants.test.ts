@@ -202,12 +202,6 @@ const AGENT_SIDE: Record<string, () => void> = {
       return {freeBytes: 1e12};
     });
   },
-  'a seed is taken at any time': () => {
-    AGENT.equip = ports => {
-      const open = (copy: ReturnType<HostPorts['memory']['copy']>): typeof copy => (copy === null ? null : {...copy, seed: 'open'});
-      return {...ports, memory: {...ports.memory, copy: user => open(ports.memory.copy(user))}};
-    };
-  },
   'what was noted of copies is forgotten by a restart': () => {
     AGENT.equip = (ports, host) => {
       if (host.life > 0) host.copies.clear();

@@ -171,7 +171,9 @@ function judge(world: World, ledger: Ledger): void {
       if (whose === user && counts.has(guid))
         world.violate('I3', `${guid} of ${user} was deleted, and is back${whereElse(world, user, guid)}`);
     }
-    for (const [uid, {guid, flagged}] of ledger.known.get(user) ?? []) {
+    const known = ledger.known.get(user);
+    known?.see(mailbox);
+    for (const [uid, {guid, flagged}] of known?.byUid ?? []) {
       const message = mailbox.messages.get(uid);
       if (message?.guid !== guid) world.violate('I3', `UID ${uid} of ${user} is ${message?.guid ?? 'gone'}, was ${guid}`);
       else if (message.flagged !== flagged) world.violate('I3', `the flag of ${guid} of ${user} is wrong`);

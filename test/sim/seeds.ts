@@ -9,8 +9,10 @@ interface Open {
   terms: SeedTerms;
   /** A connection has shown the secret: no other may. */
   isTaken: boolean;
-  /** The seed has come and is being noted. */
-  arriving: Promise<void> | null;
+  /** The seed has come, and is being put on disk and noted. */
+  storing: Promise<void> | null;
+  /** And nobody has asked yet. */
+  hasJustCome: boolean;
 }
 
 const PARTS = 4;
@@ -36,14 +38,25 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
   async offer(terms: SeedTerms): Promise<SeedOffer> {
     await this.#disk(1);
     const secret = `${terms.user} ${this.#rng.below(2 ** 30)}`;
-    this.#open.set(terms.user, {secret, terms, isTaken: false, arriving: null});
+    this.#open.set(terms.user, {secret, terms, isTaken: false, storing: null, hasJustCome: false});
     return {address: this.#host.name, port: 1, secret};
   }
 
   async end(user: string): Promise<void> {
     const open = this.#open.get(user);
     this.#open.delete(user);
-    await open?.arriving;
+    await open?.storing;
+  }
+
+  async hasJustCome(user: string): Promise<boolean> {
+    const open = this.#open.get(user);
+    if (open === undefined || !open.hasJustCome) return false;
+    open.hasJustCome = false;
+    return true;
+  }
+
+  async stored(user: string): Promise<void> {
+    await this.#open.get(user)?.storing;
   }
 
   async send(
@@ -71,25 +84,12 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
       this.#world.overwritten(user, address, snapshot);
       target.write(user, snapshot.part(part / PARTS));
     }
-    target.persist(user);
-    open.arriving = open.terms.arrived();
-    await this.#until(open.arriving, () => target.life === life);
+    open.hasJustCome = true;
+    open.storing = target.storeSeed(user, snapshot, async () => {
+      if (target.seedsOpen.get(user) === open) await open.terms.arrived();
+      if (target.seedsOpen.get(user) === open) target.seedsOpen.delete(user);
+    });
     return {kind: 'seeded', messages: snapshot.messages.size, bytes: 1};
-  }
-
-  /** Waits for work of another host, which may die. */
-  async #until(work: Promise<void>, isAlive: () => boolean): Promise<void> {
-    let isDone = false;
-    work.then(
-      () => {
-        isDone = true;
-      },
-      () => undefined,
-    );
-    for (let waits = 0; !isDone; waits++) {
-      await this.#disk(5);
-      if (!isAlive() || waits > 20_000) throw new MailherdError('COPY_FAILED', {reason: 'the stream broke off'});
-    }
   }
 }
 

@@ -51,8 +51,6 @@ export class World {
   readonly hosts = new Map<string, SimHost>();
   readonly routes = new Map<string, RouteEntry>();
   readonly #moves = new Map<string, {record: MoveRecord; revision: number}>();
-  /** Told when a merge gives messages of a user other UIDs, as dsync does with late mail. */
-  renumbered: (user: string, uids: ReadonlyMap<number, number>) => void = () => undefined;
   readonly violations: string[] = [];
   /** Hosts whose evacuation somebody stopped for now. */
   readonly paused = new Set<string>();

@@ -11,6 +11,7 @@ const REQUEST = {v: 1, token: 1, user: USER, moveId: MOVE, address: '10.0.0.2', 
 class Target {
   copy: Copy | null = {user: USER, moveId: MOVE, kind: 'arriving'};
   isHomeThere = false;
+  hasJustCome = false;
   readonly done: string[] = [];
   terms: SeedTerms | null = null;
   readonly ports = {
@@ -50,6 +51,14 @@ class Target {
       end: async () => {
         this.done.push('ended');
       },
+      hasJustCome: async () => {
+        const {hasJustCome} = this;
+        this.hasJustCome = false;
+        return hasJustCome;
+      },
+      persist: async () => {
+        this.done.push('on disk');
+      },
     },
   } as unknown as HostPorts;
 }
@@ -58,7 +67,7 @@ describe('a target', () => {
   test('notes that it is open before it offers, and closed once the seed has arrived', async () => {
     const target = new Target();
     expect((await receiveSeed(target.ports, REQUEST)).offer).toEqual({address: '10.0.0.2', port: 1, secret: 's'});
-    expect(target.done).toEqual(['ended', 'noted open', 'offered']);
+    expect(target.done).toEqual(['passes ended', 'ended', 'noted open', 'offered']);
     await target.terms?.arrived();
     expect(target.copy?.seed).toBe('closed');
     expect((await receiveSeed(target.ports, REQUEST)).offer).toBeNull();
@@ -70,7 +79,7 @@ describe('a target', () => {
     target.copy = {user: USER, moveId: MOVE, kind: 'arriving', seed: 'open'};
     target.isHomeThere = true;
     expect((await receiveSeed(target.ports, REQUEST)).offer).not.toBeNull();
-    expect(target.done).toEqual(['ended', 'removed', 'noted open', 'offered']);
+    expect(target.done).toEqual(['passes ended', 'ended', 'removed', 'noted open', 'offered']);
   });
 
   test('removes it too when no seed shall come any more, and never opens again', async () => {
@@ -79,14 +88,31 @@ describe('a target', () => {
     target.isHomeThere = true;
     expect((await receiveSeed(target.ports, {...REQUEST, open: false})).offer).toBeNull();
     expect((await receiveSeed(target.ports, REQUEST)).offer).toBeNull();
-    expect(target.done).toEqual(['ended', 'removed', 'noted closed', 'ended']);
+    expect(target.done).toEqual(['passes ended', 'ended', 'removed', 'noted closed', 'passes ended', 'ended']);
+  });
+
+  test('lets passes begin while a seed that has come goes to disk, and tells of no copy on disk until that is noted', async () => {
+    const target = new Target();
+    target.copy = {user: USER, moveId: MOVE, kind: 'arriving', seed: 'open'};
+    target.isHomeThere = true;
+    target.hasJustCome = true;
+    expect((await receiveSeed(target.ports, {...REQUEST, open: false})).offer).toBeNull();
+    expect(target.done).toEqual([]);
+    const persist = {v: 1 as const, token: 1, users: [USER]};
+    await expect(serve(target.ports, 'persist', persist)).rejects.toMatchObject({code: 'COPY_FAILED'});
+    target.copy = {...target.copy, seed: 'closed'};
+    await serve(target.ports, 'persist', persist);
+    expect(target.done).toEqual(['on disk', 'on disk']);
+    // Before a second pass what the first one left is ended, and the seed waited for.
+    expect((await receiveSeed(target.ports, {...REQUEST, open: false})).offer).toBeNull();
+    expect(target.done.slice(2)).toEqual(['passes ended', 'ended']);
   });
 
   test('takes no seed where something lies already', async () => {
     const target = new Target();
     target.isHomeThere = true;
     expect((await receiveSeed(target.ports, REQUEST)).offer).toBeNull();
-    expect(target.done).toEqual(['ended', 'noted closed']);
+    expect(target.done).toEqual(['passes ended', 'ended', 'noted closed']);
   });
 
   test('takes none for a move it did not reserve for, nor into a retained copy, nor once the user lives there', async () => {
