@@ -41,7 +41,7 @@ export function blame({rows, atMs}: Pick<Incident, 'rows' | 'atMs'>): Labels[] {
     return {labels, bad: excess, good: all - excess};
   });
   const evidence = risenCounts(now, cells, labels => GAIN_LEFT[labels - 1] ?? 0);
-  const candidates = search(cells, evidence).candidates.filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
+  const candidates = search(cells, evidence).filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
   let best: Blamed | null = null;
   for (const first of candidates.slice(0, STARTS)) {
     let blamed: Blamed | null = {causes: [first], whole: first, worth: first.gain};
