@@ -1,4 +1,4 @@
-import {type Cell, type Evidence, proportions} from '../../coordinator/health/explain.ts';
+import type {Evidence} from '../../coordinator/health/explain.ts';
 
 /** Bad ones among all, and the share of bad that is usual there. */
 export interface Count {
@@ -8,39 +8,36 @@ export interface Count {
   usual: number;
 }
 
-/** How far shares scatter around what is usual (correlation of the events of one row), and that all of them may have risen a little. */
-const SCATTERS = [0.001, 0.003, 0.006, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12];
+/** How far shares scatter around what is expected (correlation of the events of one row), in a cause and outside. */
+const SCATTERS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
+/** All shares may have risen a little. */
 const DRIFTS = [1, 1.3];
-/** Of what is usually good so much became bad where the cause is, scattered far more widely: a cause strikes unevenly. */
+/** What a cause does: of what is usually good so much becomes bad, ... */
 const RISES = [0.01, 0.02, 0.04, 0.07, 0.11, 0.17, 0.25, 0.35, 0.5, 0.7];
-const CAUSE_SCATTERS = [0.15, 0.3];
+/** ... or the odds of bad are so many times the usual ones: where more is bad already, more becomes so. */
+const ODDS = [1.5, 2, 3, 4, 6, 10, 20, 50];
 /** A row is what it is for reasons of its own, now and then, so that no single one decides. */
 const ODD = 0.001;
 const ODD_RISE = 0.25;
 const ODD_SCATTER = 0.4;
-/** Where most events are counts too, a little: how well the excess of all events is divided, to this power. */
-const EVENTS_EXPONENT = 0.2;
 
 /**
  * Counts of events are no independent witnesses: within a row they go together. So each row is a beta-binomial draw (J. G. Skellam 1948),
  * outside of the cause around its usual share, inside around one that rose; rises and scatters are those that fit best, on either
  * side of the division by themselves.
- * @param costOf what is left of a gain with so many labels, 0..1.
+ * @param gainLeft what is left of a gain with so many labels, 0..1.
  */
-export function risenCounts(counts: readonly Count[], cells: readonly Cell[], costOf: (labels: number) => number): Evidence {
-  const usual = counts.map(count => usualLogs(count));
+export function risenCounts(counts: readonly Count[], gainLeft: (labels: number) => number): Evidence {
+  const usual = counts.map(usualLogs);
   const risen = counts.map((count, index) => risenLogs(count, usual[index] ?? []));
-  const byEvents = proportions(cells);
   const whole = summed(usual, counts.keys());
   const undivided = Math.max(...whole);
   return {
-    gain: division => {
-      const {labels, members} = division;
+    gain: ({labels, members}) => {
       const inside = Math.max(...summed(risen, members));
       const own = summed(usual, members);
       const outside = Math.max(...whole.map((log, index) => log - (own[index] ?? 0)));
-      const events = Math.max(0, byEvents.gain(division)) ** EVENTS_EXPONENT;
-      return Math.max(0, inside + outside - undivided) * events * costOf(Object.keys(labels).length);
+      return Math.max(0, inside + outside - undivided) * gainLeft(Object.keys(labels).length);
     },
     most: () => Number.POSITIVE_INFINITY,
   };
@@ -53,7 +50,12 @@ function usualLogs(count: Count): number[] {
 
 function risenLogs(count: Count, usual: readonly number[]): number[] {
   const odd = usual.reduce((sum, log) => sum + log, 0) / usual.length;
-  return CAUSE_SCATTERS.flatMap(scatter => RISES.map(rise => mixed(chance(count, share(count, rise), scatter), odd)));
+  const means = [...RISES.map(rise => share(count, rise)), ...ODDS.map(odds => atOdds(count, odds))];
+  return SCATTERS.flatMap(scatter => means.map(mean => mixed(chance(count, mean, scatter), odd)));
+}
+
+function atOdds({usual}: Count, odds: number): number {
+  return (odds * usual) / (1 - usual + odds * usual);
 }
 
 function share({usual}: Count, rise: number): number {

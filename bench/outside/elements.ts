@@ -1,4 +1,4 @@
-import {type Candidate, type Cell, type Evidence, search} from '../../coordinator/health/explain.ts';
+import {type Candidate, type Cell, costOf, type Evidence, search} from '../../coordinator/health/explain.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Count, risenCounts} from './counts.ts';
 
@@ -19,14 +19,10 @@ export interface ElementFigures {
 }
 
 const CAUSES_MAX = 3;
-/** So many of the best are tried as the first of several causes. */
-const STARTS = 10;
 /** What is left of a gain with one, two and three labels. */
 const GAIN_LEFT = [1, 1, 0.85];
 /** A cause holds so much of the excess: what is smaller is not what the trouble is about. */
 const HELD_MIN = 0.2;
-/** Several causes are values of the same labels, and with each further one so many times as much must be explained. */
-const FURTHER_MIN = 2;
 /** What was bad before is told by the calmer minutes; the others had troubles of their own. */
 const CALM_SHARE = 0.5;
 /** What was rarely seen before has the share of all, as if seen so often. */
@@ -40,48 +36,42 @@ export function blame({rows, atMs}: Pick<Incident, 'rows' | 'atMs'>): Labels[] {
     const excess = Math.max(0, bad - usual * all);
     return {labels, bad: excess, good: all - excess};
   });
-  const evidence = risenCounts(now, cells, labels => GAIN_LEFT[labels - 1] ?? 0);
-  const candidates = search(cells, evidence).candidates.filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
-  let best: Blamed | null = null;
-  for (const first of candidates.slice(0, STARTS)) {
-    let blamed: Blamed | null = {causes: [first], whole: first, worth: first.gain};
-    while (blamed !== null) {
-      if (best === null || blamed.worth > best.worth) best = blamed;
-      blamed = blamed.causes.length < CAUSES_MAX ? joined(blamed, candidates, evidence) : null;
-    }
+  const evidence = risenCounts(now, labels => GAIN_LEFT[labels - 1] ?? 0);
+  const candidates = search(cells, evidence).filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
+  const causes = candidates.slice(0, 1);
+  let whole = causes[0];
+  while (whole !== undefined && causes.length < CAUSES_MAX) {
+    const further = furtherCause(whole, candidates, evidence);
+    if (further === null) break;
+    causes.push(further);
+    whole = union(whole, further, evidence);
   }
-  return (best?.causes ?? []).map(({members}) => shared(members, cells));
+  return causes.map(({members}) => shared(members, cells));
 }
 
-interface Blamed {
-  causes: Candidate[];
-  whole: Candidate;
-  worth: number;
-}
-
-/** With the cause that explains most together with those before it. */
-function joined({causes, whole}: Blamed, candidates: readonly Candidate[], {gain}: Evidence): Blamed | null {
+/** Several causes are values of the same labels, weighed together: the one that explains most with those before it, if it is worth its labels. */
+function furtherCause(whole: Candidate, candidates: readonly Candidate[], evidence: Evidence): Candidate | null {
   const known = new Set(whole.members);
   const keys = Object.keys(whole.labels).join();
-  let best: Blamed | null = null;
+  let [best, most]: [Candidate | null, number] = [null, whole.gain + costOf(1 + Object.keys(whole.labels).length)];
   for (const cause of candidates) {
     if (Object.keys(cause.labels).join() !== keys || cause.members.some(member => known.has(member))) continue;
-    const both = union(whole, cause);
-    const worth = gain(both) / FURTHER_MIN ** causes.length;
-    if (best === null || worth > best.worth) best = {causes: [...causes, cause], whole: both, worth};
+    const {gain} = union(whole, cause, evidence);
+    if (gain > most) [best, most] = [cause, gain];
   }
   return best;
 }
 
-function union(a: Candidate, b: Candidate): Candidate {
-  return {
-    ...a,
+function union(a: Candidate, b: Candidate, {gain}: Evidence): Candidate {
+  const both = {
+    labels: a.labels,
     members: [...a.members, ...b.members],
     bad: a.bad + b.bad,
     good: a.good + b.good,
     othersBad: Math.max(0, a.othersBad - b.bad),
     othersGood: Math.max(0, a.othersGood - b.good),
   };
+  return {...both, gain: gain(both)};
 }
 
 /** Everything that all of them have in common: more labels than set them apart, where some always go together. */

@@ -3,7 +3,7 @@ import type {Instant} from '../../base/units.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {CohortVerdict, Evidence, VerdictKind} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
-import {type Candidate, type Cell, costOf, divided, isAsGood, type Search, search, simplest} from './explain.ts';
+import {type Candidate, type Cell, costOf, divided, isAsGood, search, simplest} from './explain.ts';
 import {fisherChance} from './fisher.ts';
 import {sickOtherwise} from './illness.ts';
 import {standsAgainstRivals} from './rivals.ts';
@@ -148,7 +148,7 @@ function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: 
   while (causes.length < CAUSES_MAX) {
     const hasSick = subjects.some((subject, index) => isSick(subject) && left[index]?.bad === 1);
     if (!hasSick) break;
-    const found = ofOneIllness(chosen(search(left), left, memory), left, subjects, memory);
+    const found = ofOneIllness(chosen(left, memory), left, subjects, memory);
     if (found === null) break;
     const own = new Set(found.best.members);
     if (subjects.some((subject, index) => isSick(subject) && own.has(index))) causes.push(found);
@@ -167,11 +167,11 @@ function ofOneIllness(found: Found | null, cells: readonly Cell[], subjects: rea
   const others = sickOtherwise(new Map(sick));
   if (others.size === 0) return found;
   const own = cells.map((cell, index) => (others.has(index) ? {...cell, bad: 0, good: 1} : cell));
-  return chosen(search(own), own, memory) ?? found;
+  return chosen(own, memory) ?? found;
 }
 
-function chosen(searched: Search, cells: readonly Cell[], memory: CohortMemory): Found | null {
-  const found = simplest(searched, isMoreUseful);
+function chosen(cells: readonly Cell[], memory: CohortMemory): Found | null {
+  const found = simplest(search(cells), isMoreUseful);
   if (found === null) return null;
   const names = explainedBefore(found.best, cells, memory);
   if (names === null) return found;

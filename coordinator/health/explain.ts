@@ -33,11 +33,6 @@ export interface Evidence {
   most: (labels: number) => number;
 }
 
-export interface Search {
-  /** Best first; those without gain are left out. */
-  candidates: Candidate[];
-}
-
 /** Combinations of more labels explain nothing that anybody could act on. */
 const LABELS_MAX = 3;
 /** Only the best so many go on to combinations with one label more. */
@@ -54,8 +49,9 @@ const BARE_MENTION = 1;
  * Looks for the labels that divide bad from good, alone and in twos and threes. Cells with neither weight are members but say nothing.
  * What `bad` and `good` are is the evidence's: without one cells are hosts, and these are told by proportions.
  * Labels by which (almost) every cell differs are names, not kinds, and tell nothing.
+ * @returns best first; those without gain are left out.
  */
-export function search(cells: readonly Cell[], evidence: Evidence = proportions(cells)): Search {
+export function search(cells: readonly Cell[], evidence: Evidence = proportions(cells)): Candidate[] {
   const singles = singlesOf(cells);
   const all = sumOf(cells);
   const {gain, most} = evidence;
@@ -74,16 +70,17 @@ export function search(cells: readonly Cell[], evidence: Evidence = proportions(
     const isPerfect = (level[0]?.candidate.gain ?? 0) >= most(size + 1);
     level = isPerfect ? [] : extended(level.slice(0, BEAM[size]), singles, cells.length, candidateOf);
   }
-  return {candidates: found.sort((a, b) => b.gain - a.gain)};
+  return found.sort((a, b) => b.gain - a.gain);
 }
 
 /**
  * The simplest explanation that is as good as the best, and those that cannot be told apart from it: all others that are as good, those that divide
  * the same way first.
+ * @param candidates best first.
  * @param isBetter orders explanations of equal worth.
  */
 export function simplest(
-  {candidates}: Search,
+  candidates: readonly Candidate[],
   isBetter: (a: Candidate, b: Candidate) => number,
 ): {best: Candidate; alternatives: Candidate[]} | null {
   const [first] = candidates;

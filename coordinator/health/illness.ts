@@ -51,7 +51,7 @@ export function sickOtherwise(patients: ReadonlyMap<number, Patient>): ReadonlyS
   if (mixed > MIXED_SHARE_MAX * others.length) return new Set();
   const cellsOf = (isBad: (loss: string) => boolean): Cell[] =>
     [...losses].map(([index, loss]) => ({labels: patients.get(index)?.labels ?? {}, bad: isBad(loss) ? 1 : 0, good: isBad(loss) ? 0 : 1}));
-  const arePart = [cellsOf(loss => loss === main), cellsOf(loss => loss !== main)].some(cells => parts(search(cells).candidates[0], cells));
+  const arePart = [cellsOf(loss => loss === main), cellsOf(loss => loss !== main)].some(cells => parts(search(cells)[0], cells));
   return new Set(arePart ? others : []);
 }
 

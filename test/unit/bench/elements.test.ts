@@ -46,6 +46,36 @@ describe('elements at fault (25 tables each)', () => {
     expect(f1([{bitrate: 'high'}, {bitrate: 'low'}], 4)).toBeGreaterThan(0.9);
   });
 
+  test('what has less of it to multiply has the same cause', () => {
+    const rng = seededRng(8);
+    const tables = Array.from({length: 25}, () => {
+      const table = incident([{bitrate: 'high'}], rng, {}, 0);
+      // Where p2p is 1 a tenth is bad as a rule, and the odds are five times what they were; elsewhere five times little.
+      const rows = table.rows.map(row => {
+        const usual = row.labels.p2p === '1' ? 0.1 : 0.01;
+        const isStruck = row.atMs === table.atMs && row.labels.bitrate === 'high';
+        const share = isStruck ? (5 * usual) / (1 - usual + 5 * usual) : usual;
+        return {...row, bad: Math.round(row.all * share * (0.8 + 0.4 * rng.unit()))};
+      });
+      return {...table, rows};
+    });
+    expect(scoreIncidents(tables).f1).toBeGreaterThan(0.9);
+  });
+
+  test('a second cause a third as large as the first is one, a row or two that rose a little are none', () => {
+    const rng = seededRng(9);
+    const tables = Array.from({length: 25}, () => {
+      const [large, small] = [incident([{bitrate: 'high'}], rng), incident([{bitrate: 'low'}], rng, {}, 0.1)];
+      const isLow = ({labels}: {labels: Labels}): boolean => labels.bitrate === 'low';
+      return {
+        ...large,
+        rows: [...large.rows.filter(row => !isLow(row)), ...small.rows.filter(isLow)],
+        truth: [...large.truth, ...small.truth],
+      };
+    });
+    expect(scoreIncidents(tables).f1).toBeGreaterThan(0.9);
+  });
+
   test('what all rows of a cause have in common is named, also what all rows have', () => {
     const table = incident([{bitrate: 'high', cdn: 'b', p2p: '1'}], seededRng(5), {p2p: '1'});
     expect(blame(table)).toEqual([{bitrate: 'high', cdn: 'b', p2p: '1'}]);
