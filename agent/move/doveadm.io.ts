@@ -96,15 +96,23 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
 
 /** @param store nothing outside of it is removed, whatever a name says. */
 export async function outsideOf({outside, owner}: Pick<MailPlace, 'outside' | 'owner'>, store: string): Promise<Outside> {
-  const found: Outside = {mail: outside.mail, goes: [], stays: []};
+  const found: Outside = {mail: outside.mail, goes: [], stays: [], filled: []};
   for (const {path, root} of outside.rest) {
     const [there, own] = [await lstat(path).catch(ifGone), root === null ? null : await lstat(root).catch(ifGone)];
     if (there === null && own === null) continue;
     const isHis = root !== null && own?.isDirectory() === true && own.uid === owner.uid && (await isBelow(root, store));
-    const told = isHis ? found.goes : found.stays;
-    if (!told.includes(isHis ? root : path)) told.push(isHis ? root : path);
+    const place = isHis ? root : path;
+    const isFilled = await holdsFiles(place);
+    if (isFilled && !found.filled.includes(place)) found.filled.push(place);
+    if (isHis && !found.goes.includes(place)) found.goes.push(place);
+    if (!isHis && isFilled && !found.stays.includes(place)) found.stays.push(place);
   }
   return found;
+}
+
+async function holdsFiles(path: string): Promise<boolean> {
+  const entries = (await readdir(path, {recursive: true, withFileTypes: true}).catch(ifGone)) ?? [];
+  return entries.some(entry => !entry.isDirectory());
 }
 
 /** Also when a link leads there. */

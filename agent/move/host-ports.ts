@@ -136,8 +136,10 @@ export interface Outside {
   mail: string | null;
   /** Of indexes, control files or alternate storage, which go with the home: in the mail store, and the user's alone. */
   goes: string[];
-  /** The same, which stay. */
+  /** The same, which stay; only where files are in them. */
   stays: string[];
+  /** Of both, those with files in them: Dovecot makes empty directories of who is only asked for. */
+  filled: string[];
 }
 
 /** The mail store of one host, as Dovecot's own tools serve it. */

@@ -262,8 +262,8 @@ async function requireInHome(ports: HostPorts, user: string): Promise<void> {
 
 /** Indexes or control files that an earlier mailbox has left would be taken for those of the copy. */
 async function requireNothingElsewhere(ports: HostPorts, user: string): Promise<void> {
-  const {goes, stays} = await ports.store.outside(user);
-  if (goes.length + stays.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: [...goes, ...stays]});
+  const {filled} = await ports.store.outside(user);
+  if (filled.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: filled});
 }
 
 /** Nothing of a mailbox is removed, unless all of it is. */

@@ -49,14 +49,24 @@ test("indexes and control files beside the home go with it, as far as they are i
     home('ada');
     home('index/ada');
     symlinkSync(other, join(store, 'linked'));
-    for (const path of [join(other, 'ada'), join(store, 'control')]) mkdirSync(path);
+    for (const path of [join(other, 'ada'), join(store, 'control')]) {
+      mkdirSync(path);
+      writeFileSync(join(path, 'dovecot-uidlist'), '');
+    }
+    // Empty, as Dovecot makes them of who is only asked for.
+    mkdirSync(join(store, 'asked/ada/.INBOX'), {recursive: true});
+    mkdirSync(join(other, 'asked'));
     const at = (path: string, root: string | null): {path: string; root: string | null} => ({path, root});
     const [index, alt, linked, control] = [join(store, 'index/ada'), join(other, 'ada'), join(store, 'linked/ada'), join(store, 'control')];
     outside = {
       mail: null,
       rest: [at(join(index, '.INBOX'), index), at(alt, alt), at(linked, linked), at(control, null), at('/none/ada', '/none/ada')],
     };
-    expect(await mail.outside('ada')).toEqual({mail: null, goes: [index], stays: [alt, linked, control]});
+    const asked = [at(join(store, 'asked/ada/.INBOX'), join(store, 'asked/ada')), at(join(other, 'asked'), null)];
+    outside.rest.push(...asked);
+    const goes = [index, join(store, 'asked/ada')];
+    const stays = [alt, linked, control];
+    expect(await mail.outside('ada')).toEqual({mail: null, goes, stays, filled: [index, ...stays]});
     expect(await mail.remove('ada')).toBe(8);
     expect([existsSync(index), existsSync(alt), existsSync(control), await mail.exists('ada')]).toEqual([false, true, true, false]);
     expect(await mail.outside('ada')).toMatchObject({goes: []});

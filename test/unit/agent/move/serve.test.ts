@@ -7,7 +7,7 @@ import {MIB} from '../../../../base/units.ts';
 import type {Answer} from '../../../../wire/command.ts';
 
 const USER = 'ada@farm.example';
-const WHOLE: Outside = {mail: null, goes: [], stays: []};
+const WHOLE: Outside = {mail: null, goes: [], stays: [], filled: []};
 const REQUEST = {v: 1, token: 1, user: USER, moveId: '00000000-0000-4000-8000-000000000001', folder: null, texts: false} as const;
 
 function hostAt(owner: string, copy: Copy | null): {ports: HostPorts; asked: string[]} {
@@ -250,7 +250,7 @@ describe('of a mailbox that is not in its home', () => {
 
   test('indexes elsewhere move; what an earlier mailbox left of them is in the way of a copy', async () => {
     expect(await serve(hostOf('be1', null, {goes: ['/idx/ada']}), 'needs', ofMove)).toEqual({needs: []});
-    const left = hostOf('be2', null, {goes: ['/idx/ada'], stays: ['/alt']});
+    const left = hostOf('be2', null, {filled: ['/idx/ada', '/alt']});
     await expect(serve(left, 'reserve', room)).rejects.toMatchObject(refused('/idx/ada', '/alt'));
     expect(changed).toEqual([]);
     const again = hostOf('be2', {user: USER, moveId: REQUEST.moveId, kind: 'arriving'}, {goes: ['/idx/ada']});
