@@ -169,8 +169,8 @@ function turn(own: HostSlis, found: Finding, memory: JudgeMemory | null, judge: 
     const excused = wasSick || !own.isMoving ? null : excuse(own, found, memory, judge, nowMs);
     if (excused !== null) return excused;
     const {badSinceMs: wasBadSinceMs = null, busySinceMs = null} = memory ?? {};
-    // Without the moves it is judged anew.
-    const badSinceMs = wasBadSinceMs ?? (busySinceMs === null ? Math.min(nowMs, found.sinceMs) : nowMs);
+    // Without the moves it is judged anew. What is proved to be its own rise only now began when that began.
+    const badSinceMs = Math.min(wasBadSinceMs ?? nowMs, busySinceMs === null ? found.sinceMs : nowMs);
     const isSick = wasSick || nowMs - badSinceMs >= judge.sickDwellMs;
     return {kind: isSick ? 'sick' : 'suspect', because: 'SLI_WORSE_THAN_PEERS', badSinceMs, goodSinceMs: null};
   }
