@@ -28,7 +28,7 @@ type Level = Pick<Farm, 'center' | 'level' | 'middle' | 'shock' | 'spread'>;
 
 /** How it stands against the others. */
 export interface Standing {
-  /** Deviations, of 4.5 that prove. */
+  /** Deviations of what hosts that are well differ by, as far as that is known: how like the others it is, proved or not. */
   score: number;
   /** Proved by what it showed lately; by what it always was. */
   isLately: boolean;
@@ -63,12 +63,16 @@ export function heldAgainstPeers(known: HostFigure, shown: Shown, farm: Level, n
   const error = isChanged ? Math.hypot(spread.deviation, meanChance) : errorWith(meanChance);
   const zOf = (off: number): number => Math.max((mean - off) / error, (recent - off) / errorWith(recentChance));
   const always = lasting(known) - center - shock;
-  const alwaysZ = known.count >= LASTING_MIN ? always / errorWith(pastChance) : 0;
+  const isKnown = known.count >= LASTING_MIN;
   const z = zOf(shock);
+  const isAlways = isKnown && always / errorWith(pastChance) >= PEERS_Z_MIN && always >= least && mean >= least / 2;
   return {
-    score: Math.max(z, alwaysZ),
+    score: Math.max(
+      (mean - shock) / Math.hypot(spread.deviation, meanChance),
+      isKnown ? always / Math.hypot(spread.deviation, pastChance) : 0,
+    ),
     isLately: count >= RECENT_MIN && z >= PEERS_Z_MIN && Math.min(mean, recent) - shock >= least,
-    isAlways: alwaysZ >= PEERS_Z_MIN && always >= least && mean >= least / 2,
+    isAlways,
     isBehindMiddle: zOf(middle - center - level) >= PEERS_Z_MIN,
     error,
   };
