@@ -96,16 +96,14 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
 
 /** @param store nothing outside of it is removed, whatever a name says. */
 export async function outsideOf({outside, owner}: Pick<MailPlace, 'outside' | 'owner'>, store: string): Promise<Outside> {
-  const found: Outside = {mail: outside.mail, goes: [], stays: [], filled: []};
+  const found: Outside = {mail: outside.mail, goes: [], stays: []};
   for (const {path, root} of outside.rest) {
     const [there, own] = [await lstat(path).catch(ifGone), root === null ? null : await lstat(root).catch(ifGone)];
     if (there === null && own === null) continue;
     const isHis = root !== null && own?.isDirectory() === true && own.uid === owner.uid && (await isBelow(root, store));
     const place = isHis ? root : path;
-    const isFilled = await holdsFiles(place);
-    if (isFilled && !found.filled.includes(place)) found.filled.push(place);
     if (isHis && !found.goes.includes(place)) found.goes.push(place);
-    if (!isHis && isFilled && !found.stays.includes(place)) found.stays.push(place);
+    if (!isHis && !found.stays.includes(place) && (await holdsFiles(place))) found.stays.push(place);
   }
   return found;
 }

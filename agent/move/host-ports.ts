@@ -138,8 +138,6 @@ export interface Outside {
   goes: string[];
   /** The same, which stay; only where files are in them. */
   stays: string[];
-  /** Of both, those with files in them: Dovecot makes empty directories of who is only asked for. */
-  filled: string[];
 }
 
 /** The mail store of one host, as Dovecot's own tools serve it. */

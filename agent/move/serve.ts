@@ -72,7 +72,6 @@ const HANDLERS: Handlers = {
     }
     if (copy === null && (await ports.store.exists(user))) throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host});
     await requireInHome(ports, user);
-    if (copy?.moveId !== moveId) await requireNothingElsewhere(ports, user);
     const freeBytes = await ports.store.freeBytes();
     if (bytes + BESIDE_BYTES > freeBytes) {
       throw new MailherdError('SPACE_LACKING', {user, host: ports.host, bytes, besideBytes: BESIDE_BYTES, freeBytes});
@@ -258,12 +257,6 @@ function tunerOf({tune, host}: HostPorts): NonNullable<HostPorts['tune']> {
 async function requireInHome(ports: HostPorts, user: string): Promise<void> {
   const {mail} = await ports.store.outside(user);
   if (mail !== null) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: [mail]});
-}
-
-/** Indexes or control files that an earlier mailbox has left would be taken for those of the copy. */
-async function requireNothingElsewhere(ports: HostPorts, user: string): Promise<void> {
-  const {filled} = await ports.store.outside(user);
-  if (filled.length > 0) throw new MailherdError('MAIL_ELSEWHERE', {user, host: ports.host, paths: filled});
 }
 
 /** Nothing of a mailbox is removed, unless all of it is. */

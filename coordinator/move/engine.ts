@@ -209,8 +209,7 @@ export class MoveEngine implements Mover {
       const {planned} = waiting;
       if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';
       if (isUrgent && planned.isLow === true) return 'LOWER_PRIORITY';
-      if (paused !== null) return 'PAUSED';
-      return whyNoHold(planned.source) ?? running.why(planned, limits, paces) ?? order.why(planned);
+      return paused !== null ? 'PAUSED' : (whyNoHold(planned.source) ?? running.why(planned, limits, paces) ?? order.why(planned));
     };
     const left: QueuedMove[] = [];
     for (const waiting of this.#waiting) {

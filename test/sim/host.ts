@@ -267,7 +267,7 @@ export class SimHost {
   #store(life: number): HostPorts['store'] {
     return {
       exists: async user => this.mailboxes.has(user),
-      outside: async () => ({mail: null, goes: [], stays: [], filled: []}),
+      outside: async () => ({mail: null, goes: [], stays: []}),
       freeBytes: async () => (this.isFull ? 0 : 1e12),
       needs: async () => [],
       offers: async () => [],

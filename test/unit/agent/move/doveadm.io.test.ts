@@ -66,7 +66,7 @@ test("indexes and control files beside the home go with it, as far as they are i
     outside.rest.push(...asked);
     const goes = [index, join(store, 'asked/ada')];
     const stays = [alt, linked, control];
-    expect(await mail.outside('ada')).toEqual({mail: null, goes, stays, filled: [index, ...stays]});
+    expect(await mail.outside('ada')).toEqual({mail: null, goes, stays});
     expect(await mail.remove('ada')).toBe(8);
     expect([existsSync(index), existsSync(alt), existsSync(control), await mail.exists('ada')]).toEqual([false, true, true, false]);
     expect(await mail.outside('ada')).toMatchObject({goes: []});

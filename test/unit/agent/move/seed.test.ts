@@ -34,7 +34,7 @@ class Target {
         this.done.push('passes ended');
       },
       exists: async () => this.isHomeThere,
-      outside: async () => ({mail: null, goes: [], stays: [], filled: []}),
+      outside: async () => ({mail: null, goes: [], stays: []}),
       freeBytes: async () => 1e9,
       remove: async () => {
         this.isHomeThere = false;
