@@ -73,7 +73,8 @@ export class SeedReceiver {
   async end(user: string): Promise<void> {
     const open = this.#open.get(user);
     if (open === undefined) return;
-    open.over.abort();
+    // What has come is put on disk to the end.
+    if (open.storing === null) open.over.abort();
     await open.work;
     this.#forget(user, open);
   }

@@ -5,6 +5,7 @@ import type {Farm} from '../../farm/farm.io.ts';
 import {findHost, type UserSpec, users} from '../../farm/layout.ts';
 import {runIn} from '../../farm/machine/enter.io.ts';
 import {type CorpusMessage, readCorpus} from '../../farm/mail/corpus.io.ts';
+import {imapClient} from '../../farm/mail/imap.io.ts';
 import {homeOf} from '../../farm/mail/owned.io.ts';
 import {ended, startMove} from '../../farm/moves.io.ts';
 import {hostPaths} from '../../farm/paths.ts';
@@ -143,8 +144,12 @@ class CopyBench {
 
   async large(messages: number, corpus: readonly CorpusMessage[]): Promise<Record<string, number | null>> {
     const [source, target, format] = KINDS['maildir 2.3 -> 2.3'] as (typeof KINDS)[string];
-    const {user} = await this.#filled(source, format, messages, corpus, 0);
-    // Sizes are not asked for again within a minute, and of a mailbox that is taken to be empty no target takes so large a seed.
+    const filled = await this.#filled(source, format, messages, corpus, 0);
+    const {user} = filled;
+    // Of a mailbox that is taken to be empty no target takes so large a seed. Its size is read again where somebody was, and asked for before a plan.
+    const client = imapClient(this.#farm.layout, filled, false);
+    await client.connect();
+    await client.logout();
     await new Promise(resolve => setTimeout(resolve, SIZES_FRESH_MS));
     const record = await this.#move(user, target, messages);
     return {messages, copyMs: copyMs(record), holdMs: msAt(record, 'adopting') - msAt(record, 'holding'), pauseMs: record.pauseMs};

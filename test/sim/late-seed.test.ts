@@ -1,7 +1,9 @@
 import {afterEach, expect, test} from 'vitest';
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
+import type {Policy} from '../../wire/policy.ts';
 import {AGENT} from './agent.ts';
+import {SimHost} from './host.ts';
 import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
@@ -17,8 +19,8 @@ afterEach(() => {
  * One move in a farm without trouble, to whose target the command that was to open it for a seed comes once more right before the flip, late or doubled.
  * @returns whether it came to its end, and how many messages the user finds then, of five.
  */
-async function movedWithLateSeed(): Promise<{isMoved: boolean; found: number}> {
-  const world = new World({seed: 1, backends: 2, users: 1, trouble: 0});
+async function movedWithLateSeed(move: Partial<Policy['move']> = {}): Promise<{isMoved: boolean; found: number}> {
+  const world = new World({seed: 1, backends: 2, users: 1, trouble: 0, move});
   world.elect(false);
   const [user = ''] = [...world.routes.keys()];
   const source = world.owner(user);
@@ -67,6 +69,19 @@ test('a target that was closed for seeds stays closed, whatever comes late', asy
 test('a copy whose closing was not noted before its agent was started anew begins again', async () => {
   restartedUnnoted();
   expect(await movedWithLateSeed()).toEqual({isMoved: true, found: 5});
+});
+
+test('a second pass waits for a seed that is still on its way to disk, and finds it there', async () => {
+  const removed: string[] = [];
+  AGENT.equip = (ports, host) => {
+    host.storeSeed = (user, seed, note) => ports.clock.sleep(5_000).then(() => SimHost.prototype.storeSeed.call(host, user, seed, note));
+    const remove: HostPorts['store']['remove'] = async user => {
+      removed.push(user);
+      return ports.store.remove(user);
+    };
+    return {...ports, store: {...ports.store, remove}};
+  };
+  expect([await movedWithLateSeed({catchUpMsMax: 1, passesMax: 4}), removed]).toEqual([{isMoved: true, found: 5}, []]);
 });
 
 /** Two more wrong protocols (`mutants.test.ts`), which few seeds tell of chance. */

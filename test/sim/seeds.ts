@@ -44,8 +44,10 @@ export class SimSeeds implements Omit<HostPorts['files'], 'persist'> {
 
   async end(user: string): Promise<void> {
     const open = this.#open.get(user);
-    this.#open.delete(user);
+    // What has come is put on disk to the end.
+    if (open?.storing === null) this.#open.delete(user);
     await open?.storing;
+    this.#open.delete(user);
   }
 
   async hasJustCome(user: string): Promise<boolean> {
