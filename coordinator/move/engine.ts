@@ -83,9 +83,7 @@ export class MoveEngine implements Mover {
     const {ports, signal} = this.#options;
     const begun = ports.clock.monotonic();
     const rescans = [...RESCAN_MS];
-    for (const record of this.#records.values()) {
-      if (STEPS[record.step].phase !== 'end') this.#launch(record);
-    }
+    for (const record of this.#records.values()) if (STEPS[record.step].phase !== 'end') this.#launch(record);
     while (!signal.aborted) {
       if (rescans[0] !== undefined && ports.clock.monotonic() - begun >= rescans[0] && (await this.#rescan())) rescans.shift();
       this.#pump();
