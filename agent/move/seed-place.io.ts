@@ -75,7 +75,8 @@ export class MailPlaces {
     const fields = await this.server.fields(user);
     const path = await this.server.value(user, ['mailbox path', 'INBOX']);
     const ask = (type: string): Promise<string> => this.server.value(user, ['mailbox path', '-t', type, 'INBOX']);
-    const [control, index, alt] = [await ask('control'), await ask('index'), await ask('alt-mailbox')];
+    // Without a type doveadm tells of the index, by which a seed goes: it is for mailboxes that have all in one place.
+    const [mail, control, index, alt] = [await ask('mailbox'), await ask('control'), await ask('index'), await ask('alt-mailbox')];
     const doveconf = await settings;
     const dialect = readDialect(doveconf);
     if (dialect === null) throw new MailherdError('COMMAND_FAILED', {command: 'doveconf -n', reason: 'its first line names no release'});
@@ -89,7 +90,11 @@ export class MailPlaces {
       home,
       inbox,
       control: resolve(control),
-      outside: elsewhere(user, home, [inbox, ...[control, index, alt].map(each => (each === '' ? '' : resolve(each)))]),
+      outside: elsewhere(
+        user,
+        home,
+        [mail, control, index, alt].map(each => (each === '' ? '' : resolve(each))),
+      ),
       format,
       root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
       owner: {uid: Number(field('uid')), gid: Number(field('gid'))},
