@@ -58,22 +58,24 @@ export function heldAgainstPeers(known: HostFigure, shown: Shown, farm: Level, n
   const {center, level, middle, shock, spread} = farm;
   const pastChance = scatter / Math.sqrt(Math.max(1, known.count));
   const rise = mean + center - lasting(known);
-  const isChanged = known.count >= PAST_MIN && isRisen && rise >= PEERS_Z_MIN * Math.hypot(meanChance, pastChance);
+  const isChanged = known.count >= PAST_MIN && isRisen && rise >= PEERS_Z_MIN * added(meanChance, pastChance);
   const errorWith = (chance: number): number => natural + (CHANCE_Z / PEERS_Z_MIN) * chance;
-  const error = isChanged ? Math.hypot(spread.deviation, meanChance) : errorWith(meanChance);
+  const error = isChanged ? added(spread.deviation, meanChance) : errorWith(meanChance);
   const zOf = (off: number): number => Math.max((mean - off) / error, (recent - off) / errorWith(recentChance));
   const always = lasting(known) - center - shock;
   const isKnown = known.count >= LASTING_MIN;
   const z = zOf(shock);
   const isAlways = isKnown && always / errorWith(pastChance) >= PEERS_Z_MIN && always >= least && mean >= least / 2;
   return {
-    score: Math.max(
-      (mean - shock) / Math.hypot(spread.deviation, meanChance),
-      isKnown ? always / Math.hypot(spread.deviation, pastChance) : 0,
-    ),
+    score: Math.max((mean - shock) / added(spread.deviation, meanChance), isKnown ? always / added(spread.deviation, pastChance) : 0),
     isLately: count >= RECENT_MIN && z >= PEERS_Z_MIN && Math.min(mean, recent) - shock >= least,
     isAlways,
     isBehindMiddle: zOf(middle - center - level) >= PEERS_Z_MIN,
     error,
   };
+}
+
+/** Two deviations of what is independent; `Math.hypot` is many times slower. */
+function added(one: number, other: number): number {
+  return Math.sqrt(one * one + other * other);
 }
