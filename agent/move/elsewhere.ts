@@ -14,22 +14,19 @@ export function elsewhere(user: string, home: string, [inbox = '', ...others]: r
 }
 
 /**
- * The highest directory of `path` that is named after the user, by his address or by both of its parts, and does not hold his home: nobody else
- * has anything in it. @returns null where no such name stands in it.
+ * The highest directory of `path` that does not hold the home and lies at or below the one that is named after the user, by his address or by his
+ * name below his domain: nobody else has anything in it. Of several so named the deepest counts: a folder of a whole domain, or of all with the same
+ * first letter, may have his name. @returns null where no such name stands in it.
  */
 function ownRoot(path: string, user: string, home: string): string | null {
   const at = user.lastIndexOf('@');
   const [name, domain] = [user.slice(0, at), user.slice(at + 1)];
   const names = path.split('/');
-  for (let count = 1; count <= names.length; count++) {
-    const own = names.slice(0, count);
-    const isNamed = own.includes(user) || (at > 0 && own.some((each, index) => each === name && without(own, index).includes(domain)));
-    const root = own.join('/');
-    if (isNamed && root !== home && !home.startsWith(`${root}/`)) return root;
+  const last = names.findLastIndex((each, index) => each === user || (at > 0 && each === name && names.slice(0, index).includes(domain)));
+  if (last < 0) return null;
+  for (let count = last + 1; count <= names.length; count++) {
+    const root = names.slice(0, count).join('/');
+    if (root !== home && !home.startsWith(`${root}/`)) return root;
   }
   return null;
-}
-
-function without(names: readonly string[], index: number): string[] {
-  return names.filter((_, other) => other !== index);
 }
