@@ -85,16 +85,18 @@ export class MailPlaces {
     if (!home.startsWith(`${this.#store}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${this.#store}`});
     const inbox = resolve(path);
     await refuseShared(user, home, inbox);
-    const format = formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
+    const outside = elsewhere(
+      user,
+      home,
+      [mail, control, index, alt].map(each => (each === '' ? '' : resolve(each))),
+    );
+    const isTogether = inbox.startsWith(`${home}/`) && outside.rest.length === 0;
+    const format = !isTogether ? null : formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
     return {
       home,
       inbox,
       control: resolve(control),
-      outside: elsewhere(
-        user,
-        home,
-        [mail, control, index, alt].map(each => (each === '' ? '' : resolve(each))),
-      ),
+      outside,
       format,
       root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
       owner: {uid: Number(field('uid')), gid: Number(field('gid'))},

@@ -57,8 +57,9 @@ export class SeedReceiver {
    */
   async offer(terms: SeedTerms, place: MailPlace, told: () => void): Promise<SeedOffer> {
     const {user, address} = terms;
-    const {home, inbox, owner} = place;
-    if (!inbox.startsWith(`${home}/`) || !(owner.uid > 0 && owner.gid > 0))
+    const {home, inbox, owner, format} = place;
+    // Of no format: whatever comes is refused as unfit before anything is written.
+    if (format !== null && !(inbox.startsWith(`${home}/`) && owner.uid > 0 && owner.gid > 0))
       throw new MailherdError('COMMAND_FAILED', {user, ...place, reason: 'the mailbox lies outside of its home, or nobody owns it'});
     await this.end(user);
     await this.#listen(address);
