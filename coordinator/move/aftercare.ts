@@ -176,8 +176,9 @@ export class Aftercare {
     }
   }
 
+  /** A purge that began and was sent back meanwhile knows better, and why. */
   async #keepChanged(record: MoveRecord, next: MoveRecord): Promise<void> {
     const isSame = next.step === record.step && next.verified?.digest === record.verified?.digest;
-    if (!isSame && this.#deps.records.get(record.id)?.step === 'retained') await this.#deps.keep(next, record);
+    if (!isSame && this.#deps.records.get(record.id) === record) await this.#deps.keep(next, record);
   }
 }

@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest';
+import {MailherdError} from '../../../../base/errors.ts';
 import {DAY_MS, SECOND_MS} from '../../../../base/units.ts';
 import {Aftercare} from '../../../../coordinator/move/aftercare.ts';
 import type {MovePorts} from '../../../../coordinator/move/move-ports.ts';
@@ -6,19 +7,25 @@ import type {MoveRecord} from '../../../../wire/record.ts';
 import {FakeClock, settle, silentLog} from '../fakes.ts';
 import {moveOf} from '../fleet-builder.ts';
 
-function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: string) {
+function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: string, answer = notToday) {
+  const kept: MoveRecord[] = [];
   const asked: string[] = [];
   const removed: string[] = [];
-  const command = (host: string): Promise<unknown> => {
+  const command = (host: string, verb: string): Promise<unknown> => {
     asked.push(host);
-    return host === silent ? new Promise(() => undefined) : Promise.reject(new Error('not today'));
+    return host === silent ? new Promise(() => undefined) : answer(verb);
   };
   const removeMove = async (id: string): Promise<void> => void removed.push(id);
   const ports = {clock, command, token: () => 1, removeMove} as unknown as MovePorts;
   const records = new Map(moves.map(move => [move.id, move]));
-  const keep = (next: MoveRecord): Promise<MoveRecord> => Promise.resolve(next);
-  return {asked, removed, records, care: new Aftercare({ports, records, keep, log: silentLog, signal: new AbortController().signal})};
+  const keep = async (next: MoveRecord): Promise<MoveRecord> => {
+    kept.push(next);
+    return next;
+  };
+  return {asked, removed, kept, records, care: new Aftercare({ports, records, keep, log: silentLog, signal: new AbortController().signal})};
 }
+
+const notToday = (_verb: string): Promise<unknown> => Promise.reject(new Error('not today'));
 
 const retained = (clock: FakeClock, id: string, source: string): MoveRecord =>
   moveOf(`${id}@d.example`, source, 'be9', 'retained', {id, timeline: [{step: 'retained', atMs: clock.now()}]});
@@ -47,3 +54,24 @@ test('records of old moves go from memory only once they are gone from the store
   expect(removed).toEqual(['old']);
   expect(records.size).toBe(0);
 });
+
+test.each([false, true])(
+  'what a look finds is noted, but not over what a purge said that was sent back meanwhile (%s)',
+  async isSentBack => {
+    const clock = new FakeClock();
+    const move = retained(clock, 'm1', 'be1');
+    let answer: (error: Error) => void = () => undefined;
+    const answered = new Promise((_, reject) => {
+      answer = reject;
+    });
+    const {kept, records, care} = aftercare([move], clock, '', verb => (verb === 'discard' ? Promise.resolve({}) : answered));
+    await clock.advance(6 * SECOND_MS);
+    care.look();
+    await settle();
+    const refusal = {code: 'LAST_COPY', detail: {}};
+    if (isSentBack) records.set('m1', {...move, refusal});
+    answer(new MailherdError('COPY_MISSING', {user: move.user, host: 'be1'}));
+    await settle();
+    expect(kept.map(({step}) => step)).toEqual(isSentBack ? [] : ['purged']);
+  },
+);
