@@ -270,6 +270,13 @@ describe('what is odd is refused with its reason, and stays as it is', () => {
       0,
       () => void beginMove(user, 'm12b'),
     );
+    // Else the seed would come anew without the mover that takes it.
+    const moves = `${hostPaths(FARM.paths, 'm12b').root}/var/lib/mailherd/agent/moves.json`;
+    const isStored = async (): Promise<boolean> => {
+      const {copies} = JSON.parse(await readFile(moves, 'utf8')) as {copies: {user: string; seed?: string}[]};
+      return copies.some(copy => copy.user === user && copy.seed === 'closed');
+    };
+    expect(await eventually(30_000, isStored)).toBe(true);
     const [first = ''] = (await readdir(home)).sort();
     const text = await readFile(`${home}/${first}`);
     text.writeUInt8((text.at(-2) ?? 0) ^ 1, text.length - 2);
