@@ -79,7 +79,7 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
       await server.prepare('host', 1);
       return left;
     },
-    endCopies: async user => endCopies((await places.of(user)).home, COPIES_END_MS, clock),
+    endCopies: async user => endCopies(ownDirectories(await places.of(user)), COPIES_END_MS, clock),
     manifest: (user, wanted) => manifests.read(user, wanted),
     readTexts: user => manifests.readTexts(user),
     readAhead: user => manifests.readAhead(user),
@@ -92,6 +92,10 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
 
     sizes: readSizes,
   };
+}
+
+function ownDirectories({home, outside}: MailPlace): string[] {
+  return [home, ...outside.rest.flatMap(({root}) => root ?? [])];
 }
 
 /** @param store nothing outside of it is removed, whatever a name says. */
@@ -131,27 +135,25 @@ async function untilStill(user: string, args: string[]): Promise<void> {
   throw new MailherdError('COPY_FAILED', {user, reason: 'late mail keeps coming'});
 }
 
-/** The home last: as long as that is there, so is the copy. @returns bytes freed. */
-async function discardAll(place: MailPlace, store: string): Promise<Bytes> {
-  const {goes} = await outsideOf(place, store);
-  let bytes = 0;
-  for (const path of [...goes, place.home]) bytes += await discard(path);
-  return bytes;
-}
-
 /**
  * Removes a home in two steps, so that nobody ever finds half of one; what an interrupted removal left goes too. The first step is on disk
- * before the second: a power cut must not bring a home back that nobody knows any more.
+ * before the second: a power cut must not bring a home back that nobody knows any more. What lies outside of it goes in between: without its
+ * control files the copy would be taken for another mailbox.
  * @returns bytes freed.
  */
-async function discard(path: string): Promise<Bytes> {
-  const doomed = join(dirname(path), doomedName(basename(path)));
+async function discardAll(place: MailPlace, store: string): Promise<Bytes> {
+  const {home} = place;
+  const doomed = join(dirname(home), doomedName(basename(home)));
   await rm(doomed, {recursive: true, force: true});
-  if ((await stat(path).catch(ifGone)) === null) return 0;
-  const bytes = await sizeOf(path);
-  await rename(path, doomed);
-  await syncDirectory(dirname(path));
-  await rm(doomed, {recursive: true});
+  const isThere = (await stat(home).catch(ifGone)) !== null;
+  const {goes} = await outsideOf(place, store);
+  let bytes = 0;
+  for (const path of [...goes, ...(isThere ? [home] : [])]) bytes += await sizeOf(path);
+  if (isThere) {
+    await rename(home, doomed);
+    await syncDirectory(dirname(home));
+  }
+  for (const path of [...goes, doomed]) await rm(path, {recursive: true, force: true});
   return bytes;
 }
 

@@ -88,6 +88,7 @@ export class MailPlaces {
     const outside = elsewhere(
       user,
       home,
+      this.#store,
       [mail, control, index, alt].map(each => (each === '' ? '' : resolve(each))),
     );
     const isTogether = inbox.startsWith(`${home}/`) && outside.rest.length === 0;

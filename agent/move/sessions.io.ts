@@ -58,7 +58,7 @@ export async function deliveriesOver(home: string, timeoutMs: Millis, clock: Clo
   const prefix = await insideOf(home);
   const pids = await running(DELIVERERS);
   for (;;) {
-    const deliveries = await filtered(pids, pid => hasOpen(pid, prefix));
+    const deliveries = await filtered(pids, pid => hasOpen(pid, [prefix]));
     if (deliveries.length === 0 || clock.monotonic() > deadline) return deliveries.length;
     await clock.sleep(DELIVERY_POLL_MS);
   }
@@ -70,18 +70,18 @@ const DELIVERERS: ReadonlySet<string> = new Set(['lmtp', 'dovecot-lda']);
 const COPIERS: ReadonlySet<string> = new Set(['doveadm-server']);
 
 /**
- * Ends what still works here on a copy to the home. When the other end of a pass is gone this one goes on with what it has heard, many seconds where the disk is
+ * Ends what still works here on a copy to these directories, the home first. When the other end of a pass is gone this one goes on with what it has heard, many seconds where the disk is
  * slow to confirm: it would write beside the next pass, or make a home anew that was removed. What it leaves halfway the next pass mends.
  * @throws MailherdError COMMAND_FAILED when one of them does not end.
  */
-export async function endCopies(home: string, timeoutMs: Millis, clock: Clock): Promise<void> {
+export async function endCopies(places: readonly string[], timeoutMs: Millis, clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
-  const prefix = await insideOf(home);
+  const prefixes = await Promise.all(places.map(insideOf));
   for (;;) {
-    const copies = await filtered(await running(COPIERS), pid => hasOpen(pid, prefix));
+    const copies = await filtered(await running(COPIERS), pid => hasOpen(pid, prefixes));
     if (copies.length === 0) return;
     if (clock.monotonic() > deadline)
-      throw new MailherdError('COMMAND_FAILED', {reason: 'a copy to this host does not end', home, pids: copies});
+      throw new MailherdError('COMMAND_FAILED', {reason: 'a copy to this host does not end', home: places[0], pids: copies});
     for (const pid of copies) kill(pid);
     await clock.sleep(POLL_MS);
   }
@@ -114,8 +114,8 @@ async function insideOf(home: string): Promise<string> {
   return `${await realpath(home).catch(() => home)}/`;
 }
 
-async function hasOpen(pid: string, prefix: string): Promise<boolean> {
+async function hasOpen(pid: string, prefixes: readonly string[]): Promise<boolean> {
   const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
   const files = await Promise.all(descriptors.map(fd => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
-  return files.some(file => file.startsWith(prefix));
+  return files.some(file => prefixes.some(prefix => file.startsWith(prefix)));
 }

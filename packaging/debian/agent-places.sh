@@ -10,7 +10,8 @@ if getent passwd postfix >/dev/null && getent group dovecot >/dev/null; then
   # As a member it may write into the directory of the table, which Dovecot has by its group and Postfix as its owner.
   case " $(id -nG $user) " in *" dovecot "*) ;; *) usermod --append --groups dovecot $user ;; esac
   install -d -o postfix -g dovecot -m 2770 $routes
+  # An older agent gave them to Postfix. As that one and not as root: whoever may write there may have put a link in their place.
   for file in $routes/routes.db $routes/routes.db-wal $routes/routes.db-shm; do
-    if [ -e $file ]; then chmod 0666 $file; fi
+    if [ "$(stat -c %U $file 2>/dev/null)" = postfix ]; then runuser -u postfix -- chmod 0666 $file; fi
   done
 fi

@@ -80,6 +80,13 @@ test('what an interrupted removal left goes with the next try', async () => {
   expect([await mail.exists('ada'), await mail.remove('ada'), readdirSync(store)]).toEqual([false, 0, []]);
 });
 
+test('what lies outside goes too when a removal was interrupted after the home', async () => {
+  home('ada.DISCARDED');
+  const index = home('index/ada');
+  outside.rest.push({path: join(index, '.INBOX'), root: index});
+  expect([await mail.remove('ada'), readdirSync(store), existsSync(index)]).toEqual([4, ['index'], false]);
+});
+
 test('a home that cannot be looked at is not an empty one', async () => {
   await expect(mail.exists('ada'.repeat(100))).rejects.toThrow('ENAMETOOLONG');
 });

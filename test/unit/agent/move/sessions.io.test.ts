@@ -62,10 +62,10 @@ test('what works on a copy to a home is ended, what works elsewhere goes on', as
   const ended = once(own, 'exit');
   try {
     await Promise.all([once(own, 'spawn'), once(other, 'spawn')]);
-    await endCopies(join(folder, 'ada'), 5_000, systemClock);
+    await endCopies([join(folder, 'nowhere'), join(folder, 'ada')], 5_000, systemClock);
     expect((await ended)[1]).toBe('SIGKILL');
     expect(other.exitCode).toBeNull();
-    await endCopies(join(folder, 'nobody'), 0, systemClock);
+    await endCopies([join(folder, 'nobody')], 0, systemClock);
   } finally {
     for (const child of [own, other]) child.kill('SIGKILL');
     rmSync(folder, {recursive: true});
