@@ -95,9 +95,14 @@ export function stageBinaries({root, stage, nodeArch}: Build): void {
  */
 export function checkStage({stage, isStrict}: Build): void {
   const target = join(stage, LIB);
-  const parts = ['native/binding.js', 'agent/main.io.js', 'agent/mover.io.js', 'agent/backend.io.js', 'coordinator/main.io.js'].filter(
-    part => isStrict || existsSync(join(target, part)),
-  );
+  const parts = [
+    'native/binding.js',
+    'agent/main.io.js',
+    'agent/mover.io.js',
+    'agent/run.io.js',
+    'agent/backend.io.js',
+    'coordinator/main.io.js',
+  ].filter(part => isStrict || existsSync(join(target, part)));
   const load = `${parts.map(part => `await import('./${part}');`).join('')} (await import('./native/binding.js')).queueFields();`;
   for (const args of [
     ['--input-type=module', '-e', load],

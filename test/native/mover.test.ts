@@ -1,4 +1,6 @@
-import {chownSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import {chownSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {connect, createServer, type Server, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -319,5 +321,28 @@ describe("Dovecot's status sockets", () => {
     for (const name of ['stats-reader', 'master']) chmodSync(join(folder, name), 0o660);
     await expect(admit()).rejects.toMatchObject({code: 'COMMAND_FAILED'});
     expect(rights()[0]).toEqual([0, 99, 0o660]);
+  });
+});
+
+describe.runIf(spawnSync('systemd-socket-activate', ['--version']).status === 0)('a mover that cannot start', () => {
+  test('tells every caller why, and ends a while later as one whose configuration is wrong', async () => {
+    const config = join(folder, 'agent.yaml');
+    const waiting = join(folder, 'activated.sock');
+    writeFileSync(config, 'host: [');
+    const main = join(import.meta.dirname, '../../agent/mover/main.io.ts');
+    const child = spawn('systemd-socket-activate', ['-l', waiting, process.execPath, main, '--config', config], {stdio: 'ignore'});
+    const ended = once(child, 'exit');
+    try {
+      await until(() => existsSync(waiting));
+      const calls = [USER, 'bob@example.org'].map(user => socketMover(waiting).store.exists(user));
+      for (const {reason} of (await Promise.allSettled(calls)) as PromiseRejectedResult[])
+        expect(reason).toMatchObject({
+          code: 'COMMAND_FAILED',
+          detail: {command: 'mover', reason: expect.stringContaining('CONFIG_INVALID')},
+        });
+      expect(await ended).toEqual([78, null]);
+    } finally {
+      child.kill();
+    }
   });
 });

@@ -52,3 +52,17 @@ test("the kernel's log can be read by the agent, and only read", () => {
   // Either would hide it.
   expect(lines.filter(line => /^(?:ProtectKernelLogs|PrivateDevices)=/.test(line))).toEqual([]);
 });
+
+test('a mover that does not start is started again at a walking pace, and its socket never fails for good', () => {
+  const lines = (name: string): string[] => readFileSync(join(UNITS, name), 'utf8').split('\n');
+  expect(lines('mailherd-mover.socket')).toContain('TriggerLimitIntervalSec=0');
+  const service = lines('mailherd-mover.service');
+  expect(service).toContain('StartLimitIntervalSec=0');
+  const [, script = ''] = /^ExecStopPost=\/bin\/sh -c '(.*)'$/m.exec(service.join('\n')) ?? [];
+  const slept = (result: string): string =>
+    execFileSync('/bin/sh', ['-c', `sleep() { echo "$1"; }; ${script.replaceAll('$$', '$')}`], {
+      env: {SERVICE_RESULT: result},
+      encoding: 'utf8',
+    }).trim();
+  expect(['success', 'exit-code', 'signal', 'core-dump'].map(slept)).toEqual(['', '5', '0.2', '0.2']);
+});
