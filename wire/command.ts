@@ -67,12 +67,13 @@ export const COMMANDS = {
   ),
   /**
    * Target, before the first pass: take the mailbox as files (`open`), or no longer; what an unfinished seed left is removed. No offer:
-   * the files are here already, or shall not come.
+   * the files are here already, or shall not come. `emptied`: what an unfinished seed and passes had left was removed just now; left out by an
+   * older release, and where nothing was.
    */
   receive: verb(
     'receive',
     {...ofMove, address: Type.String({description: 'where the source reaches this host'}), bytes: ByteCount, open: Type.Boolean()},
-    {offer: orNull(SeedOffer)},
+    {offer: orNull(SeedOffer), emptied: Type.Optional(Type.Literal(true))},
   ),
   /** Source: send the mailbox as files to whoever made the offer. Not seeded: dsync has to do it all, `reason` says why. */
   seed: verb(

@@ -6,7 +6,7 @@ import type {Copy, HostPorts} from './host-ports.ts';
 /**
  * Opens this host for one seed of a mailbox, or closes it for good (`open` = false). Which of the two it is stands on disk: as long
  * as it is open the home holds nothing but a part of a seed and may be emptied, from then on it belongs to dsync and may not.
- * @returns no offer when it is closed. @throws MailherdError COPY_MISSING, COPY_UNKNOWN, COMMAND_FAILED.
+ * @returns no offer when it is closed; `emptied` when the home was. @throws MailherdError COPY_MISSING, COPY_UNKNOWN, COMMAND_FAILED.
  */
 export async function receiveSeed(ports: HostPorts, {user, moveId, address, bytes, open}: Request<'receive'>): Promise<Answer<'receive'>> {
   arriving(ports, user, moveId);
@@ -20,14 +20,16 @@ export async function receiveSeed(ports: HostPorts, {user, moveId, address, byte
   const mark = (state: Copy['seed']): Promise<void> => ports.memory.putCopy({...arriving(ports, user, moveId), seed: state});
   // What an interrupted seed left is of no use: begin again.
   if (seed === 'open') await ports.store.remove(user);
+  const emptied = seed === 'open' ? {emptied: true as const} : {};
   if (!open || (await ports.store.exists(user))) {
     await mark('closed');
-    return {offer: null};
+    return {offer: null, ...emptied};
   }
   await mark('open');
   const bytesMax = Math.min(bytes * GROWTH_MAX + SLACK_BYTES, await ports.store.freeBytes());
   const readAhead = (): Promise<void> => ports.store.readAhead(user);
-  return {offer: await ports.files.offer({user, address, bytesMax, readAhead, arrived: () => mark('closed')})};
+  const offer = await ports.files.offer({user, address, bytesMax, readAhead, arrived: () => mark('closed')});
+  return {offer, ...emptied};
 }
 
 /** Small messages take whole blocks of an archive, and a mailbox grows while it waits for its move. */

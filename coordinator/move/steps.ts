@@ -139,9 +139,10 @@ function receiving(ports: MovePorts, record: MoveRecord): Omit<Request<'receive'
   return {...ofMove(ports, record), address: ports.address(record.target), bytes: record.bytes};
 }
 
-/** No seed may come any more. @throws MailherdError COPY_MISSING when the target knows nothing of this move. */
-async function closeSeed(ports: MovePorts, record: MoveRecord): Promise<void> {
-  await ports.command(record.target, 'receive', {...receiving(ports, record), open: false}, PURGE_MS);
+/** No seed may come any more. @returns whether what had come was lost and is removed. @throws MailherdError COPY_MISSING when the target knows nothing of this move. */
+async function closeSeed(ports: MovePorts, record: MoveRecord): Promise<boolean> {
+  const {emptied = false} = await ports.command(record.target, 'receive', {...receiving(ports, record), open: false}, PURGE_MS);
+  return emptied;
 }
 
 async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -149,7 +150,9 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
   // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
-  const [calmUntilMs] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
+  const [calmUntilMs, isEmptied] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
+  // Stored before the next pass, which may fail: the target tells it once.
+  if (isEmptied && record.passesMs.length > 0) return {...record, passesMs: []};
   const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;

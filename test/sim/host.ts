@@ -325,7 +325,9 @@ export class SimHost {
       },
       readTexts: async user => {
         await this.#disk(life, this.#rng.between(10, 200));
-        return this.mailboxes.get(user)?.messages.size ?? 0;
+        // Where nothing lies Dovecot makes an INBOX of its own by looking, under a pass that runs.
+        if (!this.mailboxes.has(user)) this.write(user, new Mailbox(0));
+        return this.#own(user).messages.size;
       },
       readAhead: async () => undefined,
       forgetTexts: () => undefined,

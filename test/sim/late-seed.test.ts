@@ -84,6 +84,24 @@ test('a second pass waits for a seed that is still on its way to disk, and finds
   expect([await movedWithLateSeed({catchUpMsMax: 1, passesMax: 4}), removed]).toEqual([{isMoved: true, found: 5}, []]);
 });
 
+test('a seed that is lost before it is on disk is as if it had never come: nothing looks at the empty home beside the next pass', async () => {
+  const course: string[] = [];
+  AGENT.equip = (ports, host) => {
+    // The mover dies, and with it what it was about to put on disk and to note.
+    host.storeSeed = async () => {
+      course.push('lost');
+      host.seedsOpen.clear();
+      await new Promise(() => undefined);
+    };
+    const readTexts: HostPorts['store']['readTexts'] = async user => {
+      if (!host.mailboxes.has(user)) course.push('looked');
+      return ports.store.readTexts(user);
+    };
+    return {...ports, store: {...ports.store, readTexts}};
+  };
+  expect([await movedWithLateSeed(), course]).toEqual([{isMoved: true, found: 5}, ['lost']]);
+});
+
 /** Two more wrong protocols (`mutants.test.ts`), which few seeds tell of chance. */
 test('were it told to be on disk all the same it would be emptied after the proof', async () => {
   restartedUnnoted();

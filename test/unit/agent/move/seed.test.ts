@@ -78,7 +78,7 @@ describe('a target', () => {
     const target = new Target();
     target.copy = {user: USER, moveId: MOVE, kind: 'arriving', seed: 'open'};
     target.isHomeThere = true;
-    expect((await receiveSeed(target.ports, REQUEST)).offer).not.toBeNull();
+    expect(await receiveSeed(target.ports, REQUEST)).toMatchObject({offer: {port: 1}, emptied: true});
     expect(target.done).toEqual(['passes ended', 'ended', 'removed', 'noted open', 'offered']);
   });
 
@@ -86,8 +86,8 @@ describe('a target', () => {
     const target = new Target();
     target.copy = {user: USER, moveId: MOVE, kind: 'arriving', seed: 'open'};
     target.isHomeThere = true;
-    expect((await receiveSeed(target.ports, {...REQUEST, open: false})).offer).toBeNull();
-    expect((await receiveSeed(target.ports, REQUEST)).offer).toBeNull();
+    expect(await receiveSeed(target.ports, {...REQUEST, open: false})).toEqual({offer: null, emptied: true});
+    expect(await receiveSeed(target.ports, REQUEST)).toEqual({offer: null});
     expect(target.done).toEqual(['passes ended', 'ended', 'removed', 'noted closed', 'passes ended', 'ended']);
   });
 
