@@ -19,21 +19,33 @@ const SCRIPT = new URL(`./desk-thread.io.${import.meta.url.endsWith('.ts') ? 'ts
 /**
  * Plans made in a thread of their own, which ends with the plan: on a large farm they take seconds, in which a leader must renew its lease, answer,
  * and end holds. What it costs here is to copy the farm there and the plan back, in small parts with turns of others in between. Users who
- * move meanwhile are copied as they were or as they are: whoever a move has locked when it begins is in no plan.
+ * move meanwhile are copied as they were or as they are: whoever a move has locked when it begins is in no plan. A thread has the whole farm
+ * in its memory: there is one for plans and one for questions at a time, the others wait.
  * @param signal ends what is being made.
  */
 export function deskAway(signal: AbortSignal): PlanDesk {
+  const [planned, asked] = [inTurn(), inTurn()];
   return {
     async plan(wish, outlook, ids, because) {
-      const found = await ask({kind: 'plan', wish, ids, because}, outlook, signal);
+      const found = await planned(() => ask({kind: 'plan', wish, ids, because}, outlook, signal));
       if ('view' in found) throw new MailherdError('INTERNAL', {reason: 'no plan was made'});
       return found.plan;
     },
     async whatIf(wish, outlook) {
-      const found = await ask({kind: 'whatIf', wish}, outlook, signal);
+      const found = await asked(() => ask({kind: 'whatIf', wish}, outlook, signal));
       if ('plan' in found) throw new MailherdError('INTERNAL', {reason: 'a plan was made'});
       return found.view;
     },
+  };
+}
+
+/** One after the other, whether or not the one before failed. */
+function inTurn(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return work => {
+    const mine = last.then(work);
+    last = mine.catch(() => undefined);
+    return mine;
   };
 }
 

@@ -1,4 +1,5 @@
 import {setImmediate} from 'node:timers/promises';
+import type {Worker} from 'node:worker_threads';
 import {expect, test} from 'vitest';
 import {deskHere, type PlanWish} from '../../coordinator/plan/desk.ts';
 import {deskAway} from '../../coordinator/plan/desk-away.io.ts';
@@ -40,6 +41,22 @@ test('a plan is the same wherever it is made, and others have their turn while i
   expect(turns).toBeGreaterThan(10);
   const wish = {evacuate: ['be0'], survive: 'host'};
   expect(await deskAway(new AbortController().signal).whatIf(wish, on)).toEqual(await here.whatIf(wish, on));
+});
+
+test('one what-if and one plan are made at a time, also after one that failed', async () => {
+  const [on, desk] = [outlook(), deskAway(new AbortController().signal)];
+  let [now, most, all] = [0, 0, 0];
+  const begun = (thread: Worker): void => {
+    [now, all] = [now + 1, all + 1];
+    most = Math.max(most, now);
+    thread.once('exit', () => now--);
+  };
+  process.on('worker', begun);
+  const whatIfs = ['be99', 'be0', 'be1'].map(host => desk.whatIf({evacuate: [host]}, on));
+  const plans = ['nobody@example.org', 'u004@be0.example'].map(user => desk.plan({kind: 'single', user}, on, IDS, 'test'));
+  const ended = await Promise.allSettled([...whatIfs, ...plans]).finally(() => process.off('worker', begun));
+  expect(ended.map(({status}) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect([all, most]).toEqual([5, 2]);
 });
 
 test('a refusal keeps its code on the way back', async () => {
