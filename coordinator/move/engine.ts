@@ -202,7 +202,9 @@ export class MoveEngine implements Mover {
     const [now, paces] = [ports.clock.now(), pace()];
     const running = new RunningMoves(this.#records.values(), record => this.#quiet.isQuieting(record, limits.quietMs));
     const order = new DomainOrder(whereabouts(), this.#records.values(), now);
-    const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && !this.#isStopped(waiting));
+    // Nothing waits for what cannot begin as long as a clock is wrong.
+    const mayBegin = (waiting: QueuedMove): boolean => !this.#isStopped(waiting) && whyNoHold(waiting.planned.source) === null;
+    const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && mayBegin(waiting));
     const whyNot = (waiting: QueuedMove): string | null => {
       const {planned} = waiting;
       if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';

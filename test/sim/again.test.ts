@@ -93,6 +93,16 @@ test('what waits and may wait does not wait for an evacuation that is paused', a
   expect(world.engine?.waiting().map(({planned, because}) => [planned.user, because])).toEqual([[user, 'EVACUATION_PAUSED']]);
 });
 
+test('what waits and may wait does not wait for what no clock lets begin', async () => {
+  const {world, user, source, target} = pair();
+  world.noHold.set(source, 'CLOCK_AHEAD');
+  const gently: Plan = onePlan('evacuate', 'other', target, source);
+  world.engine?.enqueue(onePlan('evacuate', user, source, target));
+  world.engine?.enqueue({...gently, moves: gently.moves.map(move => ({...move, isLow: true}))});
+  await world.time.run(5_000, () => undefined);
+  expect(world.engine?.waiting().map(({planned, because}) => [planned.user, because])).toEqual([[user, 'CLOCK_AHEAD']]);
+});
+
 test('what nobody wants any more is not queued again when it backs out', async () => {
   const {world, user, source, target} = pair();
   STEPS.holding.run = async () => {
