@@ -41,7 +41,7 @@ export const CODES = {
   COPY_RETAINED: {
     http: 409,
     next: 'fix',
-    text: 'an earlier move has left a copy of this mailbox on that host, which would become the mailbox; purge it first (mailherd purge MOVE), or choose another host',
+    text: 'an earlier move has left a copy of a mailbox of that name on that host, which would become the mailbox or bring its late mail to it; purge it first (mailherd purge MOVE)',
   },
   MAIL_ELSEWHERE: {
     http: 409,

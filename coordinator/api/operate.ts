@@ -101,15 +101,20 @@ export class Operator implements Writes {
     return route;
   }
 
-  /** Whoever of that name was removed before: what a move has left of him must not come to life as the mailbox of the new one. */
+  /**
+   * Whoever of that name was removed before: what a move has left of him must not come to life as the mailbox of the new one, and a copy
+   * retained anywhere would bring its late mail to him, or wait for ever to be found in his mailbox.
+   */
   async #assertNothingLeft(user: string, host: string): Promise<void> {
     for (const move of this.#deps.mover.records()) {
       if (move.user !== user) continue;
       const {id: moveId, step, source, target, isLeftOnTarget = false} = move;
       if (!isSettled(move)) throw new MailherdError('MOVE_IN_PROGRESS', {user, moveId, step});
-      const isLeft = (step === 'retained' && source === host) || (isLeftOnTarget && target === host);
+      // A retired host is shut down, and its copies were kept long enough.
+      const isRetained = step === 'retained' && this.#deps.picture.hosts.get(source)?.value.stage !== 'retired';
+      const at = isRetained ? source : isLeftOnTarget && target === host ? host : null;
       // The host knows better: of a store that was brought back the records are old.
-      if (isLeft && (await this.#hasCopy(host, user))) throw new MailherdError('COPY_RETAINED', {user, host, moveId, step});
+      if (at !== null && (await this.#hasCopy(at, user))) throw new MailherdError('COPY_RETAINED', {user, host: at, moveId, step});
     }
   }
 

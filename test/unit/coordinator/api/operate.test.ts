@@ -84,6 +84,19 @@ describe('a new user', () => {
     expect(await farm.operator.addUser('ada', {user, host: 'be01'})).toMatchObject({host: 'be01'});
   });
 
+  test('nor anywhere while some host retains such a copy: its late mail would come to him; a retired host does not count', async () => {
+    const user = 'zoe@example.org';
+    farm.mover.moves = [retainedMove('m-1', user, 'be01', 'be02', farm.clock.now())];
+    farm.answer = host => copies(...(host === 'be01' ? [user] : []));
+    await refused(farm.operator.addUser('ada', {user, host: 'be03'}), 'COPY_RETAINED', {user, host: 'be01', moveId: 'm-1'});
+    await farm.addHost('be09', {stage: 'retired'});
+    farm.mover.moves = [retainedMove('m-1', user, 'be09', 'be02', farm.clock.now())];
+    farm.answer = () => {
+      throw new MailherdError('HOST_SILENT', {});
+    };
+    expect(await farm.operator.addUser('ada', {user, host: 'be03'})).toMatchObject({host: 'be03'});
+  });
+
   test('nor while a move of somebody of his name has not ended, or where one could not remove what it left', async () => {
     const user = 'zoe@example.org';
     const left = retainedMove('m-1', user, 'be01', 'be02', farm.clock.now());
