@@ -15,7 +15,7 @@ import {releaseFor} from './host/release.ts';
 import {retainedAtMs} from './move/budget.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
-import type {Planner} from './planner.ts';
+import {assertFits, type Planner} from './planner.ts';
 
 /** After a plan that could not be made, or moved nothing, the same is not tried again sooner. */
 const FAILED_PAUSE_MS = MINUTE_MS / 2;
@@ -106,7 +106,11 @@ export class Actor {
       const asks = asksReinstall && !this.#awaitsExperiment(host);
       await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
     }
-    await planner.carryOut(draft);
+    await planner.carryOut(draft).catch(error => {
+      // They are draining by now: the next rounds go on with them.
+      for (const host of hosts) this.#inherited?.add(host);
+      throw error;
+    });
   }
 
   /**
@@ -175,9 +179,21 @@ export class Actor {
     if (lost.length === 0 || !isElsewhere) return;
     await this.#attempt('aim anew', null, async () => {
       const hosts = [...new Set(lost.map(({source}) => source))];
+      const dropped = mover.waiting().filter(({planned}) => isDue(planned));
       mover.dropWaiting(isDue);
-      const draft = await planner.draft({kind: 'evacuate', hosts, isLow: lost.every(({isLow}) => isLow === true)}, 'TARGET_LOST');
-      if (draft.plan.moves.length > 0) await planner.carryOut(draft);
+      const anew = new Set<string>();
+      try {
+        const draft = await planner.draft({kind: 'evacuate', hosts, isLow: lost.every(({isLow}) => isLow === true)}, 'TARGET_LOST');
+        if (draft.plan.moves.length > 0) await planner.carryOut(draft);
+        for (const {user} of draft.plan.moves) anew.add(user);
+        assertFits(draft.plan);
+      } catch (error) {
+        // They wait on, but for those whose host a person keeps by now: else nobody would ever move them.
+        const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
+        const left = dropped.filter(({planned: {user, source}}) => !anew.has(user) && drains(source));
+        mover.enqueue(...left.map(({planId: id, planned}) => ({id, kind: 'evacuate' as const, moves: [planned]})));
+        throw error;
+      }
     });
   }
 

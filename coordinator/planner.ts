@@ -1,12 +1,12 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {WhatIf, WhatIfView} from '../wire/api.ts';
-import type {Plan} from '../wire/record.ts';
+import type {HostRecord, Plan} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
 import {placeNew} from './plan/build.ts';
-import {checkTargets} from './plan/check.ts';
+import {checkPlan, checkTargets} from './plan/check.ts';
 import {BREACHES_TOLD, type PlanDesk, type PlanWish} from './plan/desk.ts';
 import type {Outlook} from './plan/filter.ts';
 import type {PlanLine, PlanPlace} from './plan-line.ts';
@@ -19,6 +19,10 @@ export interface Draft {
 
 /** A plan is made anew so often, when another has been carried out while it was made. */
 const TRIES_MAX = 3;
+/** Stages of a host that users leave. */
+const EMPTIED: ReadonlySet<HostRecord['stage'] | undefined> = new Set(['draining', 'drained', 'safeToWipe'] as const);
+/** Breaches of a user who was moved by another plan. */
+const MOVED: ReadonlySet<string> = new Set(['NOT_AT_SOURCE', 'USER_MOVING']);
 
 export interface PlannerDeps {
   picture: Picture;
@@ -40,23 +44,43 @@ export class Planner {
     this.#deps = deps;
   }
 
-  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; PLAN_STALE when others were faster again and again; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
+  /** @throws MailherdError PLAN_REFUSED when the finished plan breaks a rule; PLAN_STALE when others were faster again and again, and left no room for it; HOST_UNKNOWN, USER_UNKNOWN, MOVE_IN_PROGRESS, NATS_DOWN. */
   async draft(wish: PlanWish, because: string): Promise<Draft> {
     const {line, clock, refreshSizes, desk} = this.#deps;
     if (wish.kind === 'evacuate') await refreshSizes(wish.hosts);
     if (wish.kind === 'unload') await refreshSizes([wish.host]);
-    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+    for (let tries = 1; ; tries++) {
       const place = await line.next(clock.now());
       const plan = await desk.plan(wish, this.#outlook(), place.ids, because);
       // That took its time: one that was carried out meanwhile counts on the same room.
-      if (!(await line.isNext(place))) continue;
+      if (!(await line.isNext(place))) {
+        if (tries < TRIES_MAX) continue;
+        return this.#caughtUp(plan, await line.next(clock.now()));
+      }
       // Hosts may have changed, too. Who moved meanwhile is found out by his own move.
       const {fleet, verdicts, cohorts} = this.#outlook();
       const breaches = checkTargets(plan, fleet, verdicts, cohorts);
       if (breaches.length > 0) throw new MailherdError('PLAN_REFUSED', {breaches: breaches.slice(0, BREACHES_TOLD)});
       return {plan, place};
     }
-    throw new MailherdError('PLAN_STALE', {kind: wish.kind, tries: TRIES_MAX});
+  }
+
+  /**
+   * A plan that others overtook, without whom they moved: who moves users one by one must not keep a large one from ever being carried out.
+   * Whom a person named is not left out.
+   * @throws MailherdError PLAN_STALE when the rest breaks a rule by now.
+   */
+  #caughtUp(plan: Plan, place: PlanPlace): Draft {
+    const {fleet, verdicts, cohorts, policy} = this.#outlook();
+    const found = plan.kind === 'single' ? [] : checkPlan(plan, fleet, verdicts, cohorts, policy);
+    const moved = new Set(found.flatMap(({rule, detail}) => (MOVED.has(rule) ? [detail.user] : [])));
+    const [moves, unplaced] = [plan.moves.filter(({user}) => !moved.has(user)), plan.unplaced.filter(({user}) => !moved.has(user))];
+    const {planId: id, parent, generation} = place.ids;
+    const rest = {...plan, id, parent, generation, moves, unplaced};
+    const breaches = checkPlan(rest, fleet, verdicts, cohorts, policy);
+    if (breaches.length > 0)
+      throw new MailherdError('PLAN_STALE', {kind: plan.kind, tries: TRIES_MAX, breaches: breaches.slice(0, BREACHES_TOLD)});
+    return {plan: rest, place};
   }
 
   /** The farm as it is now, with what runs and waits. */
@@ -68,15 +92,28 @@ export class Planner {
     return {fleet, verdicts: outcome?.verdicts ?? [], cohorts: outcome?.cohorts ?? [], policy: picture.policy.value};
   }
 
-  /** Stores the plan and hands it to the mover. @throws MailherdError PLAN_STALE, NATS_DOWN, NOT_LEADER; then nothing moves. */
+  /**
+   * Stores the plan and hands it to the mover.
+   * @throws MailherdError PLAN_STALE, also where a host it empties is kept by now; NATS_DOWN, NOT_LEADER; then nothing moves.
+   */
   async carryOut({plan, place}: Draft): Promise<void> {
     const {line, mover, emit, signal} = this.#deps;
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
+    this.#assertEmptied(plan);
     const stored = await line.store(plan, place);
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
+    this.#assertEmptied(plan);
     const bytes = plan.moves.reduce((sum, move) => sum + move.bytes, 0);
     emit('planned', null, {planId: plan.id, kind: plan.kind, moves: plan.moves.length, bytes, unplaced: plan.unplaced.length});
     mover.enqueue(...stored);
+  }
+
+  /** A person may have kept a host while a plan to empty it was made. @throws MailherdError PLAN_STALE */
+  #assertEmptied({id: planId, kind, moves}: Plan): void {
+    if (kind !== 'evacuate') return;
+    const {hosts} = this.#deps.picture;
+    const kept = [...new Set(moves.map(({source}) => source))].filter(host => !EMPTIED.has(hosts.get(host)?.value.stage));
+    if (kept.length > 0) throw new MailherdError('PLAN_STALE', {planId, hosts: kept, reason: 'emptied no more'});
   }
 
   /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */

@@ -12,7 +12,7 @@ import {firstRecord} from './first-record.ts';
 import {KickRate} from './kicks.ts';
 import {MailRetries} from './mail-retries.ts';
 import type {MovePorts} from './move-ports.ts';
-import type {Mover, WaitingMove} from './mover.ts';
+import type {Mover, PlannedMoves, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
 import {QuietTimes} from './quiet.ts';
@@ -119,7 +119,7 @@ export class MoveEngine implements Mover {
     return stored;
   }
 
-  enqueue(...plans: readonly Plan[]): void {
+  enqueue(...plans: readonly PlannedMoves[]): void {
     const known = new Set(this.#waiting.map(({planned}) => planned.user));
     for (const {id: planId, kind, moves} of plans) {
       const againLeft = kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0;

@@ -7,10 +7,13 @@ export interface WaitingMove {
   because: string;
 }
 
+/** What the mover needs of a plan. */
+export type PlannedMoves = Pick<Plan, 'id' | 'kind' | 'moves'>;
+
 /** Carries plans out, one durable step at a time; the leader has one, and it stops with the lease. */
 export interface Mover {
   /** Takes the moves of plans into the queue; each begins when budgets allow. */
-  enqueue(...plans: readonly Plan[]): void;
+  enqueue(...plans: readonly PlannedMoves[]): void;
   /** Not begun yet, with a coded reason for waiting. */
   waiting(): readonly WaitingMove[];
   /** All known moves, newest state. */

@@ -59,17 +59,8 @@ async function keepMoving(world: World, rng: ReturnType<typeof seededRng>): Prom
     const source = world.owner(user);
     const target = rng.pick(backends.filter(name => name !== source));
     const planned: PlannedMove = {user, source, target, bytes: 1_000, why: 'simulated'};
-    engine.enqueue({
-      v: 1,
-      id: `plan-${String(generation).padStart(6, '0')}`,
-      parent: null,
-      generation,
-      createdAtMs: 0,
-      kind: rng.pick(['single', 'evacuate'] as const),
-      because: '',
-      moves: [planned],
-      unplaced: [],
-    });
+    const kind = rng.pick(['single', 'evacuate'] as const);
+    engine.enqueue({id: `plan-${String(generation).padStart(6, '0')}`, kind, moves: [planned]});
     const retained = engine.records().filter(record => record.step === 'retained');
     if (retained.length > 0 && rng.unit() < 0.3) engine.purge([rng.pick(retained).id]).catch(() => undefined);
     const running = engine

@@ -1,5 +1,6 @@
 import {beforeEach, describe, expect, test} from 'vitest';
 import {MailherdError} from '../../../base/errors.ts';
+import type {WaitingMove} from '../../../coordinator/move/mover.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../wire/policy.ts';
 import type {Decision} from '../../../wire/record.ts';
 import {FakeFarm, retainedMove} from './fake-farm.ts';
@@ -62,6 +63,31 @@ describe('a leader who finds hosts that are being emptied', () => {
     expect(farm.mover.enqueued).toHaveLength(2);
   });
 
+  test('not one that a person keeps while the plan is made', async () => {
+    await farm.addHost('be06', {stage: 'draining', emptying, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
+    await farm.addUser('a6@example.org', 'be06');
+    await farm.rounds();
+    farm.meanwhile = async () => void (await farm.operator.cancelEvacuation('ada', 'be06'));
+    await act(DEFAULT_POLICY.modes);
+    expect(farm.mover.enqueued).toEqual([]);
+    expect(farm.plans.rows.size).toBe(0);
+    expect(farm.lines.find(({action}) => action === 'go on')).toMatchObject({detail: {refusal: {code: 'PLAN_STALE'}}});
+  });
+
+  test('nor one that a person keeps while the plan is stored', async () => {
+    await farm.addHost('be06', {stage: 'draining', emptying, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
+    await farm.addUser('a6@example.org', 'be06');
+    await farm.rounds();
+    const create = farm.plans.create.bind(farm.plans);
+    farm.plans.create = async (...entry) => {
+      farm.plans.create = create;
+      await farm.operator.cancelEvacuation('ada', 'be06');
+      return create(...entry);
+    };
+    await act(DEFAULT_POLICY.modes);
+    expect([farm.plans.rows.size > 0, farm.mover.enqueued]).toEqual([true, []]);
+  });
+
   test('not while they are paused; then as gently as before', async () => {
     const paused = {by: 'ada', reason: 'switch', atMs: 1};
     await farm.addHost('be06', {stage: 'draining', emptying: {isLow: true, paused}, cordon: {by: 'ada', reason: 'disk', atMs: 1}});
@@ -121,6 +147,20 @@ describe('a bad release', () => {
     expect(farm.mover.enqueued.flatMap(({moves}) => moves.map(({source}) => source))).toEqual(['be04', 'be04']);
     expect(farm.picture.hosts.get('be04')?.value).toMatchObject({reinstallTo: 'debian-12', reinstallAskedBy: null});
     await expect(farm.operator.approve('ada', {kind: 'drain', host: 'be04'})).rejects.toMatchObject({code: 'DECISION_UNKNOWN'});
+  });
+
+  test('of two a person keeps one before the plan is carried out: the other is emptied by the next', async () => {
+    const carryOut = farm.planner.carryOut.bind(farm.planner);
+    farm.planner.carryOut = async draft => {
+      farm.planner.carryOut = carryOut;
+      await farm.operator.cancelEvacuation('ada', 'be04');
+      return carryOut(draft);
+    };
+    await act();
+    expect(farm.mover.enqueued).toEqual([]);
+    await act(DEFAULT_POLICY.modes);
+    expect(stages()).toMatchObject({be04: 'active', be05: 'draining'});
+    expect(farm.mover.enqueued.map(({moves}) => moves.map(({source}) => source))).toEqual([['be05', 'be05']]);
   });
 
   test('reinstall on approval only: the release is known, nobody has asked', async () => {
@@ -213,6 +253,36 @@ describe('targets that are lost', () => {
     expect(farm.mover.enqueued.at(-1)).toMatchObject({kind: 'evacuate', because: 'TARGET_LOST'});
     await farm.actor.act([]);
     expect(farm.mover.enqueued).toHaveLength(2);
+  });
+
+  test('what waits for one waits on when no plan can be made, and is planned anew later', async () => {
+    const before = farm.mover.queue.map(({planId, planned}) => [planId, planned]);
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    farm.plans.fault = 'away';
+    await farm.actor.act([]);
+    expect(farm.mover.queue.map(({planId, planned}) => [planId, planned])).toEqual(before);
+    farm.plans.fault = 'none';
+    await farm.clock.advance(31_000);
+    await farm.actor.act([]);
+    expect(targets()).toHaveLength(2);
+    expect(targets()).not.toContain('be01');
+  });
+
+  test('whoever of them has no place elsewhere waits on, the others are planned anew', async () => {
+    const [{planned}] = farm.mover.queue as [WaitingMove];
+    farm.picture.applySizes('be04', [{user: planned.user, bytes: 9e9, messages: 1}]);
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    await farm.actor.act([]);
+    expect(farm.mover.queue.filter(({planned: {target}}) => target === 'be01').map(waiting => waiting.planned)).toEqual([planned]);
+    expect(farm.mover.queue).toHaveLength(2);
+    expect(farm.lines.find(({action}) => action === 'aim anew')).toMatchObject({detail: {refusal: {code: 'DOES_NOT_FIT'}}});
+  });
+
+  test('but not where a person keeps its host meanwhile', async () => {
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    farm.meanwhile = async () => void (await farm.operator.cancelEvacuation('ada', 'be04'));
+    await farm.actor.act([]);
+    expect(farm.mover.queue).toEqual([]);
   });
 
   test('while no other host takes any they wait on', async () => {

@@ -54,16 +54,39 @@ describe('a plan that takes its time', () => {
     expect(farm.mover.enqueued.map(({moves}) => moves.map(({user}) => user))).toEqual([['eve@example.org'], []]);
   });
 
-  test('is given up when that happens again and again: no host has changed', async () => {
-    const users = ['ada@example.org', 'bob@example.org', 'eve@example.org'];
+  /** Somebody else moves these, one by one, whenever a plan is made. */
+  const moveMeanwhile = (users: string[], then: () => void = () => undefined): void => {
     const other = async (): Promise<void> => {
       farm.meanwhile = async () => undefined;
-      await farm.operator.move('bob', {user: users.shift() ?? '', target: 'be03'});
-      farm.meanwhile = other;
+      await farm.operator.move('bob', {user: `${users.shift()}@example.org`, target: 'be03'});
+      if (users.length === 0) then();
+      else farm.meanwhile = other;
     };
     farm.meanwhile = other;
+  };
+
+  test('is carried out at last without whom others moved, when that happens again and again', async () => {
+    for (const user of ['joe', 'kim']) await farm.addUser(`${user}@example.org`, 'be01');
+    moveMeanwhile(['ada', 'eve', 'joe']);
+    const {plan} = await farm.operator.evacuate('ada', 'be01', {});
+    expect(plan.moves.map(({user}) => user).sort()).toEqual(['bob@example.org', 'kim@example.org']);
+    expect(farm.plans.rows.get(CURRENT_PLAN_KEY)?.value).toMatchObject({current: plan.id, generation: 4});
+    expect(farm.plans.rows.get(plan.id)?.value).toMatchObject({id: plan.id, generation: 4});
+  });
+
+  test('is given up where the rest breaks a rule by then, or a person named who was moved: no host has changed', async () => {
+    await farm.addUser('joe@example.org', 'be01');
+    const [be02, be03] = ['be02', 'be03'].map(host => farm.picture.hosts.get(host));
+    if (be02 === undefined || be03 === undefined) throw new Error('they are there');
+    moveMeanwhile(['eve', 'ada', 'bob'], () => {
+      for (const entry of [be02, be03]) farm.picture.applyHost({...entry, value: {...entry.value, stage: 'failed'}});
+    });
     await expect(farm.operator.evacuate('ada', 'be01', {})).rejects.toMatchObject({code: 'PLAN_STALE', detail: {tries: 3}});
     expect(farm.picture.hosts.get('be01')?.value.stage).toBe('active');
+    for (const entry of [be02, be03]) farm.picture.applyHost(entry);
+    for (const user of ['kim', 'lea', 'max']) await farm.addUser(`${user}@example.org`, 'be01');
+    moveMeanwhile(['kim', 'lea', 'joe']);
+    await expect(farm.operator.move('ada', {user: 'joe@example.org', target: 'be02'})).rejects.toMatchObject({code: 'PLAN_STALE'});
   });
 });
 
@@ -200,7 +223,7 @@ describe('evacuate', () => {
 
   test('a plan that another one overtook moves nothing', async () => {
     for (const round of [1, 2]) {
-      const draft = await farm.planner.draft({kind: 'evacuate', hosts: ['be01']}, 'x');
+      const draft = await farm.planner.draft({kind: 'single', user: 'ada@example.org'}, 'x');
       await farm.addUser(`u${round}@example.org`, 'be02');
       await farm.planner.carryOut(await farm.planner.draft({kind: 'single', user: `u${round}@example.org`}, 'y'));
       await expect(farm.planner.carryOut(draft)).rejects.toMatchObject({code: 'PLAN_STALE'});
