@@ -20,7 +20,7 @@ interface FilesOptions {
 /** Mailboxes as files on this host's disks; an offer tells, too, when it is over. */
 export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served['files'] {
   const disks = new DiskSync();
-  const receiver = new SeedReceiver({port: seedPort, server: places.server, log});
+  const receiver = new SeedReceiver({port: seedPort, server: places.server, disks, log});
   return {
     offer: async (terms, over) => receiver.offer(terms, await places.of(terms.user), over),
     end: user => receiver.end(user),

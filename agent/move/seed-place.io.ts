@@ -151,8 +151,3 @@ async function configurationState(directory: string): Promise<string> {
   );
   return states.sort().join('\n');
 }
-
-/** Everything that was written to the file systems of home and mailbox is on disk. @throws MailherdError COMMAND_FAILED */
-export async function syncPlace({home, inbox}: MailPlace): Promise<void> {
-  await output(['sync', '--file-system', home, ...(existsSync(inbox) ? [inbox] : [])]);
-}

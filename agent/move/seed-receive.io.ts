@@ -4,6 +4,7 @@ import {MailherdError, toRefusal} from '../../base/errors.ts';
 import {HOUR_MS, MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import {SeedHello} from '../../wire/seed.ts';
+import type {DiskSync} from './disk-sync.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {SeedOffer, SeedTerms} from './host-ports.ts';
 import {SeedLine} from './seed-line.io.ts';
@@ -35,6 +36,7 @@ interface Open {
 interface ReceiverOptions {
   port: number;
   server: DoveadmServer;
+  disks: DiskSync;
   log: Log;
 }
 
@@ -158,7 +160,7 @@ export class SeedReceiver {
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     try {
-      const {syncing, reading, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options.server, signal);
+      const {syncing, reading, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options, signal);
       try {
         signal.throwIfAborted();
         open.storing = store(syncing, terms, signal);

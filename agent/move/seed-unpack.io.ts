@@ -3,12 +3,13 @@ import type {Millis} from '../../base/units.ts';
 import {built} from '../../native/binding.ts';
 import {decode} from '../../wire/codec.ts';
 import {type SeedFormat, type SeedHello, SeedSummary} from '../../wire/seed.ts';
+import type {DiskSync} from './disk-sync.io.ts';
 import {doveadm, lastLines} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {SeedTerms} from './host-ports.ts';
 import {whyNotFound, whyUnfit} from './seed-fit.ts';
 import type {SeedLine} from './seed-line.io.ts';
-import {type MailPlace, syncPlace} from './seed-place.io.ts';
+import type {MailPlace} from './seed-place.io.ts';
 import {output, printed, start} from './tool.io.ts';
 
 /** Takes what a mailbox of its format holds, as its owner: `native/unpack/unpack.cc`. */
@@ -35,7 +36,7 @@ export async function unpackSeed(
   hello: SeedHello,
   place: MailPlace,
   terms: SeedTerms,
-  server: DoveadmServer,
+  {server, disks}: {server: DoveadmServer; disks: DiskSync},
   signal: AbortSignal,
 ): Promise<Unpacked> {
   const {format} = hello;
@@ -46,7 +47,7 @@ export async function unpackSeed(
   const {files, folders} = await unpack(line, format, place, terms.bytesMax, signal);
   const unpackedMs = performance.now() - begun;
   // The disk is slow, the processor has nothing else to do meanwhile.
-  const syncing = syncPlace(place);
+  const syncing = disks.place(place);
   // Whoever awaits it later still learns of it.
   syncing.catch(() => undefined);
   const missing = whyNotFound(folders, await look(terms.user, format, server));

@@ -35,7 +35,7 @@ export class Activity {
     const sums = this.#users.get(user) ?? this.#begin(user, atMs);
     if (sums === null) return;
     // A clock that was set back makes nobody busier.
-    const share = halved(atMs - sums.atMs);
+    const share = halved(atMs - sums.atMs, HALF_LIFE_MS);
     sums.deliveries *= share;
     sums.sessions *= share;
     sums.atMs = atMs;
@@ -59,8 +59,8 @@ export class Activity {
     const sums = this.#users.get(user);
     if (sums === undefined || nowMs - sums.sinceMs < KNOWN_AFTER_MS) return null;
     // At a steady rate a sum grows to rate * half-life / ln 2, by the half of what is missing in each half-life.
-    const full = (HALF_LIFE_MS / DAY_MS / Math.LN2) * (1 - halved(nowMs - sums.sinceMs));
-    const faded = halved(nowMs - sums.atMs);
+    const full = (HALF_LIFE_MS / DAY_MS / Math.LN2) * (1 - halved(nowMs - sums.sinceMs, HALF_LIFE_MS));
+    const faded = halved(nowMs - sums.atMs, HALF_LIFE_MS);
     const rate = (sum: number): number => Number(((sum * faded) / full).toPrecision(3));
     return {deliveries: rate(sums.deliveries), sessions: rate(sums.sessions)};
   }
@@ -84,6 +84,7 @@ export class Activity {
   }
 }
 
-function halved(ms: Millis): number {
-  return 2 ** -(Math.max(ms, 0) / HALF_LIFE_MS);
+/** What is left of one after so long; a clock that was set back makes nothing more. */
+export function halved(ms: Millis, halfLifeMs: Millis): number {
+  return 2 ** -(Math.max(ms, 0) / halfLifeMs);
 }

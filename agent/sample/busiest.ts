@@ -2,6 +2,7 @@ import {type Instant, MINUTE_MS} from '../../base/units.ts';
 import {fits} from '../../wire/codec.ts';
 import type {Load} from '../../wire/report.ts';
 import {UserName} from '../../wire/schema.ts';
+import {halved} from './activity.ts';
 
 /** A storm for one user shows within a minute or two, and is forgotten in ten. */
 const HALF_LIFE_MS = 2 * MINUTE_MS;
@@ -53,7 +54,6 @@ function added(sum: Sum, work: number, atMs: Instant): Sum {
   return {work: faded(sum, atMs) + work, atMs: Math.max(sum.atMs, atMs)};
 }
 
-/** A clock that was set back makes nobody busier. */
 function faded({work, atMs}: Sum, nowMs: Instant): number {
-  return work * 0.5 ** (Math.max(nowMs - atMs, 0) / HALF_LIFE_MS);
+  return work * halved(nowMs - atMs, HALF_LIFE_MS);
 }

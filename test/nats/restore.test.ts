@@ -94,18 +94,16 @@ test('NATS loses its disk and an older state is brought back: hosts keep the new
   await server.stop('SIGTERM');
   cpSync(store, backup, {recursive: true});
   await server.run();
+  const allHeard = (): void =>
+    expect([hosts(ADA), hosts(EVE), hosts(BOB)]).toEqual([
+      ['be02', 'be02'],
+      ['be01', 'be01'],
+      ['be01', 'be01'],
+    ]);
   await flipTo(ADA, 'be02');
   await add(BOB, 'be01');
   for (let count = 0; count < 5; count++) await flipTo(EVE, count % 2 === 0 ? 'be01' : 'be02');
-  await vi.waitFor(
-    () =>
-      expect([hosts(ADA), hosts(EVE), hosts(BOB)]).toEqual([
-        ['be02', 'be02'],
-        ['be01', 'be01'],
-        ['be01', 'be01'],
-      ]),
-    WAIT,
-  );
+  await vi.waitFor(allHeard, WAIT);
 
   await server.stop('SIGKILL');
   rmSync(store, {recursive: true});
@@ -142,15 +140,7 @@ test('NATS loses its disk and an older state is brought back: hosts keep the new
     await add(user, host);
   }
   await vi.waitFor(async () => expect([await known(ADA), await known(EVE), await known(BOB)]).toEqual(['be02', 'be01', 'be01']), WAIT);
-  await vi.waitFor(
-    () =>
-      expect([hosts(ADA), hosts(EVE), hosts(BOB)]).toEqual([
-        ['be02', 'be02'],
-        ['be01', 'be01'],
-        ['be01', 'be01'],
-      ]),
-    WAIT,
-  );
+  await vi.waitFor(allHeard, WAIT);
 
   // And whatever is written from now on reaches everybody.
   await flipTo(ADA, 'be01');

@@ -3,6 +3,7 @@ import {type AddressInfo, connect, createServer, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {DiskSync} from '../../../../agent/move/disk-sync.io.ts';
 import {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import type {SeedOffer} from '../../../../agent/move/host-ports.ts';
 import {SeedReceiver} from '../../../../agent/move/seed-receive.io.ts';
@@ -45,6 +46,7 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
   const receiver = new SeedReceiver({
     port: await freePort(),
     server: new DoveadmServer(join(store, 'doveadm-server')),
+    disks: new DiskSync(),
     log: QUIET,
   });
   opened = receiver;
