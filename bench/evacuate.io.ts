@@ -65,7 +65,8 @@ async function fill(farm: Farm, names: readonly string[], messages: number): Pro
 async function copyOneByOne(farm: Farm, names: readonly string[]): Promise<number> {
   const address = findHost(farm.layout, TARGET)?.address ?? '';
   const begun = performance.now();
-  for (const user of names) await runIn(farm.paths, SOURCE, ['doveadm', 'backup', '-u', user, `tcp:${address}:24245`]);
+  for (const user of names)
+    await runIn(farm.paths, SOURCE, ['doveadm', 'backup', '-u', user, `tcp:${address}:24245`], {timeoutMs: TIMEOUT_MS});
   await runIn(farm.paths, TARGET, ['sync', '-f', '/var/vmail']);
   const seconds = (performance.now() - begun) / 1_000;
   farm.say(`doveadm backup, one after the other: ${Math.round(seconds)} s`);

@@ -203,18 +203,18 @@ function disksOf({paths, spec}: Place): string[] {
 }
 
 async function load({paths, spec}: Place, rules: string): Promise<void> {
-  await runIn(paths, spec.name, ['nft', '-f', '-'], rules);
+  await runIn(paths, spec.name, ['nft', '-f', '-'], {input: rules});
 }
 
 async function dropTable({paths, spec}: Place, table: string): Promise<void> {
-  await runIn(paths, spec.name, ['nft', '-f', '-'], `table inet ${table}\ndelete table inet ${table}\n`);
+  await runIn(paths, spec.name, ['nft', '-f', '-'], {input: `table inet ${table}\ndelete table inet ${table}\n`});
 }
 
 async function limitProcesses({paths, spec}: Place, limit: number | null): Promise<void> {
   const text = limit === null ? '' : ['imap', 'lmtp'].map(name => `service ${name} {\n  process_limit = ${limit}\n}\n`).join('');
   const dovecot = limit === null ? 'rm -f /etc/dovecot/local.conf' : 'cat > /etc/dovecot/local.conf';
   const postfix = limit === null ? 'postconf -X default_process_limit' : `postconf -e default_process_limit=${limit}`;
-  await runIn(paths, spec.name, ['sh', '-ec', `${dovecot}; ${postfix}; doveadm reload; postfix reload 2>/dev/null`], text);
+  await runIn(paths, spec.name, ['sh', '-ec', `${dovecot}; ${postfix}; doveadm reload; postfix reload 2>/dev/null`], {input: text});
 }
 
 function unitOf({spec}: Place, service: string): string {

@@ -95,7 +95,9 @@ it('mail that a source stores late arrives, that for a folder which was deleted 
   const {user, source, target} = course;
   const doveadm = (host: string, ...args: string[]): Promise<string> => runIn(farm.paths, host, ['doveadm', ...args]);
   const save = (folder: string, name: string): Promise<string> =>
-    runIn(farm.paths, source, ['doveadm', 'save', '-u', user.user, '-m', folder], `Subject: ${name}\nMessage-ID: <${name}@late>\n\ntext\n`);
+    runIn(farm.paths, source, ['doveadm', 'save', '-u', user.user, '-m', folder], {
+      input: `Subject: ${name}\nMessage-ID: <${name}@late>\n\ntext\n`,
+    });
   const found = async (name: string): Promise<string> =>
     (await doveadm(target, '-f', 'flow', 'fetch', '-u', user.user, 'mailbox', 'HEADER', 'Message-ID', `<${name}@late>`)).trim();
   for (const folder of ['Deleted', 'Renamed']) await doveadm(source, 'mailbox', 'create', '-u', user.user, folder);
