@@ -55,5 +55,10 @@ function keyOf({labels}: CohortVerdict): string {
 }
 
 function isSame(a: CohortVerdict, b: CohortVerdict): boolean {
-  return a.explained === b.explained && a.sick.join() === b.sick.join() && a.members.join() === b.members.join();
+  return newsOf(a) === newsOf(b);
+}
+
+/** Which hosts an experiment is made on is news, too: how it ends is seen on them. */
+function newsOf({explained, sick, members, experiment}: CohortVerdict): string {
+  return JSON.stringify([explained, sick, members, experiment]);
 }

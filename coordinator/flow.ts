@@ -3,14 +3,14 @@ import {floorOf, type Policy} from '../wire/policy.ts';
 import type {Circumstance, CohortVerdict, Decision, HostRecord, Hurt, Verdict} from '../wire/record.ts';
 import {decide} from './decision/decide.ts';
 import {LEAVING} from './decision/situation.ts';
-import type {Fleet, FleetHost} from './fleet.ts';
+import {type Fleet, type FleetHost, usersByHost} from './fleet.ts';
 import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
-import {Sample} from './health/statistics.ts';
+import {triedHosts} from './health/tried.ts';
 import {MAILHERD} from './host/life.ts';
 import {burdenedHosts} from './move/budget.ts';
 
@@ -18,8 +18,6 @@ import {burdenedHosts} from './move/budget.ts';
 const UNSURE_SCORE = 3;
 /** Whoever feels something is a control only well below that: what comes slowly is felt before it is proved. */
 const LIKE_PEERS_SCORE = 1.5;
-/** A host on probation with less than this share of what the busier quarter has to do has not been tried. */
-const TRIED_SHARE = 0.5;
 
 /** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
 export interface FlowMemory {
@@ -62,15 +60,16 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
     judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
   );
   const verdicts = judged.map(({verdict}) => verdict);
-  const triedLoad = triedLoadOf(slis);
+  const tried = triedHosts(slis);
+  const users = verdicts.some(({kind}) => kind === 'sick') ? usersByHost(fleet) : null;
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
-    const isTried = (slis[index]?.loadPerSecond ?? 0) >= triedLoad;
+    const mayProve = tried.has(verdict.host) || !(host?.record.stage === 'probation' || users?.get(verdict.host) === 0);
     return host === undefined || !mayTell(host)
       ? []
       : [
           {
-            ...subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge), isTried),
+            ...subjectOf(host, verdict, own, scoreOf(marks.get(verdict.host) ?? {}, slis[index], policy.judge), mayProve),
             lacks: lackOf(slis[index]),
           },
         ];
@@ -97,21 +96,16 @@ function subjectOf(
   verdict: Verdict,
   {leftSick, evidence}: JudgeMemory,
   score: number,
-  isTried: boolean,
+  mayProve: boolean,
 ): Subject {
   const wayOut = wayOutOf(record);
   if (leftSick !== null) return {host: record.host, labels: record.labels, kind: 'sick', wayOut, evidence};
   const {kind} = verdict;
   const lean = leanOf(verdict, score);
-  // Well before it has done any work to speak of: that proves nothing for its labels. A host that was full when Mailherd met it works.
-  const isUntried = record.stage === 'probation' && lean !== 'bad' && !isTried;
+  // Well before it has done any work to speak of, or while nobody lives there: that proves nothing for its labels. A host that was full when
+  // Mailherd met it works.
+  const isUntried = lean !== 'bad' && !mayProve;
   return {host: record.host, labels: reports.at(-1)?.labels ?? record.labels, kind, lean: isUntried ? 'unsure' : lean, wayOut, evidence};
-}
-
-/** Deliveries a second from which on a host that is well proves something. Told by the busier hosts: those that deliver nothing any more are sick. */
-function triedLoadOf(slis: readonly HostSlis[]): number {
-  const loads = slis.flatMap(({role, state, loadPerSecond}) => (role === 'backend' && state === 'measured' ? (loadPerSecond ?? []) : []));
-  return TRIED_SHARE * (Sample.of(loads).quantile(0.75) ?? Number.POSITIVE_INFINITY);
 }
 
 /** Asked for, or emptied by us, which is what a reinstall is asked for of. */

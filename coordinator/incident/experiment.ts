@@ -10,6 +10,7 @@ type Outcome = NonNullable<Experiment['outcome']>;
 /**
  * What an experiment has told: hosts that came back with the label changed are well, and what they no longer carry is to blame; or sick
  * again, and it is what they still carry.
+ * @param isTried whether a host has enough to do that being well proves something: one that is still empty would be well with any cause.
  * @param wellMs a host proves that it is well for so long.
  * @returns null while a host that was changed proves nothing yet, or none was.
  */
@@ -17,6 +18,7 @@ export function outcomeOf(
   {labels, alternatives, change, from, hosts}: Experiment,
   fleet: Fleet,
   verdicts: readonly Verdict[],
+  isTried: (host: string) => boolean,
   wellMs: Millis,
   nowMs: Instant,
 ): Outcome | null {
@@ -24,7 +26,8 @@ export function outcomeOf(
     const host = fleet.hosts.get(name);
     const now = host === undefined ? {} : labelsOf(host);
     const to = now[change];
-    return to === undefined || to === from ? [] : [{host: name, now, to, kind: provedKind(verdictOf(name, verdicts), wellMs, nowMs)}];
+    const kind = provedKind(verdictOf(name, verdicts), isTried, wellMs, nowMs);
+    return to === undefined || to === from ? [] : [{host: name, now, to, kind}];
   });
   if (changed.length === 0 || changed.some(({kind}) => kind === null)) return null;
   const suspects = [labels, ...alternatives];
@@ -38,7 +41,15 @@ export function outcomeOf(
   return {atMs: nowMs, blamed, cleared, hosts: changed.map(({host, kind, to}) => ({host, kind: kind ?? 'unknown', to}))};
 }
 
-function provedKind(verdict: Verdict | undefined, wellMs: Millis, nowMs: Instant): 'healthy' | 'sick' | null {
-  if (verdict?.kind === 'sick') return 'sick';
-  return verdict?.kind === 'healthy' && nowMs - verdict.sinceMs >= wellMs ? 'healthy' : null;
+/** Sick by what is seen of it now: one that is only not known to be well yet, since it was sick before it was changed, proves nothing. */
+function provedKind(
+  verdict: Verdict | undefined,
+  isTried: (host: string) => boolean,
+  wellMs: Millis,
+  nowMs: Instant,
+): 'healthy' | 'sick' | null {
+  if (verdict === undefined) return null;
+  const {host, kind, because, sinceMs} = verdict;
+  if (kind === 'sick') return because === 'SLI_WORSE_THAN_PEERS' ? 'sick' : null;
+  return kind === 'healthy' && nowMs - sinceMs >= wellMs && isTried(host) ? 'healthy' : null;
 }

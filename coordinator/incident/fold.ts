@@ -152,11 +152,17 @@ export class IncidentFold {
     const place = notHosts === undefined ? '' : `: the ${notHosts}, not the hosts`;
     const told = `${cause} explains ${sick.length} sick of ${members.length}, ${controlsSick} of ${controls.length + controlsSick} without it sick${others}${place}`;
     open.cause = cause;
-    this.#note(atMs, 'cause', told);
+    const isRetold = open.timeline.findLast(({phase}) => phase === 'cause')?.what === told;
+    if (!isRetold) this.#note(atMs, 'cause', told);
     const from = experiment === undefined ? undefined : labelOf(experiment.change, [cohort.labels, ...alternatives]);
-    const isKnown = open.experiments.some(known => known.outcome === null && labels(known.labels) === cause);
-    if (experiment === undefined || from === undefined || isKnown) return;
+    if (experiment === undefined || from === undefined) return;
     const {change, hosts} = experiment;
+    const known = open.experiments.find(each => each.outcome === null && labels(each.labels) === cause && each.change === change);
+    if (known !== undefined) {
+      // Who is on the way out first is changed first: whoever was ever named may be the one that comes back.
+      known.hosts = [...new Set([...known.hosts, ...hosts])];
+      return;
+    }
     open.experiments.push({labels: cohort.labels, alternatives, change, from, hosts, sinceMs: atMs, outcome: null});
     this.#note(atMs, 'experiment', `to tell ${cause} from ${alternatives.map(labels).join(' and ')}: ${experimentWish({change, hosts})}`);
   }

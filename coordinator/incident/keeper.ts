@@ -8,6 +8,7 @@ import type {EventFeed} from '../api/ports.ts';
 import type {BucketPort} from '../bucket-port.ts';
 import type {Emit} from '../events.io.ts';
 import type {FlowOutcome} from '../flow.ts';
+import {triedHosts} from '../health/tried.ts';
 import type {Picture} from '../picture.ts';
 import {STATE_KEY} from './book.ts';
 import {outcomeOf} from './experiment.ts';
@@ -129,14 +130,15 @@ export class IncidentKeeper {
     }
   }
 
-  #endExperiments({verdicts}: FlowOutcome): void {
+  #endExperiments({verdicts, slis}: FlowOutcome): void {
     const {picture, emit, clock} = this.#deps;
+    const tried = triedHosts(slis);
     const {recoverDwellMs} = picture.policy.value.judge;
     for (const experiment of this.#fold.state.open?.experiments ?? []) {
       const {change, from, sinceMs, outcome} = experiment;
       const key = `${change}=${from} ${sinceMs}`;
       if (outcome !== null || this.#concluded.has(key)) continue;
-      const found = outcomeOf(experiment, picture.fleet, verdicts, recoverDwellMs, clock.now());
+      const found = outcomeOf(experiment, picture.fleet, verdicts, host => tried.has(host), recoverDwellMs, clock.now());
       if (found === null) continue;
       this.#concluded.add(key);
       const {blamed, cleared, hosts} = found;

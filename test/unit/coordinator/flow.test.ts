@@ -47,6 +47,21 @@ test('a farm that was full when Mailherd met it: hosts on probation that work ar
   expect(met({be1: empty, be2: empty, be3: empty}).cohorts).toEqual([]);
 });
 
+test('a host that came back and has nobody yet clears no label: what it shares with the sick may show under load only', () => {
+  const judged = (users: number, load: number): FlowOutcome => {
+    const farm = new Farm();
+    for (const host of ['be1', 'be2', 'be3', 'be4', 'be5', 'be6']) farm.add(recordOf(host, {os: 'old', hardware: 'gen10'}), 12);
+    for (const host of ['be7', 'be8', 'be9']) farm.add(recordOf(host, {os: 'new', hardware: 'gen11'}), 12);
+    for (const host of ['back1', 'back2']) farm.add(recordOf(host, {os: 'old', hardware: 'gen11'}), users);
+    const back: ReportChange = {load: {deliveriesPerSecond: load}};
+    const others = {back1: back, back2: back};
+    farm.pass(200, others);
+    return farm.pass(120, {...others, be7: SICK, be8: SICK, be9: SICK});
+  };
+  expect(judged(0, 0.05).cohorts).toMatchObject([{labels: {os: 'new'}, confounded: ['hardware'], explained: true}]);
+  expect(judged(12, 2).cohorts).toMatchObject([{labels: {os: 'new'}, confounded: [], explained: true}]);
+});
+
 test('three of five are bad: they do not become their own baseline', () => {
   const farm = fiveHosts(['be3', 'be4', 'be5']);
   farm.pass(200);

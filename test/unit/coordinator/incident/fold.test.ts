@@ -187,6 +187,17 @@ test('a confounded cause, its experiment and what that told', () => {
   ]);
 });
 
+test('an experiment that is made on other hosts than those named first: both are waited for, and the cause is not told twice', () => {
+  const named = (...hosts: string[]): typeof cohort => ({...cohort, experiment: {change: 'os', hosts}});
+  const [incident] = folded([
+    turned(1, 'be4', 'sick'),
+    at(2, 'cohortJudged', null, {cohort: named('be4', 'be5')}),
+    at(3, 'cohortJudged', null, {cohort: named('be8', 'be9')}),
+  ]);
+  expect(incident?.experiments).toMatchObject([{hosts: ['be4', 'be5', 'be8', 'be9'], outcome: null}]);
+  expect(incident?.timeline.filter(({phase}) => phase === 'cause' || phase === 'experiment')).toHaveLength(2);
+});
+
 test('a host whose clock is a day ahead makes nobody hurt for a day, and closes nothing', () => {
   const ahead = at(24 * 60, 'pressureRose', 'be7', {resource: 'io', kind: 'full', share: 0.3, windowMs: 2_000, lateMs: 1});
   const [incident, ...none] = folded([hurt(0, 50), turned(1, 'be1', 'sick'), ahead, hurt(3, 0), turned(4, 'be1', 'healthy')], 5);

@@ -180,15 +180,25 @@ const EXPERIMENT: Experiment = {
   outcome: null,
 };
 
+interface Back {
+  labels: Labels;
+  kind: VerdictKind;
+  because?: string;
+  isEmpty?: boolean;
+}
+
 /** What two hosts say that came back with these labels and verdicts, so long after. */
-function outcome(hosts: Record<string, {labels: Labels; kind: VerdictKind}>, afterMs = 400_000): ReturnType<typeof outcomeOf> {
+function outcome(hosts: Record<string, Back>, afterMs = 400_000): ReturnType<typeof outcomeOf> {
   const {fleet} = new Picture();
   for (const [host, {labels}] of Object.entries(hosts)) fleet.hosts.set(host, fleetHost(recordOf(host, labels)));
-  const verdicts = Object.entries(hosts).map(([host, {kind}]) => verdict(host, kind));
-  return outcomeOf(EXPERIMENT, fleet, verdicts, 300_000, T0 + afterMs);
+  const verdicts = Object.entries(hosts).map(([host, {kind, because}]) => {
+    const told = verdict(host, kind);
+    return {...told, because: because ?? told.because};
+  });
+  return outcomeOf(EXPERIMENT, fleet, verdicts, host => hosts[host]?.isEmpty !== true, 300_000, T0 + afterMs);
 }
-const back = (kind: VerdictKind): {labels: Labels; kind: VerdictKind} => ({labels: {os: 'old', dovecot: '2.3', hardware: 'gen11'}, kind});
-const still = (kind: VerdictKind): {labels: Labels; kind: VerdictKind} => ({labels: {os: 'new', dovecot: '2.4', hardware: 'gen11'}, kind});
+const back = (kind: VerdictKind): Back => ({labels: {os: 'old', dovecot: '2.3', hardware: 'gen11'}, kind});
+const still = (kind: VerdictKind): Back => ({labels: {os: 'new', dovecot: '2.4', hardware: 'gen11'}, kind});
 
 test('an experiment: well without the release, and the release is to blame; sick again, and the hardware is', () => {
   const well = {blamed: [{os: 'new'}, {dovecot: '2.4'}], cleared: [{hardware: 'gen11'}]};
@@ -204,6 +214,14 @@ test('an experiment that is not over says nothing', () => {
   // Well for a moment only; gone.
   expect(outcome({be4: back('healthy')}, 100_000)).toBeNull();
   expect(outcome({})).toBeNull();
+});
+
+test('a host that was sick before it was changed and is only not called well yet proves nothing; nor does one that is well without work', () => {
+  for (const because of ['EMPTIED_SICK', 'RECOVERING', 'PEERS_AS_BAD']) {
+    expect(outcome({be4: {...back('sick'), because}, be5: {...back('sick'), because}})).toBeNull();
+  }
+  expect(outcome({be4: {...back('healthy'), isEmpty: true}, be5: {...back('healthy'), isEmpty: true}})).toBeNull();
+  expect(outcome({be4: {...back('healthy'), isEmpty: true}, be5: back('healthy')})).toBeNull();
 });
 
 test('the outcome of an experiment is told once, and stands in the incident', async () => {
