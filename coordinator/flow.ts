@@ -7,7 +7,7 @@ import {type Fleet, type FleetHost, usersByHost} from './fleet.ts';
 import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
-import {type JudgeMemory, judgeHost, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
+import {type JudgeMemory, judgeHost, NOT_WORSE, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
 import {triedHosts} from './health/tried.ts';
@@ -76,10 +76,11 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   });
   const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
   const scene = {hosts, slis, verdicts, cohorts, figures};
-  const {circumstances, memory: seen} = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
+  const {circumstances, called, pending, memory: seen} = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
   const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs);
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settlesMs(cohortMemory, policy.judge), circumstances, hurt.byHost);
+  const settleMs = settlesMs(cohortMemory, policy.judge);
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
   const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
@@ -136,5 +137,5 @@ function leanOf({kind, because}: Verdict, score: number): Subject['lean'] {
   if (kind === 'suspect' && (because === 'WORSE_NOT_FELT' || because === 'SLI_WORSE_THAN_PEERS')) return 'bad';
   if (score >= UNSURE_SCORE) return 'unsure';
   if (kind === 'suspect' && because === 'RECOVERING') return 'good';
-  return kind === 'suspect' && because === 'PEERS_AS_BAD' && score < LIKE_PEERS_SCORE ? 'good' : undefined;
+  return kind === 'suspect' && NOT_WORSE.has(because) && score < LIKE_PEERS_SCORE ? 'good' : undefined;
 }

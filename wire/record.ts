@@ -151,7 +151,7 @@ export type CohortVerdict = Type.Static<typeof CohortVerdict>;
 
 const CIRCUMSTANCE_CODES = [
   ...(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL', 'ONE_EDGE', 'MOST_EDGES', 'REPORTS_LATE', 'PLACE_CUT_OFF'] as const),
-  ...(['PLACE_NETWORK', 'CLOCK_SKEW', 'OVERLOADED'] as const),
+  ...(['PLACE_NETWORK', 'CLOCK_SKEW', 'OVERLOADED', 'MAJORITY_BAD'] as const),
 ] as const;
 export const CircumstanceCode = Type.Union(CIRCUMSTANCE_CODES.map(name => Type.Literal(name)));
 export type CircumstanceCode = (typeof CIRCUMSTANCE_CODES)[number];

@@ -5,7 +5,7 @@ import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict, Veto} from '.
 import type {Labels} from '../../wire/schema.ts';
 import {BY_HAND} from '../../wire/words.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
-import {CALLED_FOR} from '../health/circumstance.ts';
+import {EVERYWHERE} from '../health/circumstance.ts';
 import {SOFTWARE} from '../health/cohort.ts';
 import {SUBSIDED, UNFELT} from '../health/judge.ts';
 import type {SliName} from '../health/sli.ts';
@@ -22,8 +22,6 @@ import {windowVetoes} from './window.ts';
 
 /** A host whose moves failed is given this long before it is decided again. */
 const RETRY_MS: Millis = 60_000;
-/** Circumstances that name what is wrong on many hosts. */
-const EVERYWHERE: ReadonlySet<string> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'PROBES_FAIL']);
 /** Circumstances that are told instead of the silence of their hosts. */
 const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF', 'CLOCK_SKEW']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
@@ -37,11 +35,16 @@ const CURE_RATIO_MIN = 2;
 /** While labels cannot be told apart so many hosts are reinstalled at once: how they fare tells the others' cause. */
 const EXPERIMENT_MAX = 2;
 
+/** What is wrong and has a name: for which of it a person is called, and what is not told yet, so that he is not called by another name meanwhile. */
+export interface Calls {
+  called: readonly Circumstance[];
+  pending: readonly Circumstance[];
+}
+
 /**
  * What should be done now. It is decided anew each round from what is seen, so nothing is remembered here: what is already under way
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
  * @param settlesMs until then what the sick have in common may not be known yet.
- * @param circumstances what is wrong and is not the hosts.
  * @param hurtOn customers hurt by host: where most are is emptied first.
  */
 export function decide(
@@ -51,7 +54,7 @@ export function decide(
   policy: Policy,
   nowMs: Instant,
   settlesMs: Instant = 0,
-  circumstances: readonly Circumstance[] = [],
+  calls: Calls = {called: [], pending: []},
   hurtOn: Hurt['byHost'] = {},
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
@@ -70,7 +73,7 @@ export function decide(
   const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
   const evacuated = evacuations(on, hurtOn).map(each => held(each, on));
   const wanted = [
-    ...pages(on, unexplained, isTooMany, circumstances),
+    ...pages(on, unexplained, isTooMany, calls),
     ...watches(on),
     ...cordons(on, blamed),
     ...drains(on, evacuated),
@@ -101,7 +104,7 @@ function isIll({kind, sinceMs, because}: Verdict, policy: Policy, nowMs: Instant
   return kind === 'sick' || (kind === 'suspect' && !UNFELT.has(because) && nowMs - sinceMs >= policy.judge.sickDwellMs);
 }
 
-function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolean, circumstances: readonly Circumstance[]): Decision[] {
+function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolean, {called, pending}: Calls): Decision[] {
   const mode = modeOf(on.policy, 'page');
   if (mode === 'off') return [];
   const paged: Decision[] = [];
@@ -109,17 +112,16 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
     paged.push(decision('page', on, {host, because, evidence, mode}));
   };
   const isMonitor = on.general.some(({code}) => code === 'MONITOR_SUSPECT');
-  const called = circumstances.filter(
-    ({code}) => CALLED_FOR.has(code) && !(isMonitor && (code === 'REPORTS_LATE' || code === 'MOST_EDGES')),
-  );
   // What has a name is not called unexplained as well.
-  const isNamed = called.some(({code}) => EVERYWHERE.has(code));
+  const isNamed = [...called, ...pending].some(({code}) => EVERYWHERE.has(code));
   const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
   if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
-  for (const {code, hosts, evidence} of called) page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code, evidence);
+  for (const {code, labels = {}, hosts, evidence} of called) {
+    page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code === 'MAJORITY_BAD' ? `${code} ${labelWords(labels)}` : code, evidence);
+  }
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
   for (const {labels, because, evidence} of byHand(on)) page(null, `${because} ${labelWords(labels)}`, evidence);
-  const told = new Set(called.flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
+  const told = new Set([...called, ...pending].flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
   else for (const {host} of silent) page(host, 'SILENT', []);

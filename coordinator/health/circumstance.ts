@@ -1,5 +1,5 @@
-import {span} from '../../base/format.ts';
-import type {Instant, Millis} from '../../base/units.ts';
+import {few, labels as labelWords, span} from '../../base/format.ts';
+import {type Instant, MINUTE_MS, type Millis} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CircumstanceCode, CohortVerdict, Evidence, Verdict} from '../../wire/record.ts';
 import {HOLD_AGE_MAX_MS} from '../../wire/route.ts';
@@ -7,6 +7,8 @@ import {type FleetHost, labelsOf} from '../fleet.ts';
 import {SKEW_MS_MAX} from '../report/fold.ts';
 import {PLACES} from './cohort.ts';
 import {figureAt, NO_FIGURE, placesOf} from './figure.ts';
+import {NOT_WORSE} from './judge.ts';
+import {type Majority, majorityOf} from './majority.ts';
 import type {FiguresMemory} from './marks.ts';
 import {type HostSlis, median, OF_PROBES, SLI_TABLE, type SliName, SPOOLED_MIN} from './sli.ts';
 
@@ -25,6 +27,10 @@ const EDGE_FEW = 0.5;
 /** From this share of the backends on, what edges feel may be theirs. */
 const BEHIND_SHARE = 0.1;
 const EVIDENCE_MAX = 5;
+/** Hosts that fall silent within this time do so together. */
+const TOGETHER_MS: Millis = 5 * MINUTE_MS;
+const ALTERNATIVES_TOLD = 2;
+const SPARED_TOLD = 3;
 const LOAD_FIGURE = 'backend/deliveryMsP95';
 
 /** More silent backends than this at once, and it is us or the network that is ill. */
@@ -37,7 +43,15 @@ export function isMonitorSuspect(silent: number, backends: number): boolean {
 }
 
 /** Since when each is seen, and when it was last, by code and hosts; plain data. */
-export type CircumstanceMemory = Readonly<Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}>>;
+export type CircumstanceMemory = Readonly<Record<string, Known>>;
+
+interface Known {
+  sinceMs: Instant;
+  lastMs: Instant;
+  told: Circumstance;
+  /** A person was called for the silence of so many hosts that it is us when it was seen last, and need not be called for this as well. */
+  isOfSilence?: boolean;
+}
 
 export interface Scene {
   hosts: readonly FleetHost[];
@@ -58,9 +72,9 @@ export function findCircumstances(
   memory: CircumstanceMemory,
   judge: Policy['judge'],
   nowMs: Instant,
-): {circumstances: Circumstance[]; memory: CircumstanceMemory} {
+): {circumstances: Circumstance[]; called: Circumstance[]; pending: Circumstance[]; memory: CircumstanceMemory} {
   const dwellMs: Millis = judge.sickDwellMs;
-  const wide = everywhere(scene, judge);
+  const wide = everywhere(scene, judge, nowMs);
   // In a storm a host that has the most of it is no case of its own.
   const single = wide.some(({code}) => code === 'MAIL_STORM') ? [] : loaded(scene);
   const found = new Map(
@@ -68,17 +82,41 @@ export function findCircumstances(
       each => [keyOf(each), each],
     ),
   );
-  const next: Record<string, {sinceMs: Instant; lastMs: Instant; told: Circumstance}> = {};
+  const next: Record<string, Known> = {};
+  const isSilence = isSilent(scene);
   for (const key of new Set([...Object.keys(memory), ...found.keys()])) {
     const known = memory[key];
     const now = found.get(key);
-    if (now === undefined && known !== undefined && nowMs - known.lastMs > dwellMs) continue;
+    if (now === undefined && known !== undefined && (nowMs - known.lastMs > dwellMs || isExplained(known.told, scene))) continue;
     const sinceMs = known?.sinceMs ?? nowMs;
     const told = now === undefined ? known?.told : {...now, sinceMs};
-    if (told !== undefined) next[key] = {sinceMs, lastMs: now === undefined ? (known?.lastMs ?? nowMs) : nowMs, told};
+    const isOfSilence = now === undefined ? known?.isOfSilence === true : isSilence && IN_SILENCE.has(now.code);
+    if (told !== undefined) next[key] = {sinceMs, lastMs: now === undefined ? (known?.lastMs ?? nowMs) : nowMs, told, isOfSilence};
   }
-  const circumstances = Object.values(next).flatMap(({sinceMs, told}) => (nowMs - sinceMs >= dwellMs ? [told] : []));
-  return {circumstances, memory: next};
+  const isTold = ({sinceMs}: Known): boolean => nowMs - sinceMs >= dwellMs;
+  const told = Object.values(next).filter(isTold);
+  const awaited = Object.values(next).filter(each => each.lastMs === nowMs && !isTold(each));
+  return {
+    circumstances: told.map(each => each.told),
+    called: told.flatMap(each => (CALLED_FOR.has(each.told.code) && each.isOfSilence !== true ? [each.told] : [])),
+    pending: awaited.map(each => each.told),
+    memory: next,
+  };
+}
+
+/** Told by the call for silent hosts. */
+const IN_SILENCE: ReadonlySet<CircumstanceCode> = new Set(['REPORTS_LATE', 'MOST_EDGES']);
+
+function isSilent({hosts, verdicts}: Scene): boolean {
+  const backends = new Set(hosts.flatMap(({record}) => (record.role === 'backend' ? [record.host] : [])));
+  const known = verdicts.filter(({host, kind}) => backends.has(host) && kind !== 'unknown');
+  return isMonitorSuspect(known.filter(({kind}) => kind === 'silent').length, known.length);
+}
+
+/** It was for as long as nothing explained its hosts. */
+function isExplained({code, hosts}: Circumstance, {cohorts}: Scene): boolean {
+  const blamed = new Set(cohorts.filter(({explained}) => explained).flatMap(({members}) => members));
+  return EVERYWHERE.has(code) && hosts.every(host => blamed.has(host));
 }
 
 function keyOf({code, labels = {}, hosts}: Found): string {
@@ -87,7 +125,7 @@ function keyOf({code, labels = {}, hosts}: Found): string {
 }
 
 /** What most backends feel at once, and no label explains: more mail than ever, the way of the probes, or whatever all of them need. */
-function everywhere({slis, cohorts, figures}: Scene, judge: Policy['judge']): Found[] {
+function everywhere({hosts: all, slis, cohorts, figures}: Scene, judge: Policy['judge'], nowMs: Instant): Found[] {
   const blamed = new Set(cohorts.filter(({explained}) => explained).flatMap(({members}) => members));
   const own = slis.filter(({role, state, host}) => role === 'backend' && state === 'measured' && !blamed.has(host));
   if (own.length < HOSTS_MIN) return [];
@@ -106,9 +144,21 @@ function everywhere({slis, cohorts, figures}: Scene, judge: Policy['judge']): Fo
     return [{of: values.length, evidence: {sli, unit, value, baseline, ratio: value / baseline, note}}];
   });
   const evidence = seen.sort((a, b) => b.of - a.of).map(each => each.evidence);
-  if (isOfProbes) return [{code: 'PROBES_FAIL', hosts, evidence}];
-  const storm = stormOf(own, figures);
-  return storm === null ? [{code: 'EVERYTHING_SLOW', hosts, evidence}] : [{code: 'MAIL_STORM', hosts, evidence: [storm, ...evidence]}];
+  const storm = isOfProbes ? null : stormOf(own, figures);
+  if (storm !== null) return [{code: 'MAIL_STORM', hosts, evidence: [storm, ...evidence]}];
+  const [worst] = evidence;
+  const shown = new Map(all.map(host => [host.record.host, labelsOf(host)]));
+  const majority = worst === undefined ? null : majorityOf(own, worst.sli as SliName, host => shown.get(host) ?? {}, figures, judge, nowMs);
+  if (worst !== undefined && majority !== null) return [majorityBad(majority, worst, evidence)];
+  return [{code: isOfProbes ? 'PROBES_FAIL' : 'EVERYTHING_SLOW', hosts, evidence}];
+}
+
+function majorityBad({cohort, spared, usual}: Majority, worst: Evidence, evidence: readonly Evidence[]): Found {
+  const {labels, alternatives = [], sick, members} = cohort;
+  const same = alternatives.length === 0 ? '' : `; or ${few(alternatives.map(labelWords), ALTERNATIVES_TOLD)}`;
+  const note = `${sick.length} of ${members.length} with it, against ${spared.length} without it that are well: ${few(spared, SPARED_TOLD)}${same}`;
+  const parted = {...worst, baseline: usual, ratio: usual === 0 ? null : worst.value / usual, note};
+  return {code: 'MAJORITY_BAD', labels, hosts: sick, evidence: [parted, ...evidence]};
 }
 
 /** Far more to do than usual, each against its own past. */
@@ -136,13 +186,14 @@ function stormOf(own: readonly HostSlis[], {figures}: FiguresMemory): Evidence |
 }
 
 /** Some edges are bad while others are well, or most of them are. What lies behind them, at backends that are bad, is not theirs. */
-function edges({hosts, verdicts}: Scene, isWide: boolean): Found[] {
+function edges(scene: Scene, isWide: boolean): Found[] {
+  const {hosts, verdicts} = scene;
   const roles = new Map(hosts.map(({record}) => [record.host, record.role]));
   const ofEdges = verdicts.filter(({host}) => roles.get(host) === 'edge');
   const backends = verdicts.filter(({host}) => roles.get(host) === 'backend');
   const isIll = ({kind}: Verdict): boolean => kind === 'sick' || kind === 'silent';
   const isFelt = ({kind, because}: Verdict): boolean =>
-    kind === 'suspect' && (because === 'PEERS_AS_BAD' || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
+    kind === 'suspect' && (NOT_WORSE.has(because) || because === 'SLI_WORSE_THAN_PEERS' || because === 'NO_PEERS');
   const badIf = (isBehind: boolean): Verdict[] => ofEdges.filter(verdict => isIll(verdict) || (isFelt(verdict) && !isBehind));
   const ill = backends.filter(isIll).length;
   // A backend or two of many are not felt at every edge as an outage. Those that are not proved yet fill the queues of edges, too.
@@ -153,7 +204,9 @@ function edges({hosts, verdicts}: Scene, isWide: boolean): Found[] {
     const evidence = most.flatMap(({evidence: [first]}) => first ?? []).slice(0, EVIDENCE_MAX);
     return [{code: 'MOST_EDGES', hosts: most.map(({host}) => host), evidence}];
   }
-  const some = badIf(ill > 0);
+  // An edge is not alone in its silence where it may be us who hear nothing.
+  const isAlone = ({kind}: Verdict): boolean => kind !== 'silent' || !isSilent(scene);
+  const some = badIf(ill > 0).filter(isAlone);
   if (some.length > few) return [];
   return some.map(({host, evidence}) => ({code: 'ONE_EDGE', hosts: [host], evidence: evidence.slice(0, 2)}));
 }
@@ -196,19 +249,28 @@ function skewed({hosts}: Scene, {silentMs}: Policy['judge'], nowMs: Instant): Fo
   return [{code: 'CLOCK_SKEW', hosts: skews.map(({host}) => host), evidence}];
 }
 
-/** All hosts of one rack are silent, and no other: its switch, its power. A network that loses packets is found by what explains. */
+/**
+ * All hosts of one rack are silent, and no other fell silent with them: its switch, its power. A network that loses packets is found by what
+ * explains.
+ */
 function places({hosts, verdicts, cohorts}: Scene): Found[] {
   const kinds = new Map(verdicts.map(({host, kind}) => [host, kind]));
+  const silentMs = new Map(verdicts.flatMap(({host, kind, sinceMs}) => (kind === 'silent' ? [[host, sinceMs] as const] : [])));
   const judged = hosts.filter(({record}) => (kinds.get(record.host) ?? 'unknown') !== 'unknown');
-  const silent = judged.filter(({record}) => kinds.get(record.host) === 'silent');
+  const silent = judged.filter(({record}) => silentMs.has(record.host));
   // Of places that lie within each other the smallest is named.
-  const cut = PLACES.flatMap((place): Found[] => {
-    const value = silent[0] === undefined ? undefined : labelsOf(silent[0])[place];
-    const there = value === undefined ? [] : judged.filter(host => labelsOf(host)[place] === value);
-    const isAll = value !== undefined && there.length >= 2 && there.length < judged.length && there.length === silent.length;
-    if (!isAll || there.some(({record}) => kinds.get(record.host) !== 'silent')) return [];
-    return [{code: 'PLACE_CUT_OFF', labels: {[place]: value}, hosts: there.map(({record}) => record.host), evidence: []}];
-  });
+  const cut = PLACES.flatMap((place): Found[] =>
+    [...new Set(silent.flatMap(host => labelsOf(host)[place] ?? []))].flatMap((value): Found[] => {
+      const there = judged.filter(host => labelsOf(host)[place] === value);
+      const since = there.map(({record}) => silentMs.get(record.host) ?? Number.NaN);
+      // One that has been dead for long, or died later, is no part of it.
+      const [fromMs, toMs] = [Math.min(...since) - TOGETHER_MS, Math.max(...since) + TOGETHER_MS];
+      const together = silent.filter(({record}) => !((silentMs.get(record.host) ?? 0) < fromMs || (silentMs.get(record.host) ?? 0) > toMs));
+      const isAll = there.length >= 2 && there.length < judged.length && there.every(({record}) => silentMs.has(record.host));
+      if (!isAll || together.length > there.length) return [];
+      return [{code: 'PLACE_CUT_OFF', labels: {[place]: value}, hosts: there.map(({record}) => record.host), evidence: []}];
+    }),
+  );
   const lossy = cohorts.flatMap(({explained, notHosts, labels, sick, evidence}): Found[] => {
     return explained && notHosts === 'network' ? [{code: 'PLACE_NETWORK', labels, hosts: sick, evidence: evidence.slice(0, 2)}] : [];
   });
@@ -222,10 +284,14 @@ function loaded({verdicts}: Scene): Found[] {
   });
 }
 
+/** What is wrong on most hosts, each told instead of them. */
+export const EVERYWHERE: ReadonlySet<CircumstanceCode> = new Set(['MAIL_STORM', 'EVERYTHING_SLOW', 'MAJORITY_BAD', 'PROBES_FAIL']);
+
 /** Farm-wide ones a person is called for; of single hosts the host's own decision tells. */
-export const CALLED_FOR: ReadonlySet<CircumstanceCode> = new Set([
+const CALLED_FOR: ReadonlySet<CircumstanceCode> = new Set([
   'MAIL_STORM',
   'EVERYTHING_SLOW',
+  'MAJORITY_BAD',
   'PROBES_FAIL',
   'ONE_EDGE',
   'MOST_EDGES',

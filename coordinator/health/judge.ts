@@ -41,6 +41,9 @@ export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SIC
 /** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
 export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT', 'KERNEL_ONLY', 'SLOW_SENDERS']);
 
+/** Reasons of a suspect that feels something and is not known to be worse than others: they feel it, too, or it is not proved (yet). */
+export const NOT_WORSE: ReadonlySet<string> = new Set(['PEERS_AS_BAD', 'NOT_PROVED']);
+
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
 const EXPLAINS_MAX = 3;
@@ -80,6 +83,8 @@ interface Finding {
   /** Proved to be worse, but nobody feels it. */
   isSlower: boolean;
   hasPeers: boolean;
+  /** Others would feel it with its load, or it is worse only than the better ones of them. */
+  arePeersBad: boolean;
   isOverloaded: boolean;
   /** Nothing is felt but that mail comes in slowly. */
   isOfSenders: boolean;
@@ -196,10 +201,11 @@ function excuse(
 }
 
 /** Why something that users feel makes no host sick by itself. */
-function notWorse({hasPeers, isOverloaded, isOfSenders}: Finding): string {
+function notWorse({hasPeers, arePeersBad, isOverloaded, isOfSenders}: Finding): string {
   if (isOverloaded) return 'OVERLOADED';
   if (isOfSenders) return 'SLOW_SENDERS';
-  return hasPeers ? 'PEERS_AS_BAD' : 'NO_PEERS';
+  if (!hasPeers) return 'NO_PEERS';
+  return arePeersBad ? 'PEERS_AS_BAD' : 'NOT_PROVED';
 }
 
 function recover(own: HostSlis, memory: JudgeMemory | null, judge: Policy['judge'], nowMs: Instant): Turn {
@@ -234,6 +240,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     isFarWorse: false,
     isSlower: false,
     hasPeers: false,
+    arePeersBad: false,
     isOverloaded: false,
     isOfSenders: false,
     sinceMs: nowMs,
@@ -259,7 +266,9 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     found.isFarWorse ||= isWorse && isFar(value, floor, mark);
     // What was below its floor may have been proved all the same; it lasts only from when it is felt, unless it is the host's own rise.
     if (isWorse && mark.proof === 'past') found.sinceMs = Math.min(found.sinceMs, mark.sinceMs);
-    found.hasPeers ||= isFelt && mark !== undefined && mark.peers > 0;
+    const hasPeers = isFelt && mark !== undefined && mark.peers > 0;
+    found.hasPeers ||= hasPeers;
+    found.arePeersBad ||= hasPeers && (isProved || mark.expected > floor);
     found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
     if (isFelt) found.isOfSenders = isOfSenders;
   }

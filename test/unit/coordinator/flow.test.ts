@@ -113,6 +113,17 @@ test('trouble that all have, and one of them more, before anybody has a past: no
   expect(kinds(after(300_000, 9_000)).be1).toBe('sick');
 });
 
+test('what one host feels is not said of its peers before it is proved', () => {
+  const farm = fiveHosts();
+  farm.pass(130);
+  const told = new Set<string>();
+  for (let round = 0; round < 20; round++) {
+    const {because} = farm.pass(10, {be1: SICK}).verdicts.find(({host}) => host === 'be1') ?? {because: ''};
+    told.add(because);
+  }
+  expect([...told]).toEqual(['WITHIN_BOUNDS', 'NOT_PROVED', 'SLI_WORSE_THAN_PEERS']);
+});
+
 test('one sick host alone is evacuated; one already on its way out is not decided again', () => {
   const farm = fiveHosts();
   farm.pass(200);

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {renderWhy} from '../../../cli/why.ts';
 import type {Decision} from '../../../wire/record.ts';
-import {decisionWords, experimentWords, vetoWords} from '../../../wire/words.ts';
+import {decisionWords, experimentWords, verdictWords, vetoWords} from '../../../wire/words.ts';
 
 const FIT = {
   code: 'DOES_NOT_FIT',
@@ -15,7 +15,7 @@ test('an evacuation that does not fit is refused with the missing capacity in fi
   expect(words).toContain('2 more hosts of the usual size would do');
   const verdicts = [{host: 'be4', kind: 'sick' as const, sinceMs: 1, because: 'SLI_WORSE_THAN_PEERS', evidence: []}];
   const view = {verdicts, cohorts: [], hurt: null, hurtPeak: null, decisions: [CUT]};
-  expect(renderWhy('be4', view, {colour: false, nowMs: 2})).toContain(`Decided         ${words}`);
+  expect(renderWhy('be4', view, {colour: false, nowMs: 2})).toContain(`Decided  ${words}`);
 });
 
 test.each([
@@ -31,8 +31,20 @@ test.each([
   ],
   ['CURE_WORSE', {ratioMax: 1.7, needed: 2}, '1.7 times as bad as the others, moving pays from 2 times on'],
   ['PAUSED', {by: 'ada', reason: 'lunch'}, 'by ada, reason lunch'],
-  ['NO_HEALTHY_RELAY', {relays: ['be1', 'be2']}, 'relays be1 be2'],
+  ['NO_HEALTHY_RELAY', {relays: ['be1', 'be2']}, 'relays be1, be2'],
+  ['CAUSE_OPEN', {untilMs: 1_800_000_000_000}, 'others may follow, what they share is waited for until 08:00:00Z'],
+  ['MONITOR_SUSPECT', {silent: 5, backends: 9}, '5 of 9 backends are silent, so it may be NATS, the network or the coordinator'],
+  ['TOO_MANY_UNEXPLAINED', {hosts: ['be1', 'be2'], backends: 5}, '2 of 5 backends are ill and nothing explains it (be1, be2)'],
+  ['NOT_THE_HOSTS', {cause: 'network', labels: {rack: 'r1'}}, 'the network of rack=r1'],
 ])('%s in words', (code, detail, words) => expect(vetoWords({code, detail})).toBe(`${code}: ${words}`));
+
+test('a verdict in words; one of a newer coordinator by its code alone', () => {
+  const verdict = {host: 'be4', kind: 'suspect' as const, sinceMs: 1_000, because: 'NOT_PROVED', evidence: []};
+  expect(verdictWords(verdict, 61_000)).toBe(
+    'suspect (NOT_PROVED) for 1 m 00 s: users feel it; that it is worse than others is not proved',
+  );
+  expect(verdictWords({...verdict, because: 'toString'}, 61_000)).toBe('suspect (toString) for 1 m 00 s');
+});
 
 test('an experiment in words: what came back how, and what that says', () => {
   const hosts = [{host: 'be4', kind: 'sick', to: 'debian-12'}];

@@ -62,7 +62,7 @@ describe('room', () => {
     const cohort = {labels: {os: 'x'}, confounded: [], sick, members: sick, controls, controlsSick: 0, effect: 9, chance: 0.01};
     const cohorts = [{...cohort, explained: true, sinceMs: 0, evidence: []}];
     const policy = {...DEFAULT_POLICY, budget: {outShareMax: 1, changedShareMax: 1, windowMs: 1_000}};
-    const decisions = decide(farm.fleet, verdicts, cohorts, policy, farm.nowMs, 0, [], hurtOn);
+    const decisions = decide(farm.fleet, verdicts, cohorts, policy, farm.nowMs, 0, undefined, hurtOn);
     return Object.fromEntries(decisions.flatMap(({kind, host, vetoes}) => (kind === 'evacuate' ? [[host, vetoes]] : [])));
   }
   const codes = (found: Record<string, Veto[]>): Record<string, string[]> =>

@@ -129,6 +129,81 @@ test('all hosts of one rack are silent: one call names the rack', () => {
   expect(codes(farm.pass(200, on(null, ['be0', 'be1', 'be2', 'be5'])))).toEqual([]);
 });
 
+test('a rack that is cut off while one host elsewhere has been dead for an hour is named all the same', () => {
+  const farm = farmOf();
+  for (const edge of ['edge1', 'edge2']) farm.change(edge, {labels: {...OLD, rack: 'r3'}});
+  farm.pass(900, on(null, ['be5']));
+  const cut = farm.pass(200, on(null, ['be0', 'be1', 'be2', 'be5']));
+  expect(cut.circumstances).toMatchObject([{code: 'PLACE_CUT_OFF', labels: {rack: 'r1'}, hosts: ['be0', 'be1', 'be2']}]);
+  // Nor does one that dies long after end it.
+  farm.pass(400, on(null, ['be0', 'be1', 'be2', 'be5']));
+  expect(codes(farm.pass(200, on(null, ['be0', 'be1', 'be2', 'be4', 'be5'])))).toContain('PLACE_CUT_OFF');
+});
+
+test('a person is called by the name of what is wrong alone, and not for each host before it has one', () => {
+  const farm = new Farm();
+  for (let index = 0; index < 12; index++) farm.add(recordOf(`be${index}`, {...OLD, rack: index < 4 ? 'r1' : 'r2'}), 12);
+  farm.pass(420);
+  const calls = new Set<string>();
+  const listen = (seconds: number, weather: Weather): void => {
+    for (let passed = 0; passed < seconds; passed += 10)
+      for (const [host, because] of paged(farm.pass(10, weather))) calls.add(`${because} ${host}`);
+  };
+  listen(200, on(null, ['be0', 'be1', 'be2', 'be3']));
+  expect([...calls]).toEqual(['PLACE_CUT_OFF null']);
+  listen(400, {});
+  calls.clear();
+  listen(200, all({slis: {deliveryMsP95: 20_000}}));
+  expect([...calls]).toEqual(['EVERYTHING_SLOW null']);
+});
+
+test('half of the farm falls silent and comes back: a person is called for that, and not for late reports once they are there again', () => {
+  const farm = farmOf(12);
+  const calls = new Set<string>();
+  const listen = (seconds: number, weather: Weather): void => {
+    for (let passed = 0; passed < seconds; passed += 10) for (const [, because] of paged(farm.pass(10, weather))) calls.add(because);
+  };
+  listen(200, on(null, ['be0', 'be1', 'be2', 'be3', 'be4', 'be5', 'be6', 'edge1']));
+  listen(200, {});
+  expect([...calls]).toEqual(['MONITOR_SUSPECT']);
+});
+
+/** Twenty hosts, seventeen of them of the newest release. */
+function mostlyNew(): Farm {
+  const farm = new Farm();
+  for (let index = 0; index < 20; index++) farm.add(recordOf(`be${index}`, {...(index < 17 ? NEW : OLD), rack: `r${index % 4}`}), 12);
+  return farm;
+}
+const newest = (change: ReportChange): Weather =>
+  on(
+    change,
+    Array.from({length: 17}, (_, index) => `be${index}`),
+  );
+
+test('bad on most of the farm, the few without the release are well: nobody is proved to be sick, and the release is named', () => {
+  const farm = mostlyNew();
+  farm.pass(420);
+  const outcome = farm.pass(200, newest(SICK));
+  expect([sick(outcome), codes(outcome), paged(outcome)]).toEqual([[], ['MAJORITY_BAD'], [[null, 'MAJORITY_BAD os=debian-13']]]);
+  const [told] = outcome.circumstances;
+  expect(told).toMatchObject({
+    labels: {os: 'debian-13'},
+    evidence: [{note: expect.stringContaining('17 of 17 with it, against 3')}, {}, {}],
+  });
+  expect(told?.hosts).toHaveLength(17);
+  expect(outcome.decisions.every(({kind}) => kind === 'page' || kind === 'watch')).toBe(true);
+  // From birth on: nobody has a past.
+  expect(codes(mostlyNew().pass(420, newest(SICK)))).toEqual(['MAJORITY_BAD']);
+});
+
+test('what reaches the few as well, and they are only faster, is nothing that the others have', () => {
+  const farm = mostlyNew();
+  const fast: Weather = on({slis: {deliveryMsP95: 100}}, ['be17', 'be18', 'be19']);
+  farm.pass(420, fast);
+  const slow = {...newest({slis: {deliveryMsP95: 16_000}}), ...on({slis: {deliveryMsP95: 4_000}}, ['be17', 'be18', 'be19'])};
+  expect(codes(farm.pass(200, slow))).toEqual(['EVERYTHING_SLOW']);
+});
+
 /** A farm for ten minutes in which the clock of be1 is off; at the end it may fall silent. */
 function offClock(offMs: number, silentSeconds = 0): FlowOutcome {
   const farm = farmOf();

@@ -143,7 +143,7 @@ test('what is decided alike of many hosts at once is one line; customers hurt ar
   ]);
   expect(lines(incident).filter(line => line.startsWith('decided'))).toEqual([
     'decided: evacuate be4, be5 (SICK_COHORT os=new)',
-    'decided: evacuate be6 (SICK_COHORT os=new), stopped by CAUSE_OPEN: untilMs 2027-01-15 08:00:00Z',
+    'decided: evacuate be6 (SICK_COHORT os=new), stopped by CAUSE_OPEN: others may follow, what they share is waited for until 08:00:00Z',
     'decided: evacuate be4 (SICK_COHORT os=new)',
   ]);
   expect(lines(incident).filter(line => line.includes('customer'))).toEqual([
