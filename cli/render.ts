@@ -5,7 +5,7 @@ import type {ErrorView, EvacuationView, HostView, MovesView, PlanView, ReliefVie
 import type {FarmEvent} from '../wire/event.ts';
 import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord, type Plan, type VerdictKind} from '../wire/record.ts';
 import type {HostReport} from '../wire/report.ts';
-import {circumstanceWords, decisionWords} from '../wire/words.ts';
+import {circumstanceTitle, circumstanceWords, decisionWords} from '../wire/words.ts';
 import {capacityLine} from './capacity.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
@@ -135,7 +135,7 @@ export function renderVerdicts({verdicts, cohorts, hurt, hurtPeak, circumstances
   const head = facts([
     ['Customers hurt', hurtLine(hurt)],
     ['At peak', hurtPeak === null ? '-' : `${hurtLine(hurtPeak)} at ${instant(hurtPeak.atMs)}`],
-    ...circumstances.map(each => ['Not the hosts', tint(circumstanceWords(each), 'warn', look)] as const),
+    ...circumstances.map(each => [circumstanceTitle(each), tint(circumstanceWords(each), 'warn', look)] as const),
   ]);
   const shown = byUrgency(verdicts).filter(({kind}) => all || kind !== 'healthy');
   const rows = shown.map(({host, kind, because, sinceMs, evidence: seen}) => {

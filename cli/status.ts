@@ -3,7 +3,7 @@ import {facts, few, instant, type Look, labels, percent, span, tint} from '../ba
 import {MINUTE_MS} from '../base/units.ts';
 import type {FarmView, VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict} from '../wire/record.ts';
-import {circumstanceWords} from '../wire/words.ts';
+import {circumstanceTitle, circumstanceWords} from '../wire/words.ts';
 import {capacityLine} from './capacity.ts';
 import {type Alike, alike, decisionState, isProposed} from './decisions.ts';
 import {hurtLine, worstHosts} from './render.ts';
@@ -30,7 +30,7 @@ export function renderStatus({farm, verdicts}: Status, look: Look): string {
     ...hurtRows(verdicts),
     ...incidentRows(farm, look),
     ...cohorts.filter(({explained}) => explained).map((cohort): Row => ['Cause', causeLine(cohort)]),
-    ...circumstances.slice(0, LINES).map((each): Row => ['Not the hosts', circumstanceWords(each)]),
+    ...circumstances.slice(0, LINES).map((each): Row => [circumstanceTitle(each), circumstanceWords(each)]),
     ...decided('For a person', groups, look, ({first}) => first.kind === 'page'),
     ...decided('To approve', groups, look, ({first}) => isProposed(first)),
     ...decided('Stopped', groups, look, ({first}) => first.vetoes.length > 0),

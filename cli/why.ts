@@ -1,10 +1,12 @@
 import {facts, few, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
-import {circumstanceWords, decisionWords, experimentWish, experimentWords} from '../wire/words.ts';
+import {circumstanceTitle, circumstanceWords, decisionWords, experimentWish, experimentWords, verdictWords} from '../wire/words.ts';
 
-/** What is felt, and as much of what goes along with it, beside the stage at which mail waits. */
+/** What is felt, and as much of what goes along with it, the stage at which mail waits first. */
 const EVIDENCE_MAX = 2;
+const ALTERNATIVES_MAX = 3;
+const CONTROLS_MAX = 8;
 const STAGE = /^stage/;
 
 /**
@@ -20,76 +22,106 @@ export function renderWhy(name: string, view: VerdictsView, look: Look): string 
   const circumstance = view.circumstances?.find(({code, labels: place = {}}) => code === name || labels(place) === name);
   if (circumstance === undefined) return null;
   const {sinceMs, evidence} = circumstance;
-  return facts([['Not the hosts', circumstanceWords(circumstance)], ['For', span(look.nowMs - sinceMs)], ...evidenceLines(evidence)]);
+  return facts([
+    [circumstanceTitle(circumstance), circumstanceWords(circumstance)],
+    ['For', span(look.nowMs - sinceMs)],
+    ...evidenceLines(evidence),
+  ]);
 }
 
 function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
-  const {host, kind, because, sinceMs, evidence} = verdict;
-  const hurt = view.hurt?.byHost[host] ?? 0;
+  const {host, because, evidence} = verdict;
   const cohort = view.cohorts.find(({sick, members}) => sick.includes(host) || members.includes(host));
   return facts([
-    ['Host', host],
-    ['Verdict', `${kind} (${because}) for ${span(look.nowMs - sinceMs)}`],
-    ['Customers hurt', String(hurt)],
-    ...decided(host, view),
+    ['Host', `${host}: ${view.hurt?.byHost[host] ?? 0} customers hurt`],
+    ['Verdict', verdictWords(verdict, look.nowMs)],
+    ...decided(verdict, view),
     ...circumstancesOf(view, host),
-    ...evidenceLines(evidence),
-    ...(cohort === undefined ? [['Shared', 'nothing with other sick hosts'] as const] : whyCohort(cohort, view, look).slice(0, 5)),
+    ...evidenceLines(evidence, SUBSIDED.has(because) ? 'Seen last' : 'Seen'),
+    ...shared(verdict, cohort, view, look),
   ]);
+}
+
+/** Nothing is above its floor any more. */
+const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
+
+/** What it shares with hosts that are sick. */
+function shared({kind}: Verdict, cohort: CohortVerdict | undefined, view: VerdictsView, look: Look): (readonly [string, string])[] {
+  if (cohort?.explained === true) return divisionLines(cohort, view, look);
+  if (kind !== 'sick') return [];
+  if (cohort === undefined) return [['Shared', 'nothing with other sick hosts']];
+  return [['Shared', `nothing that is proved to be the cause; nearest is ${labels(cohort.labels)}: ${sickOf(cohort)}`]];
 }
 
 /** One label of several that explain it together or as well as it, or only its name. */
 function isPartOf({labels: own, alternatives = []}: CohortVerdict, name: string): boolean {
-  return name in own || [own, ...alternatives].some(each => Object.entries(each).some(([key, value]) => `${key}=${value}` === name));
+  return (
+    Object.hasOwn(own, name) || [own, ...alternatives].some(each => Object.entries(each).some(([key, value]) => `${key}=${value}` === name))
+  );
 }
 
 /** What is wrong where the host stands, and is not the host. */
 function circumstancesOf({circumstances = []}: VerdictsView, host: string): (readonly [string, string])[] {
-  return circumstances.filter(({hosts}) => hosts.includes(host)).map(each => ['Not the host', circumstanceWords(each)] as const);
+  return circumstances.filter(({hosts}) => hosts.includes(host)).map(each => [circumstanceTitle(each), circumstanceWords(each)] as const);
 }
 
 /** What is wanted for it, and what stops that. */
-function decided(host: string, {decisions = []}: VerdictsView): (readonly [string, string])[] {
-  return decisions.filter(each => each.host === host && each.kind !== 'watch').map(each => ['Decided', decisionWords(each)] as const);
+function decided({host, kind}: Verdict, {decisions = []}: VerdictsView): (readonly [string, string])[] {
+  const own = decisions.filter(each => each.host === host);
+  const lines = own.filter(each => each.kind !== 'watch').map(each => ['Decided', decisionWords(each)] as const);
+  if (lines.length > 0 || kind === 'healthy' || kind === 'unknown') return lines;
+  return [['Decided', own.length > 0 ? 'nothing; it is watched' : 'nothing']];
 }
 
-function whyCohort(cohort: CohortVerdict, {hurt, experiments = []}: VerdictsView, look: Look): (readonly [string, string])[] {
-  const {sick, members, controls, controlsSick, effect, effectLow, effectHigh, chance, explained, alternatives = [], experiment} = cohort;
-  const name = labels(cohort.labels);
-  const tried = experiments.filter(({outcome, labels: own, alternatives: same}) => {
-    return outcome !== null && [own, ...same].some(each => labels(each) === name);
-  });
-  const between = effectLow === undefined || effectHigh === undefined ? '' : ` (${effectLow.toFixed(1)} to ${effectHigh.toFixed(1)})`;
-  const others = alternatives.length === 0 ? '' : `; cannot be told from ${alternatives.map(labels).join(' or ')}`;
+function whyCohort(cohort: CohortVerdict, view: VerdictsView, look: Look): (readonly [string, string])[] {
+  const {sick, controls} = cohort;
+  const {hurt} = view;
   const users = sick.reduce((sum, host) => sum + (hurt?.byHost[host] ?? 0), 0);
   return [
-    [
-      'Cohort',
-      `${name}: ${explained ? 'explains its sick hosts' : 'does not explain them (yet)'} for ${span(look.nowMs - cohort.sinceMs)}`,
-    ],
-    [
-      'Sick',
-      `${sick.length} of ${members.length} with it, ${controlsSick} of ${controls.length + controlsSick} without it; by chance p = ${Number(chance.toPrecision(2))}`,
-    ],
-    ['Effect', `${effect === null ? '-' : `x${effect.toFixed(1)}${between}`}${others}`],
-    ...(experiment === undefined ? [] : [['To tell', experimentWish(experiment)] as const]),
-    ...tried.slice(-1).map(each => ['Tried', experimentWords(each)] as const),
-    ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
-    ['Controls', few(controls, 8)],
+    ...divisionLines(cohort, view, look),
+    ['Controls', few(controls, CONTROLS_MAX)],
     ['Customers hurt', `${users}${hurt === null || hurt.users === 0 ? '' : ` (${percent(users / hurt.users)})`}`],
     ...evidenceLines(cohort.evidence),
   ];
 }
 
-function evidenceLines(evidence: readonly Evidence[]): (readonly [string, string])[] {
+/** How the labels divide the sick from the well, and what else would. */
+function divisionLines(cohort: CohortVerdict, {experiments = []}: VerdictsView, look: Look): (readonly [string, string])[] {
+  const {effect, effectLow, effectHigh, explained, alternatives = [], experiment} = cohort;
+  const name = labels(cohort.labels);
+  const tried = experiments.filter(({outcome, labels: own, alternatives: same}) => {
+    return outcome !== null && [own, ...same].some(each => labels(each) === name);
+  });
+  const between = effectLow === undefined || effectHigh === undefined ? '' : ` (${effectLow.toFixed(1)} to ${effectHigh.toFixed(1)})`;
+  const told = few(alternatives.map(labels), ALTERNATIVES_MAX).replaceAll(', ', ' or ');
+  const others = alternatives.length === 0 ? '' : `; cannot be told from ${told}`;
+  return [
+    [
+      'Cohort',
+      `${name}: ${explained ? 'explains its sick hosts' : 'does not explain them (yet)'} for ${span(look.nowMs - cohort.sinceMs)}`,
+    ],
+    ['Sick', sickOf(cohort)],
+    ['Effect', `${effect === null ? '-' : `x${effect.toFixed(1)}${between}`}${others}`],
+    ...(experiment === undefined ? [] : [['To tell', experimentWish(experiment)] as const]),
+    ...tried.slice(-1).map(each => ['Tried', experimentWords(each)] as const),
+    ...(cohort.notHosts === undefined ? [] : [['Not the hosts', cohort.notHosts] as const]),
+  ];
+}
+
+function sickOf({sick, members, controls, controlsSick, chance}: CohortVerdict): string {
+  const all = controls.length + controlsSick;
+  return `${sick.length} of ${members.length} with it, ${controlsSick} of ${all} without it; by chance p = ${Number(chance.toPrecision(2))}`;
+}
+
+function evidenceLines(evidence: readonly Evidence[], seen = 'Seen'): (readonly [string, string])[] {
   const felt = evidence.filter(({explains}) => explains !== true).slice(0, EVIDENCE_MAX);
   const explaining = evidence.filter(({explains}) => explains === true);
   const waits = explaining.filter(({sli}) => STAGE.test(sli)).slice(0, 1);
-  const along = explaining.filter(({sli}) => !STAGE.test(sli)).slice(0, EVIDENCE_MAX);
+  const along = explaining.filter(({sli}) => !STAGE.test(sli)).slice(0, EVIDENCE_MAX - waits.length);
   return [
-    ...felt.map(seen => ['Seen', told(seen)] as const),
-    ...waits.map(seen => ['Where', told(seen)] as const),
-    ...along.map(seen => ['Along', told(seen)] as const),
+    ...felt.map(each => [seen, told(each)] as const),
+    ...waits.map(each => ['Where', told(each)] as const),
+    ...along.map(each => ['Along', told(each)] as const),
   ];
 }
 
