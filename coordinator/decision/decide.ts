@@ -1,7 +1,7 @@
 import {labels as labelWords} from '../../base/format.ts';
 import {HOUR_MS, type Instant, type Millis} from '../../base/units.ts';
 import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../../wire/policy.ts';
-import type {Circumstance, CohortVerdict, Decision, Hurt, Verdict, Veto} from '../../wire/record.ts';
+import type {Circumstance, CohortVerdict, Decision, Evidence, Hurt, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {BY_HAND} from '../../wire/words.ts';
 import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
@@ -121,6 +121,7 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
   }
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
   for (const {labels, because, evidence} of byHand(on)) page(null, `${because} ${labelWords(labels)}`, evidence);
+  for (const host of standingEmpty(on)) page(host, BY_HAND, [handNote(1, `nothing explains it and it is empty: ${WHAT_HELPS}`)]);
   const told = new Set([...called, ...pending].flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
@@ -134,14 +135,34 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
 
 /** Causes that no release takes away: a person has to, or their hosts stand empty for ever. */
 function byHand(on: Situation): {labels: Labels; because: string; evidence: Verdict['evidence']}[] {
-  return on.cohorts.flatMap(({explained, notHosts, labels, sick}) => {
+  return on.cohorts.flatMap(({explained, notHosts, labels, sick, experiment}) => {
     const hosts = explained && notHosts === undefined ? sick.filter(host => releaseOn(host, on) === null) : [];
     if (hosts.length === 0) return [];
-    const what = Object.keys(labels).some(key => SOFTWARE.includes(key))
-      ? `install another ${Object.keys(labels).join(' and ')}`
-      : 'repair';
-    const note = `${what} on ${hosts.join(', ')} once they are empty, then: mailherd uncordon HOST`;
-    return [{labels, because: BY_HAND, evidence: [{sli: 'hosts', unit: 'hosts', value: hosts.length, baseline: null, ratio: null, note}]}];
+    const isOfTwo = experiment !== undefined && hosts.some(host => experiment.hosts.includes(host));
+    const first = isOfTwo ? hosts.filter(host => experiment.hosts.includes(host)) : hosts;
+    const keys = isOfTwo ? [experiment.change] : Object.keys(labels);
+    const what = keys.some(key => SOFTWARE.includes(key)) ? `install another ${keys.join(' and ')}` : 'repair';
+    const when = isOfTwo ? 'once they are empty, and on no other before these have shown what it is' : 'once they are empty';
+    const note = `${what} on ${first.join(', ')} ${when}, then: mailherd uncordon HOST`;
+    return [{labels, because: BY_HAND, evidence: [handNote(hosts.length, note)]}];
+  });
+}
+
+/** Of a host that nothing explains. */
+const WHAT_HELPS = 'repair it, then mailherd uncordon HOST, or mailherd reinstall or retire HOST';
+
+function handNote(hosts: number, note: string): Evidence {
+  return {sli: 'hosts', unit: 'hosts', value: hosts, baseline: null, ratio: null, note};
+}
+
+/** Hosts that were emptied, or came back, and are sick alone: nothing more is done to them by itself. */
+function standingEmpty({fleet, verdicts, users, explained}: Situation): string[] {
+  return verdicts.flatMap(({host, kind}) => {
+    const record = fleet.hosts.get(host)?.record;
+    if (record === undefined || record.role !== 'backend' || record.cordon?.by !== MAILHERD) return [];
+    const isBusy = fleet.waiting.some(({source}) => source === host) || fleet.moves.some(move => move.source === host && isUnderWay(move));
+    const isAlone = kind === 'sick' && !explained.has(host) && users.get(host) === 0;
+    return isAlone && !isBusy && record.reinstallAskedBy === null && record.stage !== 'failed' ? [host] : [];
   });
 }
 

@@ -14,6 +14,8 @@ const LEVEL_QUANTILE = 0.25;
 const CORRELATION_MAX = 0.9;
 /** So many deviations of one host are no chance in the better quarter of all. */
 const JUMP = 2;
+/** Hosts whose load changed by so much more than that of others do not have the day in common with them. */
+const LOAD_APART = Math.log(1.5);
 /** All got worse at once when even the better quarter is so much worse than it was. */
 const SHOCK_MIN = Math.log(2);
 
@@ -51,7 +53,7 @@ export interface Farm {
   /** How much wider than independent readings the mean of autocorrelated ones scatters. */
   widening: number;
   loadMax: Float64Array;
-  /** How much more than usual all hosts have to do, in the middle. */
+  /** How much more than usual all hosts have to do, in the middle; where a quarter has clearly less more to do, what that has. */
   loadChange: number;
 }
 
@@ -113,8 +115,17 @@ export function farmOf(
     shock: Math.max(0, Math.min(common, 2 * (common - SHOCK_MIN))),
     widening: Math.sqrt((1 + correlation) / (1 - correlation)),
     loadMax: highestOthers(logs, loads),
-    loadChange: loadChanges.quantile(0.5) ?? 0,
+    loadChange: commonLoadChange(loadChanges),
   };
+}
+
+/**
+ * What all have in common: the middle, unless at least a quarter of the hosts is spared. Then those that have far more to do surge, many as
+ * they may be, and are overloaded. That some have less to do, as those that are sick, is no rise of the others.
+ */
+function commonLoadChange(changes: Sample): number {
+  const [middle, low] = [changes.quantile(0.5) ?? 0, changes.quantile(LEVEL_QUANTILE) ?? 0];
+  return middle - low > LOAD_APART ? Math.max(Math.min(0, middle), low) : middle;
 }
 
 /** Logarithms of the loads, NaN where not known, and of the values. */

@@ -184,5 +184,27 @@ test('an experiment with what only a person can change says so', () => {
   const outcome = farm.pass(200, sick([0, 1, 2, 3]));
   const experiment = outcome.cohorts[0]?.experiment;
   expect(experiment === undefined ? '' : experimentWish(experiment)).toBe('change kernel on be0, be1 first, by hand');
-  expect(outcome.decisions.some(({kind, because}) => kind === 'page' && because === 'BY_HAND kernel=6.12')).toBe(true);
+  const pages = outcome.decisions.filter(({kind}) => kind === 'page');
+  expect(pages.map(decision => decisionWords(decision))).toEqual([
+    'page the farm (BY_HAND kernel=6.12): install another kernel on be0, be1 once they are empty, and on no other before these have shown what it is, then: mailherd uncordon HOST',
+  ]);
+});
+
+test('a host that is sick alone and was emptied waits for a person, who is called once it is empty', () => {
+  const farm = new Farm();
+  for (let index = 0; index < 6; index++) farm.add(recordOf(`be${index}`, OLD), index === 1 ? 0 : 5);
+  farm.pass(400);
+  const calls = (): string[] =>
+    farm
+      .pass(100, sick([1]))
+      .decisions.filter(({kind}) => kind === 'page')
+      .map(decision => decisionWords(decision));
+  // It has just fallen sick, and takes new mailboxes.
+  expect(calls()).toEqual([]);
+  farm.change('be1', {stage: 'drained', cordon: {by: 'mailherd', reason: 'SICK_ALONE', atMs: 0}});
+  expect(calls()).toEqual([
+    'page be1 (BY_HAND): nothing explains it and it is empty: repair it, then mailherd uncordon HOST, or mailherd reinstall or retire HOST',
+  ]);
+  farm.change('be1', {reinstallAskedBy: 'ada', reinstallTo: 'debian-12'});
+  expect(calls()).toEqual([]);
 });

@@ -154,6 +154,30 @@ test('a host with many times the load of all others is overloaded, not sick', ()
   expect(verdictOf(farm.pass(100, {be1: {...SICK, load: {deliveriesPerSecond: 3}}}), 'be1')?.kind).toBe('sick');
 });
 
+test('one user writes to many: hosts with many times their load are overloaded, be they more than half of the farm and all of one hardware', () => {
+  for (const count of [4, 5, 6, 7]) {
+    const farm = new Farm();
+    for (let index = 0; index < 10; index++) {
+      farm.add(recordOf(`be${index}`, {...OLD, hardware: index < count ? 'gen10' : 'gen11', rack: `r${index % 3}`}), 5);
+    }
+    farm.pass(400);
+    const busy: ReportChange = {...SICK, load: {deliveriesPerSecond: 16}};
+    const outcome = farm.pass(300, Object.fromEntries(Array.from({length: count}, (_, index) => [`be${index}`, busy])));
+    const told = outcome.verdicts.filter(({kind}) => kind !== 'healthy').map(({kind, because}) => `${kind} ${because}`);
+    expect(told).toEqual(Array.from({length: count}, () => 'suspect OVERLOADED'));
+    expect([...decided(outcome, 'cordon'), ...decided(outcome, 'evacuate')]).toEqual([]);
+  }
+});
+
+test('that sick hosts get no more mail is no surge of those that are well', () => {
+  const farm = new Farm();
+  for (let index = 0; index < 10; index++) farm.add(recordOf(`be${index}`, OLD), 5);
+  farm.pass(400);
+  const dead: ReportChange = {load: {deliveriesPerSecond: 0}, slis: {deliveryMsP95: null, probeFailureShare: 1}};
+  const outcome = farm.pass(300, {be0: dead, be1: dead, be2: dead, be3: SICK});
+  expect(verdictOf(outcome, 'be3')).toMatchObject({kind: 'sick', because: 'SLI_WORSE_THAN_PEERS'});
+});
+
 test('idle hosts are a measure of each other and of nobody else', () => {
   const failing = {...IDLE, slis: {...IDLE.slis, probeFailureShare: 1}};
   const idle = new Farm();
