@@ -141,7 +141,7 @@ function everywhere({hosts: all, slis, cohorts, figures}: Scene, judge: Policy['
     const note = `in the middle of the ${values.length} of ${own.length} hosts that feel it, against the floor`;
     if (value === null) return [];
     const baseline = floorOf(judge, sli);
-    return [{of: values.length, evidence: {sli, unit, value, baseline, ratio: value / baseline, note}}];
+    return [{of: values.length, evidence: {sli, unit, value, baseline, ratio: baseline === 0 ? null : value / baseline, note}}];
   });
   const evidence = seen.sort((a, b) => b.of - a.of).map(each => each.evidence);
   const storm = isOfProbes ? null : stormOf(own, figures);

@@ -1,5 +1,5 @@
 import type {Instant, Millis} from '../../base/units.ts';
-import {floorOf, type Policy} from '../../wire/policy.ts';
+import {DEFAULT_POLICY, floorOf, type Policy} from '../../wire/policy.ts';
 import {compare, forget} from './compare.ts';
 import {type FigureMemory, type Mark, markAt, NO_FIGURE, placesOf, type Reading} from './figure.ts';
 import {KERNEL_TABLE} from './kernel.ts';
@@ -9,6 +9,8 @@ import {Sample} from './statistics.ts';
 
 /** So many deviations are no luck. */
 const STANDS_OUT = 3;
+/** Of the usual floor, whatever the policy has. */
+const FLOOR_SHARE_MIN = 0.01;
 /** All of a role, but for one in ten. */
 const ALL_SHARE = 0.9;
 const ALL_MIN = 3;
@@ -55,7 +57,7 @@ export function markAll(
         if (reading !== null) readings.push(reading);
       }
       if (readings.length === 0) continue;
-      const compared = compare(readings, known, {scale: scaleShare * floorOf(judge, sli), ratioMin: judge.ratioMax}, nowMs);
+      const compared = compare(readings, known, {scale: scaleShare * noiseFloor(judge, sli), ratioMin: judge.ratioMax}, nowMs);
       figures[`${role}/${sli}`] = compared.memory;
       const places = placesOf(own, known.hosts);
       for (const [index, each] of own.entries()) {
@@ -69,6 +71,11 @@ export function markAll(
     }
   }
   return {marks, memory: {figures, seen: Object.fromEntries(judged.map(({host, reportKey}) => [host, reportKey]))}};
+}
+
+/** A floor that a person sets to (almost) nothing makes every difference felt, but none of them large. */
+function noiseFloor(judge: Policy['judge'], sli: SliName): number {
+  return Math.max(floorOf(judge, sli), FLOOR_SHARE_MIN * floorOf(DEFAULT_POLICY.judge, sli));
 }
 
 /**

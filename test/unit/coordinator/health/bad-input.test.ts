@@ -104,6 +104,21 @@ test.each<[string, ReportChange]>([
   }
 });
 
+test('a policy whose floors are nothing: everything is felt, every figure is one, and who is sick is found as ever', () => {
+  const farm = farmOf(8);
+  const {judge} = farm.policy;
+  const floors = {deliveryMsP95: 0, queueAgeMsP95: 0, probeDeliveryMs: 0, probeLoginMs: 0, probeFailureShare: 0, imapDroppedShare: 0};
+  farm.policy = {...farm.policy, judge: {...judge, floors: {...floors, lmtpMsP95: 0, loginMsP95: 0}}};
+  farm.pass(400, {be0: {slis: {queueAgeMsP95: 0}}});
+  const outcome = farm.pass(200, {be3: {...SICK, slis: {...SICK.slis, probeFailureShare: 1, imapDropped: 6}}});
+  expect(outcome.verdicts.filter(({kind}) => kind === 'sick').map(({host}) => host)).toEqual(['be3']);
+  const told = [...outcome.verdicts, ...outcome.circumstances].flatMap(({evidence}) => evidence);
+  expect(told.length).toBeGreaterThan(8);
+  for (const {value, baseline, ratio} of told) expect([value, baseline ?? 0, ratio ?? 0].every(Number.isFinite)).toBe(true);
+  const {figures} = farm.memory.figures;
+  expect(Object.values(figures).every(({hosts}) => hosts.rows.every(Number.isFinite))).toBe(true);
+});
+
 test('a label with thousands of values, or that changes with every report, explains nobody', () => {
   const farm = new Farm();
   for (let index = 0; index < 60; index++)
