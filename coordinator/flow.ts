@@ -25,6 +25,8 @@ export interface FlowMemory {
   cohorts: CohortMemory;
   figures: FiguresMemory;
   circumstances: CircumstanceMemory;
+  /** When the round was. */
+  atMs: Instant;
 }
 
 export interface FlowOutcome {
@@ -38,7 +40,7 @@ export interface FlowOutcome {
 }
 
 export function emptyMemory(): FlowMemory {
-  return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES, circumstances: {}};
+  return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES, circumstances: {}, atMs: 0};
 }
 
 /** What a coordinator begins with that starts amid trouble. @param sick hosts that were sick, as the incident that lasts has them. */
@@ -47,10 +49,24 @@ export function resumedMemory(sick: readonly string[], nowMs: Instant): FlowMemo
 }
 
 /**
+ * What may be gone on from when the coordinator's own clock was set back: who is sick and what is usual. All that waits for a time that was
+ * near, and would be far by now, begins anew.
+ */
+function withoutTimes({hosts, figures}: FlowMemory, nowMs: Instant): FlowMemory {
+  const sick = Object.entries(hosts).flatMap(([host, own]) => {
+    return own.kind === 'sick' || own.leftSick !== null
+      ? [[host, {...sickBefore(nowMs), kind: own.kind, leftSick: own.leftSick, evidence: own.evidence}] as const]
+      : [];
+  });
+  return {...emptyMemory(), hosts: Object.fromEntries(sick), figures};
+}
+
+/**
  * READ FIRST: how Mailherd thinks, once a round. Reports are already folded into the fleet; what follows a decision (plan, move,
  * verify, flip, retain, purge, and a host's life) is carried out elsewhere, from these decisions.
  */
-export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: Instant): FlowOutcome {
+export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: Instant): FlowOutcome {
+  const memory = before.atMs - nowMs > policy.judge.sickDwellMs ? withoutTimes(before, nowMs) : before;
   const hosts = [...fleet.hosts.values()].sort((a, b) => (a.record.host < b.record.host ? -1 : 1));
   const busy = burdenedHosts(fleet.moves, policy.judge.windowMs + policy.judge.sickDwellMs, nowMs);
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
@@ -61,10 +77,10 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   );
   const verdicts = judged.map(({verdict}) => verdict);
   const tried = triedHosts(slis);
-  const users = verdicts.some(({kind}) => kind === 'sick') ? usersByHost(fleet) : null;
+  const users = usersByHost(fleet);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
     const host = hosts[index];
-    const mayProve = tried.has(verdict.host) || !(host?.record.stage === 'probation' || users?.get(verdict.host) === 0);
+    const mayProve = tried.has(verdict.host) || !(host?.record.stage === 'probation' || users.get(verdict.host) === 0);
     return host === undefined || !mayTell(host)
       ? []
       : [
@@ -80,9 +96,9 @@ export function flow(fleet: Fleet, memory: FlowMemory, policy: Policy, nowMs: In
   const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs);
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const settleMs = settlesMs(cohortMemory, policy.judge);
-  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost);
+  const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost, users);
   const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
-  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen};
+  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen, atMs: nowMs};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
 }
 

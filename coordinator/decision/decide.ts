@@ -46,6 +46,7 @@ export interface Calls {
  * is seen in the host's record and in the moves. A decision with vetoes, or whose mode is not `on`, is shown and not carried out.
  * @param settlesMs until then what the sick have in common may not be known yet.
  * @param hurtOn customers hurt by host: where most are is emptied first.
+ * @param users how many live on each host.
  */
 export function decide(
   fleet: Fleet,
@@ -56,6 +57,7 @@ export function decide(
   settlesMs: Instant = 0,
   calls: Calls = {called: [], pending: []},
   hurtOn: Hurt['byHost'] = {},
+  users: ReadonlyMap<string, number> = usersByHost(fleet),
 ): Decision[] {
   const backends = verdicts.filter(({host}) => isBackendInService(fleet.hosts.get(host)));
   const general = generalVetoes(
@@ -69,7 +71,6 @@ export function decide(
   const tooMany: Veto[] = isTooMany
     ? [{code: 'TOO_MANY_UNEXPLAINED', detail: {hosts: unexplained.map(({host}) => host), backends: backends.length}}]
     : [];
-  const users = usersByHost(fleet);
   const on: Situation = {fleet, verdicts, cohorts, policy, nowMs, users, backends, explained, general, tooMany, settlesMs};
   const evacuated = evacuations(on, hurtOn).map(each => held(each, on));
   const wanted = [

@@ -113,6 +113,25 @@ test('trouble that all have, and one of them more, before anybody has a past: no
   expect(kinds(after(300_000, 9_000)).be1).toBe('sick');
 });
 
+test('the clock of the coordinator is set back by an hour: nothing waits for that hour to pass, and who is sick stays sick', () => {
+  const farm = fiveHosts();
+  farm.pass(400);
+  farm.pass(60, {be1: SICK, be4: SICK, be5: SICK});
+  // One more has just fallen sick, one begins to recover.
+  expect(kinds(farm.pass(60, {be2: SICK, be4: SICK, be5: SICK}))).toMatchObject({be1: 'sick', be2: 'sick'});
+  const backMs = 3_600_000;
+  farm.nowMs -= backMs;
+  for (const host of farm.fleet.hosts.values()) {
+    host.reports = host.reports.map(report => ({...report, sampledAtMs: report.sampledAtMs - backMs}));
+    host.receivedAtMs = farm.nowMs;
+    host.generationSinceMs = farm.nowMs - 400_000;
+  }
+  const after = farm.pass(200, {be2: SICK, be4: SICK, be5: SICK});
+  expect(kinds(after)).toMatchObject({be2: 'sick', be4: 'sick', be5: 'sick'});
+  expect(after.decisions.flatMap(({vetoes}) => vetoes.map(({code}) => code))).not.toContain('CAUSE_OPEN');
+  expect(kinds(farm.pass(200, {be4: SICK, be5: SICK})).be1).toBe('healthy');
+});
+
 test('what one host feels is not said of its peers before it is proved', () => {
   const farm = fiveHosts();
   farm.pass(130);
