@@ -26,6 +26,8 @@ const RETRY_MS: Millis = 60_000;
 const OF_HOSTS: ReadonlySet<string> = new Set(['ONE_EDGE', 'MOST_EDGES', 'PLACE_CUT_OFF', 'CLOCK_SKEW']);
 /** Hosts that differ by fewer mailboxes cannot be made more even. */
 const DIFFERENCE_MIN = 2;
+/** Of so many hosts a call tells what is seen. */
+const TOLD_MAX = 10;
 /** So many dwell times after its verdict a host is emptied though others still fall sick. */
 const CAUSE_DWELLS = 10;
 /** Kernel figures that are odd so long without anybody feeling it are reason enough to look at the host without its users. */
@@ -115,7 +117,7 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
   const isMonitor = on.general.some(({code}) => code === 'MONITOR_SUSPECT');
   // What has a name is not called unexplained as well.
   const isNamed = [...called, ...pending].some(({code}) => EVERYWHERE.has(code));
-  const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1));
+  const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1)).slice(0, TOLD_MAX);
   if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
   for (const {code, labels = {}, hosts, evidence} of called) {
     page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code === 'MAJORITY_BAD' ? `${code} ${labelWords(labels)}` : code, evidence);

@@ -35,6 +35,8 @@ const WAS_SICK_RECOVERIES = 2;
 const ALTERNATIVES_MAX = 8;
 const CAUSES_MAX = 8;
 const EXPERIMENT_HOSTS = 2;
+/** Of so many of its hosts a cohort tells what is seen: what is stored with every decision must stay small, and each host has a verdict. */
+const TOLD_MAX = 10;
 
 /** A judged host: what cohorts are made of. */
 export interface Subject {
@@ -307,7 +309,9 @@ function verdictOf({best, others, subjects}: Judged, alternatives: Candidate[], 
     explained,
     sinceMs,
     evidence: [
-      ...sick.flatMap(({host, evidence: [first]}) => (first === undefined ? [] : [{...first, note: `${host}: ${first.note}`}])),
+      ...sick
+        .flatMap(({host, evidence: [first]}) => (first === undefined ? [] : [{...first, note: `${host}: ${first.note}`}]))
+        .slice(0, TOLD_MAX),
       ...alongOf(sick),
     ],
   };

@@ -30,6 +30,8 @@ test('60 of 160 hosts sick, all of the newest release: explained, however many',
   expect(cohorts).toHaveLength(1);
   expect(cohorts[0]).toMatchObject({labels: {os: 'new'}, explained: true, effect: 120, sinceMs: 5, confounded: []});
   expect(cohorts[0]?.sick).toHaveLength(60);
+  // It is stored with every decision about each of them.
+  expect(cohorts[0]?.evidence).toHaveLength(10);
   expect(cohorts[0]?.controls).toHaveLength(100);
 });
 
