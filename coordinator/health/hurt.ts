@@ -4,7 +4,7 @@ import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CohortVerdict, Hurt, Verdict} from '../../wire/record.ts';
 import {domainOf, type Labels} from '../../wire/schema.ts';
 import {type Fleet, usersByHost} from '../fleet.ts';
-import {isMonitorSuspect} from './circumstance.ts';
+import {EVERYWHERE, isMonitorSuspect} from './circumstance.ts';
 import {type HostSlis, SLI_TABLE} from './sli.ts';
 
 /** Whoever gets or reads mail so often, in the mean, is missing it. */
@@ -91,7 +91,10 @@ function domainsOf({routes}: Fleet, byHost: Hurt['byHost'], isOutside: boolean):
   return {domains: all.size, domainsHurt: hurt.size};
 }
 
-/** Who is hurt by what: the labels that explain a sick host, else the reason of its verdict; of edges that most of them are bad. */
+/**
+ * Who is hurt by what: the labels that explain a sick host, else what is wrong on most hosts, else the reason of its verdict; of edges that most
+ * of them are bad.
+ */
 export function byCause(
   hurt: Hurt,
   verdicts: readonly Verdict[],
@@ -99,7 +102,12 @@ export function byCause(
   circumstances: readonly Circumstance[],
 ): Record<string, number> {
   const reasons = new Map(verdicts.map(({host, because}) => [host, because]));
-  for (const {code, hosts} of circumstances) if (code === 'MOST_EDGES') for (const host of hosts) reasons.set(host, code);
+  const suspects = new Set(verdicts.flatMap(({host, kind}) => (kind === 'suspect' ? [host] : [])));
+  for (const {code, labels, hosts} of circumstances) {
+    const cause = labels === undefined ? code : `${code} ${cohortName(labels)}`;
+    if (code === 'MOST_EDGES') for (const host of hosts) reasons.set(host, cause);
+    if (EVERYWHERE.has(code)) for (const host of hosts) if (suspects.has(host)) reasons.set(host, cause);
+  }
   const causes: Record<string, number> = {};
   for (const [host, users] of Object.entries(hurt.byHost)) {
     const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(host));

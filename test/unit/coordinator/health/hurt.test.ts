@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {type Farm, fiveHosts, type ReportChange, SICK} from '../fleet-builder.ts';
+import {Farm, fiveHosts, NEW, OLD, type ReportChange, recordOf, SICK} from '../fleet-builder.ts';
 
 test('customers are hurt by what explains their host, else by the reason of its verdict', () => {
   const farm = fiveHosts();
@@ -9,7 +9,17 @@ test('customers are hurt by what explains their host, else by the reason of its 
   const all = fiveHosts();
   all.pass(200);
   const everybody = all.pass(100, {be1: SICK, be2: SICK, be3: SICK, be4: SICK, be5: SICK});
-  expect(everybody.hurt.byCause).toEqual({PEERS_AS_BAD: 60});
+  expect(everybody.hurt.byCause).toEqual({EVERYTHING_SLOW: 60});
+});
+
+test('where most of the farm is bad customers are hurt by what is named for it', () => {
+  const newest = Array.from({length: 17}, (_, index) => `be${index}`);
+  const farm = new Farm();
+  for (let index = 0; index < 20; index++) farm.add(recordOf(`be${index}`, index < 17 ? NEW : OLD), 2);
+  farm.pass(200);
+  const bad = Object.fromEntries(newest.map(host => [host, SICK]));
+  expect(farm.pass(30, bad).hurt.byCause).toEqual({PEERS_AS_BAD: 34});
+  expect(farm.pass(60, bad).hurt.byCause).toEqual({'MAJORITY_BAD os=debian-13': 34});
 });
 
 test('a silent host hurts all of its users that usually get mail or log in, until so many are silent that it may be us', () => {
