@@ -6,6 +6,7 @@ import {LEAVING} from './decision/situation.ts';
 import {type Fleet, type FleetHost, usersByHost} from './fleet.ts';
 import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
 import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
+import {heldAgainstControls} from './health/controls.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOT_WORSE, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
@@ -75,7 +76,7 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const judged = slis.map(own =>
     judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
   );
-  const verdicts = judged.map(({verdict}) => verdict);
+  const alone = judged.map(({verdict}) => verdict);
   const tried = triedHosts(slis);
   const users = usersByHost(fleet);
   const subjects = judged.flatMap(({verdict, memory: own}, index) => {
@@ -90,7 +91,8 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
           },
         ];
   });
-  const {cohorts, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
+  const {cohorts: found, memory: cohortMemory} = findCohorts(subjects, memory.cohorts, policy.judge, nowMs);
+  const {cohorts, verdicts} = heldAgainstControls(found, alone, slis, policy.judge);
   const scene = {hosts, slis, verdicts, cohorts, figures};
   const {circumstances, called, pending, memory: seen} = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
   const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs);

@@ -346,7 +346,7 @@ function isNetwork(explanations: readonly Labels[], sick: readonly Subject[]): b
 }
 
 /** Interval that holds the median in 95 of 100 cases, from order statistics (sign test); all there is of fewer than six. */
-function medianInterval(values: readonly number[]): [number | null, number | null] {
+export function medianInterval(values: readonly number[]): [number | null, number | null] {
   const sorted = [...values].sort((a, b) => a - b);
   const skip = Math.max(0, Math.floor(sorted.length / 2 - 0.98 * Math.sqrt(sorted.length)));
   return [sorted[skip] ?? null, sorted[sorted.length - 1 - skip] ?? null];
