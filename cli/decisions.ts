@@ -2,7 +2,7 @@ import {few, type Look, table, tint} from '../base/format.ts';
 import {addTo} from '../base/groups.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {Decision} from '../wire/record.ts';
-import {vetoWords} from '../wire/words.ts';
+import {BY_HAND, vetoWords} from '../wire/words.ts';
 
 const HOSTS_TOLD = 4;
 
@@ -25,8 +25,11 @@ export function alike(decisions: readonly Decision[]): Alike[] {
 }
 
 /** What the last round decided, the stopped ones with their brakes; hosts for which the same was decided in one line. */
-export function renderDecisions({decisions = []}: VerdictsView, isAll: boolean, look: Look): string {
+export function renderDecisions({decisions = [], verdicts}: VerdictsView, isAll: boolean, look: Look): string {
   const groups = alike(decisions);
+  const ill = verdicts.filter(({kind}) => kind !== 'healthy' && kind !== 'unknown').length;
+  if (groups.length === 0 && ill > 0)
+    return `Nothing is decided, though ${ill} hosts are not well (mailherd verdicts): see the modes of mailherd policy.`;
   if (groups.length === 0) return 'Nothing is decided: the farm needs nothing.';
   const rows = groups.map(({first, hosts}) => [
     first.kind,
@@ -46,11 +49,12 @@ export function isProposed({mode, vetoes}: Decision): boolean {
 }
 
 /** @param hosts for which it was decided alike; of several the brakes' figures are those of the first. */
-export function decisionState({kind, mode, vetoes}: Decision, hosts: number, look: Look): string {
+export function decisionState({kind, because, mode, vetoes, evidence}: Decision, hosts: number, look: Look): string {
   const of = hosts > 1 ? ' (figures of the first)' : '';
   if (vetoes.length > 0) return tint(`stopped by ${vetoes.map(vetoWords).join('; ')}${of}`, 'warn', look);
   if (kind === 'watch') return 'shown only';
-  if (kind === 'page' && mode === 'on') return tint('a person is needed', 'bad', look);
+  const what = because.startsWith(BY_HAND) ? `: ${evidence[0]?.note}` : '';
+  if (kind === 'page' && mode === 'on') return tint(`a person is needed${what}`, 'bad', look);
   if (mode === 'approve') return tint('waits for approval', 'warn', look);
   return mode === 'on' ? 'carried out' : 'dry run: nothing is done';
 }

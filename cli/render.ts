@@ -7,6 +7,7 @@ import {type CohortVerdict, type Evidence, type Hurt, isSettled, type MoveRecord
 import type {HostReport} from '../wire/report.ts';
 import {circumstanceTitle, circumstanceWords, decisionWords} from '../wire/words.ts';
 import {capacityLine} from './capacity.ts';
+import {told} from './why.ts';
 
 const VERDICT_TONE: Record<VerdictKind, Tone> = {healthy: 'good', suspect: 'warn', sick: 'bad', silent: 'bad', unknown: 'dim'};
 
@@ -139,8 +140,9 @@ export function renderVerdicts({verdicts, cohorts, hurt, hurtPeak, circumstances
   ]);
   const shown = byUrgency(verdicts).filter(({kind}) => all || kind !== 'healthy');
   const rows = shown.map(({host, kind, because, sinceMs, evidence: seen}) => {
-    const worst = [...seen].sort((a, b) => (b.ratio ?? 0) - (a.ratio ?? 0))[0];
-    return [host, verdictWord(kind, look), span(look.nowMs - sinceMs), because, worst === undefined ? '' : `${worst.sli} ${worst.note}`];
+    // What users feel, the worst first; what goes along with it explains.
+    const worst = seen.find(({explains}) => explains !== true) ?? seen[0];
+    return [host, verdictWord(kind, look), span(look.nowMs - sinceMs), because, worst === undefined ? '' : told(worst)];
   });
   const well = verdicts.length - shown.length;
   const others = well === 0 ? [] : [`${well} hosts are healthy (--all lists them).`];

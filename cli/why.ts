@@ -125,7 +125,8 @@ function evidenceLines(evidence: readonly Evidence[], seen = 'Seen'): (readonly 
   ];
 }
 
-function told({sli, value, unit, baseline, ratio, note}: Evidence): string {
+/** e.g. `deliveryMsP95 60100 ms against 500, x120.2 (floor 5000 ms; 4 peers)` */
+export function told({sli, value, unit, baseline, ratio, note}: Evidence): string {
   const short = (figure: number): string => String(Number(figure.toPrecision(3)));
   const against = baseline === null ? '' : ` against ${short(baseline)}${ratio === null ? '' : `, x${ratio.toFixed(1)}`}`;
   return `${sli} ${short(value)} ${unit}${against} (${note})`;
