@@ -118,7 +118,8 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
   // What has a name is not called unexplained as well.
   const isNamed = [...called, ...pending].some(({code}) => EVERYWHERE.has(code));
   const firsts = unexplained.flatMap(({evidence}) => evidence.slice(0, 1)).slice(0, TOLD_MAX);
-  if (isTooMany && !isNamed) page(null, 'TOO_MANY_UNEXPLAINED', firsts);
+  const areOverloaded = unexplained.every(({because}) => because === 'OVERLOADED');
+  if (isTooMany && !isNamed) page(null, areOverloaded ? 'MANY_OVERLOADED' : 'TOO_MANY_UNEXPLAINED', firsts);
   for (const {code, labels = {}, hosts, evidence} of called) {
     page(code === 'ONE_EDGE' ? (hosts[0] ?? null) : null, code === 'MAJORITY_BAD' ? `${code} ${labelWords(labels)}` : code, evidence);
   }

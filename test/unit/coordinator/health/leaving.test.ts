@@ -166,6 +166,8 @@ test('one user writes to many: hosts with many times their load are overloaded, 
     const told = outcome.verdicts.filter(({kind}) => kind !== 'healthy').map(({kind, because}) => `${kind} ${because}`);
     expect(told).toEqual(Array.from({length: count}, () => 'suspect OVERLOADED'));
     expect([...decided(outcome, 'cordon'), ...decided(outcome, 'evacuate')]).toEqual([]);
+    const calls = outcome.decisions.flatMap(({kind, because}) => (kind === 'page' ? [because] : []));
+    expect(calls).toEqual([count < 7 ? 'MANY_OVERLOADED' : 'MAIL_STORM']);
   }
 });
 
