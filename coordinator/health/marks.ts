@@ -9,6 +9,8 @@ import {Sample} from './statistics.ts';
 
 /** So many deviations are no luck. */
 const STANDS_OUT = 3;
+/** Fewer failures than fill so many reports are luck where others went well, whatever they stand out from: on a farm of hundreds somebody has them every week. */
+const FAILED_MIN = 2;
 /** Of the usual floor, whatever the policy has. */
 const FLOOR_SHARE_MIN = 0.01;
 /** All of a role, but for one in ten. */
@@ -78,11 +80,13 @@ function noiseFloor(judge: Policy['judge'], sli: SliName): number {
   return Math.max(floorOf(judge, sli), FLOOR_SHARE_MIN * floorOf(DEFAULT_POLICY.judge, sli));
 }
 
+type Tried = Pick<HostSlis, 'host' | 'values' | 'trials'>;
+
 /**
  * A share of few trials jumps from report to report between nothing and all. What single reports seem to prove must stand when all trials of
  * the window count together: the host's own against the share of the better quarter of the others, as deviations of a binomial share.
  */
-function standsOut(own: HostSlis, all: readonly HostSlis[], sli: SliName): boolean {
+export function standsOut(own: Tried, all: readonly Tried[], sli: SliName): boolean {
   const share = own.values[sli];
   const count = own.trials[sli] ?? 0;
   const others = all.flatMap(({host: name, values, trials}) => {
@@ -90,7 +94,7 @@ function standsOut(own: HostSlis, all: readonly HostSlis[], sli: SliName): boole
     return name === own.host || value === null ? [] : [{value, trials: trials[sli] ?? 0}];
   });
   const better = Sample.of(others.map(({value}) => value)).quantile(0.25);
-  if (share === null || better === null || count === 0) return false;
+  if (share === null || better === null || count === 0 || (share < 1 && share * count < FAILED_MIN)) return false;
   // As if half a trial more had failed: of few that all went well it is not known that none ever fails.
   const tried = others.reduce((sum, {trials}) => sum + trials, 0);
   const usual = (better * tried + 0.5) / (tried + 1);
