@@ -179,8 +179,8 @@ export class Actor {
     if (lost.length === 0 || !isElsewhere) return;
     await this.#attempt('aim anew', null, async () => {
       const hosts = [...new Set(lost.map(({source}) => source))];
-      const dropped = mover.waiting().filter(({planned}) => isDue(planned));
-      mover.dropWaiting(isDue);
+      // What runs to such a target and backs out waits again, until the next round.
+      const taken = mover.takeWaiting(isDue);
       const anew = new Set<string>();
       try {
         const draft = await planner.draft({kind: 'evacuate', hosts, isLow: lost.every(({isLow}) => isLow === true)}, 'TARGET_LOST');
@@ -190,7 +190,7 @@ export class Actor {
       } catch (error) {
         // They wait on, but for those whose host a person keeps by now: else nobody would ever move them.
         const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-        const left = dropped.filter(({planned: {user, source}}) => !anew.has(user) && drains(source));
+        const left = taken.filter(({planned: {user, source}}) => !anew.has(user) && drains(source));
         mover.enqueue(...left.map(({planId: id, planned}) => ({id, kind: 'evacuate' as const, moves: [planned]})));
         throw error;
       }

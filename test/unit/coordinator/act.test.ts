@@ -255,6 +255,14 @@ describe('targets that are lost', () => {
     expect(farm.mover.enqueued).toHaveLength(2);
   });
 
+  test('what runs to one may be queued again', async () => {
+    const running = farm.mover.queue.map(({planned}) => planned);
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    await farm.actor.act([]);
+    expect(farm.mover.enqueued).toHaveLength(2);
+    expect(running.filter(planned => farm.mover.unwanted.some(isUnwanted => isUnwanted(planned)))).toEqual([]);
+  });
+
   test('what waits for one waits on when no plan can be made, and is planned anew later', async () => {
     const before = farm.mover.queue.map(({planId, planned}) => [planId, planned]);
     await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
@@ -283,6 +291,12 @@ describe('targets that are lost', () => {
     farm.meanwhile = async () => void (await farm.operator.cancelEvacuation('ada', 'be04'));
     await farm.actor.act([]);
     expect(farm.mover.queue).toEqual([]);
+  });
+
+  test('of a target that is emptied too and then kept: what waits for it is not dropped', async () => {
+    await farm.keeper.happen('be01', {type: 'evacuated', by: 'ada', reason: 'memory', release: null, asksReinstall: false});
+    await farm.operator.cancelEvacuation('ada', 'be01');
+    expect(targets()).toEqual(['be01']);
   });
 
   test('while no other host takes any they wait on', async () => {

@@ -34,6 +34,8 @@ export class FakeMover implements Mover {
   wiped: string[] = [];
   moves: MoveRecord[] = [];
   queue: WaitingMove[] = [];
+  /** What was dropped, running or not. */
+  unwanted: ((planned: PlannedMove) => boolean)[] = [];
   failure: Error | null = null;
 
   enqueue(...plans: readonly Plan[]): void {
@@ -61,9 +63,13 @@ export class FakeMover implements Mover {
     this.wiped.push(host);
   }
   dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number {
-    const before = this.queue.length;
-    this.queue = this.queue.filter(({planned}) => !isUnwanted(planned));
-    return before - this.queue.length;
+    this.unwanted.push(isUnwanted);
+    return this.takeWaiting(isUnwanted).length;
+  }
+  takeWaiting(isTaken: (planned: PlannedMove) => boolean): WaitingMove[] {
+    const taken = this.queue.filter(({planned}) => isTaken(planned));
+    this.queue = this.queue.filter(({planned}) => !isTaken(planned));
+    return taken;
   }
 }
 
