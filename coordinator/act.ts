@@ -89,10 +89,9 @@ export class Actor {
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
     const {picture, planner, mover, happen} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
-    const begun = new Set(hosts.filter(host => picture.hosts.get(host)?.value.stage !== 'draining'));
-    // What has to leave another host that is emptied waits for a new aim.
-    const leaves = (source: string): boolean => picture.hosts.get(source)?.value.stage === 'draining';
-    mover.dropWaiting(({source, target}) => begun.has(source) || (begun.has(target) && !leaves(source)));
+    const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
+    const begun = new Set(hosts.filter(host => !drains(host)));
+    mover.dropWaiting(({source}) => begun.has(source));
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
     if (draft.plan.moves.length === 0) {
@@ -100,16 +99,15 @@ export class Actor {
       throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced, codes: [...new Set(draft.plan.unplaced.map(({code}) => code))]});
     }
     const asksReinstall = !isLow && picture.policy.value.modes.reinstall === 'on';
-    for (const {host, because: reason} of decisions) {
-      if (host === null) continue;
-      const release = this.#releaseFor(host);
-      const asks = asksReinstall && !this.#awaitsExperiment(host);
-      await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
-    }
-    await planner.carryOut(draft).catch(error => {
-      // They are draining by now: the next rounds go on with them.
-      for (const host of hosts) this.#inherited?.add(host);
-      throw error;
+    await planner.carryOut(draft, async () => {
+      for (const {host, because: reason} of decisions) {
+        if (host === null) continue;
+        const release = this.#releaseFor(host);
+        const asks = asksReinstall && !this.#awaitsExperiment(host);
+        await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
+      }
+      // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
+      mover.dropWaiting(({source, target}) => begun.has(target) && !drains(source));
     });
   }
 

@@ -85,7 +85,7 @@ describe('a leader who finds hosts that are being emptied', () => {
       return create(...entry);
     };
     await act(DEFAULT_POLICY.modes);
-    expect([farm.plans.rows.size > 0, farm.mover.enqueued]).toEqual([true, []]);
+    expect([farm.plans.rows.size > 0, farm.mover.queue]).toEqual([true, []]);
   });
 
   test('not while they are paused; then as gently as before', async () => {
@@ -149,18 +149,35 @@ describe('a bad release', () => {
     await expect(farm.operator.approve('ada', {kind: 'drain', host: 'be04'})).rejects.toMatchObject({code: 'DECISION_UNKNOWN'});
   });
 
-  test('of two a person keeps one before the plan is carried out: the other is emptied by the next', async () => {
-    const carryOut = farm.planner.carryOut.bind(farm.planner);
-    farm.planner.carryOut = async draft => {
-      farm.planner.carryOut = carryOut;
-      await farm.operator.cancelEvacuation('ada', 'be04');
-      return carryOut(draft);
+  test('of two a person keeps one while they are begun with: the other is emptied', async () => {
+    const happen = farm.keeper.happen.bind(farm.keeper);
+    farm.keeper.happen = async (host, happening) => {
+      const record = await happen(host, happening);
+      if (host === 'be05' && record.stage === 'draining') {
+        farm.keeper.happen = happen;
+        await farm.operator.cancelEvacuation('ada', 'be04');
+      }
+      return record;
     };
     await act();
-    expect(farm.mover.enqueued).toEqual([]);
-    await act(DEFAULT_POLICY.modes);
     expect(stages()).toMatchObject({be04: 'active', be05: 'draining'});
     expect(farm.mover.enqueued.map(({moves}) => moves.map(({source}) => source))).toEqual([['be05', 'be05']]);
+  });
+
+  test('a plan that cannot be stored leaves the hosts as they were', async () => {
+    const create = farm.plans.create.bind(farm.plans);
+    farm.plans.create = async () => {
+      farm.plans.create = create;
+      throw new MailherdError('NATS_DOWN', {});
+    };
+    await act();
+    expect([stages(), farm.mover.enqueued]).toMatchObject([{be04: 'active', be05: 'active'}, []]);
+    expect(farm.lines.find(({action, result}) => action === 'evacuate' && result === 'failed')).toMatchObject({
+      detail: {refusal: {code: 'NATS_DOWN'}},
+    });
+    await farm.clock.advance(31_000);
+    await act();
+    expect(stages()).toMatchObject({be04: 'draining', be05: 'draining'});
   });
 
   test('reinstall on approval only: the release is known, nobody has asked', async () => {
