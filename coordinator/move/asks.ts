@@ -23,6 +23,8 @@ export interface MoveContext {
   passes: number;
   /** The target has made a manifest in this run. */
   isWarm: boolean;
+  /** Each time that the target was asked whether it had emptied the home its answer has come. */
+  isTargetHeard: boolean;
   /** Somebody ended it: what it waited for then may go on for a while, but must begin nothing. */
   isCancelled: boolean;
   /** The source's manifest, read while it was held. */

@@ -252,7 +252,7 @@ export class MoveEngine implements Mover {
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
     const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
-    const fresh = {heldSince: null, passes: 0, isWarm: false, isCancelled: false, source: null};
+    const fresh = {heldSince: null, passes: 0, isWarm: false, isTargetHeard: isNew, isCancelled: false, source: null};
     const context: MoveContext = {ports, limits: policy().move, ...shared, ...fresh, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     this.#edgePorts.now(current.id, current.step);

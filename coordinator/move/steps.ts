@@ -150,9 +150,12 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
   // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
+  const {isTargetHeard: wasHeard} = context;
+  context.isTargetHeard = false;
   const [calmUntilMs, isEmptied] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
-  // Stored before the next pass, which may fail: the target tells it once.
-  if (isEmptied && record.passesMs.length > 0) return {...record, passesMs: []};
+  context.isTargetHeard = true;
+  // Stored before the next pass, which may fail: the target tells it once. Whoever may have missed that takes the home for empty.
+  if ((isEmptied || !wasHeard) && record.passesMs.length > 0) return {...record, passesMs: []};
   const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
