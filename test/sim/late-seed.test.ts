@@ -110,12 +110,12 @@ function loseSeed(): string[] {
 /** What the target says of the first home that it has emptied is not heard: `instead` happens. */
 function unheard(course: string[], instead: () => void): void {
   AGENT.serve = (async (ports: HostPorts, verb: string, request: never) => {
-    const answer = await SERVE(ports, verb as never, request);
+    const answer: object = await SERVE(ports, verb as never, request);
     if (course.includes('unheard') || !('emptied' in answer)) return answer;
     course.push('unheard');
     instead();
     throw new MailherdError('HOST_SILENT', {host: ports.host});
-  }) as typeof AGENT.serve;
+  }) as unknown as typeof AGENT.serve;
 }
 
 test('a seed that is lost before it is on disk is as if it had never come: nothing looks at the empty home beside the next pass', async () => {
