@@ -1,4 +1,4 @@
-import {MailherdError} from '../../base/errors.ts';
+import {fromRefusal} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
 import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
@@ -116,13 +116,14 @@ export class Aftercare {
   /** The quiet time begins now: until now somebody may have worked there. */
   async #retainLate(record: MoveRecord): Promise<void> {
     const {ports, records, keep} = this.#deps;
-    if (record.step === 'retained') await retainAtSource(ports, record);
+    const {step, verified, refusal} = record.step === 'retained' ? await retainAtSource(ports, {...record, refusal: null}) : record;
     // Its host may have been wiped meanwhile.
     const present = records.get(record.id);
     if (present === undefined) return;
     const atMs = ports.clock.now();
     const timeline = present.timeline.map(entry => (entry.step === 'retained' ? {...entry, atMs} : entry));
-    await keep({...present, timeline, isRetainDue: false, refusal: null}, present);
+    const told = present === record ? {step, verified, refusal} : {refusal: null};
+    await keep({...present, ...told, timeline, isRetainDue: false}, present);
   }
 
   async #forget(): Promise<void> {
@@ -165,7 +166,8 @@ export class Aftercare {
   }
 
   async #proveOne(record: MoveRecord): Promise<void> {
-    if (record.isRetainDue === true) throw new MailherdError('HOST_SILENT', {host: record.source, moveId: record.id});
+    if (record.isRetainDue === true)
+      throw fromRefusal(record.refusal ?? {code: 'HOST_SILENT', detail: {host: record.source, moveId: record.id}});
     try {
       await this.#keepChanged(record, await proveNeedless(this.#deps.ports, record));
     } catch (error) {

@@ -144,8 +144,9 @@ export class MoveEngine implements Mover {
       if (record.isRetainDue === true)
         throw new MailherdError('MOVE_STATE', {
           moveId: record.id,
-          reason: 'its source has not answered since the flip',
+          reason: 'its source has not retained it since the flip',
           source: record.source,
+          refusal: record.refusal,
         });
       if (this.#quiet.isQuieting(record, quietMs))
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
@@ -322,8 +323,8 @@ export class MoveEngine implements Mover {
     if (phase === 'held' || (phase === 'before' && (attempts >= context.limits.attemptsMax || !isWorthAnotherTry(error)))) {
       return {...record, step: 'backingOut', attempts: 0, refusal};
     }
-    // The user must not be bound to a host that may never come back.
-    if (record.step === 'retaining' && error.code === 'HOST_SILENT' && attempts >= RETAIN_TRIES)
+    // The user must not be bound to a host that may never come back, or where a session never ends.
+    if (record.step === 'retaining' && attempts >= RETAIN_TRIES)
       return {...record, step: 'retained', attempts: 0, refusal, isRetainDue: true};
     const pause = clock.sleep(backoff(attempts), this.#options.signal);
     await (phase === 'before' ? this.#cancels.unlessAsked(record.id, pause) : pause);

@@ -21,7 +21,7 @@ import {
   tellEdges,
   timeLeft,
 } from './asks.ts';
-import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource, verifiedAs} from './leftover.ts';
+import {discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource, verifiedAs} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 import {untilMayHold} from './turn.ts';
 
@@ -35,8 +35,8 @@ type Step = {phase: Phase; run: (context: MoveContext, record: MoveRecord) => Pr
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const VERIFY_TRIES_MAX = 3;
-/** A silent target is asked so often before the move ends without it. */
-const SILENT_TRIES = 2;
+/** A target that does not remove the copy is asked so often, and once more, before the move ends without it. */
+const DISCARD_TRIES = 2;
 const DIFFERENCES_MAX = 20;
 /** Seeds that break off before the passes do it all. */
 const SEED_TRIES_MAX = 2;
@@ -336,13 +336,8 @@ async function adopted(ports: MovePorts, record: MoveRecord, revision: number): 
 }
 
 async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  await retainAtSource(ports, record);
-  const carried = await carryLate(ports, record).catch(error => {
-    // Later looks, and the purge, find it as it is then.
-    if (!(error instanceof MailherdError) || error.code !== 'LAST_COPY') throw error;
-    return {...record, refusal: toRefusal(error)};
-  });
-  return carried.step === 'purged' ? carried : {...carried, step: 'retained'};
+  const retained = await retainAtSource(ports, record);
+  return retained.step === 'purged' ? retained : {...retained, step: 'retained'};
 }
 
 async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -374,8 +369,8 @@ async function backOut({ports, retries}: MoveContext, record: MoveRecord): Promi
   try {
     await discardLeft(ports, record);
   } catch (error) {
-    // The user must not be bound to a host that may never come back; what lies there is removed when it does.
-    if (!(error instanceof MailherdError) || error.code !== 'HOST_SILENT' || record.attempts < SILENT_TRIES) throw error;
+    // The user must not be bound to a host that may never come back, or whose disk takes no more; what lies there is removed when it does.
+    if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE' || record.attempts < DISCARD_TRIES) throw error;
     return {...record, step: 'backedOut', isLeftOnTarget: true};
   }
   return {...record, step: 'backedOut'};

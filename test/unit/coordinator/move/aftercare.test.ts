@@ -16,7 +16,8 @@ function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: strin
     return host === silent ? new Promise(() => undefined) : answer(verb);
   };
   const removeMove = async (id: string): Promise<void> => void removed.push(id);
-  const ports = {clock, command, token: () => 1, removeMove} as unknown as MovePorts;
+  const readRoute = async (): Promise<null> => null;
+  const ports = {clock, command, token: () => 1, removeMove, readRoute} as unknown as MovePorts;
   const records = new Map(moves.map(move => [move.id, move]));
   const keep = async (next: MoveRecord): Promise<MoveRecord> => {
     kept.push(next);
