@@ -19,6 +19,8 @@ import {output, type RunAs} from './tool.io.ts';
 /** Where and as whom a user's mail lies on this host, as Dovecot says. */
 export interface MailPlace {
   home: string;
+  /** Directory of the messages of the INBOX. */
+  mail: string;
   /** Directory of the index of the INBOX, and for a mailbox that goes as files of its messages. */
   inbox: string;
   /** Directory of what belongs to the INBOX and is no message. */
@@ -100,6 +102,7 @@ export class MailPlaces {
     const format = !isTogether ? null : formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
     return {
       home,
+      mail: resolve(mail),
       inbox,
       control: resolve(control),
       outside: outsideOf(mail, control, index, alt, caches),
