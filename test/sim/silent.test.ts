@@ -153,3 +153,19 @@ test('a target that does not get rid of its copy does not bind the user; it is r
   expect(world.engine?.records()[0]).toMatchObject({step: 'backedOut', isLeftOnTarget: false});
   expect([world.host(second).mailboxes.size, world.host(second).copies.size]).toEqual([0, 0]);
 });
+
+test('a host that a late command has make room for a move of long ago takes the user back all the same', async () => {
+  const {world, user, first, second, third, after, move} = three();
+  move(first, second);
+  await after(60_000);
+  const [{id: moveId} = {id: ''}] = world.engine?.records() ?? [];
+  move(second, third);
+  await after(60_000);
+  await Promise.all([world.engine?.purge([world.engine.records()[1]?.id ?? '']), after(60_000)]);
+  const late = {v: 1, token: 1, moveId, user, source: first, bytes: 1_000, needs: [], discard: []} as const;
+  await Promise.all([world.host(second).command('reserve', late), after(1_000)]);
+  expect(world.host(second).copies.get(user)?.moveId).toBe(moveId);
+  move(third, second);
+  await after(60_000);
+  expect([world.owner(user), world.host(second).mailboxes.get(user)?.messages.size]).toEqual([second, 5]);
+});
