@@ -7,9 +7,11 @@ import {retainedAtMs} from './budget.ts';
 import {forgettable} from './forget.ts';
 import {carryLate, discardLeft, proveNeedless, retainAtSource} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
+import {OrphanLocks} from './orphans.ts';
 import {storedRefusal} from './refusal.ts';
 
 const ASK_SILENT_MS = 30 * SECOND_MS;
+const UNLOCK_MS = 30 * SECOND_MS;
 const FORGET_MS = HOUR_MS;
 /**
  * A delivery that a backend had accepted just before the hold may be stored after the last pass, in the copy that is then
@@ -39,10 +41,13 @@ export class Aftercare {
   readonly #lookingAt = new Set<string>();
   #tidying: Promise<void> | null = null;
   #askSilentAtMs: Millis = 0;
+  #unlockAtMs: Millis = 0;
   #forgetAtMs: Millis = 0;
+  readonly #orphans: OrphanLocks;
 
   constructor(deps: AftercareDeps) {
     this.#deps = deps;
+    this.#orphans = new OrphanLocks(deps.ports, deps.records, deps.log);
   }
 
   /** Begins what is due and nobody does yet; a host that does not answer holds up no other, and no move. Never rejects. */
@@ -90,6 +95,7 @@ export class Aftercare {
 
   async #tidy(): Promise<void> {
     await this.#askSilent();
+    await this.#unlock();
     await this.#forget();
   }
 
@@ -106,6 +112,13 @@ export class Aftercare {
         log.debug({moveId: record.id, err: error}, 'a host that a move waits for does not answer yet');
       }
     }
+  }
+
+  async #unlock(): Promise<void> {
+    const {ports, log, signal} = this.#deps;
+    if (signal.aborted || ports.clock.monotonic() < this.#unlockAtMs) return;
+    this.#unlockAtMs = ports.clock.monotonic() + UNLOCK_MS;
+    await this.#orphans.look().catch(error => log.warn({err: error}, 'locks that no move holds cannot be removed yet'));
   }
 
   async #removeLeft(record: MoveRecord): Promise<void> {

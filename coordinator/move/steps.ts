@@ -20,6 +20,7 @@ import {
   routeOf,
   tellEdges,
   timeLeft,
+  unlocked,
 } from './asks.ts';
 import {discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource, verifiedAs} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
@@ -356,8 +357,7 @@ async function backOut({ports, retries}: MoveContext, record: MoveRecord): Promi
     const {isVoid} = effectiveRoute(route, storedAtMs);
     if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', refusal: null, routeRevision: expected};
     if (route.move?.id === id) {
-      const generation = route.generation + (isVoid ? 1 : 0);
-      const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, expected);
+      const revision = await ports.writeRoute(unlocked(stored), expected);
       tellEdges(ports, revision);
       retries.ask(source, user);
     } else if (route.move === null && record.routeRevision === null) {

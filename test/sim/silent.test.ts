@@ -1,6 +1,7 @@
 import {afterEach, expect, test} from 'vitest';
 import {MailherdError} from '../../base/errors.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
+import type {Request} from '../../wire/command.ts';
 import {AGENT} from './agent.ts';
 import {planOf} from './plan.ts';
 import {World} from './world.ts';
@@ -162,7 +163,7 @@ test('a host that a late command has make room for a move of long ago takes the 
   move(second, third);
   await after(60_000);
   await Promise.all([world.engine?.purge([world.engine.records()[1]?.id ?? '']), after(60_000)]);
-  const late = {v: 1, token: 1, moveId, user, source: first, bytes: 1_000, needs: [], discard: []} as const;
+  const late = {v: 1 as const, token: 1, moveId, user, source: first, bytes: 1_000, needs: [], discard: []} satisfies Request<'reserve'>;
   await Promise.all([world.host(second).command('reserve', late), after(1_000)]);
   expect(world.host(second).copies.get(user)?.moveId).toBe(moveId);
   move(third, second);

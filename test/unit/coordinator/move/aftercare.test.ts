@@ -17,7 +17,7 @@ function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: strin
   };
   const removeMove = async (id: string): Promise<void> => void removed.push(id);
   const readRoute = async (): Promise<null> => null;
-  const ports = {clock, command, token: () => 1, removeMove, readRoute} as unknown as MovePorts;
+  const ports = {clock, command, token: () => 1, removeMove, readRoute, locks: () => []} as unknown as MovePorts;
   const records = new Map(moves.map(move => [move.id, move]));
   const keep = async (next: MoveRecord): Promise<MoveRecord> => {
     kept.push(next);
