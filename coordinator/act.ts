@@ -170,7 +170,9 @@ export class Actor {
     if (picture.policy.value.paused !== null) return;
     const ill = new Set(picture.outcome?.verdicts.filter(({kind}) => kind === 'sick' || kind === 'silent').map(({host}) => host));
     const isLost = (host: string): boolean => ill.has(host) || picture.hosts.get(host)?.value.cordon !== null;
-    const isDue = ({source, target}: PlannedMove): boolean => picture.hosts.get(source)?.value.stage === 'draining' && isLost(target);
+    // To a host that is cordoned a person sent him by name, back to where he came from.
+    const isDue = ({source, target, choice}: PlannedMove): boolean =>
+      picture.hosts.get(source)?.value.stage === 'draining' && (choice === undefined ? ill.has(target) : isLost(target));
     const lost = mover.waiting().flatMap(({planned}) => (isDue(planned) ? [planned] : []));
     const isElsewhere = [...picture.hosts.values()].some(({value: {host, stage}}) => stage === 'active' && !isLost(host));
     // When nobody takes any, as when everybody is silent, they wait on.

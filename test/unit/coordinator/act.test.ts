@@ -272,6 +272,18 @@ describe('targets that are lost', () => {
     expect(farm.mover.enqueued).toHaveLength(2);
   });
 
+  test('but not who waits to go back, by the word of a person, to a host that is cordoned', async () => {
+    const [waiting] = farm.mover.queue as [WaitingMove];
+    const {choice: _, ...named} = waiting.planned;
+    farm.mover.queue = [{...waiting, planned: named}];
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    await farm.actor.act([]);
+    expect([targets(), farm.mover.enqueued.length]).toEqual([['be01'], 1]);
+    farm.mover.queue = [waiting];
+    await farm.actor.act([]);
+    expect(targets()).not.toContain('be01');
+  });
+
   test('what runs to one may be queued again', async () => {
     const running = farm.mover.queue.map(({planned}) => planned);
     await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
