@@ -1,4 +1,4 @@
-import {fromRefusal} from '../../base/errors.ts';
+import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
 import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
@@ -101,15 +101,23 @@ export class Aftercare {
 
   /** What moves left undone on hosts that were silent is done when these speak again. */
   async #askSilent(): Promise<void> {
-    const {ports, log, signal, records} = this.#deps;
+    const {ports, signal, records} = this.#deps;
     const left = [...records.values()].filter(({isLeftOnTarget, isRetainDue}) => isLeftOnTarget === true || isRetainDue === true);
     if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#askSilentAtMs) return;
     this.#askSilentAtMs = ports.clock.monotonic() + ASK_SILENT_MS;
-    for (const record of left) {
+    const byHost = new Map<string, MoveRecord[]>();
+    for (const record of left) addTo(byHost, record.isRetainDue === true ? record.source : record.target, record);
+    await Promise.all([...byHost.values()].map(records => this.#askHost(records)));
+  }
+
+  /** One that does not answer at all is not asked for the others either. */
+  async #askHost(records: readonly MoveRecord[]): Promise<void> {
+    for (const record of records) {
       try {
         await (record.isRetainDue === true ? this.#retainLate(record) : this.#removeLeft(record));
       } catch (error) {
-        log.debug({moveId: record.id, err: error}, 'a host that a move waits for does not answer yet');
+        this.#deps.log.debug({moveId: record.id, err: error}, 'what a move left undone on a host cannot be done yet');
+        if (error instanceof MailherdError && error.code === 'HOST_SILENT') return;
       }
     }
   }
