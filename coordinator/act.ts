@@ -87,11 +87,21 @@ export class Actor {
 
   /** @param isLow it can wait for whatever else moves. */
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
-    const {picture, planner, mover, happen} = this.#deps;
+    const {picture, mover} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
-    const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-    const begun = new Set(hosts.filter(host => !drains(host)));
-    mover.dropWaiting(({source}) => begun.has(source));
+    const begun = new Set(hosts.filter(host => picture.hosts.get(host)?.value.stage !== 'draining'));
+    const taken = mover.takeWaiting(({source}) => begun.has(source));
+    try {
+      await this.#evacuateAll(decisions, hosts, begun, isLow);
+    } catch (error) {
+      mover.enqueue(...taken);
+      throw error;
+    }
+  }
+
+  /** @param begun those of `hosts` that are not emptied yet. */
+  async #evacuateAll(decisions: readonly Decision[], hosts: readonly string[], begun: ReadonlySet<string>, isLow: boolean): Promise<void> {
+    const {picture, planner, mover, happen} = this.#deps;
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
     if (draft.plan.moves.length === 0) {
@@ -107,6 +117,7 @@ export class Actor {
         await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
       }
       // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
+      const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
       mover.dropWaiting(({source, target}) => begun.has(target) && !drains(source));
     });
   }
@@ -190,8 +201,7 @@ export class Actor {
       } catch (error) {
         // They wait on, but for those whose host a person keeps by now: else nobody would ever move them.
         const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-        const left = taken.filter(({planned: {user, source}}) => !anew.has(user) && drains(source));
-        mover.enqueue(...left.map(({planId: id, planned}) => ({id, kind: 'evacuate' as const, moves: [planned]})));
+        mover.enqueue(...taken.filter(({moves}) => moves.every(({user, source}) => !anew.has(user) && drains(source))));
         throw error;
       }
     });

@@ -170,7 +170,7 @@ export class MoveEngine implements Mover {
     return this.#queue.drop(isUnwanted);
   }
 
-  takeWaiting(isTaken: (planned: PlannedMove) => boolean): WaitingMove[] {
+  takeWaiting(isTaken: (planned: PlannedMove) => boolean): PlannedMoves[] {
     return this.#queue.take(isTaken);
   }
 

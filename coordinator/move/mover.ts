@@ -35,6 +35,6 @@ export interface Mover {
   markWiped(host: string): Promise<void>;
   /** Drops what waits and is unwanted; nor is what runs queued again. @returns how many waited. */
   dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number;
-  /** Takes out what waits and is to be planned anew; what runs may still be queued again. @returns what waited. */
-  takeWaiting(isTaken: (planned: PlannedMove) => boolean): WaitingMove[];
+  /** Takes out what waits and is to be planned anew; what runs may still be queued again. @returns what waited, for `enqueue` should that fail. */
+  takeWaiting(isTaken: (planned: PlannedMove) => boolean): PlannedMoves[];
 }

@@ -45,11 +45,11 @@ export class MoveQueue {
     this.#waiting.push({...queued, because: 'QUEUED', againLeft: queued.againLeft - 1});
   }
 
-  /** What runs may still be queued again. @returns what waited. */
-  take(isTaken: (planned: PlannedMove) => boolean): WaitingMove[] {
+  /** What runs may still be queued again. @returns what waited, each as of a plan. */
+  take(isTaken: (planned: PlannedMove) => boolean): PlannedMoves[] {
     const taken = this.#waiting.filter(({planned}) => isTaken(planned));
     this.#waiting = this.#waiting.filter(({planned}) => !isTaken(planned));
-    return taken;
+    return taken.map(({planId: id, kind, planned}) => ({id, kind, moves: [planned]}));
   }
 
   /** Nor is what runs queued again. @returns how many waited. */

@@ -164,20 +164,29 @@ describe('a bad release', () => {
     expect(farm.mover.enqueued.map(({moves}) => moves.map(({source}) => source))).toEqual([['be05', 'be05']]);
   });
 
-  test('a plan that cannot be stored leaves the hosts as they were', async () => {
+  test('a plan that cannot be stored leaves the hosts as they were, and what waits to leave them waits on', async () => {
+    const planned = {user: 'a3@example.org', source: 'be04', target: 'be01', bytes: 1, why: 'asked by ada'};
+    farm.mover.queue = [{planned, planId: 'plan-0009', because: 'QUEUED'}];
     const create = farm.plans.create.bind(farm.plans);
     farm.plans.create = async () => {
       farm.plans.create = create;
       throw new MailherdError('NATS_DOWN', {});
     };
     await act();
-    expect([stages(), farm.mover.enqueued]).toMatchObject([{be04: 'active', be05: 'active'}, []]);
+    expect([stages(), farm.mover.queue]).toMatchObject([{be04: 'active', be05: 'active'}, [{planned, planId: 'plan-0009'}]]);
     expect(farm.lines.find(({action, result}) => action === 'evacuate' && result === 'failed')).toMatchObject({
       detail: {refusal: {code: 'NATS_DOWN'}},
     });
     await farm.clock.advance(31_000);
     await act();
     expect(stages()).toMatchObject({be04: 'draining', be05: 'draining'});
+    expect(farm.mover.queue.map(({planned: {user, source}}) => [user, source]).sort()).toEqual([
+      ['a3@example.org', 'be04'],
+      ['a4@example.org', 'be05'],
+      ['b3@example.org', 'be04'],
+      ['b4@example.org', 'be05'],
+    ]);
+    expect(farm.mover.queue.map(({planId}) => planId)).not.toContain('plan-0009');
   });
 
   test('reinstall on approval only: the release is known, nobody has asked', async () => {
