@@ -87,12 +87,21 @@ export class Actor {
 
   /** @param isLow it can wait for whatever else moves. */
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
-    const {picture, planner, mover, happen} = this.#deps;
+    const {picture, mover} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
     const begun = new Set(hosts.filter(host => picture.hosts.get(host)?.value.stage !== 'draining'));
-    // What has to leave another host that is emptied waits for a new aim.
-    const leaves = (source: string): boolean => picture.hosts.get(source)?.value.stage === 'draining';
-    mover.dropWaiting(({source, target}) => begun.has(source) || (begun.has(target) && !leaves(source)));
+    const taken = mover.takeWaiting(({source}) => begun.has(source));
+    try {
+      await this.#evacuateAll(decisions, hosts, begun, isLow);
+    } catch (error) {
+      mover.enqueue(...taken);
+      throw error;
+    }
+  }
+
+  /** @param begun those of `hosts` that are not emptied yet. */
+  async #evacuateAll(decisions: readonly Decision[], hosts: readonly string[], begun: ReadonlySet<string>, isLow: boolean): Promise<void> {
+    const {picture, planner, mover, happen} = this.#deps;
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
     if (draft.plan.moves.length === 0) {
@@ -100,16 +109,16 @@ export class Actor {
       throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced, codes: [...new Set(draft.plan.unplaced.map(({code}) => code))]});
     }
     const asksReinstall = !isLow && picture.policy.value.modes.reinstall === 'on';
-    for (const {host, because: reason} of decisions) {
-      if (host === null) continue;
-      const release = this.#releaseFor(host);
-      const asks = asksReinstall && !this.#awaitsExperiment(host);
-      await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
-    }
-    await planner.carryOut(draft).catch(error => {
-      // They are draining by now: the next rounds go on with them.
-      for (const host of hosts) this.#inherited?.add(host);
-      throw error;
+    await planner.carryOut(draft, async () => {
+      for (const {host, because: reason} of decisions) {
+        if (host === null) continue;
+        const release = this.#releaseFor(host);
+        const asks = asksReinstall && !this.#awaitsExperiment(host);
+        await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
+      }
+      // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
+      const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
+      mover.dropWaiting(({source, target}) => begun.has(target) && !drains(source));
     });
   }
 
@@ -172,15 +181,17 @@ export class Actor {
     if (picture.policy.value.paused !== null) return;
     const ill = new Set(picture.outcome?.verdicts.filter(({kind}) => kind === 'sick' || kind === 'silent').map(({host}) => host));
     const isLost = (host: string): boolean => ill.has(host) || picture.hosts.get(host)?.value.cordon !== null;
-    const isDue = ({source, target}: PlannedMove): boolean => picture.hosts.get(source)?.value.stage === 'draining' && isLost(target);
+    // To a host that is cordoned a person sent him by name, back to where he came from.
+    const isDue = ({source, target, choice}: PlannedMove): boolean =>
+      picture.hosts.get(source)?.value.stage === 'draining' && (choice === undefined ? ill.has(target) : isLost(target));
     const lost = mover.waiting().flatMap(({planned}) => (isDue(planned) ? [planned] : []));
     const isElsewhere = [...picture.hosts.values()].some(({value: {host, stage}}) => stage === 'active' && !isLost(host));
     // When nobody takes any, as when everybody is silent, they wait on.
     if (lost.length === 0 || !isElsewhere) return;
     await this.#attempt('aim anew', null, async () => {
       const hosts = [...new Set(lost.map(({source}) => source))];
-      const dropped = mover.waiting().filter(({planned}) => isDue(planned));
-      mover.dropWaiting(isDue);
+      // What runs to such a target and backs out waits again, until the next round.
+      const taken = mover.takeWaiting(isDue);
       const anew = new Set<string>();
       try {
         const draft = await planner.draft({kind: 'evacuate', hosts, isLow: lost.every(({isLow}) => isLow === true)}, 'TARGET_LOST');
@@ -190,8 +201,7 @@ export class Actor {
       } catch (error) {
         // They wait on, but for those whose host a person keeps by now: else nobody would ever move them.
         const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-        const left = dropped.filter(({planned: {user, source}}) => !anew.has(user) && drains(source));
-        mover.enqueue(...left.map(({planId: id, planned}) => ({id, kind: 'evacuate' as const, moves: [planned]})));
+        mover.enqueue(...taken.filter(({moves}) => moves.every(({user, source}) => !anew.has(user) && drains(source))));
         throw error;
       }
     });

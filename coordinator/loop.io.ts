@@ -143,7 +143,8 @@ export class Loop {
     const whyNoHold = (host: string): string | null => clockAhead(picture.fleet, host, policy().judge.silentMs, clock.now());
     const {routes: routeBucket, moves} = store;
     const holdPorts = (): number | null => holdPortsOf(picture.fleet);
-    const farm = {hosts, policy, pace, whereabouts, holdPorts, whyNoHold, isEmptyingPaused};
+    const locks = () => picture.locked();
+    const farm = {hosts, policy, pace, whereabouts, locks, holdPorts, whyNoHold, isEmptyingPaused};
     const mover = await startMover({command, routes: routeBucket, moves, ...farm, token, stepped, log, signal});
     const keeper = new HostKeeper({picture, hosts: store.hosts, mover, command, token, signal, drivers, emit, audit, clock, log});
     const happen: HostKeeper['happen'] = (host, happening) => keeper.happen(host, happening);

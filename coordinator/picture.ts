@@ -87,6 +87,14 @@ export class Picture {
     this.#users = null;
   }
 
+  /** Whose route is locked, and by which move. */
+  locked(): {user: string; moveId: string}[] {
+    return [...this.locks.keys()].flatMap(user => {
+      const moveId = this.fleet.routes.get(user)?.moveId ?? null;
+      return moveId === null ? [] : [{user, moveId}];
+    });
+  }
+
   #usersChanged(): void {
     this.#names = null;
     this.#domains.clear();

@@ -93,27 +93,38 @@ export class Planner {
   }
 
   /**
-   * Stores the plan and hands it to the mover.
-   * @throws MailherdError PLAN_STALE, also where a host it empties is kept by now; NATS_DOWN, NOT_LEADER; then nothing moves.
+   * Stores the plan and hands it to the mover, but for hosts that are not emptied by then: a person may have kept one.
+   * @param begin has the hosts emptied that the plan is for. Called once that is stored: a plan that cannot be leaves them as they were; of hosts
+   * that cannot be begun with the others are emptied all the same. null: they are.
+   * @throws MailherdError PLAN_STALE, also where a host that it is for is kept by now, NATS_DOWN: then nothing moves; NOT_LEADER; what `begin` throws.
    */
-  async carryOut({plan, place}: Draft): Promise<void> {
-    const {line, mover, emit, signal} = this.#deps;
+  async carryOut({plan, place}: Draft, begin: (() => Promise<void>) | null = null): Promise<void> {
+    const {line, signal} = this.#deps;
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
-    this.#assertEmptied(plan);
+    const kept = begin === null ? [...new Set(plan.moves.map(({source}) => source))].filter(host => this.#isKept(plan, host)) : [];
+    if (kept.length > 0) throw new MailherdError('PLAN_STALE', {planId: plan.id, hosts: kept, reason: 'emptied no more'});
     const stored = await line.store(plan, place);
     if (signal.aborted) throw new MailherdError('NOT_LEADER');
-    this.#assertEmptied(plan);
-    const bytes = plan.moves.reduce((sum, move) => sum + move.bytes, 0);
-    emit('planned', null, {planId: plan.id, kind: plan.kind, moves: plan.moves.length, bytes, unplaced: plan.unplaced.length});
-    mover.enqueue(...stored);
+    try {
+      await begin?.();
+    } finally {
+      this.#handOver(stored.map(part => ({...part, moves: part.moves.filter(({source}) => !this.#isKept(part, source))})));
+    }
   }
 
-  /** A person may have kept a host while a plan to empty it was made. @throws MailherdError PLAN_STALE */
-  #assertEmptied({id: planId, kind, moves}: Plan): void {
-    if (kind !== 'evacuate') return;
-    const {hosts} = this.#deps.picture;
-    const kept = [...new Set(moves.map(({source}) => source))].filter(host => !EMPTIED.has(hosts.get(host)?.value.stage));
-    if (kept.length > 0) throw new MailherdError('PLAN_STALE', {planId, hosts: kept, reason: 'emptied no more'});
+  #isKept({kind}: Plan, host: string): boolean {
+    return kind === 'evacuate' && !EMPTIED.has(this.#deps.picture.hosts.get(host)?.value.stage);
+  }
+
+  /** @param parts of one plan. */
+  #handOver(parts: readonly Plan[]): void {
+    const {mover, emit} = this.#deps;
+    const moves = parts.flatMap(part => part.moves);
+    const [first] = parts;
+    if (first === undefined) return;
+    const bytes = moves.reduce((sum, move) => sum + move.bytes, 0);
+    emit('planned', null, {planId: first.id, kind: first.kind, moves: moves.length, bytes, unplaced: first.unplaced.length});
+    mover.enqueue(...parts);
   }
 
   /** A plan for a farm that is not. @throws MailherdError HOST_UNKNOWN, INPUT_INVALID. */

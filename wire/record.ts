@@ -375,9 +375,9 @@ export const MoveRecord = Type.Object({
   ),
   /** From the hold entry to the adopted route: how long the user could be without service. */
   pauseMs: orNull(SpanMs),
-  /** The target did not answer when the move was backed out: its part of a copy is removed when it does. */
+  /** The target did not remove its part of a copy when the move was backed out: it is asked again. */
   isLeftOnTarget: Type.Optional(Type.Boolean()),
-  /** The source did not answer after the flip: it is asked to retain its copy when it does. Nothing of it is looked at or removed before. */
+  /** The source has not retained its copy after the flip, silent or not able to: it is asked again. Nothing of it is looked at or removed before. */
   isRetainDue: Type.Optional(Type.Boolean()),
   /** Why it backed out, or waits. */
   refusal: orNull(RefusalShape),

@@ -99,8 +99,11 @@ function ownDirectories({home, outside}: MailPlace): string[] {
 }
 
 /** @param store nothing outside of it is removed, whatever a name says. */
-export async function outsideOf({outside, owner}: Pick<MailPlace, 'outside' | 'owner'>, store: string): Promise<Outside> {
-  const found: Outside = {mail: outside.mail, goes: [], stays: []};
+export async function outsideOf(
+  {home, mail, outside, owner}: Pick<MailPlace, 'home' | 'mail' | 'outside' | 'owner'>,
+  store: string,
+): Promise<Outside> {
+  const found: Outside = {mail: outside.mail, goes: [], stays: await linkedFrom(home, mail)};
   for (const {path, root} of outside.rest) {
     const [there, own] = [await lstat(path).catch(ifGone), root === null ? null : await lstat(root).catch(ifGone)];
     if (there === null && own === null) continue;
@@ -110,6 +113,16 @@ export async function outsideOf({outside, owner}: Pick<MailPlace, 'outside' | 'o
     if (!isHis && !found.stays.includes(place) && (await holdsFiles(place))) found.stays.push(place);
   }
   return found;
+}
+
+/** Where links lead by which the home, or the mail in it, lies elsewhere: with the home only the links would be removed. */
+async function linkedFrom(home: string, mail: string): Promise<string[]> {
+  const link = await lstat(home).catch(ifGone);
+  if (link === null) return [];
+  const [realHome, realMail] = await Promise.all([home, mail].map(path => realpath(path).catch(ifGone)));
+  const linked = link.isSymbolicLink() ? realHome : realMail;
+  const isLinked = link.isSymbolicLink() || (realMail !== realHome && realMail?.startsWith(`${realHome}/`) === false);
+  return isLinked && linked != null && (await holdsFiles(linked)) ? [linked] : [];
 }
 
 async function holdsFiles(path: string): Promise<boolean> {
@@ -145,7 +158,7 @@ async function discardAll(place: MailPlace, store: string): Promise<Bytes> {
   const {home} = place;
   const doomed = join(dirname(home), doomedName(basename(home)));
   await rm(doomed, {recursive: true, force: true});
-  const isThere = (await stat(home).catch(ifGone)) !== null;
+  const isThere = (await lstat(home).catch(ifGone)) !== null;
   const {goes} = await outsideOf(place, store);
   let bytes = 0;
   for (const path of [...goes, ...(isThere ? [home] : [])]) bytes += await sizeOf(path);
@@ -193,7 +206,7 @@ async function readSizes(users: readonly string[]): Promise<MailboxSize[]> {
 
 async function sizeOf(path: string): Promise<Bytes> {
   let bytes = 0;
-  for (const entry of await readdir(path, {recursive: true, withFileTypes: true})) {
+  for (const entry of (await readdir(path, {recursive: true, withFileTypes: true}).catch(ifGone)) ?? []) {
     if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
   }
   return bytes;

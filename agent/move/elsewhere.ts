@@ -2,7 +2,7 @@
 export interface Elsewhere {
   /** The mail itself; null: in the home. */
   mail: string | null;
-  /** Indexes, control files, alternate storage: of each the directory that is the user's alone, or null with a path of which nothing tells. */
+  /** Indexes, control files, alternate storage, caches: of each the directory that is the user's alone, or null with a path of which nothing tells. */
   rest: {path: string; root: string | null}[];
 }
 

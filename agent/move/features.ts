@@ -1,4 +1,5 @@
 import type {Feature} from '../../wire/command.ts';
+import {pathOf} from './location.ts';
 
 /** Names of the plugins, the same in both releases. */
 const PLUGINS = {acl: 'acl', crypt: 'mail_crypt'} as const;
@@ -55,16 +56,7 @@ export function isHibernating(doveconf: string): boolean {
  */
 export function metadataFile(doveconf: string, user: string, home: string): string | null {
   const [, old, recent] = STORE.exec(doveconf) ?? [];
-  const at = user.lastIndexOf('@');
-  const values: Readonly<Record<string, string>> = {
-    ...{h: home, home, u: user, user},
-    ...{n: user.slice(0, at), 'user|username': user.slice(0, at), d: user.slice(at + 1), 'user|domain': user.slice(at + 1)},
-  };
-  const known = (whole: string, name: string): string => values[name.replaceAll(' ', '')] ?? whole;
-  const path = (old ?? recent ?? '')
-    .replace(/^~\//, `${home}/`)
-    .replace(/%\{([^}]*)\}|%(\w)/g, (whole, long, short) => known(whole, long ?? short));
-  return path.startsWith('/') && !path.includes('%') ? path : null;
+  return pathOf(old ?? recent ?? '', user, home);
 }
 
 /**

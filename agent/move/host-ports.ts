@@ -134,7 +134,7 @@ export interface ManifestWish {
 export interface Outside {
   /** Of the mail itself; null: it is in the home. */
   mail: string | null;
-  /** Of indexes, control files or alternate storage, which go with the home: in the mail store, and the user's alone. */
+  /** Of indexes, control files, alternate storage or caches, which go with the home: in the mail store, and the user's alone. */
   goes: string[];
   /** The same, which stay; only where files are in them. */
   stays: string[];

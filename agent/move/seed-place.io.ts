@@ -10,6 +10,7 @@ import type {SeedFormat} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import {type Elsewhere, elsewhere} from './elsewhere.ts';
 import {offeredIn} from './features.ts';
+import {cachesOf} from './location.ts';
 import {ifGone} from './seed-archive.io.ts';
 import {DBOX_INBOX, formatOf, type MailDialect, readDialect, readDriver} from './seed-fit.ts';
 import {hasSieve} from './sieve.io.ts';
@@ -18,7 +19,9 @@ import {output, type RunAs} from './tool.io.ts';
 /** Where and as whom a user's mail lies on this host, as Dovecot says. */
 export interface MailPlace {
   home: string;
-  /** Directory of the INBOX. */
+  /** Directory of the messages of the INBOX. */
+  mail: string;
+  /** Directory of the index of the INBOX, and for a mailbox that goes as files of its messages. */
   inbox: string;
   /** Directory of what belongs to the INBOX and is no message. */
   control: string;
@@ -73,9 +76,7 @@ export class MailPlaces {
     const settings = this.settings();
     settings.catch(() => undefined);
     const fields = await this.server.fields(user);
-    const path = await this.server.value(user, ['mailbox path', 'INBOX']);
     const ask = (type: string): Promise<string> => this.server.value(user, ['mailbox path', '-t', type, 'INBOX']);
-    // Without a type doveadm tells of the index, by which a seed goes: it is for mailboxes that have all in one place.
     const [mail, control, index, alt] = [await ask('mailbox'), await ask('control'), await ask('index'), await ask('alt-mailbox')];
     const doveconf = await settings;
     const dialect = readDialect(doveconf);
@@ -83,21 +84,28 @@ export class MailPlaces {
     const field = (name: string): string => fields.get(name) ?? '';
     const home = resolve(field('home'));
     if (!home.startsWith(`${this.#store}/`)) throw new MailherdError('COMMAND_FAILED', {user, home, reason: `outside ${this.#store}`});
-    const inbox = resolve(path);
+    const location = field('mail') === '' ? null : field('mail');
+    const caches = dialect.dovecot === '2.3' ? (cachesOf(location, doveconf, user, home) ?? '') : await ask('index-cache');
+    // None for indexes in memory.
+    const inbox = resolve(index === '' ? mail : index);
     await refuseShared(user, home, inbox);
-    const outside = elsewhere(
-      user,
-      home,
-      this.#store,
-      [mail, control, index, alt].map(each => (each === '' ? '' : resolve(each))),
-    );
-    const isTogether = inbox.startsWith(`${home}/`) && outside.rest.length === 0;
+    const outsideOf = (...paths: string[]): Elsewhere => {
+      return elsewhere(
+        user,
+        home,
+        this.#store,
+        paths.map(each => (each === '' ? '' : resolve(each))),
+      );
+    };
+    // A seed goes by the index, and is for mailboxes that have all but caches in one place.
+    const isTogether = index !== '' && inbox.startsWith(`${home}/`) && outsideOf(mail, control, index, alt).rest.length === 0;
     const format = !isTogether ? null : formatOf(inbox, field('mail_driver') || field('mail').split(':')[0] || readDriver(doveconf));
     return {
       home,
+      mail: resolve(mail),
       inbox,
       control: resolve(control),
-      outside,
+      outside: outsideOf(mail, control, index, alt, caches),
       format,
       root: format === 'maildir' ? inbox : inbox.replace(DBOX_INBOX, ''),
       owner: {uid: Number(field('uid')), gid: Number(field('gid'))},

@@ -64,7 +64,9 @@ const HANDLERS: Handlers = {
     const copy = ports.memory.copy(user);
     if (copy !== null && copy.moveId !== moveId) {
       await ports.files.end(user);
-      if (!discard.includes(copy.moveId))
+      // A note after which nothing came was left by a command that came late.
+      const isLate = copy.kind === 'arriving' && copy.seed === undefined && !(await ports.store.exists(user));
+      if (!isLate && !discard.includes(copy.moveId))
         throw new MailherdError('COPY_UNKNOWN', {user, host: ports.host, moveId: copy.moveId, kind: copy.kind});
       await ports.store.endCopies(user);
       await ports.store.remove(user);

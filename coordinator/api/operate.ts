@@ -149,11 +149,11 @@ export class Operator implements Writes {
     const answer = this.#answer(draft.plan, dryRun);
     if (dryRun) return answer;
     assertFits(draft.plan);
-    // What waits to come would have to leave again; of hosts that are emptied too it is planned anew.
-    const leaves = (source: string): boolean => hosts.includes(source) || this.#record(source).stage === 'draining';
-    mover.dropWaiting(({source, target}) => hosts.includes(target) && !leaves(source));
-    for (const each of hosts) await happen(each, evacuated);
-    await planner.carryOut(draft);
+    await planner.carryOut(draft, async () => {
+      for (const each of hosts) await happen(each, evacuated);
+      // What waits to come would have to leave again; of hosts that are emptied too it is planned anew.
+      mover.dropWaiting(({source, target}) => hosts.includes(target) && this.#record(source).stage !== 'draining');
+    });
     return answer;
   }
 

@@ -204,7 +204,9 @@ function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
   if (mode === 'off') return [];
   // A sick host that recovers shows no evidence any more: it is not emptied now, and not called healthy yet.
   const due = backends.filter(({host, kind, because}) => {
-    return mayEvacuate(on, host) && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
+    // What waits to leave a sick host that is not emptied yet is no emptying, and from there it could not even begin.
+    const isFree = isLeftOver(on, host) ? mayEvacuate(on, host) : hasIdleUsers(on, host);
+    return isFree && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
   due.sort((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
   return due.map(verdict => {
@@ -257,9 +259,13 @@ function drains(on: Situation, evacuated: readonly Decision[]): Decision[] {
 }
 
 /** Neither empty, nor being emptied, nor just tried in vain. */
-function mayEvacuate({fleet, users, nowMs}: Situation, host: string): boolean {
+function mayEvacuate(on: Situation, host: string): boolean {
+  return !on.fleet.waiting.some(({source}) => source === host) && hasIdleUsers(on, host);
+}
+
+/** The same, whatever waits to leave it. */
+function hasIdleUsers({fleet, users, nowMs}: Situation, host: string): boolean {
   if ((users.get(host) ?? 0) === 0) return false;
-  if (fleet.waiting.some(({source}) => source === host)) return false;
   const isBusy = fleet.moves.some(move => move.source === host && isUnderWay(move));
   const isFresh = fleet.moves.some(
     ({source, step, updatedAtMs}) => source === host && step === 'backedOut' && nowMs - updatedAtMs < RETRY_MS,

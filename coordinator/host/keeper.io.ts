@@ -150,7 +150,8 @@ export class HostKeeper {
       case 'markWiped':
         return;
       case 'dropWaiting': {
-        const dropped = mover.dropWaiting(({source, target}) => source === host || target === host);
+        // What waits to come was named by a person, or has to leave another host.
+        const dropped = mover.dropWaiting(({source}) => source === host);
         log.info({host, dropped}, 'waiting moves dropped');
         return;
       }

@@ -1,4 +1,4 @@
-import {MailherdError} from '../../base/errors.ts';
+import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {addTo} from '../../base/groups.ts';
 import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
@@ -7,9 +7,11 @@ import {retainedAtMs} from './budget.ts';
 import {forgettable} from './forget.ts';
 import {carryLate, discardLeft, proveNeedless, retainAtSource} from './leftover.ts';
 import type {MovePorts} from './move-ports.ts';
+import {OrphanLocks} from './orphans.ts';
 import {storedRefusal} from './refusal.ts';
 
 const ASK_SILENT_MS = 30 * SECOND_MS;
+const UNLOCK_MS = 30 * SECOND_MS;
 const FORGET_MS = HOUR_MS;
 /**
  * A delivery that a backend had accepted just before the hold may be stored after the last pass, in the copy that is then
@@ -39,10 +41,13 @@ export class Aftercare {
   readonly #lookingAt = new Set<string>();
   #tidying: Promise<void> | null = null;
   #askSilentAtMs: Millis = 0;
+  #unlockAtMs: Millis = 0;
   #forgetAtMs: Millis = 0;
+  readonly #orphans: OrphanLocks;
 
   constructor(deps: AftercareDeps) {
     this.#deps = deps;
+    this.#orphans = new OrphanLocks(deps.ports, deps.records, deps.log);
   }
 
   /** Begins what is due and nobody does yet; a host that does not answer holds up no other, and no move. Never rejects. */
@@ -90,22 +95,38 @@ export class Aftercare {
 
   async #tidy(): Promise<void> {
     await this.#askSilent();
+    await this.#unlock();
     await this.#forget();
   }
 
   /** What moves left undone on hosts that were silent is done when these speak again. */
   async #askSilent(): Promise<void> {
-    const {ports, log, signal, records} = this.#deps;
+    const {ports, signal, records} = this.#deps;
     const left = [...records.values()].filter(({isLeftOnTarget, isRetainDue}) => isLeftOnTarget === true || isRetainDue === true);
     if (left.length === 0 || signal.aborted || ports.clock.monotonic() < this.#askSilentAtMs) return;
     this.#askSilentAtMs = ports.clock.monotonic() + ASK_SILENT_MS;
-    for (const record of left) {
+    const byHost = new Map<string, MoveRecord[]>();
+    for (const record of left) addTo(byHost, record.isRetainDue === true ? record.source : record.target, record);
+    await Promise.all([...byHost.values()].map(records => this.#askHost(records)));
+  }
+
+  /** One that does not answer at all is not asked for the others either. */
+  async #askHost(records: readonly MoveRecord[]): Promise<void> {
+    for (const record of records) {
       try {
         await (record.isRetainDue === true ? this.#retainLate(record) : this.#removeLeft(record));
       } catch (error) {
-        log.debug({moveId: record.id, err: error}, 'a host that a move waits for does not answer yet');
+        this.#deps.log.debug({moveId: record.id, err: error}, 'what a move left undone on a host cannot be done yet');
+        if (error instanceof MailherdError && error.code === 'HOST_SILENT') return;
       }
     }
+  }
+
+  async #unlock(): Promise<void> {
+    const {ports, log, signal} = this.#deps;
+    if (signal.aborted || ports.clock.monotonic() < this.#unlockAtMs) return;
+    this.#unlockAtMs = ports.clock.monotonic() + UNLOCK_MS;
+    await this.#orphans.look().catch(error => log.warn({err: error}, 'locks that no move holds cannot be removed yet'));
   }
 
   async #removeLeft(record: MoveRecord): Promise<void> {
@@ -116,13 +137,14 @@ export class Aftercare {
   /** The quiet time begins now: until now somebody may have worked there. */
   async #retainLate(record: MoveRecord): Promise<void> {
     const {ports, records, keep} = this.#deps;
-    if (record.step === 'retained') await retainAtSource(ports, record);
+    const {step, verified, refusal} = record.step === 'retained' ? await retainAtSource(ports, {...record, refusal: null}) : record;
     // Its host may have been wiped meanwhile.
     const present = records.get(record.id);
     if (present === undefined) return;
     const atMs = ports.clock.now();
     const timeline = present.timeline.map(entry => (entry.step === 'retained' ? {...entry, atMs} : entry));
-    await keep({...present, timeline, isRetainDue: false, refusal: null}, present);
+    const told = present === record ? {step, verified, refusal} : {refusal: null};
+    await keep({...present, ...told, timeline, isRetainDue: false}, present);
   }
 
   async #forget(): Promise<void> {
@@ -165,7 +187,8 @@ export class Aftercare {
   }
 
   async #proveOne(record: MoveRecord): Promise<void> {
-    if (record.isRetainDue === true) throw new MailherdError('HOST_SILENT', {host: record.source, moveId: record.id});
+    if (record.isRetainDue === true)
+      throw fromRefusal(record.refusal ?? {code: 'HOST_SILENT', detail: {host: record.source, moveId: record.id}});
     try {
       await this.#keepChanged(record, await proveNeedless(this.#deps.ports, record));
     } catch (error) {

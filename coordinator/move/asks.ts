@@ -3,6 +3,7 @@ import {MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {MoveRecord} from '../../wire/record.ts';
+import {effectiveRoute, type Route} from '../../wire/route.ts';
 import type {KickRate} from './kicks.ts';
 import type {MailRetries} from './mail-retries.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
@@ -23,6 +24,8 @@ export interface MoveContext {
   passes: number;
   /** The target has made a manifest in this run. */
   isWarm: boolean;
+  /** Each time that the target was asked whether it had emptied the home its answer has come. */
+  isTargetHeard: boolean;
   /** Somebody ended it: what it waited for then may go on for a while, but must begin nothing. */
   isCancelled: boolean;
   /** The source's manifest, read while it was held. */
@@ -110,6 +113,12 @@ export async function routeOf(ports: MovePorts, user: string): Promise<StoredRou
   const stored = await ports.readRoute(user);
   if (stored === null) throw new MailherdError('USER_UNKNOWN', {user});
   return stored;
+}
+
+/** The route as it counts, and no move has it any more. */
+export function unlocked({route, storedAtMs}: StoredRoute): Route {
+  const {host, isVoid} = effectiveRoute(route, storedAtMs);
+  return {...route, host, generation: route.generation + (isVoid ? 1 : 0), move: null, hold: null, flip: null};
 }
 
 /** The route, locked by this very move. */

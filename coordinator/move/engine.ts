@@ -3,7 +3,7 @@ import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {MINUTE_MS, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
 import type {Policy} from '../../wire/policy.ts';
-import {isSettled, type MoveRecord, type Plan, type PlannedMove} from '../../wire/record.ts';
+import {isSettled, type MoveRecord, type PlannedMove} from '../../wire/record.ts';
 import {Aftercare} from './aftercare.ts';
 import type {MoveContext} from './asks.ts';
 import {RunningMoves} from './budget.ts';
@@ -15,9 +15,10 @@ import type {MovePorts} from './move-ports.ts';
 import type {Mover, PlannedMoves, WaitingMove} from './mover.ts';
 import {DomainOrder, type Whereabouts} from './order.ts';
 import type {Pace} from './pace.ts';
+import {MoveQueue, type QueuedMove} from './queue.ts';
 import {QuietTimes} from './quiet.ts';
 import {storedRefusal} from './refusal.ts';
-import {backoff, isPassing, isWorthAnotherTry} from './retry.ts';
+import {backoff, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
 import {EdgePorts} from './turn.ts';
 
@@ -42,13 +43,9 @@ interface EngineOptions {
 const PUMP_MS = SECOND_MS;
 /** A predecessor that did not know it was one may have begun moves and purges after we had read the store: look again this long after. */
 const RESCAN_MS = [15 * SECOND_MS, MINUTE_MS];
-const QUEUED_AGAIN_MAX = 2;
 /** With pauses in between more than a minute. */
 const RETAIN_TRIES = 7;
 const ENDS_RUN: ReadonlySet<string> = new Set(['TOKEN_STALE', 'NOT_LEADER', 'CANCELLED']);
-
-/** Of which kind of plan it is, and how often it may still be queued again. */
-type QueuedMove = WaitingMove & {kind: Plan['kind']; againLeft: number};
 
 /** Drives moves through their steps: a record is stored before each step begins, and every step may be run again. */
 export class MoveEngine implements Mover {
@@ -59,9 +56,7 @@ export class MoveEngine implements Mover {
   readonly #edgePorts = new EdgePorts();
   readonly #retries: MailRetries;
   readonly #quiet: QuietTimes;
-  #waiting: QueuedMove[] = [];
-  /** Move id -> what is queued again should it be backed out. */
-  readonly #again = new Map<string, QueuedMove>();
+  readonly #queue = new MoveQueue();
   readonly #aftercare: Aftercare;
 
   constructor(options: EngineOptions) {
@@ -120,19 +115,12 @@ export class MoveEngine implements Mover {
   }
 
   enqueue(...plans: readonly PlannedMoves[]): void {
-    const known = new Set(this.#waiting.map(({planned}) => planned.user));
-    for (const {id: planId, kind, moves} of plans) {
-      const againLeft = kind === 'evacuate' ? QUEUED_AGAIN_MAX : 0;
-      for (const planned of moves) {
-        if (!known.has(planned.user)) this.#waiting.push({planned, planId, kind, because: 'QUEUED', againLeft});
-        known.add(planned.user);
-      }
-    }
+    this.#queue.add(plans);
     this.#pump();
   }
 
   waiting(): readonly WaitingMove[] {
-    return this.#waiting;
+    return this.#queue.waiting;
   }
 
   records(): readonly MoveRecord[] {
@@ -156,8 +144,9 @@ export class MoveEngine implements Mover {
       if (record.isRetainDue === true)
         throw new MailherdError('MOVE_STATE', {
           moveId: record.id,
-          reason: 'its source has not answered since the flip',
+          reason: 'its source has not retained it since the flip',
           source: record.source,
+          refusal: record.refusal,
         });
       if (this.#quiet.isQuieting(record, quietMs))
         throw new MailherdError('MOVE_STATE', {moveId: record.id, reason: 'too soon after the flip', quietMs});
@@ -178,11 +167,11 @@ export class MoveEngine implements Mover {
   }
 
   dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number {
-    const before = this.#waiting.length;
-    this.#waiting = this.#waiting.filter(({planned}) => !isUnwanted(planned));
-    // Nor is what backs out by now queued again.
-    for (const [id, {planned}] of this.#again) if (isUnwanted(planned)) this.#again.delete(id);
-    return before - this.#waiting.length;
+    return this.#queue.drop(isUnwanted);
+  }
+
+  takeWaiting(isTaken: (planned: PlannedMove) => boolean): PlannedMoves[] {
+    return this.#queue.take(isTaken);
   }
 
   #retainedAt(host: string): MoveRecord[] {
@@ -197,14 +186,15 @@ export class MoveEngine implements Mover {
 
   #pump(): void {
     const {policy, pace, whereabouts, whyNoHold, ports, log, signal} = this.#options;
-    if (signal.aborted || this.#waiting.length === 0) return;
+    const {waiting: queued} = this.#queue;
+    if (signal.aborted || queued.length === 0) return;
     const {move: limits, paused} = policy();
     const [now, paces] = [ports.clock.now(), pace()];
     const running = new RunningMoves(this.#records.values(), record => this.#quiet.isQuieting(record, limits.quietMs));
     const order = new DomainOrder(whereabouts(), this.#records.values(), now);
     // Nothing waits for what cannot begin as long as a clock is wrong.
     const mayBegin = (waiting: QueuedMove): boolean => !this.#isStopped(waiting) && whyNoHold(waiting.planned.source) === null;
-    const isUrgent = this.#waiting.some(waiting => waiting.planned.isLow !== true && mayBegin(waiting));
+    const isUrgent = queued.some(waiting => waiting.planned.isLow !== true && mayBegin(waiting));
     const whyNot = (waiting: QueuedMove): string | null => {
       const {planned} = waiting;
       if (this.#isStopped(waiting)) return 'EVACUATION_PAUSED';
@@ -212,7 +202,7 @@ export class MoveEngine implements Mover {
       return paused !== null ? 'PAUSED' : (whyNoHold(planned.source) ?? running.why(planned, limits, paces) ?? order.why(planned));
     };
     const left: QueuedMove[] = [];
-    for (const waiting of this.#waiting) {
+    for (const waiting of queued) {
       const because = whyNot(waiting);
       if (because !== null) {
         left.push(because === waiting.because ? waiting : {...waiting, because});
@@ -224,7 +214,7 @@ export class MoveEngine implements Mover {
     }
     const stuck = order.stuck(left);
     for (const {planned, planId} of stuck) log.warn({user: planned.user, planId}, 'no order of moves keeps this domain apart; dropped');
-    this.#waiting = stuck.size === 0 ? left : left.filter(waiting => !stuck.has(waiting));
+    this.#queue.keep(stuck.size === 0 ? left : left.filter(waiting => !stuck.has(waiting)));
   }
 
   /** Of an evacuation that somebody stopped for now. */
@@ -236,7 +226,7 @@ export class MoveEngine implements Mover {
     const {ports, newId} = this.#options;
     const record = firstRecord(queued, newId(), ports.token(), ports.clock.now());
     this.#records.set(record.id, record);
-    this.#again.set(record.id, queued);
+    this.#queue.begun(record.id, queued);
     this.#launch(record, true);
   }
 
@@ -263,7 +253,7 @@ export class MoveEngine implements Mover {
     if (isNew) await ports.storeMove(record);
     const leftOnTarget = this.#leftOn(record);
     const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
-    const fresh = {heldSince: null, passes: 0, isWarm: false, isCancelled: false, source: null};
+    const fresh = {heldSince: null, passes: 0, isWarm: false, isTargetHeard: isNew, isCancelled: false, source: null};
     const context: MoveContext = {ports, limits: policy().move, ...shared, ...fresh, leftOnTarget};
     let current = isNew ? record : await this.#takeOver(context, record);
     this.#edgePorts.now(current.id, current.step);
@@ -278,16 +268,8 @@ export class MoveEngine implements Mover {
       ports.stepped(next, ports.clock.monotonic() - begun);
       current = next;
     }
-    this.#queueAgain(current);
+    this.#queue.ended(current);
     this.#pump();
-  }
-
-  /** Whom a sick host keeps need not wait until all others are moved and a new plan is made. */
-  #queueAgain({id, step, refusal}: MoveRecord): void {
-    const queued = this.#again.get(id);
-    this.#again.delete(id);
-    if (step !== 'backedOut' || queued === undefined || queued.againLeft === 0 || !isPassing(refusal)) return;
-    this.#waiting.push({...queued, because: 'QUEUED', againLeft: queued.againLeft - 1});
   }
 
   async #takeOver(context: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -341,8 +323,8 @@ export class MoveEngine implements Mover {
     if (phase === 'held' || (phase === 'before' && (attempts >= context.limits.attemptsMax || !isWorthAnotherTry(error)))) {
       return {...record, step: 'backingOut', attempts: 0, refusal};
     }
-    // The user must not be bound to a host that may never come back.
-    if (record.step === 'retaining' && error.code === 'HOST_SILENT' && attempts >= RETAIN_TRIES)
+    // The user must not be bound to a host that may never come back, or where a session never ends.
+    if (record.step === 'retaining' && attempts >= RETAIN_TRIES)
       return {...record, step: 'retained', attempts: 0, refusal, isRetainDue: true};
     const pause = clock.sleep(backoff(attempts), this.#options.signal);
     await (phase === 'before' ? this.#cancels.unlessAsked(record.id, pause) : pause);

@@ -44,7 +44,7 @@ async function looked(ports: MovePorts, record: MoveRecord): Promise<{record: Mo
     if (isReplaced(error, record)) return purged;
     if (error.code !== 'COPY_MISSING') throw error;
     // The host looks itself, and refuses where anything lies.
-    await ports.command(record.source, 'discard', ofMove(ports, record), PURGE_MS);
+    await ports.command(record.source, 'discard', {...ofMove(ports, record), ...(await goneOf(ports, record))}, PURGE_MS);
     return purged;
   }
 }
@@ -104,11 +104,24 @@ async function carried(ports: MovePorts, record: MoveRecord): Promise<{record: M
   }
 }
 
-/** After the flip: nobody works at the source any more, and its old copy is retained. @throws MailherdError HOST_SILENT and the like: try again. */
-export async function retainAtSource(ports: MovePorts, record: MoveRecord): Promise<void> {
+/**
+ * After the flip: nobody works at the source any more, its old copy is retained, and what came late is carried.
+ * @returns the record, purged where the user lives at the source again: somebody has brought him back by hand.
+ * @throws MailherdError HOST_SILENT and the like: try again.
+ */
+export async function retainAtSource(ports: MovePorts, record: MoveRecord): Promise<MoveRecord> {
   assert(record.routeRevision !== null, 'retaining follows a flip');
   const request = {...ofMove(ports, record), revision: record.routeRevision, ...(await goneOf(ports, record))};
-  await ports.command(record.source, 'retain', request, COMMAND_MS);
+  try {
+    await ports.command(record.source, 'retain', request, COMMAND_MS);
+    return await carryLate(ports, record);
+  } catch (error) {
+    if (!(error instanceof MailherdError)) throw error;
+    if (error.code === 'STILL_OWNER' && isReplaced(error, record)) return {...record, step: 'purged', refusal: null};
+    // Later looks, and the purge, find it as it is then.
+    if (error.code === 'LAST_COPY') return {...record, refusal: toRefusal(error)};
+    throw error;
+  }
 }
 
 /** What is noted of a manifest by which a copy was proved. */

@@ -42,6 +42,8 @@ export interface MovePorts {
   address(host: string): string;
   /** Hosts that send users and mail to others by their route table. */
   edges(): string[];
+  /** Users whose route is locked by a move, as far as the coordinator has heard. */
+  locks(): {user: string; moveId: string}[];
   /** Users whose logins can wait at once at the edge that has the least room for them; null where no edge keeps any waiting, or tells. */
   holdPorts(): number | null;
   /** SHA-256, hexadecimal. */

@@ -23,6 +23,7 @@ interface MoverOptions {
   policy: () => Policy;
   pace: () => Pace;
   whereabouts: () => Whereabouts;
+  locks: () => {user: string; moveId: string}[];
   holdPorts: () => number | null;
   whyNoHold: (host: string) => string | null;
   isEmptyingPaused: (host: string) => boolean;
@@ -54,11 +55,12 @@ export async function startMover(options: MoverOptions): Promise<MoveEngine> {
 }
 
 function natsPorts(options: MoverOptions, revisions: Map<string, number>): MovePorts {
-  const {command, routes, hosts, holdPorts, token, stepped} = options;
+  const {command, routes, hosts, locks, holdPorts, token, stepped} = options;
   return {
     clock: systemClock,
     token: () => token,
     command,
+    locks,
     holdPorts,
     stepped,
     digest: text => createHash('sha256').update(text).digest('hex'),

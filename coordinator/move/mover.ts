@@ -33,6 +33,8 @@ export interface Mover {
   prove(host: string): Promise<string[]>;
   /** The host was wiped with the copies it retained: its retained moves become purged. Repeatable. */
   markWiped(host: string): Promise<void>;
-  /** Drops what waits and is unwanted. @returns how many. */
+  /** Drops what waits and is unwanted; nor is what runs queued again. @returns how many waited. */
   dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number;
+  /** Takes out what waits and is to be planned anew; what runs may still be queued again. @returns what waited, for `enqueue` should that fail. */
+  takeWaiting(isTaken: (planned: PlannedMove) => boolean): PlannedMoves[];
 }

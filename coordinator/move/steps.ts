@@ -20,8 +20,9 @@ import {
   routeOf,
   tellEdges,
   timeLeft,
+  unlocked,
 } from './asks.ts';
-import {carryLate, discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource, verifiedAs} from './leftover.ts';
+import {discardLeft, endAtSource, goneOf, proveNeedless, retainAtSource, verifiedAs} from './leftover.ts';
 import type {MovePorts, StoredRoute} from './move-ports.ts';
 import {untilMayHold} from './turn.ts';
 
@@ -35,8 +36,8 @@ type Step = {phase: Phase; run: (context: MoveContext, record: MoveRecord) => Pr
 const EDGES_READY_MS = 300;
 const FINAL_PASSES_MAX = 3;
 const VERIFY_TRIES_MAX = 3;
-/** A silent target is asked so often before the move ends without it. */
-const SILENT_TRIES = 2;
+/** A target that does not remove the copy is asked so often, and once more, before the move ends without it. */
+const DISCARD_TRIES = 2;
 const DIFFERENCES_MAX = 20;
 /** Seeds that break off before the passes do it all. */
 const SEED_TRIES_MAX = 2;
@@ -150,9 +151,12 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   // Where the last one was no longer than a hold may be this pass may be the last: nothing shall lock the mailbox or come in between.
   const mayBeLast = (record.passesMs.at(-1) ?? Number.POSITIVE_INFINITY) <= limits.holdMs;
   // A target that was reinstalled meanwhile would be filled with a copy that nobody knows.
+  const {isTargetHeard: wasHeard} = context;
+  context.isTargetHeard = false;
   const [calmUntilMs, isEmptied] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
-  // Stored before the next pass, which may fail: the target tells it once.
-  if (isEmptied && record.passesMs.length > 0) return {...record, passesMs: []};
+  context.isTargetHeard = true;
+  // Stored before the next pass, which may fail: the target tells it once. Whoever may have missed that takes the home for empty.
+  if ((isEmptied || !wasHeard) && record.passesMs.length > 0) return {...record, passesMs: []};
   const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;
@@ -333,13 +337,8 @@ async function adopted(ports: MovePorts, record: MoveRecord, revision: number): 
 }
 
 async function retain({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
-  await retainAtSource(ports, record);
-  const carried = await carryLate(ports, record).catch(error => {
-    // Later looks, and the purge, find it as it is then.
-    if (!(error instanceof MailherdError) || error.code !== 'LAST_COPY') throw error;
-    return {...record, refusal: toRefusal(error)};
-  });
-  return carried.step === 'purged' ? carried : {...carried, step: 'retained'};
+  const retained = await retainAtSource(ports, record);
+  return retained.step === 'purged' ? retained : {...retained, step: 'retained'};
 }
 
 async function purge({ports}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
@@ -358,8 +357,7 @@ async function backOut({ports, retries}: MoveContext, record: MoveRecord): Promi
     const {isVoid} = effectiveRoute(route, storedAtMs);
     if (route.flip?.moveId === id && !isVoid) return {...record, step: 'adopting', refusal: null, routeRevision: expected};
     if (route.move?.id === id) {
-      const generation = route.generation + (isVoid ? 1 : 0);
-      const revision = await ports.writeRoute({...route, host: source, generation, move: null, hold: null, flip: null}, expected);
+      const revision = await ports.writeRoute(unlocked(stored), expected);
       tellEdges(ports, revision);
       retries.ask(source, user);
     } else if (route.move === null && record.routeRevision === null) {
@@ -371,8 +369,8 @@ async function backOut({ports, retries}: MoveContext, record: MoveRecord): Promi
   try {
     await discardLeft(ports, record);
   } catch (error) {
-    // The user must not be bound to a host that may never come back; what lies there is removed when it does.
-    if (!(error instanceof MailherdError) || error.code !== 'HOST_SILENT' || record.attempts < SILENT_TRIES) throw error;
+    // The user must not be bound to a host that may never come back, or whose disk takes no more; what lies there is removed when it does.
+    if (!(error instanceof MailherdError) || error.code === 'TOKEN_STALE' || record.attempts < DISCARD_TRIES) throw error;
     return {...record, step: 'backedOut', isLeftOnTarget: true};
   }
   return {...record, step: 'backedOut'};

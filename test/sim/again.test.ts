@@ -114,6 +114,19 @@ test('what nobody wants any more is not queued again when it backs out', async (
   expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([source, ['backedOut']]);
 });
 
+test('what was planned anew while it ran is queued again when it backs out', async () => {
+  const {world, user, source, target} = pair();
+  let holds = 0;
+  STEPS.holding.run = async (context, record) => {
+    expect(world.engine?.takeWaiting(planned => planned.target === target)).toEqual([]);
+    if (++holds === 1) throw new MailherdError('SESSIONS_LINGER', {user, sessions: 1});
+    return hold(context, record);
+  };
+  world.engine?.enqueue(onePlan('evacuate', user, source, target));
+  await world.time.run(120_000, () => undefined);
+  expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([target, ['backedOut', 'retained']]);
+});
+
 test('a reason that is too large to be stored does not keep the mailbox locked', async () => {
   const {world, user, source, target} = pair();
   STEPS.holding.run = async () => {

@@ -1,5 +1,6 @@
 import {afterEach, expect, test} from 'vitest';
 import type {Copy, HostPorts} from '../../agent/move/host-ports.ts';
+import {MailherdError} from '../../base/errors.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import type {Policy} from '../../wire/policy.ts';
 import {AGENT} from './agent.ts';
@@ -9,6 +10,8 @@ import {World} from './world.ts';
 
 const {run: FLIP} = STEPS.flipping;
 const {equip: EQUIP, serve: SERVE} = AGENT;
+/** The farm of the move that runs. */
+let present: World | null = null;
 
 afterEach(() => {
   STEPS.flipping.run = FLIP;
@@ -21,6 +24,7 @@ afterEach(() => {
  */
 async function movedWithLateSeed(move: Partial<Policy['move']> = {}): Promise<{isMoved: boolean; found: number}> {
   const world = new World({seed: 1, backends: 2, users: 1, trouble: 0, move});
+  present = world;
   world.elect(false);
   const [user = ''] = [...world.routes.keys()];
   const source = world.owner(user);
@@ -84,7 +88,8 @@ test('a second pass waits for a seed that is still on its way to disk, and finds
   expect([await movedWithLateSeed({catchUpMsMax: 1, passesMax: 4}), removed]).toEqual([{isMoved: true, found: 5}, []]);
 });
 
-test('a seed that is lost before it is on disk is as if it had never come: nothing looks at the empty home beside the next pass', async () => {
+/** The mover of the target dies with a seed that was about to be put on disk. @returns what happens there then. */
+function loseSeed(): string[] {
   const course: string[] = [];
   AGENT.equip = (ports, host) => {
     // The mover dies, and with it what it was about to put on disk and to note.
@@ -99,7 +104,35 @@ test('a seed that is lost before it is on disk is as if it had never come: nothi
     };
     return {...ports, store: {...ports.store, readTexts}};
   };
+  return course;
+}
+
+/** What the target says of the first home that it has emptied is not heard: `instead` happens. */
+function unheard(course: string[], instead: () => void): void {
+  AGENT.serve = (async (ports: HostPorts, verb: string, request: never) => {
+    const answer: object = await SERVE(ports, verb as never, request);
+    if (course.includes('unheard') || !('emptied' in answer)) return answer;
+    course.push('unheard');
+    instead();
+    throw new MailherdError('HOST_SILENT', {host: ports.host});
+  }) as unknown as typeof AGENT.serve;
+}
+
+test('a seed that is lost before it is on disk is as if it had never come: nothing looks at the empty home beside the next pass', async () => {
+  const course = loseSeed();
   expect([await movedWithLateSeed(), course]).toEqual([{isMoved: true, found: 5}, ['lost']]);
+});
+
+test('so it is when the target cannot tell that nothing is left', async () => {
+  const course = loseSeed();
+  unheard(course, () => undefined);
+  expect([await movedWithLateSeed(), course]).toEqual([{isMoved: true, found: 5}, ['lost', 'unheard']]);
+});
+
+test('and when the leader dies before it is told', async () => {
+  const course = loseSeed();
+  unheard(course, () => present?.elect(false));
+  expect([await movedWithLateSeed(), course]).toEqual([{isMoved: true, found: 5}, ['lost', 'unheard']]);
 });
 
 /** Two more wrong protocols (`mutants.test.ts`), which few seeds tell of chance. */

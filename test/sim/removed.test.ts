@@ -89,3 +89,12 @@ test('who is removed and comes again where his old copy is retained can leave ag
   await Promise.all([world.engine?.purge([id]), world.time.run(world.time.now + 5_000, () => undefined)]);
   expect([steps(), world.host(first).mailboxes.size]).toEqual([['purged', 'retained'], 1]);
 });
+
+test('who is removed after his move, and whose old copy somebody has removed by hand, keeps no host from being wiped', async () => {
+  const {world} = await removedIn('retaining', false);
+  const [{id, source} = {id: '', source: ''}] = world.engine?.records() ?? [];
+  world.host(source).mailboxes.clear();
+  const [proved] = await Promise.all([world.engine?.prove(source), world.time.run(world.time.now + 5_000, () => undefined)]);
+  expect([proved, world.engine?.records()[0]]).toMatchObject([[], {id, step: 'purged'}]);
+  expect(world.host(source).copies.size).toBe(0);
+});

@@ -1,15 +1,21 @@
 import {afterEach, expect, test} from 'vitest';
+import {MailherdError} from '../../base/errors.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
+import type {Request} from '../../wire/command.ts';
+import {AGENT} from './agent.ts';
 import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
 const {run: retain} = STEPS.retaining;
+const {equip: EQUIP} = AGENT;
 
 afterEach(() => {
   STEPS.retaining.run = retain;
+  AGENT.equip = EQUIP;
 });
 
-test('a source that dies right after the flip does not bind the user; its copy is retained, and may be purged, once it speaks again', async () => {
+/** One user on the first of three hosts in a farm without trouble. */
+function three() {
   const world = new World({seed: 1, backends: 3, users: 1, trouble: 0});
   world.elect(false);
   const [user = ''] = [...world.routes.keys()];
@@ -19,6 +25,11 @@ test('a source that dies right after the flip does not bind the user; its copy i
   const move = (source: string, target: string): void => {
     world.engine?.enqueue(planOf('single', [{user, source, target, bytes: 1_000, why: 'simulated'}]));
   };
+  return {world, user, first, second, third, after, move};
+}
+
+test('a source that dies right after the flip does not bind the user; its copy is retained, and may be purged, once it speaks again', async () => {
+  const {world, user, first, second, third, after, move} = three();
   const states = (): unknown => world.engine?.records().map(({step, isRetainDue}) => [step, isRetainDue === true]);
   STEPS.retaining.run = (context, record) => {
     if (record.source === first) world.host(first).crash(true);
@@ -70,4 +81,92 @@ test('from a host whose clock is far ahead nobody is moved: the refusal says by 
   world.noHold.clear();
   await world.time.run(world.time.now + 60_000, () => undefined);
   expect([world.owner(user), told()]).toEqual([target, []]);
+});
+
+test('a session that does not end at the source after the flip does not bind the user; once it has, the copy is retained and what came late is carried', async () => {
+  const {world, user, first, second, third, after, move} = three();
+  let isHanging = true;
+  AGENT.equip = (ports, host) => {
+    if (host.name !== first) return ports;
+    const endSessions: typeof ports.store.endSessions = async (name, timeoutMs) => {
+      if (isHanging && ports.routes.row(name)?.host !== first) throw new MailherdError('SESSIONS_LINGER', {user: name, sessions: 1});
+      return ports.store.endSessions(name, timeoutMs);
+    };
+    return {...ports, store: {...ports.store, endSessions}};
+  };
+  move(first, second);
+  await after(200_000);
+  const [{id, step, isRetainDue, refusal} = {id: ''}] = world.engine?.records() ?? [];
+  expect([world.owner(user), step, isRetainDue, refusal?.code]).toEqual([second, 'retained', true, 'SESSIONS_LINGER']);
+  await expect(world.engine?.purge([id])).rejects.toMatchObject({code: 'MOVE_STATE', detail: {refusal: {code: 'SESSIONS_LINGER'}}});
+  await expect(world.engine?.prove(first)).rejects.toMatchObject({code: 'SESSIONS_LINGER'});
+  move(second, third);
+  await after(100_000);
+  expect(world.owner(user)).toBe(third);
+  world.host(first).mailboxes.get(user)?.append('late');
+  isHanging = false;
+  await after(40_000);
+  expect(world.engine?.records()[0]).toMatchObject({step: 'retained', isRetainDue: false, refusal: null});
+  expect([...(world.host(third).mailboxes.get(user)?.messages.values() ?? [])].map(({guid}) => guid)).toContain('late');
+});
+
+test('who is brought back by hand to the source while his target is gone for good is bound by no move', async () => {
+  const {world, user, first, second, third, after, move} = three();
+  STEPS.retaining.run = async (context, record) => {
+    if (record.target === second) {
+      const {revision = 0} = world.routes.get(user) ?? {};
+      const route = {v: 1, user, host: first, generation: 9, move: null, hold: null, flip: null} as const;
+      await context.ports.writeRoute(route, revision);
+    }
+    return retain(context, record);
+  };
+  move(first, second);
+  await after(60_000);
+  expect([world.owner(user), world.engine?.records().map(({step}) => step)]).toEqual([first, ['purged']]);
+  move(first, third);
+  await after(60_000);
+  expect([world.owner(user), world.host(third).mailboxes.get(user)?.messages.size]).toEqual([third, 5]);
+});
+
+test('a target that does not get rid of its copy does not bind the user; it is removed once it can be', async () => {
+  const {world, user, first, second, third, after, move} = three();
+  let isReadOnly = true;
+  AGENT.equip = (ports, host) => {
+    if (host.name !== second) return ports;
+    const persist: typeof ports.files.persist = async () => {
+      throw new MailherdError('COMMAND_FAILED', {reason: 'Read-only file system'});
+    };
+    const remove: typeof ports.store.remove = async name => {
+      if (isReadOnly) throw new MailherdError('COMMAND_FAILED', {reason: 'Read-only file system'});
+      return ports.store.remove(name);
+    };
+    return {...ports, store: {...ports.store, remove}, files: {...ports.files, persist}};
+  };
+  move(first, second);
+  await after(120_000);
+  expect(world.engine?.records()[0]).toMatchObject({step: 'backedOut', isLeftOnTarget: true});
+  expect(world.host(second).mailboxes.has(user)).toBe(true);
+  move(first, third);
+  await after(60_000);
+  expect(world.owner(user)).toBe(third);
+  isReadOnly = false;
+  await after(40_000);
+  expect(world.engine?.records()[0]).toMatchObject({step: 'backedOut', isLeftOnTarget: false});
+  expect([world.host(second).mailboxes.size, world.host(second).copies.size]).toEqual([0, 0]);
+});
+
+test('a host that a late command has make room for a move of long ago takes the user back all the same', async () => {
+  const {world, user, first, second, third, after, move} = three();
+  move(first, second);
+  await after(60_000);
+  const [{id: moveId} = {id: ''}] = world.engine?.records() ?? [];
+  move(second, third);
+  await after(60_000);
+  await Promise.all([world.engine?.purge([world.engine.records()[1]?.id ?? '']), after(60_000)]);
+  const late = {v: 1 as const, token: 1, moveId, user, source: first, bytes: 1_000, needs: [], discard: []} satisfies Request<'reserve'>;
+  await Promise.all([world.host(second).command('reserve', late), after(1_000)]);
+  expect(world.host(second).copies.get(user)?.moveId).toBe(moveId);
+  move(third, second);
+  await after(60_000);
+  expect([world.owner(user), world.host(second).mailboxes.get(user)?.messages.size]).toEqual([second, 5]);
 });

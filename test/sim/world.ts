@@ -60,6 +60,8 @@ export class World {
   readonly cancelled = new Set<string>();
   /** Of its one edge; null: it does not tell. */
   holdPorts: number | null = null;
+  /** Whether the coordinator hears of locks; elsewhere one that is left is a fault of the protocol, and shall show. */
+  isLockHeard = false;
   engine: MoveEngine | null = null;
   #engineStop = new AbortController();
   #revision = 0;
@@ -146,6 +148,11 @@ export class World {
   removeUser(user: string): void {
     this.routes.delete(user);
     for (const host of this.hosts.values()) host.rows.delete(user);
+  }
+
+  /** The store loses what it knew of moves, and of nothing else. */
+  forgetMoves(): void {
+    this.#moves.clear();
   }
 
   get holdMs(): number {
@@ -270,6 +277,10 @@ export class World {
       loadMoves: () => this.#request(() => [...this.#moves.values()].map(({record}) => record)),
       address: host => host,
       edges: () => ['edge1'],
+      locks: () =>
+        this.isLockHeard
+          ? [...this.routes.values()].flatMap(({route: {user, move}}) => (move === null ? [] : [{user, moveId: move.id}]))
+          : [],
       holdPorts: () => this.holdPorts,
       digest: text => text,
       stepped: () => undefined,

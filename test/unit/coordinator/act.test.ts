@@ -85,7 +85,7 @@ describe('a leader who finds hosts that are being emptied', () => {
       return create(...entry);
     };
     await act(DEFAULT_POLICY.modes);
-    expect([farm.plans.rows.size > 0, farm.mover.enqueued]).toEqual([true, []]);
+    expect([farm.plans.rows.size > 0, farm.mover.queue]).toEqual([true, []]);
   });
 
   test('not while they are paused; then as gently as before', async () => {
@@ -149,18 +149,44 @@ describe('a bad release', () => {
     await expect(farm.operator.approve('ada', {kind: 'drain', host: 'be04'})).rejects.toMatchObject({code: 'DECISION_UNKNOWN'});
   });
 
-  test('of two a person keeps one before the plan is carried out: the other is emptied by the next', async () => {
-    const carryOut = farm.planner.carryOut.bind(farm.planner);
-    farm.planner.carryOut = async draft => {
-      farm.planner.carryOut = carryOut;
-      await farm.operator.cancelEvacuation('ada', 'be04');
-      return carryOut(draft);
+  test('of two a person keeps one while they are begun with: the other is emptied', async () => {
+    const happen = farm.keeper.happen.bind(farm.keeper);
+    farm.keeper.happen = async (host, happening) => {
+      const record = await happen(host, happening);
+      if (host === 'be05' && record.stage === 'draining') {
+        farm.keeper.happen = happen;
+        await farm.operator.cancelEvacuation('ada', 'be04');
+      }
+      return record;
     };
     await act();
-    expect(farm.mover.enqueued).toEqual([]);
-    await act(DEFAULT_POLICY.modes);
     expect(stages()).toMatchObject({be04: 'active', be05: 'draining'});
     expect(farm.mover.enqueued.map(({moves}) => moves.map(({source}) => source))).toEqual([['be05', 'be05']]);
+  });
+
+  test('a plan that cannot be stored leaves the hosts as they were, and what waits to leave them waits on', async () => {
+    const planned = {user: 'a3@example.org', source: 'be04', target: 'be01', bytes: 1, why: 'asked by ada'};
+    farm.mover.queue = [{planned, planId: 'plan-0009', because: 'QUEUED'}];
+    const create = farm.plans.create.bind(farm.plans);
+    farm.plans.create = async () => {
+      farm.plans.create = create;
+      throw new MailherdError('NATS_DOWN', {});
+    };
+    await act();
+    expect([stages(), farm.mover.queue]).toMatchObject([{be04: 'active', be05: 'active'}, [{planned, planId: 'plan-0009'}]]);
+    expect(farm.lines.find(({action, result}) => action === 'evacuate' && result === 'failed')).toMatchObject({
+      detail: {refusal: {code: 'NATS_DOWN'}},
+    });
+    await farm.clock.advance(31_000);
+    await act();
+    expect(stages()).toMatchObject({be04: 'draining', be05: 'draining'});
+    expect(farm.mover.queue.map(({planned: {user, source}}) => [user, source]).sort()).toEqual([
+      ['a3@example.org', 'be04'],
+      ['a4@example.org', 'be05'],
+      ['b3@example.org', 'be04'],
+      ['b4@example.org', 'be05'],
+    ]);
+    expect(farm.mover.queue.map(({planId}) => planId)).not.toContain('plan-0009');
   });
 
   test('reinstall on approval only: the release is known, nobody has asked', async () => {
@@ -255,6 +281,26 @@ describe('targets that are lost', () => {
     expect(farm.mover.enqueued).toHaveLength(2);
   });
 
+  test('but not who waits to go back, by the word of a person, to a host that is cordoned', async () => {
+    const [waiting] = farm.mover.queue as [WaitingMove];
+    const {choice: _, ...named} = waiting.planned;
+    farm.mover.queue = [{...waiting, planned: named}];
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    await farm.actor.act([]);
+    expect([targets(), farm.mover.enqueued.length]).toEqual([['be01'], 1]);
+    farm.mover.queue = [waiting];
+    await farm.actor.act([]);
+    expect(targets()).not.toContain('be01');
+  });
+
+  test('what runs to one may be queued again', async () => {
+    const running = farm.mover.queue.map(({planned}) => planned);
+    await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
+    await farm.actor.act([]);
+    expect(farm.mover.enqueued).toHaveLength(2);
+    expect(running.filter(planned => farm.mover.unwanted.some(isUnwanted => isUnwanted(planned)))).toEqual([]);
+  });
+
   test('what waits for one waits on when no plan can be made, and is planned anew later', async () => {
     const before = farm.mover.queue.map(({planId, planned}) => [planId, planned]);
     await farm.keeper.happen('be01', {type: 'cordoned', by: 'ada', reason: 'memory'});
@@ -283,6 +329,12 @@ describe('targets that are lost', () => {
     farm.meanwhile = async () => void (await farm.operator.cancelEvacuation('ada', 'be04'));
     await farm.actor.act([]);
     expect(farm.mover.queue).toEqual([]);
+  });
+
+  test('of a target that is emptied too and then kept: what waits for it is not dropped', async () => {
+    await farm.keeper.happen('be01', {type: 'evacuated', by: 'ada', reason: 'memory', release: null, asksReinstall: false});
+    await farm.operator.cancelEvacuation('ada', 'be01');
+    expect(targets()).toEqual(['be01']);
   });
 
   test('while no other host takes any they wait on', async () => {

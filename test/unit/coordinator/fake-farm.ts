@@ -9,7 +9,7 @@ import {Drivers} from '../../../coordinator/host/drivers.io.ts';
 import {HostKeeper} from '../../../coordinator/host/keeper.io.ts';
 import {newHost} from '../../../coordinator/host/life.ts';
 import {POLICY_KEY} from '../../../coordinator/keys.ts';
-import type {Mover, WaitingMove} from '../../../coordinator/move/mover.ts';
+import type {Mover, PlannedMoves, WaitingMove} from '../../../coordinator/move/mover.ts';
 import {Picture} from '../../../coordinator/picture.ts';
 import {deskHere, type PlanDesk} from '../../../coordinator/plan/desk.ts';
 import type {Search} from '../../../coordinator/plan/model.ts';
@@ -34,10 +34,12 @@ export class FakeMover implements Mover {
   wiped: string[] = [];
   moves: MoveRecord[] = [];
   queue: WaitingMove[] = [];
+  /** What was dropped, running or not. */
+  unwanted: ((planned: PlannedMove) => boolean)[] = [];
   failure: Error | null = null;
 
-  enqueue(...plans: readonly Plan[]): void {
-    this.enqueued.push(...plans);
+  enqueue(...plans: readonly PlannedMoves[]): void {
+    this.enqueued.push(...(plans as Plan[]));
     for (const {id: planId, moves} of plans) this.queue.push(...moves.map(planned => ({planned, planId, because: 'QUEUED'})));
   }
   waiting(): readonly WaitingMove[] {
@@ -61,9 +63,13 @@ export class FakeMover implements Mover {
     this.wiped.push(host);
   }
   dropWaiting(isUnwanted: (planned: PlannedMove) => boolean): number {
-    const before = this.queue.length;
-    this.queue = this.queue.filter(({planned}) => !isUnwanted(planned));
-    return before - this.queue.length;
+    this.unwanted.push(isUnwanted);
+    return this.takeWaiting(isUnwanted).length;
+  }
+  takeWaiting(isTaken: (planned: PlannedMove) => boolean): PlannedMoves[] {
+    const taken = this.queue.filter(({planned}) => isTaken(planned));
+    this.queue = this.queue.filter(({planned}) => !isTaken(planned));
+    return taken.map(({planned, planId: id}) => ({id, kind: 'evacuate', moves: [planned]}));
   }
 }
 

@@ -18,7 +18,12 @@ beforeEach(() => {
   store = mkdtempSync(join(tmpdir(), 'mailherd-store-'));
   outside = {mail: null, rest: []};
   const places = {
-    of: async (user: string) => ({home: join(store, user), owner: {uid: process.getuid?.() ?? 0, gid: 0}, outside}),
+    of: async (user: string) => ({
+      home: join(store, user),
+      mail: join(store, user, 'Maildir'),
+      owner: {uid: process.getuid?.() ?? 0, gid: 0},
+      outside,
+    }),
     server: new DoveadmServer(join(store, 'doveadm-server')),
   } as unknown as MailPlaces;
   mail = doveadmStore({store, places, texts: new KnownTexts(), doveadmPort: 24245, clock: systemClock});
@@ -70,6 +75,30 @@ test("indexes and control files beside the home go with it, as far as they are i
     expect(await mail.remove('ada')).toBe(8);
     expect([existsSync(index), existsSync(alt), existsSync(control), await mail.exists('ada')]).toEqual([false, true, true, false]);
     expect(await mail.outside('ada')).toMatchObject({goes: []});
+  } finally {
+    rmSync(other, {recursive: true});
+  }
+});
+
+test('a home or mail that lies elsewhere by a link is told, as long as anything is there: a removal would take the link alone', async () => {
+  const other = mkdtempSync(join(tmpdir(), 'mailherd-other-disk-'));
+  try {
+    mkdirSync(join(other, 'ada/Maildir/cur'), {recursive: true});
+    writeFileSync(join(other, 'ada/Maildir/cur/1'), 'text');
+    symlinkSync(join(other, 'ada'), join(store, 'ada'));
+    mkdirSync(join(store, 'ben'));
+    symlinkSync(join(other, 'ada/Maildir'), join(store, 'ben/Maildir'));
+    home('cleo');
+    const stays = (user: string): Promise<unknown> => mail.outside(user).then(outside => outside.stays);
+    expect(await Promise.all(['ada', 'ben', 'cleo', 'dan'].map(stays))).toEqual([
+      [join(other, 'ada')],
+      [join(other, 'ada/Maildir')],
+      [],
+      [],
+    ]);
+    rmSync(join(other, 'ada'), {recursive: true});
+    expect(await Promise.all(['ada', 'ben'].map(stays))).toEqual([[], []]);
+    expect([await mail.remove('ada'), readdirSync(store).sort()]).toEqual([0, ['ben', 'cleo']]);
   } finally {
     rmSync(other, {recursive: true});
   }

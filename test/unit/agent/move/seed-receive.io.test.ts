@@ -54,6 +54,7 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
   const root = `${store}/home/Maildir`;
   const place = {
     home: `${store}/home`,
+    mail: root,
     inbox: root,
     outside: {mail: null, rest: []},
     control: root,

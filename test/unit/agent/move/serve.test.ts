@@ -186,6 +186,32 @@ describe('a mailbox that uses what a host lacks', () => {
   });
 });
 
+test('a note of another move goes only where nothing has come after it, and nothing could have', async () => {
+  const other = {user: USER, moveId: '00000000-0000-4000-8000-000000000002'};
+  const reserved = async (copy: Copy, isThere: boolean): Promise<Copy[]> => {
+    const {ports} = hostAt('be2', copy);
+    const noted: Copy[] = [];
+    const [remove, removeCopy] = [async () => 0, async () => undefined];
+    const host = {
+      ...ports,
+      files: {end: async () => undefined},
+      store: {...ports.store, exists: async () => isThere, freeBytes: async () => 1e9, endCopies: removeCopy, remove},
+      memory: {...ports.memory, removeCopy, putCopy: async (next: Copy) => void noted.push(next)},
+    } as unknown as HostPorts;
+    const {v, token, user, moveId} = REQUEST;
+    await serve(host, 'reserve', {v, token, user, moveId, source: 'be2', bytes: 1, needs: [], discard: []});
+    return noted;
+  };
+  expect(await reserved({...other, kind: 'arriving'}, false)).toEqual([{user: USER, moveId: REQUEST.moveId, kind: 'arriving'}]);
+  for (const [copy, isThere] of [
+    [{...other, kind: 'arriving'}, true],
+    [{...other, kind: 'arriving', seed: 'open'}, false],
+    [{...other, kind: 'arriving', seed: 'closed'}, false],
+    [{...other, kind: 'retained'}, false],
+  ] as const)
+    await expect(reserved(copy, isThere)).rejects.toMatchObject({code: 'COPY_UNKNOWN', detail: {kind: copy.kind}});
+});
+
 test('mailboxes are told in pages that a message holds, all at once to who knows no pages', async () => {
   const names = Array.from({length: 4_500}, (_, at) => `u${at}@example.org`);
   const here: number[] = [];

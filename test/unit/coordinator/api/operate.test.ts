@@ -213,6 +213,34 @@ describe('evacuate', () => {
     await refused(farm.operator.evacuate('ada', 'be04', {also: ['be77']}), 'HOST_UNKNOWN');
   });
 
+  test('a plan that cannot be stored, or that another overtook, leaves the hosts as they were', async () => {
+    const create = farm.plans.create.bind(farm.plans);
+    const before = [...farm.picture.hosts.values()].map(({value}) => value);
+    const first = (work: () => Promise<void>): void => {
+      farm.plans.create = async (...entry) => {
+        farm.plans.create = create;
+        await work();
+        return create(...entry);
+      };
+    };
+    first(() => Promise.reject(new MailherdError('NATS_DOWN', {})));
+    await refused(farm.operator.evacuate('ada', 'be01', {also: ['be02']}), 'NATS_DOWN');
+    first(() => farm.planner.draft({kind: 'rebalance'}, 'y').then(draft => farm.planner.carryOut(draft)));
+    await expect(farm.operator.evacuate('ada', 'be01', {also: ['be02']})).rejects.toMatchObject({code: 'PLAN_STALE'});
+    expect([...farm.picture.hosts.values()].map(({value}) => value)).toEqual(before);
+  });
+
+  test('of several of which one cannot be begun with the others are emptied', async () => {
+    const happen = farm.keeper.happen.bind(farm.keeper);
+    farm.keeper.happen = async (host, happening) => {
+      if (host === 'be02') throw new MailherdError('NATS_DOWN', {});
+      return happen(host, happening);
+    };
+    await expect(farm.operator.evacuate('ada', 'be01', {also: ['be02']})).rejects.toMatchObject({code: 'NATS_DOWN'});
+    expect(['be01', 'be02'].map(host => farm.picture.hosts.get(host)?.value.stage)).toEqual(['draining', 'active']);
+    expect(new Set(farm.mover.queue.map(({planned}) => planned.source))).toEqual(new Set(['be01']));
+  });
+
   test('unknown and impossible hosts', async () => {
     await farm.addHost('edge1', {role: 'edge'});
     await farm.addHost('be09', {stage: 'reinstalling'});

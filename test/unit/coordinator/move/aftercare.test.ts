@@ -13,10 +13,11 @@ function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: strin
   const removed: string[] = [];
   const command = (host: string, verb: string): Promise<unknown> => {
     asked.push(host);
-    return host === silent ? new Promise(() => undefined) : answer(verb);
+    return host === silent ? new Promise(() => undefined) : answer(verb, host);
   };
   const removeMove = async (id: string): Promise<void> => void removed.push(id);
-  const ports = {clock, command, token: () => 1, removeMove} as unknown as MovePorts;
+  const readRoute = async (): Promise<null> => null;
+  const ports = {clock, command, token: () => 1, removeMove, readRoute, locks: () => []} as unknown as MovePorts;
   const records = new Map(moves.map(move => [move.id, move]));
   const keep = async (next: MoveRecord): Promise<MoveRecord> => {
     kept.push(next);
@@ -25,7 +26,7 @@ function aftercare(moves: readonly MoveRecord[], clock: FakeClock, silent: strin
   return {asked, removed, kept, records, care: new Aftercare({ports, records, keep, log: silentLog, signal: new AbortController().signal})};
 }
 
-const notToday = (_verb: string): Promise<unknown> => Promise.reject(new Error('not today'));
+const notToday = (_verb: string, _host: string): Promise<unknown> => Promise.reject(new Error('not today'));
 
 const retained = (clock: FakeClock, id: string, source: string): MoveRecord =>
   moveOf(`${id}@d.example`, source, 'be9', 'retained', {id, timeline: [{step: 'retained', atMs: clock.now()}]});
@@ -42,6 +43,22 @@ test('a host that does not answer holds up the looks at its own copies only', as
   care.look();
   await settle();
   expect(asked).toEqual(['be1', 'be2', 'be2']);
+});
+
+test('nor what moves left undone elsewhere; one that is silent is not asked for each of them', async () => {
+  const clock = new FakeClock();
+  const left = (id: string, target: string): MoveRecord =>
+    moveOf(`${id}@d.example`, 'be9', target, 'backedOut', {id, isLeftOnTarget: true});
+  const moves = [left('m1', 'be1'), left('m2', 'be2'), left('m3', 'be3'), left('m4', 'be2'), left('m5', 'be3')];
+  const {asked, kept, care} = aftercare(moves, clock, 'be1', (_verb, host) =>
+    host === 'be2' ? Promise.reject(new MailherdError('HOST_SILENT', {host})) : Promise.resolve({removedBytes: 0}),
+  );
+  care.look();
+  await settle();
+  expect([asked.sort(), kept.map(({id}) => id)]).toEqual([
+    ['be1', 'be2', 'be3', 'be3'],
+    ['m3', 'm5'],
+  ]);
 });
 
 test('records of old moves go from memory only once they are gone from the store', async () => {
