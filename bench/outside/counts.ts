@@ -1,7 +1,9 @@
-import type {Evidence} from '../../coordinator/health/explain.ts';
+import type {Division, Evidence} from '../../coordinator/health/explain.ts';
+import type {Labels} from '../../wire/schema.ts';
 
 /** Bad ones among all, and the share of bad that is usual there. */
 export interface Count {
+  labels: Labels;
   bad: number;
   all: number;
   /** Within 0..1, neither of them. */
@@ -21,26 +23,97 @@ const ODD = 0.001;
 const ODD_RISE = 0.25;
 const ODD_SCATTER = 0.4;
 
+/** Parts of a cause rise by different measure, but not by any: so many steps of the grid (factors of 1.5, about) are one deviation. */
+const PART_STEPS = 0.8;
+/** Which label it is that parts them is one more thing to fit. */
+const PARTS_COST = 1;
+const NEAR = [RISES, ODDS].map(grid => grid.map((_, common) => near(common, grid.length)));
+
+/** What divisions gain. */
+export interface Gains {
+  /** As if all of a cause rose alike: for a search. */
+  alike: Evidence;
+  /** Where the values of one further label may rise by different measure: what is the best of a search. */
+  apart: (division: Pick<Division, 'labels' | 'members'>) => number;
+}
+
 /**
  * Counts of events are no independent witnesses: within a row they go together. So each row is a beta-binomial draw (J. G. Skellam 1948),
  * outside of the cause around its usual share, inside around one that rose; rises and scatters are those that fit best, on either
  * side of the division by themselves.
  * @param gainLeft what is left of a gain with so many labels, 0..1.
  */
-export function risenCounts(counts: readonly Count[], gainLeft: (labels: number) => number): Evidence {
+export function risenCounts(counts: readonly Count[], gainLeft: (labels: number) => number): Gains {
   const usual = counts.map(usualLogs);
   const risen = counts.map((count, index) => risenLogs(count, usual[index] ?? []));
   const whole = summed(usual, counts.keys());
   const undivided = Math.max(...whole);
-  return {
-    gain: ({labels, members}) => {
-      const inside = Math.max(...summed(risen, members));
-      const own = summed(usual, members);
-      const outside = Math.max(...whole.map((log, index) => log - (own[index] ?? 0)));
-      return Math.max(0, inside + outside - undivided) * gainLeft(Object.keys(labels).length);
-    },
-    most: () => Number.POSITIVE_INFINITY,
+  const gain = (inside: number, {labels, members}: Pick<Division, 'labels' | 'members'>): number => {
+    const own = summed(usual, members);
+    const outside = Math.max(...whole.map((log, index) => log - (own[index] ?? 0)));
+    const all = inside + outside - undivided;
+    return all > 0 ? all * gainLeft(Object.keys(labels).length) : all;
   };
+  const together = (members: readonly number[]): number => Math.max(...summed(risen, members));
+  const parted = (members: readonly number[]): number[] =>
+    partings(counts, members).map(parts => partedLog(parts.map(part => summed(risen, part))) - PARTS_COST);
+  return {
+    alike: {
+      gain: division => gain(together(division.members), division),
+      // A label of which most is as usual may be half of what is not.
+      least: Number.NEGATIVE_INFINITY,
+      most: () => Number.POSITIVE_INFINITY,
+    },
+    apart: division => gain(Math.max(together(division.members), ...parted(division.members)), division),
+  };
+}
+
+/** Members by the values of each label that divides them. */
+function partings(counts: readonly Count[], members: readonly number[]): number[][][] {
+  return Object.keys(counts[members[0] ?? 0]?.labels ?? {})
+    .map(key => [...grouped(members, index => counts[index]?.labels[key]).values()])
+    .filter(parts => parts.length > 1);
+}
+
+/** In the order in which they come. */
+export function grouped<T>(items: readonly T[], keyOf: (item: T) => string | undefined): Map<string | undefined, T[]> {
+  const groups = new Map<string | undefined, T[]>();
+  for (const item of items) {
+    const known = groups.get(keyOf(item));
+    if (known === undefined) groups.set(keyOf(item), [item]);
+    else known.push(item);
+  }
+  return groups;
+}
+
+/** All parts with the same scatter, and each with a rise of its own around one that they have in common. */
+function partedLog(parts: readonly number[][]): number {
+  let [best, from] = [Number.NEGATIVE_INFINITY, 0];
+  for (const _ of SCATTERS) {
+    for (const grid of NEAR) {
+      for (const weights of grid) best = Math.max(best, partsAround(weights, parts, from));
+      from += grid.length;
+    }
+  }
+  return best;
+}
+
+function partsAround(weights: readonly number[], parts: readonly number[][], from: number): number {
+  let sum = 0;
+  for (const part of parts) {
+    let [most, rest] = [Number.NEGATIVE_INFINITY, 0];
+    for (let at = 0; at < weights.length; at++) most = Math.max(most, (weights[at] ?? 0) + (part[from + at] ?? 0));
+    for (let at = 0; at < weights.length; at++) rest += Math.exp((weights[at] ?? 0) + (part[from + at] ?? 0) - most);
+    sum += most + Math.log(rest);
+  }
+  return sum;
+}
+
+/** Logs of a normal distribution over the steps of a grid. */
+function near(common: number, steps: number): number[] {
+  const logs = Array.from({length: steps}, (_, at) => -0.5 * ((at - common) / PART_STEPS) ** 2);
+  const whole = Math.log(logs.reduce((sum, log) => sum + Math.exp(log), 0));
+  return logs.map(log => log - whole);
 }
 
 function usualLogs(count: Count): number[] {

@@ -1,6 +1,6 @@
-import {type Candidate, type Cell, costOf, type Evidence, search} from '../../coordinator/health/explain.ts';
+import {type Candidate, type Cell, search} from '../../coordinator/health/explain.ts';
 import type {Labels} from '../../wire/schema.ts';
-import {type Count, risenCounts} from './counts.ts';
+import {type Count, type Gains, grouped, risenCounts} from './counts.ts';
 
 /** A table of counts by attributes over some minutes, and the attributes that were at fault in one of them. */
 export interface Incident {
@@ -20,9 +20,13 @@ export interface ElementFigures {
 
 const CAUSES_MAX = 3;
 /** What is left of a gain with one, two and three labels. */
-const GAIN_LEFT = [1, 1, 0.85];
+const GAIN_LEFT = [1, 1, 0.9];
 /** A cause holds so much of the excess: what is smaller is not what the trouble is about. */
 const HELD_MIN = 0.2;
+/** So many of the best are looked at more closely. */
+const CLOSER_LOOKS = 40;
+/** Each label of a further cause must make what is seen so much likelier: there are many values to choose it from, and it is rare. */
+const FURTHER_COST = 8;
 /** What was bad before is told by the calmer minutes; the others had troubles of their own. */
 const CALM_SHARE = 0.5;
 /** What was rarely seen before has the share of all, as if seen so often. */
@@ -36,42 +40,38 @@ export function blame({rows, atMs}: Pick<Incident, 'rows' | 'atMs'>): Labels[] {
     const excess = Math.max(0, bad - usual * all);
     return {labels, bad: excess, good: all - excess};
   });
-  const evidence = risenCounts(now, labels => GAIN_LEFT[labels - 1] ?? 0);
-  const candidates = search(cells, evidence).filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad));
-  const causes = candidates.slice(0, 1);
-  let whole = causes[0];
-  while (whole !== undefined && causes.length < CAUSES_MAX) {
-    const further = furtherCause(whole, candidates, evidence);
-    if (further === null) break;
-    causes.push(further);
-    whole = union(whole, further, evidence);
-  }
-  return causes.map(({members}) => shared(members, cells));
+  const {alike, apart} = risenCounts(now, labels => GAIN_LEFT[labels - 1] ?? 0);
+  const candidates = search(cells, alike)
+    .filter(({bad, othersBad}) => bad >= HELD_MIN * (bad + othersBad))
+    .slice(0, CLOSER_LOOKS);
+  const sets = [...grouped(candidates, keysOf).values()].map(those => causesOf(those, apart, cells.length));
+  const [best] = sets.sort((a, b) => b.gain - a.gain);
+  return (best?.causes ?? []).map(({members}) => shared(members, cells));
 }
 
-/** Several causes are values of the same labels, weighed together: the one that explains most with those before it, if it is worth its labels. */
-function furtherCause(whole: Candidate, candidates: readonly Candidate[], evidence: Evidence): Candidate | null {
-  const known = new Set(whole.members);
-  const keys = Object.keys(whole.labels).join();
-  let [best, most]: [Candidate | null, number] = [null, whole.gain + costOf(1 + Object.keys(whole.labels).length)];
-  for (const cause of candidates) {
-    if (Object.keys(cause.labels).join() !== keys || cause.members.some(member => known.has(member))) continue;
-    const {gain} = union(whole, cause, evidence);
-    if (gain > most) [best, most] = [cause, gain];
-  }
-  return best;
+function keysOf({labels}: Candidate): string {
+  return Object.keys(labels).join();
 }
 
-function union(a: Candidate, b: Candidate, {gain}: Evidence): Candidate {
-  const both = {
-    labels: a.labels,
-    members: [...a.members, ...b.members],
-    bad: a.bad + b.bad,
-    good: a.good + b.good,
-    othersBad: Math.max(0, a.othersBad - b.bad),
-    othersGood: Math.max(0, a.othersGood - b.good),
-  };
-  return {...both, gain: gain(both)};
+/** Several causes are values of the same labels, weighed together: to the best one that is added which explains most with those before it, if it is worth its labels. */
+function causesOf(candidates: readonly Candidate[], gainOf: Gains['apart'], rows: number): {causes: Candidate[]; gain: number} {
+  const causes: Candidate[] = [];
+  let whole: {members: number[]; gain: number} = {members: [], gain: Number.NEGATIVE_INFINITY};
+  while (causes.length < CAUSES_MAX) {
+    const wholes = candidates.flatMap(cause => {
+      const members = [...whole.members, ...cause.members];
+      const cost = FURTHER_COST * Object.keys(cause.labels).length * causes.length;
+      // What all rows have in common is no cause.
+      return causes.includes(cause) || members.length === rows
+        ? []
+        : {cause, members, gain: gainOf({labels: cause.labels, members}) - cost};
+    });
+    const [best] = wholes.sort((a, b) => b.gain - a.gain);
+    if (best === undefined || best.gain <= whole.gain) break;
+    causes.push(best.cause);
+    whole = best;
+  }
+  return {causes, gain: whole.gain};
 }
 
 /** Everything that all of them have in common: more labels than set them apart, where some always go together. */
@@ -80,11 +80,7 @@ function shared(members: readonly number[], cells: readonly Cell[]): Labels {
   return Object.fromEntries(Object.entries(first).filter(([key, value]) => others.every(labels => labels[key] === value)));
 }
 
-interface Row extends Count {
-  labels: Labels;
-}
-
-function rowsOf(rows: Incident['rows'], atMs: number): Row[] {
+function rowsOf(rows: Incident['rows'], atMs: number): Count[] {
   const before = new Map<string, {bad: number; all: number}>();
   const total = {bad: 0, all: 0};
   const calm = calmMinutes(rows, atMs);

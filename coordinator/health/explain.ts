@@ -27,8 +27,10 @@ export interface Candidate extends Division {
 
 /** By what a division is told: hosts are bad or good, other things have other kinds of chance. */
 export interface Evidence {
-  /** Log of how much likelier what is seen is when the members are worse than the others, less the cost of the labels. */
+  /** Log of how much likelier what is seen is when the members are worse than the others, less the cost of the labels; below 0: less likely. */
   gain: (division: Division) => number;
+  /** What gains no more than this gains nothing with a further label either. */
+  least: number;
   /** No division of so many labels gains more than this. */
   most: (labels: number) => number;
 }
@@ -54,7 +56,7 @@ const BARE_MENTION = 1;
 export function search(cells: readonly Cell[], evidence: Evidence = proportions(cells)): Candidate[] {
   const singles = singlesOf(cells);
   const all = sumOf(cells);
-  const {gain, most} = evidence;
+  const {gain, least, most} = evidence;
   const candidateOf = (labels: Labels, members: number[]): Candidate => {
     const division = divisionOf(labels, members, cells, all);
     return {...division, gain: gain(division)};
@@ -64,8 +66,8 @@ export function search(cells: readonly Cell[], evidence: Evidence = proportions(
     return {keys: Object.keys(labels), candidate: candidateOf(labels, members)};
   });
   for (let size = 1; size <= LABELS_MAX; size++) {
-    level = level.filter(({candidate}) => candidate.gain > 0).sort((a, b) => b.candidate.gain - a.candidate.gain);
-    found.push(...level.map(({candidate}) => candidate));
+    level = level.filter(({candidate}) => candidate.gain > least).sort((a, b) => b.candidate.gain - a.candidate.gain);
+    found.push(...level.map(({candidate}) => candidate).filter(candidate => candidate.gain > 0));
     // A division that is (nearly) perfect is not beaten by one that costs more.
     const isPerfect = (level[0]?.candidate.gain ?? 0) >= most(size + 1);
     level = isPerfect ? [] : extended(level.slice(0, BEAM[size]), singles, cells.length, candidateOf);
@@ -197,6 +199,7 @@ export function proportions(cells: readonly Cell[]): Evidence {
       const isWorse = bad * (othersBad + othersGood) > othersBad * (bad + good);
       return isWorse ? likelihood(bad, good) + likelihood(othersBad, othersGood) - undivided - costOf(Object.keys(labels).length) : 0;
     },
+    least: 0,
     most: labels => -undivided - costOf(labels),
   };
 }
