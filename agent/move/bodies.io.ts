@@ -44,11 +44,6 @@ export class BodyDigests {
     folder.through = Math.max(folder.through, uid);
   }
 
-  /** Nothing was read to its end. */
-  get isUnread(): boolean {
-    return [...this.#folders.values()].every(({through}) => through === 0);
-  }
-
   get(folderGuid: string, uid: number): Buffer | null {
     return this.#folders.get(folderGuid)?.get(uid) ?? null;
   }

@@ -37,7 +37,7 @@ const COPIES_END_MS = 10 * SECOND_MS;
 export function doveadmStore({store, places, texts, doveadmPort, clock}: DoveadmOptions): PlainStore {
   const acls = new AclReader(places);
   const {server} = places;
-  const manifests = new ManifestReader(acls, places, texts);
+  const manifests = new ManifestReader(acls, server, texts);
 
   return {
     async exists(user) {

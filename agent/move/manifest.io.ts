@@ -9,9 +9,7 @@ import type {BodyDigests, KnownTexts} from './bodies.io.ts';
 import {lastLines, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import type {ManifestWish} from './host-ports.ts';
-import {readFileTexts} from './maildir-files.io.ts';
 import {folderManifest, linesByFolder, type MessageLine, unreadMessage} from './manifest.ts';
-import type {MailPlaces} from './seed-place.io.ts';
 import {readSieve} from './sieve.io.ts';
 import {start} from './tool.io.ts';
 
@@ -30,15 +28,13 @@ const AT_ONCE = 4;
  */
 export class ManifestReader {
   readonly #acls: AclReader;
-  readonly #places: MailPlaces;
   readonly #server: DoveadmServer;
   readonly #texts: KnownTexts;
   readonly #ahead = new Map<string, Promise<number>>();
 
-  constructor(acls: AclReader, places: MailPlaces, texts: KnownTexts) {
+  constructor(acls: AclReader, server: DoveadmServer, texts: KnownTexts) {
     this.#acls = acls;
-    this.#places = places;
-    this.#server = places.server;
+    this.#server = server;
     this.#texts = texts;
   }
 
@@ -127,7 +123,6 @@ export class ManifestReader {
     );
     const digests = this.#texts.of(user);
     const nextUids = new Map(folders.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
-    if (digests.isUnread) await this.#readFiles(user, nextUids, digests).catch(ignoreEnd);
     const query = digests.isBroken ? digests.query(await this.#uids(user, all)) : digests.queryBelow(nextUids);
     digests.isBroken = true;
     await this.#fetch(user, query, digests);
@@ -135,12 +130,6 @@ export class ManifestReader {
     for (const [guid, next] of nextUids) digests.readThrough(guid, next - 1);
     await this.#server.prepare('user', AT_ONCE);
     return folders.reduce((sum, {messages}) => sum + Number(messages), 0);
-  }
-
-  /** The bulk of it, where files are texts: one thread needs half the time that Dovecot and the pipe from it need. */
-  async #readFiles(user: string, nextUids: ReadonlyMap<string, number>, digests: BodyDigests): Promise<void> {
-    const {format, root, dialect} = await this.#places.of(user);
-    if (format === 'maildir' && dialect.transforms.length === 0) await readFileTexts(root, nextUids, digests);
   }
 
   /** Of all messages, ascending, by folder GUID. */

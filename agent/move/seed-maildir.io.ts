@@ -1,15 +1,18 @@
 import {existsSync} from 'node:fs';
+import {readdir, readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemClock} from '../../base/clock.io.ts';
+import {MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
-import type {PackedFiles} from '../../native/mailbox.ts';
+import {type PackedFiles, TEXT_SUM_BYTES} from '../../native/mailbox.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
 import type {BodyDigests} from './bodies.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
-import {type MaildirFile, noteFiles, readFolders, untilNoneIsMissing} from './maildir-files.io.ts';
 import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
-import type {FolderSeed} from './seed-maildir.ts';
+import {type FolderNames, FolderSeed, type SeedMessage} from './seed-maildir.ts';
 
+/** Files that are renamed while they are being sent go in another round. */
+const ROUNDS_MAX = 8;
 /**
  * A maildir: the messages that have their UIDs, with flags and dates in names and times, and no index, cache or log: Dovecot makes them
  * anew there, whatever its release.
@@ -18,14 +21,13 @@ export class MaildirParcel implements SeedParcel {
   readonly #inbox: string;
   readonly #folders: readonly FolderSeed[];
   readonly #texts: BodyDigests | null;
-  /** That are being sent. */
-  #asked: readonly MaildirFile[] = [];
+  /** Whose the files are that are being sent. */
+  #asked: {folder: FolderSeed; message: SeedMessage; path: string}[] = [];
   readonly areTexts: boolean;
 
   /** @param inbox directory of the INBOX. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
   static async of(user: string, inbox: string, server: DoveadmServer, texts: BodyDigests | null): Promise<MaildirParcel | null> {
-    if (!existsSync(join(inbox, 'cur'))) return null;
-    const folders = await readFolders(inbox, await readNextUids(user, server));
+    const folders = existsSync(join(inbox, 'cur')) ? await readFolders(user, inbox, server) : [];
     return folders.length === 0 ? null : new MaildirParcel(inbox, folders, texts);
   }
 
@@ -36,8 +38,12 @@ export class MaildirParcel implements SeedParcel {
     this.areTexts = texts !== null;
   }
 
-  sent(packed: PackedFiles): void {
-    noteFiles(this.#asked, packed, this.#texts);
+  sent({files, sizes, sums}: PackedFiles): void {
+    for (const [at, place] of files.entries()) {
+      const asked = this.#asked[place];
+      if (asked === undefined || !asked.folder.sent(asked.message, sizes[at] ?? 0) || sums.length === 0) continue;
+      this.#texts?.put(asked.folder.guid, asked.message.uid, sums, at * TEXT_SUM_BYTES);
+    }
   }
 
   async send(archive: SeedArchive): Promise<{folders: SeedFolder[]; gone: string[]}> {
@@ -45,17 +51,20 @@ export class MaildirParcel implements SeedParcel {
     for (const folder of folders) {
       for (const part of ['cur', 'new', 'tmp']) await archive.passMember(folder.path(part), null, 0);
     }
-    await untilNoneIsMissing(this.#inbox, folders, asked => {
-      this.#asked = asked;
+    for (let rounds = 0; ; rounds++) {
+      const names = await Promise.all(folders.map(folder => namesOf(join(this.#inbox, folder.directory))));
+      this.#asked = folders.flatMap((folder, at) =>
+        folder.missing(names[at] ?? {cur: [], new: []}).map(([message, path]) => ({folder, message, path})),
+      );
+      if (this.#asked.length === 0) break;
+      if (rounds === ROUNDS_MAX)
+        throw new MailherdError('COPY_FAILED', {reason: 'files are renamed faster than they can be sent', left: this.#asked.length});
       // Without keywords, which are left to dsync. Dovecot would find those in the names by itself and log them as its own change; where a
       // pass then takes one away, that is logged as dsync's, which the dsync of a later move leaves out (dsync-transaction-log-scan.c): it
       // would give the keyword back, and that move could not be verified for as long as the log lasts.
-      return archive.passFiles(
-        this.#inbox,
-        asked.map(({path}) => path),
-        true,
-      );
-    });
+      const paths = this.#asked.map(({path}) => path);
+      await archive.passFiles(this.#inbox, paths, true);
+    }
     for (const folder of folders) {
       await sendBesides(folder, archive);
       // What is not among them by now was expunged.
@@ -65,9 +74,33 @@ export class MaildirParcel implements SeedParcel {
   }
 }
 
+/** The folders that can go. */
+async function readFolders(user: string, inbox: string, server: DoveadmServer): Promise<FolderSeed[]> {
+  const nextUids = await readNextUids(user, server);
+  const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
+  const folders: FolderSeed[] = [];
+  for (const directory of ['', ...below.map(({name}) => name)]) {
+    const path = join(inbox, directory);
+    const list = join(path, 'dovecot-uidlist');
+    if (!existsSync(join(path, 'cur')) || !existsSync(list)) continue;
+    const folder = FolderSeed.of(directory, await readFile(list, 'utf8'), nextUids);
+    if (folder !== null) folders.push(folder);
+  }
+  return folders;
+}
+
+/** By folder GUID; asking for it gives every message its UID and every folder its GUID. */
 async function readNextUids(user: string, server: DoveadmServer): Promise<ReadonlyMap<string, number>> {
   const rows = await server.rows(user, ['mailbox status', 'messages uidnext guid', '*'], ['mailbox', 'messages', 'uidnext', 'guid']);
   return new Map(rows.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
+}
+
+async function namesOf(directory: string): Promise<FolderNames> {
+  const [cur, unseen] = await Promise.all([
+    readdir(join(directory, 'cur')),
+    existsSync(join(directory, 'new')) ? readdir(join(directory, 'new')) : [],
+  ]);
+  return {cur, new: unseen};
 }
 
 /** What stands beside the messages of a folder; read after them, since their names refer to it. */

@@ -12,7 +12,7 @@ export interface SeedMessage {
   readonly uid: number;
   readonly line: string;
   readonly base: string;
-  isTaken: boolean;
+  isSent: boolean;
 }
 
 interface Uidlist {
@@ -41,7 +41,7 @@ export function parseUidlist(text: string): Uidlist | null {
     const match = /^(\d+) (?:[^:]* )?:(.+)$/.exec(line);
     const uid = Number(match?.[1]);
     if (match?.[2] === undefined || uid <= last) return null;
-    entries.push({uid, line, base: baseOf(match[2]), isTaken: false});
+    entries.push({uid, line, base: baseOf(match[2]), isSent: false});
     last = uid;
   }
   return {guid, uidValidity, uidNext: Math.max(Number(field('N')) || 1, last + 1), entries};
@@ -70,7 +70,7 @@ export class FolderSeed {
   readonly #list: Uidlist;
   /** By name without flags. */
   readonly #wanted: ReadonlyMap<string, SeedMessage>;
-  /** The first UID whose text Dovecot must read. */
+  /** The first UID whose text must be read by Dovecot. */
   #odd = Number.POSITIVE_INFINITY;
 
   /**
@@ -97,18 +97,18 @@ export class FolderSeed {
     for (const [part, names] of [[this.path('new/'), unseen] as const, [this.path('cur/'), cur] as const]) {
       for (const name of names) {
         const message = this.#wanted.get(baseOf(name));
-        if (message !== undefined && !message.isTaken) paths.set(message, part + name);
+        if (message !== undefined && !message.isSent) paths.set(message, part + name);
       }
     }
     return [...paths];
   }
 
   /**
-   * Notes that the file of a message was sent, or read.
+   * Notes a message as sent.
    * @returns false when its file is not as long as its name says: Dovecot has a word to say about that, and mends it when it reads it.
    */
-  take(message: SeedMessage, bytes: Bytes): boolean {
-    message.isTaken = true;
+  sent(message: SeedMessage, bytes: Bytes): boolean {
+    message.isSent = true;
     if (sizeIn(message.base) === bytes) return true;
     this.#odd = Math.min(this.#odd, message.uid);
     return false;
@@ -118,7 +118,7 @@ export class FolderSeed {
     return this.#list.guid;
   }
 
-  /** Up to this UID all texts are known once none is missing. */
+  /** Up to this UID all texts are known when all that are left have been sent. */
   readThrough(): number {
     return Math.min(this.#list.entries.at(-1)?.uid ?? 0, this.#odd - 1);
   }
@@ -140,6 +140,6 @@ export class FolderSeed {
   }
 
   #entries(): SeedMessage[] {
-    return this.#list.entries.filter(({isTaken}) => isTaken);
+    return this.#list.entries.filter(({isSent}) => isSent);
   }
 }

@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
 import type {AclReader} from '../../../../agent/move/acls.io.ts';
 import {KnownTexts} from '../../../../agent/move/bodies.io.ts';
+import type {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import {ManifestReader} from '../../../../agent/move/manifest.io.ts';
-import type {MailPlaces} from '../../../../agent/move/seed-place.io.ts';
 
 const ACLS = {unrestricted: async () => [], read: async () => new Map(), forget: () => undefined} as unknown as AclReader;
 const MESSAGE = {guid: 'g', 'size.virtual': '9', 'date.received': '1', flags: ''};
@@ -13,13 +13,7 @@ function readerOf(counts: string[]): ManifestReader {
     if (words === 'mailbox status') return [{mailbox: 'INBOX', messages: counts.shift() ?? '2', guid: 'f', uidvalidity: '1', uidnext: '3'}];
     return words === 'fetch' ? ['1', '2'].map(uid => ({mailbox: 'INBOX', uid, ...MESSAGE})) : [];
   };
-  return new ManifestReader(ACLS, placesOf(rows), new KnownTexts());
-}
-
-/** Of a mailbox that is no maildir. */
-function placesOf(rows: unknown): MailPlaces {
-  const server = {rows, values: async () => [], prepare: async () => undefined};
-  return {server, of: async () => ({format: null, root: '', dialect: {dovecot: '2.4', transforms: []}})} as unknown as MailPlaces;
+  return new ManifestReader(ACLS, {rows, values: async () => []} as unknown as DoveadmServer, new KnownTexts());
 }
 const WISH = {folder: null, texts: false};
 
@@ -35,8 +29,9 @@ test('a mailbox that goes on telling two numbers is refused, with both', async (
 test('texts that could not be read are not taken for read; what was read ahead in vain is told to who reads next, once', async () => {
   const rows = async (_user: string, [words]: readonly string[]): Promise<Record<string, string>[]> =>
     words === 'fetch' ? ['1', '2'].map(uid => ({'mailbox-guid': 'f', uid})) : [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
+  const server = {rows, values: async () => [], prepare: async () => undefined} as unknown as DoveadmServer;
   const texts = new KnownTexts();
-  const reader = new ManifestReader(ACLS, placesOf(rows), texts);
+  const reader = new ManifestReader(ACLS, server, texts);
   // There is no such program here.
   await expect(reader.readTexts('ada@x')).rejects.toMatchObject({code: 'COMMAND_FAILED'});
   await reader.readAhead('ada@x');

@@ -16,7 +16,7 @@ function seedOf(list = LIST, uidNext = 9, directory = '.Sent'): FolderSeed {
 
 /** Sends the files of these names, from `cur`. @returns of each whether its text counts. */
 function send(seed: FolderSeed, names: readonly string[], bytes: number): boolean[] {
-  return seed.missing({cur: names, new: []}).map(([message]) => seed.take(message, bytes));
+  return seed.missing({cur: names, new: []}).map(([message]) => seed.sent(message, bytes));
 }
 
 const pathsOf = (seed: FolderSeed, names: FolderNames): string[] => seed.missing(names).map(([, path]) => path);
