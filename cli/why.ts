@@ -1,7 +1,15 @@
 import {facts, few, type Look, labels, percent, span} from '../base/format.ts';
 import type {VerdictsView} from '../wire/api.ts';
 import type {CohortVerdict, Evidence, Verdict} from '../wire/record.ts';
-import {circumstanceTitle, circumstanceWords, decisionWords, experimentWish, experimentWords, verdictWords} from '../wire/words.ts';
+import {
+  circumstanceTitle,
+  circumstanceWords,
+  decisionWords,
+  experimentWish,
+  experimentWords,
+  SUBSIDED,
+  verdictWords,
+} from '../wire/words.ts';
 
 /** What is felt, and as much of what goes along with it, the stage at which mail waits first. */
 const EVIDENCE_MAX = 2;
@@ -41,9 +49,6 @@ function whyHost(verdict: Verdict, view: VerdictsView, look: Look): string {
     ...shared(verdict, cohort, view, look),
   ]);
 }
-
-/** Nothing is above its floor any more. */
-const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
 
 /** What it shares with hosts that are sick. */
 function shared({kind}: Verdict, cohort: CohortVerdict | undefined, view: VerdictsView, look: Look): (readonly [string, string])[] {

@@ -85,11 +85,15 @@ export class Actor {
     }
   }
 
+  #drains(host: string): boolean {
+    return this.#deps.picture.hosts.get(host)?.value.stage === 'draining';
+  }
+
   /** @param isLow it can wait for whatever else moves. */
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
-    const {picture, mover} = this.#deps;
+    const {mover} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
-    const begun = new Set(hosts.filter(host => picture.hosts.get(host)?.value.stage !== 'draining'));
+    const begun = new Set(hosts.filter(host => !this.#drains(host)));
     const taken = mover.takeWaiting(({source}) => begun.has(source));
     try {
       await this.#evacuateAll(decisions, hosts, begun, isLow);
@@ -117,8 +121,7 @@ export class Actor {
         await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
       }
       // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
-      const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-      mover.dropWaiting(({source, target}) => begun.has(target) && !drains(source));
+      mover.dropWaiting(({source, target}) => begun.has(target) && !this.#drains(source));
     });
   }
 
@@ -128,10 +131,9 @@ export class Actor {
    */
   async #goOn(decided: ReadonlySet<string | null>): Promise<void> {
     const {picture, planner, mover} = this.#deps;
-    const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-    this.#inherited ??= new Set([...picture.hosts.keys()].filter(drains));
+    this.#inherited ??= new Set([...picture.hosts.keys()].filter(host => this.#drains(host)));
     const planned = new Set(mover.waiting().map(waiting => waiting.planned.source));
-    for (const host of this.#inherited) if (!drains(host) || decided.has(host) || planned.has(host)) this.#inherited.delete(host);
+    for (const host of this.#inherited) if (!this.#drains(host) || decided.has(host) || planned.has(host)) this.#inherited.delete(host);
     if (picture.policy.value.paused !== null) return;
     for (const isLow of [false, true]) {
       const hosts = [...this.#inherited].filter(host => {
@@ -183,7 +185,7 @@ export class Actor {
     const isLost = (host: string): boolean => ill.has(host) || picture.hosts.get(host)?.value.cordon !== null;
     // To a host that is cordoned a person sent him by name, back to where he came from.
     const isDue = ({source, target, choice}: PlannedMove): boolean =>
-      picture.hosts.get(source)?.value.stage === 'draining' && (choice === undefined ? ill.has(target) : isLost(target));
+      this.#drains(source) && (choice === undefined ? ill.has(target) : isLost(target));
     const lost = mover.waiting().flatMap(({planned}) => (isDue(planned) ? [planned] : []));
     const isElsewhere = [...picture.hosts.values()].some(({value: {host, stage}}) => stage === 'active' && !isLost(host));
     // When nobody takes any, as when everybody is silent, they wait on.
@@ -200,8 +202,7 @@ export class Actor {
         assertFits(draft.plan);
       } catch (error) {
         // They wait on, but for those whose host a person keeps by now: else nobody would ever move them.
-        const drains = (host: string): boolean => picture.hosts.get(host)?.value.stage === 'draining';
-        mover.enqueue(...taken.filter(({moves}) => moves.every(({user, source}) => !anew.has(user) && drains(source))));
+        mover.enqueue(...taken.filter(({moves}) => moves.every(({user, source}) => !anew.has(user) && this.#drains(source))));
         throw error;
       }
     });

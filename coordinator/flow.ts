@@ -95,7 +95,7 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const {cohorts, verdicts} = heldAgainstControls(found, alone, slis, policy.judge);
   const scene = {hosts, slis, verdicts, cohorts, figures};
   const {circumstances, called, pending, memory: seen} = findCircumstances(scene, memory.circumstances, policy.judge, nowMs);
-  const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs);
+  const felt = hurtOf(fleet, slis, circumstances, policy.judge, nowMs, users);
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const settleMs = settlesMs(cohortMemory, policy.judge);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost, users);

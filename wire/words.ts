@@ -64,6 +64,9 @@ function namesIn(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
+/** Reasons of a sick host on which nothing is above its floor at present: it is not emptied now, and not called healthy yet. */
+export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
+
 /** Reasons of verdicts, for whoever is tired. */
 const REASONS: ReadonlyMap<string, string> = new Map(
   Object.entries({

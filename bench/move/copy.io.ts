@@ -18,7 +18,6 @@ const TAR_PORT = 9_999;
 /** As the mover runs, whose copies yield to mail (packaging/units/mailherd-mover.service). */
 const NICE = 'nice -n 5';
 const MOVE_TIMEOUT_MS = 300_000;
-const COMMAND_TIMEOUT_MS = 120_000;
 const TAR_TIMEOUT_MS = 60_000;
 /** dsync confirms each message with an fsync, and a busy disk takes its time for 10,000. */
 const PLAIN_TIMEOUT_MS = 900_000;
@@ -162,8 +161,8 @@ class CopyBench {
     return hostPaths(this.#farm.paths, host).store;
   }
 
-  #in(host: string, command: readonly string[], timeoutMs = COMMAND_TIMEOUT_MS): Promise<string> {
-    return runIn(this.#farm.paths, host, command, {timeoutMs});
+  #in(host: string, command: readonly string[]): Promise<string> {
+    return runIn(this.#farm.paths, host, command);
   }
 
   #address(host: string): string {
@@ -192,7 +191,8 @@ class CopyBench {
   async #plain(source: string, target: string, user: string, messages: number): Promise<number> {
     await this.#settle(source, target);
     const begun = performance.now();
-    await this.#in(source, ['doveadm', 'backup', '-u', user, `tcp:${this.#address(target)}:24245`], PLAIN_TIMEOUT_MS);
+    const command = ['doveadm', 'backup', '-u', user, `tcp:${this.#address(target)}:24245`];
+    await runIn(this.#farm.paths, source, command, {timeoutMs: PLAIN_TIMEOUT_MS});
     await this.#in(target, ['sync', '-f', '/var/vmail']);
     const ms = performance.now() - begun;
     const status = await this.#in(target, ['doveadm', 'mailbox', 'status', '-u', user, '-t', 'messages', '*']);

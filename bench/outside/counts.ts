@@ -1,3 +1,4 @@
+import {addTo} from '../../base/groups.ts';
 import type {Division, Evidence} from '../../coordinator/health/explain.ts';
 import type {Labels} from '../../wire/schema.ts';
 
@@ -78,11 +79,7 @@ function partings(counts: readonly Count[], members: readonly number[]): number[
 /** In the order in which they come. */
 export function grouped<T>(items: readonly T[], keyOf: (item: T) => string | undefined): Map<string | undefined, T[]> {
   const groups = new Map<string | undefined, T[]>();
-  for (const item of items) {
-    const known = groups.get(keyOf(item));
-    if (known === undefined) groups.set(keyOf(item), [item]);
-    else known.push(item);
-  }
+  for (const item of items) addTo(groups, keyOf(item), item);
   return groups;
 }
 

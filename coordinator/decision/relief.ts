@@ -1,8 +1,9 @@
 import {modeOf, reliefPolicyOf} from '../../wire/policy.ts';
 import type {Decision, Evidence, Veto} from '../../wire/record.ts';
 import type {HostReport} from '../../wire/report.ts';
+import {SUBSIDED} from '../../wire/words.ts';
 import type {FleetHost} from '../fleet.ts';
-import {SUBSIDED, verdictOf} from '../health/judge.ts';
+import {verdictOf} from '../health/judge.ts';
 import {waitingIn} from '../health/sli.ts';
 import {decision, LEAVING, notOfHosts, type Situation} from './situation.ts';
 

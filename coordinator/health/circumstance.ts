@@ -75,15 +75,20 @@ export function findCircumstances(
 ): {circumstances: Circumstance[]; called: Circumstance[]; pending: Circumstance[]; memory: CircumstanceMemory} {
   const dwellMs: Millis = judge.sickDwellMs;
   const wide = everywhere(scene, judge, nowMs);
+  const isSilence = isSilent(scene);
   // In a storm a host that has the most of it is no case of its own.
   const single = wide.some(({code}) => code === 'MAIL_STORM') ? [] : loaded(scene);
   const found = new Map(
-    [...wide, ...edges(scene, wide.length > 0), ...late(scene, nowMs), ...places(scene), ...skewed(scene, judge, nowMs), ...single].map(
-      each => [keyOf(each), each],
-    ),
+    [
+      ...wide,
+      ...edges(scene, wide.length > 0, isSilence),
+      ...late(scene, nowMs),
+      ...places(scene),
+      ...skewed(scene, judge, nowMs),
+      ...single,
+    ].map(each => [keyOf(each), each]),
   );
   const next: Record<string, Known> = {};
-  const isSilence = isSilent(scene);
   for (const key of new Set([...Object.keys(memory), ...found.keys()])) {
     const known = memory[key];
     const now = found.get(key);
@@ -186,8 +191,7 @@ function stormOf(own: readonly HostSlis[], {figures}: FiguresMemory): Evidence |
 }
 
 /** Some edges are bad while others are well, or most of them are. What lies behind them, at backends that are bad, is not theirs. */
-function edges(scene: Scene, isWide: boolean): Found[] {
-  const {hosts, verdicts} = scene;
+function edges({hosts, verdicts}: Scene, isWide: boolean, isSilence: boolean): Found[] {
   const roles = new Map(hosts.map(({record}) => [record.host, record.role]));
   const ofEdges = verdicts.filter(({host}) => roles.get(host) === 'edge');
   const backends = verdicts.filter(({host}) => roles.get(host) === 'backend');
@@ -205,7 +209,7 @@ function edges(scene: Scene, isWide: boolean): Found[] {
     return [{code: 'MOST_EDGES', hosts: most.map(({host}) => host), evidence}];
   }
   // An edge is not alone in its silence where it may be us who hear nothing.
-  const isAlone = ({kind}: Verdict): boolean => kind !== 'silent' || !isSilent(scene);
+  const isAlone = ({kind}: Verdict): boolean => kind !== 'silent' || !isSilence;
   const some = badIf(ill > 0).filter(isAlone);
   if (some.length > few) return [];
   return some.map(({host, evidence}) => ({code: 'ONE_EDGE', hosts: [host], evidence: evidence.slice(0, 2)}));
@@ -265,7 +269,7 @@ function places({hosts, verdicts, cohorts}: Scene): Found[] {
       const since = there.map(({record}) => silentMs.get(record.host) ?? Number.NaN);
       // One that has been dead for long, or died later, is no part of it.
       const [fromMs, toMs] = [Math.min(...since) - TOGETHER_MS, Math.max(...since) + TOGETHER_MS];
-      const together = silent.filter(({record}) => !((silentMs.get(record.host) ?? 0) < fromMs || (silentMs.get(record.host) ?? 0) > toMs));
+      const together = [...silentMs.values()].filter(atMs => atMs >= fromMs && atMs <= toMs);
       const isAll = there.length >= 2 && there.length < judged.length && there.every(({record}) => silentMs.has(record.host));
       if (!isAll || together.length > there.length) return [];
       return [{code: 'PLACE_CUT_OFF', labels: {[place]: value}, hosts: there.map(({record}) => record.host), evidence: []}];

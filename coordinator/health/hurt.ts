@@ -3,7 +3,7 @@ import type {Instant} from '../../base/units.ts';
 import {floorOf, type Policy} from '../../wire/policy.ts';
 import type {Circumstance, CohortVerdict, Hurt, Verdict} from '../../wire/record.ts';
 import {domainOf, type Labels} from '../../wire/schema.ts';
-import {type Fleet, usersByHost} from '../fleet.ts';
+import type {Fleet} from '../fleet.ts';
 import {EVERYWHERE, isMonitorSuspect} from './circumstance.ts';
 import {type HostSlis, SLI_TABLE} from './sli.ts';
 
@@ -15,6 +15,7 @@ const FAILING_SHARE = 0.9;
  * How many customers feel something now: on each backend with an SLI above its floor, its active users, of all users of the farm. A host
  * that serves nobody has no active users: there all count that usually are. Where most edges are bad, so many of all others are hurt as
  * edges are.
+ * @param routed how many users live on each host.
  */
 export function hurtOf(
   fleet: Fleet,
@@ -22,6 +23,7 @@ export function hurtOf(
   circumstances: readonly Circumstance[],
   judge: Policy['judge'],
   nowMs: Instant,
+  routed: ReadonlyMap<string, number>,
 ): Hurt {
   const isLost = lostBy(slis, circumstances);
   const bad = slis.filter(own => own.role === 'backend' && (isLost(own.host) || feels(own, judge)));
@@ -30,7 +32,7 @@ export function hurtOf(
   const outside = circumstances.find(({code}) => code === 'MOST_EDGES')?.hosts ?? [];
   const byHost: Record<string, number> = {};
   if (bad.length > 0 || outside.length > 0) {
-    const [routed, usual] = [usersByHost(fleet), usualUsers(fleet)];
+    const usual = usualUsers(fleet);
     for (const own of bad) {
       const active = own.activeUsers ?? 0;
       const hurt =

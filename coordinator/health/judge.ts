@@ -35,9 +35,6 @@ export function sickBefore(nowMs: Instant): JudgeMemory {
   return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, evidence: []};
 }
 
-/** Reasons of a sick host on which nothing is above its floor at present: it is not emptied now, and not called healthy yet. */
-export const SUBSIDED: ReadonlySet<string> = new Set(['RECOVERING', 'EMPTIED_SICK']);
-
 /** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
 export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT', 'KERNEL_ONLY', 'SLOW_SENDERS']);
 

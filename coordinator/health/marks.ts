@@ -9,7 +9,7 @@ import {Sample} from './statistics.ts';
 
 /** So many deviations are no luck. */
 const STANDS_OUT = 3;
-/** Fewer failures than fill so many reports are luck where others went well, whatever they stand out from: on a farm of hundreds somebody has them every week. */
+/** Fewer failures than fill so many reports are luck where others went well, whatever they stand out from: on a farm of hundreds somebody has them every few months. */
 const FAILED_MIN = 2;
 /** Of the usual floor, whatever the policy has. */
 const FLOOR_SHARE_MIN = 0.01;

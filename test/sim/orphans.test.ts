@@ -1,8 +1,7 @@
 import {afterEach, expect, test} from 'vitest';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import {MOVE_STEPS, type MoveStep} from '../../wire/record.ts';
-import {planOf} from './plan.ts';
-import {World} from './world.ts';
+import {three} from './three.ts';
 
 const RUNS = new Map(MOVE_STEPS.map(step => [step, STEPS[step].run]));
 
@@ -12,16 +11,8 @@ afterEach(() => {
 
 /** A farm without trouble that loses its power in that step of a move; the store comes back without what it knew of moves. */
 async function forgottenIn(step: MoveStep) {
-  const world = new World({seed: 1, backends: 3, users: 1, trouble: 0});
+  const {world, user, first: source, second: target, third, after, move} = three();
   world.isLockHeard = true;
-  world.elect(false);
-  const [user = ''] = [...world.routes.keys()];
-  const source = world.owner(user);
-  const [target = '', third = ''] = ['be1', 'be2', 'be3'].filter(host => host !== source);
-  const after = (ms: number): Promise<unknown> => world.time.run(world.time.now + ms, () => undefined);
-  const move = (from: string, to: string): void => {
-    world.engine?.enqueue(planOf('single', [{user, source: from, target: to, bytes: 1_000, why: 'simulated'}]));
-  };
   const lock = (): string | undefined => world.routes.get(user)?.route.move?.id;
   STEPS[step].run = () => {
     world.killCoordinator();

@@ -2,6 +2,7 @@ import {afterEach, expect, test} from 'vitest';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import {MOVE_STEPS, type MoveStep} from '../../wire/record.ts';
 import {planOf} from './plan.ts';
+import {three} from './three.ts';
 import {World} from './world.ts';
 
 const RUNS = new Map(MOVE_STEPS.map(step => [step, STEPS[step].run]));
@@ -69,19 +70,13 @@ test.each([
 );
 
 test('who is removed and comes again where his old copy is retained can leave again', async () => {
-  const world = new World({seed: 1, backends: 3, users: 1, trouble: 0});
-  world.elect(false);
-  const [user = ''] = [...world.routes.keys()];
-  const first = world.owner(user);
-  const [second = '', third = ''] = ['be1', 'be2', 'be3'].filter(host => host !== first);
-  const move = (target: string): Promise<unknown> => {
-    world.engine?.enqueue(planOf('single', [{user, source: first, target, bytes: 1_000, why: 'simulated'}]));
-    return world.time.run(world.time.now + 200_000, () => undefined);
-  };
-  await move(second);
+  const {world, user, first, second, third, after, move} = three();
+  move(first, second);
+  await after(200_000);
   world.removeUser(user);
   world.addUser(user, first);
-  await move(third);
+  move(first, third);
+  await after(200_000);
   const steps = (): unknown => world.engine?.records().map(({step}) => step);
   expect([world.owner(user), steps()]).toEqual([third, ['retained', 'retained']]);
   // One copy is left, of the second move.

@@ -4,6 +4,7 @@ import {STEPS} from '../../coordinator/move/steps.ts';
 import type {Request} from '../../wire/command.ts';
 import {AGENT} from './agent.ts';
 import {planOf} from './plan.ts';
+import {three} from './three.ts';
 import {World} from './world.ts';
 
 const {run: retain} = STEPS.retaining;
@@ -13,20 +14,6 @@ afterEach(() => {
   STEPS.retaining.run = retain;
   AGENT.equip = EQUIP;
 });
-
-/** One user on the first of three hosts in a farm without trouble. */
-function three() {
-  const world = new World({seed: 1, backends: 3, users: 1, trouble: 0});
-  world.elect(false);
-  const [user = ''] = [...world.routes.keys()];
-  const first = world.owner(user);
-  const [second = '', third = ''] = ['be1', 'be2', 'be3'].filter(host => host !== first);
-  const after = (ms: number): Promise<unknown> => world.time.run(world.time.now + ms, () => undefined);
-  const move = (source: string, target: string): void => {
-    world.engine?.enqueue(planOf('single', [{user, source, target, bytes: 1_000, why: 'simulated'}]));
-  };
-  return {world, user, first, second, third, after, move};
-}
 
 test('a source that dies right after the flip does not bind the user; its copy is retained, and may be purged, once it speaks again', async () => {
   const {world, user, first, second, third, after, move} = three();
