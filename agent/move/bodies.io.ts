@@ -33,6 +33,10 @@ export class BodyDigests {
   /** Reading broke off or was complained of: which are known must be looked at one by one. */
   isBroken = false;
 
+  get isEmpty(): boolean {
+    return this.#folders.size === 0;
+  }
+
   /** @param at where among the digests that of the text begins. */
   put(folderGuid: string, uid: number, sums: TextSums, at = 0): void {
     this.#folder(folderGuid).put(uid, sums, at);

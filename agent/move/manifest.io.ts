@@ -30,7 +30,7 @@ export class ManifestReader {
   readonly #acls: AclReader;
   readonly #server: DoveadmServer;
   readonly #texts: KnownTexts;
-  readonly #ahead = new Map<string, Promise<number>>();
+  readonly #ahead = new Map<string, Promise<void>>();
 
   constructor(acls: AclReader, server: DoveadmServer, texts: KnownTexts) {
     this.#acls = acls;
@@ -109,9 +109,18 @@ export class ManifestReader {
 
   /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next. */
   async readAhead(user: string): Promise<void> {
-    const reading = this.#readUnread(user);
+    const reading = this.#texts.of(user).isEmpty ? this.#readAll(user) : this.#readUnread(user).then(ignoreCount);
     this.#ahead.set(user, reading);
     await reading.catch(ignoreEnd);
+  }
+
+  /** Of a mailbox of which nothing is known: what there is need not be asked for first. */
+  async #readAll(user: string): Promise<void> {
+    const digests = this.#texts.of(user);
+    digests.isBroken = true;
+    const folders = await fetchTexts(user, await this.#acls.unrestricted(user), ['ALL'], digests);
+    digests.isBroken = false;
+    for (const {guid, uids} of folders) digests.readThrough(guid, uids.at(-1) ?? 0);
   }
 
   async #readUnread(user: string): Promise<number> {
@@ -169,9 +178,14 @@ const TEXT = 'mailbox-guid uid size.physical text';
 
 /**
  * What it has read when something is odd or Dovecot complains is remembered all the same.
- * @throws MailherdError MESSAGE_UNREADABLE, COMMAND_FAILED.
+ * @returns the folders of these messages, whose UIDs ascend. @throws MailherdError MESSAGE_UNREADABLE, COMMAND_FAILED.
  */
-async function fetchTexts(user: string, options: readonly string[], query: readonly string[], digests: BodyDigests): Promise<void> {
+async function fetchTexts(
+  user: string,
+  options: readonly string[],
+  query: readonly string[],
+  digests: BodyDigests,
+): Promise<readonly {guid: string; uids: Uint32Array}[]> {
   const {reading, writing} = openPipe();
   const texts = readTexts(reading);
   const {child, ended} = startInto(writing, ['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, TEXT, ...query]);
@@ -184,6 +198,7 @@ async function fetchTexts(user: string, options: readonly string[], query: reado
   const reason = exit !== 0 || err !== '' ? lastLines(err) : odd;
   if (exit !== 0 || reason !== '')
     throw new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, exit, reason, uid: reason === odd ? uid : null});
+  return folders;
 }
 
 /** A program that writes into a pipe, whose end here is closed: it comes to its end when the program does. */
@@ -195,6 +210,7 @@ function startInto(writing: number, command: readonly string[]): ReturnType<type
   }
 }
 
+const ignoreCount = (): void => undefined;
 /** Whoever reads next is told. */
 const ignoreEnd = (): void => undefined;
 

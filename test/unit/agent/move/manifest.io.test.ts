@@ -39,3 +39,18 @@ test('texts that could not be read are not taken for read; what was read ahead i
   await expect(reader.readTexts('ada@x')).rejects.toMatchObject({code: 'COMMAND_FAILED'});
   expect(await reader.readTexts('ada@x')).toBe(2);
 });
+
+test('texts of a mailbox of which nothing is known are read at once; of another it is asked first what is new', async () => {
+  let asked = 0;
+  const rows = async (): Promise<Record<string, string>[]> => {
+    asked++;
+    return [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
+  };
+  const texts = new KnownTexts();
+  const reader = new ManifestReader(ACLS, {rows, prepare: async () => undefined} as unknown as DoveadmServer, texts);
+  await reader.readAhead('ada@x');
+  expect(asked).toBe(0);
+  texts.of('bert@x').readThrough('f', 2);
+  await reader.readAhead('bert@x');
+  expect(asked).toBe(1);
+});
