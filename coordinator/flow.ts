@@ -99,7 +99,8 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const settleMs = settlesMs(cohortMemory, policy.judge);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost, users);
-  const hostMemory = Object.fromEntries(judged.map(({verdict, memory: own}) => [verdict.host, own]));
+  const ofCause = new Set(cohorts.flatMap(({explained, members}) => (explained ? members : [])));
+  const hostMemory = Object.fromEntries(judged.map(({verdict: {host}, memory: own}) => [host, {...own, isOfCause: ofCause.has(host)}]));
   const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen, atMs: nowMs};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
 }

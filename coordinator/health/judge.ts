@@ -25,6 +25,8 @@ export interface JudgeMemory {
    * `silent`: it comes back as the host it was.
    */
   leftSick: 'out' | 'silent' | null;
+  /** Labels explain the sick hosts, and it has these labels. */
+  isOfCause: boolean;
   /** What was above its floor when something was last. */
   evidence: readonly Evidence[];
 }
@@ -32,7 +34,7 @@ export interface JudgeMemory {
 /** Of a host that was sick when the coordinator before it judged last: it goes on from there, without what was seen. */
 export function sickBefore(nowMs: Instant): JudgeMemory {
   const since = {badSinceMs: null, goodSinceMs: null, oddSinceMs: null, busySinceMs: null};
-  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, evidence: []};
+  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, isOfCause: false, evidence: []};
 }
 
 /** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
@@ -104,7 +106,8 @@ export function judgeHost(
   judge: Policy['judge'],
   nowMs: Instant,
 ): {verdict: Verdict; memory: JudgeMemory} {
-  const found = examine(own, marks, usual, judge, nowMs);
+  const isOfCause = memory?.isOfCause === true;
+  const found = examine(own, marks, {...usual, isOfCause}, judge, nowMs);
   const oddSinceMs = isOdd(own, usual) ? (memory?.oddSinceMs ?? nowMs) : null;
   const next = suspectOdd(turn(own, found, memory, judge, nowMs), oddSinceMs, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
@@ -118,7 +121,7 @@ export function judgeHost(
     (isSeen || next.because === 'KERNEL_ONLY') && isShown ? seen : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
-    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, evidence},
+    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, isOfCause, evidence},
   };
 }
 
@@ -229,7 +232,13 @@ function isUnmeasured(own: HostSlis): boolean {
   return own.state === 'IDLE' || Object.values(own.values).every(value => value === null);
 }
 
-function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['judge'], nowMs: Instant): Finding {
+function examine(
+  own: HostSlis,
+  marks: HostMarks,
+  usual: Usual & Pick<JudgeMemory, 'isOfCause'>,
+  judge: Policy['judge'],
+  nowMs: Instant,
+): Finding {
   const found: Finding = {
     evidence: [],
     isAboveFloor: false,
@@ -254,7 +263,7 @@ function examine(own: HostSlis, marks: HostMarks, usual: Usual, judge: Policy['j
     // What changed for the worse may still be no worse than what others show.
     const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
-    const isTelling = isProved && ((isSick(mark, judge) && !usual.isFeltByAll) || isFar(value, floor, mark));
+    const isTelling = isProved && ((isSick(mark, usual.isOfCause, judge) && !usual.isFeltByAll) || isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
     found.isAboveFloor ||= isFelt;
@@ -280,9 +289,12 @@ function isFar(value: number, floor: number, {ratio}: Mark): boolean {
   return ratio >= FAR_RATIO && value >= FAR_FLOORS * floor;
 }
 
-/** A majority that did not change is no worse than its hardware is, unless hosts of the same hardware do far better. */
-function isSick({isBehindMiddle, isOwnDoing, ratio}: Mark, {ratioMax}: Policy['judge']): boolean {
-  return isBehindMiddle ? ratio >= Math.sqrt(ratioMax) : isOwnDoing && ratio >= MAJORITY_RATIO_MIN;
+/**
+ * A majority that did not change is no worse than its hardware is, unless hosts of the same hardware do far better, or its labels part those that are
+ * sick from those that are well.
+ */
+function isSick({isBehindMiddle, isOwnDoing, ratio}: Mark, isOfCause: boolean, {ratioMax}: Policy['judge']): boolean {
+  return isBehindMiddle || isOfCause ? ratio >= Math.sqrt(ratioMax) : isOwnDoing && ratio >= MAJORITY_RATIO_MIN;
 }
 
 /**

@@ -52,6 +52,13 @@ test('two labels that go bad at once share no host (seeds 1 to 10)', () => {
   }
 });
 
+test('half of a farm is worse from its birth on, by less than a majority must be: its label is told by a few, and makes the others sick, too', () => {
+  const {harmed, found, falseHosts, causes, causesFound} = score(fault(400_483, 'everything a little worse'), DEFAULT_POLICY);
+  expect(harmed.length).toBe(29);
+  expect(found.length).toBeGreaterThan(0.9 * harmed.length);
+  expect([falseHosts, causesFound]).toEqual([[], causes]);
+});
+
 test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
   for (const seed of [1, 2, 3]) {
     const {falseHosts, evacuatedFalsely} = score(drawInnocent(seed, seededRng(seed), 'nothing at all'), DEFAULT_POLICY);
