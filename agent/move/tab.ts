@@ -18,6 +18,8 @@ const LETTERS: ReadonlyMap<string, string> = new Map(Object.entries(ESCAPED).map
 
 /** One value of it. */
 export function unescapeTab(value: string): string {
+  // Hardly any of ten thousands has one.
+  if (!value.includes(ESCAPE)) return value;
   const [plain = '', ...escaped] = value.split(ESCAPE);
   return plain + escaped.map(part => (ESCAPED[part.charAt(0)] ?? ESCAPE + part.charAt(0)) + part.slice(1)).join('');
 }
