@@ -24,8 +24,10 @@ type Party = keyof Parties;
 /** kill -9 of every process of a unit at once; what systemd does not start again by itself is started at the end. */
 function killed(service: Service, party: Party): Strike {
   return {
-    begin: async ({layout}, parties) => {
-      const unit = unitOf(layout, parties[party], service);
+    begin: async (farm, parties) => {
+      const unit = unitOf(farm.layout, parties[party], service);
+      // It ends by itself when no move has asked it for a while.
+      if (service === 'mailherd-mover') await ensureRunning(farm, parties[party], service);
       const pids = processesOfUnit(parties[party], unit);
       if (pids.length === 0) throw new MailherdError('HOST_STATE', {host: parties[party], unit, reason: 'it does not run'});
       signal(pids, 'SIGKILL');
