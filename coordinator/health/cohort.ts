@@ -159,14 +159,14 @@ function causesOf(subjects: readonly Subject[], cells: readonly Cell[], memory: 
   return causes;
 }
 
-/** Hosts that are sick in another way than most that it explains are left to another cause: in this way they are well. */
+/** Hosts that are sick, or become so, in another way than most that it explains are left to another cause: in this way they are well. */
 function ofOneIllness(found: Found | null, cells: readonly Cell[], subjects: readonly Subject[], memory: CohortMemory): Found | null {
   if (found === null) return null;
-  const sick = found.best.members.flatMap(index => {
+  const bad = found.best.members.flatMap(index => {
     const subject = subjects[index];
-    return subject !== undefined && isSick(subject) && cells[index]?.bad === 1 ? [[index, subject] as const] : [];
+    return subject !== undefined && cells[index]?.bad === 1 ? [[index, subject] as const] : [];
   });
-  const others = sickOtherwise(new Map(sick));
+  const others = sickOtherwise(new Map(bad));
   if (others.size === 0) return found;
   const own = cells.map((cell, index) => (others.has(index) ? {...cell, bad: 0, good: 1} : cell));
   return chosen(own, memory) ?? found;
