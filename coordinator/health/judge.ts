@@ -263,9 +263,11 @@ function examine(
     // What changed for the worse may still be no worse than what others show.
     const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
-    const isTelling = isProved && ((isSick(mark, usual.isOfCause, judge) && !usual.isFeltByAll) || isFar(value, floor, mark));
+    const isByLabels = usual.isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
+    const isOne = isByLabels || (isProved && isSick(mark, usual.isOfCause, judge));
+    const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;
-    found.evidence.push(evidenceOf(sli, unit, value, floor, mark));
+    found.evidence.push(evidenceOf(sli, unit, value, floor, mark, isByLabels));
     found.isAboveFloor ||= isFelt;
     found.isSlower ||= isSlower;
     found.isWorse ||= isWorse;
@@ -326,9 +328,10 @@ function slowestStage(own: HostSlis, usual: Usual): Evidence[] {
   return slow.sort((a, b) => b.value - (b.baseline ?? 0) - (a.value - (a.baseline ?? 0))).slice(0, 1);
 }
 
-function evidenceOf(sli: SliName, unit: string, value: number, floor: number, mark: Mark | undefined): Evidence {
+function evidenceOf(sli: SliName, unit: string, value: number, floor: number, mark: Mark | undefined, isByLabels: boolean): Evidence {
   const baseline = mark === undefined || mark.peers === 0 ? null : mark.expected;
-  const proof = mark?.proof == null ? 'not proved' : mark.proof === 'past' ? 'proved against its own past' : 'proved against its peers';
+  const unproved = isByLabels ? 'as on others with its labels' : 'not proved';
+  const proof = mark?.proof == null ? unproved : mark.proof === 'past' ? 'proved against its own past' : 'proved against its peers';
   const note =
     mark === undefined ? `floor ${floor} ${unit}; nothing to hold it against` : `floor ${floor} ${unit}; ${mark.peers} peers; ${proof}`;
   return {sli, unit, value, baseline, ratio: ratioOf(value, baseline), note};

@@ -59,6 +59,11 @@ test('half of a farm is worse from its birth on, by less than a majority must be
   expect([falseHosts, causesFound]).toEqual([[], causes]);
 });
 
+test('two thirds of a farm are sick from its birth on, and differ: those that are not proved follow by their label', () => {
+  const {harmed, found, falseHosts} = score(fault(99_108, 'processor throttled'), DEFAULT_POLICY);
+  expect([harmed.length, found.length, falseHosts]).toEqual([32, 32, []]);
+});
+
 test('farms without any fault: nobody is called sick (seeds 1 to 3)', () => {
   for (const seed of [1, 2, 3]) {
     const {falseHosts, evacuatedFalsely} = score(drawInnocent(seed, seededRng(seed), 'nothing at all'), DEFAULT_POLICY);
