@@ -5,7 +5,7 @@ import {decide} from './decision/decide.ts';
 import {LEAVING} from './decision/situation.ts';
 import {type Fleet, type FleetHost, usersByHost} from './fleet.ts';
 import {type CircumstanceMemory, findCircumstances} from './health/circumstance.ts';
-import {type CohortMemory, findCohorts, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
+import {type CohortMemory, findCohorts, mayBeSlowMachines, NO_COHORTS, type Subject, settlesMs} from './health/cohort.ts';
 import {heldAgainstControls} from './health/controls.ts';
 import {byCause, hurtOf} from './health/hurt.ts';
 import {type JudgeMemory, judgeHost, NOT_WORSE, NOTICEABLE_SHARE, sickBefore} from './health/judge.ts';
@@ -99,7 +99,7 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const settleMs = settlesMs(cohortMemory, policy.judge);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost, users);
-  const ofCause = new Set(cohorts.flatMap(({explained, members}) => (explained ? members : [])));
+  const ofCause = new Set(cohorts.flatMap(cohort => (cohort.explained && !mayBeSlowMachines(cohort) ? cohort.members : [])));
   const hostMemory = Object.fromEntries(judged.map(({verdict: {host}, memory: own}) => [host, {...own, isOfCause: ofCause.has(host)}]));
   const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen, atMs: nowMs};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};

@@ -11,6 +11,8 @@ import {median} from './sli.ts';
 
 /** Labels of what is installed: a reinstall changes them. The likeliest cause first. */
 export const SOFTWARE: readonly string[] = ['os', 'kernel', 'image', 'dovecot', 'postfix'];
+/** Labels of what a host is made of, for good. */
+const MACHINE: readonly string[] = ['hardware', 'batch', 'board', 'cpu', 'cores', 'memoryGib', 'disk', 'age'];
 /** Labels that somebody can do something about, the most useful first; all others follow by name. */
 const PREFERENCE = [...SOFTWARE, 'firmware', 'batch', 'hardware', 'rack'];
 /** Where hosts stand: they share a network there. */
@@ -315,6 +317,12 @@ function verdictOf({best, others, subjects}: Judged, alternatives: Candidate[], 
       ...alongOf(sick),
     ],
   };
+}
+
+/** For all that is known hosts may just be made of what is slower: nothing that is broken goes along with it. */
+export function mayBeSlowMachines({labels, alternatives = [], evidence}: CohortVerdict): boolean {
+  const areMachines = [labels, ...alternatives].some(each => Object.keys(each).every(key => MACHINE.includes(key)));
+  return areMachines && !evidence.some(({explains}) => explains === true);
 }
 
 function changedFirst(sick: readonly Subject[]): string[] {
