@@ -99,10 +99,16 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const settleMs = settlesMs(cohortMemory, policy.judge);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost, users);
-  const ofCause = new Set(cohorts.flatMap(cohort => (cohort.explained && !mayBeSlowMachines(cohort) ? cohort.members : [])));
-  const hostMemory = Object.fromEntries(judged.map(({verdict: {host}, memory: own}) => [host, {...own, isOfCause: ofCause.has(host)}]));
+  const ofCause = new Map(cohorts.filter(each => each.explained && !mayBeSlowMachines(each)).flatMap(causeOfMembers));
+  const hostMemory = Object.fromEntries(judged.map(({verdict: {host}, memory: own}) => [host, {...own, ofCause: ofCause.get(host) ?? []}]));
   const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen, atMs: nowMs};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
+}
+
+/** Each host that has the labels, and what those that are sick by them show. */
+function causeOfMembers({members, evidence}: CohortVerdict): [host: string, slis: string[]][] {
+  const slis = [...new Set(evidence.flatMap(({sli, explains}) => (explains === true ? [] : [sli])))];
+  return members.map(host => [host, slis]);
 }
 
 /** What is gone for good, or has yet to come, tells nothing of a label. */

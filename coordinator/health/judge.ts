@@ -25,8 +25,8 @@ export interface JudgeMemory {
    * `silent`: it comes back as the host it was.
    */
   leftSick: 'out' | 'silent' | null;
-  /** Labels explain the sick hosts, and it has these labels. */
-  isOfCause: boolean;
+  /** Figures in which hosts are sick that its labels explain; [] where they explain none. */
+  ofCause: readonly string[];
   /** What was above its floor when something was last. */
   evidence: readonly Evidence[];
 }
@@ -34,7 +34,7 @@ export interface JudgeMemory {
 /** Of a host that was sick when the coordinator before it judged last: it goes on from there, without what was seen. */
 export function sickBefore(nowMs: Instant): JudgeMemory {
   const since = {badSinceMs: null, goodSinceMs: null, oddSinceMs: null, busySinceMs: null};
-  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, isOfCause: false, evidence: []};
+  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, ofCause: [], evidence: []};
 }
 
 /** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
@@ -106,8 +106,8 @@ export function judgeHost(
   judge: Policy['judge'],
   nowMs: Instant,
 ): {verdict: Verdict; memory: JudgeMemory} {
-  const isOfCause = memory?.isOfCause === true;
-  const found = examine(own, marks, {...usual, isOfCause}, judge, nowMs);
+  const ofCause = memory?.ofCause ?? [];
+  const found = examine(own, marks, {...usual, ofCause}, judge, nowMs);
   const oddSinceMs = isOdd(own, usual) ? (memory?.oddSinceMs ?? nowMs) : null;
   const next = suspectOdd(turn(own, found, memory, judge, nowMs), oddSinceMs, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
@@ -121,7 +121,7 @@ export function judgeHost(
     (isSeen || next.because === 'KERNEL_ONLY') && isShown ? seen : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
-    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, isOfCause, evidence},
+    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, ofCause, evidence},
   };
 }
 
@@ -235,7 +235,7 @@ function isUnmeasured(own: HostSlis): boolean {
 function examine(
   own: HostSlis,
   marks: HostMarks,
-  usual: Usual & Pick<JudgeMemory, 'isOfCause'>,
+  usual: Usual & Pick<JudgeMemory, 'ofCause'>,
   judge: Policy['judge'],
   nowMs: Instant,
 ): Finding {
@@ -263,8 +263,9 @@ function examine(
     // What changed for the worse may still be no worse than what others show.
     const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
-    const isByLabels = usual.isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
-    const isOne = isByLabels || (isProved && isSick(mark, usual.isOfCause, judge));
+    const isOfCause = usual.ofCause.includes(sli);
+    const isByLabels = isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
+    const isOne = isByLabels || (isProved && isSick(mark, isOfCause, judge));
     const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark, isByLabels));
