@@ -1,14 +1,16 @@
-import {JetStreamApiCodes, JetStreamApiError, jetstreamManager} from '@nats-io/jetstream';
+import {jetstreamManager} from '@nats-io/jetstream';
 import {type KV, type KvEntry, Kvm} from '@nats-io/kv';
 import type {NatsConnection} from '@nats-io/transport-node';
 import type Type from 'typebox';
 import {assert} from '../base/assert.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Instant, Millis} from '../base/units.ts';
+import {MIRRORS} from './accounts.ts';
 import {decode, encode} from './codec.ts';
 import {Follower, type Stored} from './follow.io.ts';
 import {ensureMirror} from './mirror.io.ts';
 import {natsLog} from './nats.io.ts';
+import {isConflict, StreamWrites} from './stream-writes.io.ts';
 
 export interface Entry<T> {
   key: string;
@@ -49,12 +51,15 @@ export class Bucket<S extends Type.TSchema> {
   readonly #name: string;
   readonly #schema: S;
   readonly #onMisfit: (key: string, reason: string) => void;
+  /** null: nobody mirrors it. */
+  readonly #writes: StreamWrites | null;
 
   private constructor(nc: NatsConnection, kv: KV, name: string, schema: S, options: BucketOptions) {
     this.#nc = nc;
     this.#kv = kv;
     this.#name = name;
     this.#schema = schema;
+    this.#writes = MIRRORS.some(({stream}) => stream === `KV_${name}`) ? new StreamWrites(nc, kv, name) : null;
     this.#onMisfit =
       options.onMisfit ?? ((key, reason) => natsLog(nc).error({bucket: name, key, reason}, 'a stored record does not fit its schema'));
   }
@@ -91,13 +96,17 @@ export class Bucket<S extends Type.TSchema> {
 
   /** @returns the revision. @throws MailherdError STORE_CONFLICT when the key exists; NATS_DOWN when it is not known whether it was written. */
   create(key: string, value: Type.Static<S>): Promise<number> {
-    return asked(this.#name, key, () => this.#kv.create(key, encode(this.#schema, value)));
+    const data = encode(this.#schema, value);
+    const isExpected = (current: KvEntry | null): boolean => current?.operation !== 'PUT';
+    return asked(this.#name, key, () => this.#writes?.write({key, data, isExpected}) ?? this.#kv.create(key, data));
   }
 
   /** Compare-and-set. @returns the new revision. @throws MailherdError STORE_CONFLICT when the newest revision is another; NATS_DOWN as create. */
   update(key: string, value: Type.Static<S>, expectedRevision: number): Promise<number> {
     assert(expectedRevision > 0, 'only what exists can be updated');
-    return asked(this.#name, key, () => this.#kv.update(key, encode(this.#schema, value), expectedRevision));
+    const data = encode(this.#schema, value);
+    const isExpected = (current: KvEntry | null): boolean => current?.revision === expectedRevision;
+    return asked(this.#name, key, () => this.#writes?.write({key, data, isExpected}) ?? this.#kv.update(key, data, expectedRevision));
   }
 
   /** Last writer wins; only for what has one writer. @returns the revision. @throws MailherdError NATS_DOWN as create. */
@@ -109,7 +118,9 @@ export class Bucket<S extends Type.TSchema> {
   async remove(key: string, expectedRevision: number): Promise<void> {
     // The library leaves out a condition of 0: it would remove whatever is there.
     assert(expectedRevision > 0, 'only what exists can be removed');
-    await asked(this.#name, key, () => this.#kv.delete(key, {previousSeq: expectedRevision}));
+    const isExpected = (current: KvEntry | null): boolean => current?.revision === expectedRevision;
+    const write = {key, data: null, isExpected};
+    await asked<unknown>(this.#name, key, () => this.#writes?.write(write) ?? this.#kv.delete(key, {previousSeq: expectedRevision}));
   }
 
   /**
@@ -195,9 +206,4 @@ async function asked<T>(bucket: string, key: string, call: () => Promise<T>): Pr
     const detail = {bucket, key, reason: cause instanceof Error ? cause.message : String(cause)};
     throw new MailherdError(isConflict(cause) ? 'STORE_CONFLICT' : 'NATS_DOWN', detail, {cause});
   }
-}
-
-function isConflict(error: unknown): boolean {
-  if (!(error instanceof JetStreamApiError)) return false;
-  return error.code === JetStreamApiCodes.StreamWrongLastSequence || error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown;
 }

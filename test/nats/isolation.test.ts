@@ -10,7 +10,7 @@ import {systemClock} from '../../base/clock.io.ts';
 import {watchMirrors} from '../../coordinator/mirrors.io.ts';
 import {farmApi, NEWEST_ROUTE, readerApi} from '../../wire/accounts.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
-import {ensureMirror, mirrorSecret} from '../../wire/mirror.io.ts';
+import {ensureMirror, mirrorSecret, remakeMirror} from '../../wire/mirror.io.ts';
 import {
   commandSubject,
   commandSubjects,
@@ -180,6 +180,29 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
   },
   90_000,
 );
+
+test('routes that were changed by compare-and-set reach a mirror that has missed changes, or is made anew', async () => {
+  const host = await server.connect('be01');
+  const reader = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
+  const change = async (key: string, times: number): Promise<number> => {
+    let revision = await routes.create(key, {text: '0'});
+    for (let n = 1; n <= times; n++) revision = await routes.update(key, {text: `${n}`}, revision);
+    return revision;
+  };
+  const ada = await change('ada', 2);
+  await vi.waitFor(async () => expect((await reader.get('ada'))?.revision).toBe(ada));
+  const ben = await change('ben', 1);
+  await remakeMirror(coordinator, ROUTES);
+  const eva = await routes.update('ada', {text: 'again'}, ada);
+  for (const [key, revision] of [
+    ['ada', eva],
+    ['ben', ben],
+  ] as const)
+    await vi.waitFor(async () => expect((await reader.get(key))?.revision).toBe(revision), {timeout: 15_000});
+  await routes.remove('ben', ben);
+  await vi.waitFor(async () => expect(await reader.get('ben')).toBeNull(), {timeout: 15_000});
+  expect(await routes.create('ben', {text: 'new'})).toBeGreaterThan(eva);
+}, 60_000);
 
 test('a mirror that has stopped is made anew, and hosts go on reading routes', async () => {
   const host = await server.connect('be01');
