@@ -73,7 +73,7 @@ export async function runCoordinator(
     log.info({hosts: picture.hosts.size, users: picture.fleet.routes.size, reports: intake.accepted}, 'the farm is known');
     const rounds = loop.run(signal);
     await lease.run(signal, term => {
-      void watchMirrors(nc, log, clock, term.signal);
+      void watchMirrors({nc, store, log, clock}, term.signal);
       return loop.lead(term);
     });
     await rounds;

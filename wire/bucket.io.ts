@@ -3,7 +3,7 @@ import {type KV, type KvEntry, Kvm} from '@nats-io/kv';
 import type {NatsConnection} from '@nats-io/transport-node';
 import type Type from 'typebox';
 import {assert} from '../base/assert.ts';
-import {MailherdError} from '../base/errors.ts';
+import {type Code, MailherdError} from '../base/errors.ts';
 import type {Instant, Millis} from '../base/units.ts';
 import {MIRRORS} from './accounts.ts';
 import {decode, encode} from './codec.ts';
@@ -137,6 +137,33 @@ export class Bucket<S extends Type.TSchema> {
     });
   }
 
+  /**
+   * Stores anew what bears a condition on its key, as releases before this one stored everything: mirrors stop at it (wire/stream-writes.io.ts).
+   * @param anew what is stored instead; null: it stays as it is. @returns how many. @throws MailherdError NATS_DOWN.
+   */
+  async renew(anew: (entry: Entry<Type.Static<S>>) => Type.Static<S> | null): Promise<number> {
+    const conditioned = new Map<string, number>();
+    const stop = new AbortController();
+    const prefix = `$KV.${this.#name}.`;
+    const onMessage = ({subject, sequence, isConditioned, operation}: Stored): void => {
+      const key = subject.slice(prefix.length);
+      if (isConditioned && operation === 'PUT') conditioned.set(key, sequence);
+      else conditioned.delete(key);
+    };
+    const follower = new Follower(this.#nc, {
+      ...{stream: `KV_${this.#name}`, filter: `${prefix}>`, signal: stop.signal},
+      ...{onMessage, onTrouble: () => undefined},
+    });
+    await asked(this.#name, '', () => follower.start()).finally(() => stop.abort());
+    let renewed = 0;
+    for (const [key, revision] of conditioned) {
+      const entry = await this.get(key).catch(ignored('STORE_CORRUPT'));
+      const value = entry?.revision === revision ? anew(entry) : null;
+      if (value !== null && (await this.update(key, value, revision).catch(ignored('STORE_CONFLICT'))) !== null) renewed++;
+    }
+    return renewed;
+  }
+
   /** All present entries; misfits go to `onMisfit`. @throws MailherdError NATS_DOWN. */
   async entries(): Promise<Entry<Type.Static<S>>[]> {
     const found = new Map<string, Entry<Type.Static<S>>>();
@@ -191,6 +218,14 @@ export class Bucket<S extends Type.TSchema> {
   #entryOf(key: string, data: Uint8Array, revision: number, storedAtMs: Instant): Entry<Type.Static<S>> {
     return {key, value: decode(this.#schema, data, `${this.#name}/${key}`), revision, storedAtMs};
   }
+}
+
+/** @returns null instead of an error with that code. @throws every other. */
+function ignored(code: Code): (error: unknown) => null {
+  return error => {
+    if (error instanceof MailherdError && error.code === code) return null;
+    throw error;
+  };
 }
 
 function storedAt(entry: KvEntry): Instant {

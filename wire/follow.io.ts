@@ -14,12 +14,15 @@ const RETRY_MS = SECOND_MS;
 const FORGET_MS = 30 * SECOND_MS;
 
 const STATUS_CONTROL = 100;
+const SUBJECT_CONDITION = 'Nats-Expected-Last-Subject-Sequence';
 
 /** One message as the stream stores it. */
 export interface Stored {
   subject: string;
   data: Uint8Array;
   operation: 'PUT' | 'DEL' | 'PURGE';
+  /** It bears the condition on its subject under which it was stored. */
+  isConditioned: boolean;
   sequence: number;
   storedAtMs: number;
 }
@@ -220,7 +223,8 @@ function isControl(message: Msg): boolean {
 function storedOf(message: Msg, sequence: number, storedAtMs: number): Stored {
   const told = message.headers?.get('KV-Operation') ?? '';
   const operation = told === 'DEL' || told === 'PURGE' ? told : 'PUT';
-  return {subject: message.subject, data: message.data, operation, sequence, storedAtMs};
+  const isConditioned = (message.headers?.get(SUBJECT_CONDITION) ?? '') !== '';
+  return {subject: message.subject, data: message.data, operation, isConditioned, sequence, storedAtMs};
 }
 
 /** What one consumer delivers, in order of arrival. */

@@ -116,7 +116,7 @@ export async function routeOf(ports: MovePorts, user: string): Promise<StoredRou
 }
 
 /** The route as it counts, and no move has it any more. */
-export function unlocked({route, storedAtMs}: StoredRoute): Route {
+export function unlocked({route, storedAtMs}: Pick<StoredRoute, 'route' | 'storedAtMs'>): Route {
   const {host, isVoid} = effectiveRoute(route, storedAtMs);
   return {...route, host, generation: route.generation + (isVoid ? 1 : 0), move: null, hold: null, flip: null};
 }

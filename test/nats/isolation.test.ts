@@ -1,6 +1,8 @@
+import {randomUUID} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {jetstream, jetstreamManager} from '@nats-io/jetstream';
+import {Kvm} from '@nats-io/kv';
 import {createUser} from '@nats-io/nkeys';
 import type {NatsConnection} from '@nats-io/transport-node';
 import Type from 'typebox';
@@ -11,6 +13,8 @@ import {watchMirrors} from '../../coordinator/mirrors.io.ts';
 import {farmApi, NEWEST_ROUTE, readerApi} from '../../wire/accounts.ts';
 import {Bucket} from '../../wire/bucket.io.ts';
 import {ensureMirror, mirrorSecret, remakeMirror} from '../../wire/mirror.io.ts';
+import {HostRecord} from '../../wire/record.ts';
+import {Route} from '../../wire/route.ts';
 import {
   commandSubject,
   commandSubjects,
@@ -204,6 +208,53 @@ test('routes that were changed by compare-and-set reach a mirror that has missed
   expect(await routes.create('ben', {text: 'new'})).toBeGreaterThan(eva);
 }, 60_000);
 
+/** Looks after the mirrors, quickly. */
+async function watch(signal: AbortSignal): Promise<void> {
+  const none = (): void => undefined;
+  const store = {
+    hosts: await Bucket.open(coordinator, HOST_BUCKET, HostRecord, {create: true}),
+    routes: await Bucket.open(coordinator, ROUTE_BUCKET, Route, {create: true}),
+  };
+  return watchMirrors({nc: coordinator, store, log: {debug: none, info: none, warn: none, error: none}, clock: systemClock}, signal, 50);
+}
+
+test('routes that an older release stored, and a mirror refuses, are stored anew, and mean the same', async () => {
+  const kv = await new Kvm(coordinator).open(ROUTE_BUCKET);
+  const [HOUR, nowMs] = [3_600_000, Date.now()];
+  const route = {v: 1, host: 'be01', generation: 7, move: null, hold: null, flip: null} as const;
+  const flip = {deadlineMs: nowMs + HOUR / 2, from: 'be02', moveId: randomUUID()};
+  const told = [
+    {...route, user: 'fay@example.org', hold: {id: randomUUID(), target: 'be02', spanMs: 1_000}},
+    {...route, user: 'ada@example.org'},
+    // It was stored after its deadline, and never counted.
+    {...route, user: 'ben@example.org', flip: {...flip, deadlineMs: nowMs - 2 * HOUR}},
+    {...route, user: 'eva@example.org', flip},
+  ];
+  for (const each of told) {
+    const first = await kv.create(userKey(each.user), JSON.stringify({...each, host: 'be03'}));
+    await kv.update(userKey(each.user), JSON.stringify(each), first);
+  }
+  await remakeMirror(coordinator, ROUTES);
+  const stop = new AbortController();
+  const watching = watch(stop.signal);
+  const now = async (bucket: Bucket<typeof Route>, user: string): Promise<Route | null> => (await bucket.get(userKey(user)))?.value ?? null;
+  const farm = await Bucket.open(coordinator, ROUTE_BUCKET, Route, {create: true});
+  const ben = {...route, user: 'ben@example.org', host: 'be02', generation: 8};
+  await vi.waitFor(async () => expect(await now(farm, 'ben@example.org')).toEqual(ben), {timeout: 30_000});
+  const fay = await farm.get(userKey('fay@example.org'));
+  expect(fay?.value).toEqual(told[0]);
+  // As its move does.
+  await farm.update(userKey('fay@example.org'), {...route, user: 'fay@example.org'}, fay?.revision ?? 0);
+  const hosts = await Bucket.open(await server.connect('be01'), ROUTE_BUCKET, Route, {create: false});
+  await vi.waitFor(async () => expect(await now(hosts, 'fay@example.org')).toEqual({...route, user: 'fay@example.org'}), {timeout: 30_000});
+  expect([await now(hosts, 'ada@example.org'), await now(hosts, 'ben@example.org')]).toEqual([told[1], ben]);
+  const eva = await hosts.get(userKey('eva@example.org'));
+  expect(eva?.value).toMatchObject({host: 'be01', generation: 7, flip: {from: 'be02', moveId: flip.moveId}});
+  expect(eva?.value.flip?.deadlineMs).toBeGreaterThan(nowMs + HOUR / 2);
+  stop.abort();
+  await watching;
+}, 60_000);
+
 test('a mirror that has stopped is made anew, and hosts go on reading routes', async () => {
   const host = await server.connect('be01');
   const reader = await Bucket.open(host, ROUTE_BUCKET, Note, {create: false});
@@ -219,8 +270,7 @@ test('a mirror that has stopped is made anew, and hosts go on reading routes', a
   await coordinator.request(`${readerApi('HOSTS')}.STREAM.DELETE.${ROUTES}`);
   await coordinator.request(`${readerApi('HOSTS')}.STREAM.CREATE.${ROUTES}`, JSON.stringify(deaf));
   await routes.put('after', {text: 'x'});
-  const none = (): void => undefined;
-  const watching = watchMirrors(coordinator, {debug: none, info: none, warn: none, error: none}, systemClock, stop.signal, 50);
+  const watching = watch(stop.signal);
   await vi.waitFor(() => expect(seen).toContain('after'), {timeout: 30_000});
   stop.abort();
   await watching;
