@@ -142,26 +142,39 @@ export class Bucket<S extends Type.TSchema> {
    * @param anew what is stored instead; null: it stays as it is. @returns how many. @throws MailherdError NATS_DOWN.
    */
   async renew(anew: (entry: Entry<Type.Static<S>>) => Type.Static<S> | null): Promise<number> {
-    const conditioned = new Map<string, number>();
-    const stop = new AbortController();
-    const prefix = `$KV.${this.#name}.`;
-    const onMessage = ({subject, sequence, isConditioned, operation}: Stored): void => {
-      const key = subject.slice(prefix.length);
-      if (isConditioned && operation === 'PUT') conditioned.set(key, sequence);
-      else conditioned.delete(key);
-    };
-    const follower = new Follower(this.#nc, {
-      ...{stream: `KV_${this.#name}`, filter: `${prefix}>`, signal: stop.signal},
-      ...{onMessage, onTrouble: () => undefined},
-    });
-    await asked(this.#name, '', () => follower.start()).finally(() => stop.abort());
     let renewed = 0;
-    for (const [key, revision] of conditioned) {
-      const entry = await this.get(key).catch(ignored('STORE_CORRUPT'));
-      const value = entry?.revision === revision ? anew(entry) : null;
-      if (value !== null && (await this.update(key, value, revision).catch(ignored('STORE_CONFLICT'))) !== null) renewed++;
+    for (const [key, {sequence: revision, operation}] of await this.#conditioned()) {
+      const write = operation === 'PUT' ? this.#renewEntry(key, revision, anew) : this.remove(key, revision).then(() => true);
+      if (await write.catch(ignored('STORE_CONFLICT'))) renewed++;
     }
     return renewed;
+  }
+
+  async #renewEntry(key: string, revision: number, anew: (entry: Entry<Type.Static<S>>) => Type.Static<S> | null): Promise<boolean> {
+    const entry = await this.get(key).catch(ignored('STORE_CORRUPT'));
+    const value = entry?.revision === revision ? anew(entry) : null;
+    if (value !== null) await this.update(key, value, revision);
+    return value !== null;
+  }
+
+  /** The newest message of each key that bears a condition on it. */
+  async #conditioned(): Promise<Map<string, Stored>> {
+    const found = new Map<string, Stored>();
+    const stop = new AbortController();
+    const prefix = `$KV.${this.#name}.`;
+    const follower = new Follower(this.#nc, {
+      stream: `KV_${this.#name}`,
+      filter: `${prefix}>`,
+      onMessage: message => {
+        const key = message.subject.slice(prefix.length);
+        if (message.isConditioned) found.set(key, message);
+        else found.delete(key);
+      },
+      onTrouble: reason => natsLog(this.#nc).warn({bucket: this.#name, reason}, 'reading a bucket was interrupted'),
+      signal: stop.signal,
+    });
+    await asked(this.#name, '', () => follower.start()).finally(() => stop.abort());
+    return found;
   }
 
   /** All present entries; misfits go to `onMisfit`. @throws MailherdError NATS_DOWN. */

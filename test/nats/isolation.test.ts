@@ -234,6 +234,8 @@ test('routes that an older release stored, and a mirror refuses, are stored anew
     const first = await kv.create(userKey(each.user), JSON.stringify({...each, host: 'be03'}));
     await kv.update(userKey(each.user), JSON.stringify(each), first);
   }
+  await kv.delete(userKey('gus@example.org'), {previousSeq: await kv.create(userKey('gus@example.org'), JSON.stringify(told[1]))});
+  const last = await kv.put(userKey('ida@example.org'), JSON.stringify({...route, user: 'ida@example.org'}));
   await remakeMirror(coordinator, ROUTES);
   const stop = new AbortController();
   const watching = watch(stop.signal);
@@ -248,6 +250,7 @@ test('routes that an older release stored, and a mirror refuses, are stored anew
   const hosts = await Bucket.open(await server.connect('be01'), ROUTE_BUCKET, Route, {create: false});
   await vi.waitFor(async () => expect(await now(hosts, 'fay@example.org')).toEqual({...route, user: 'fay@example.org'}), {timeout: 30_000});
   expect([await now(hosts, 'ada@example.org'), await now(hosts, 'ben@example.org')]).toEqual([told[1], ben]);
+  expect((await hosts.get(userKey('ida@example.org')))?.revision).toBe(last);
   const eva = await hosts.get(userKey('eva@example.org'));
   expect(eva?.value).toMatchObject({host: 'be01', generation: 7, flip: {from: 'be02', moveId: flip.moveId}});
   expect(eva?.value.flip?.deadlineMs).toBeGreaterThan(nowMs + HOUR / 2);
