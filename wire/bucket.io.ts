@@ -105,7 +105,7 @@ export class Bucket<S extends Type.TSchema> {
   update(key: string, value: Type.Static<S>, expectedRevision: number): Promise<number> {
     assert(expectedRevision > 0, 'only what exists can be updated');
     const data = encode(this.#schema, value);
-    const isExpected = (current: KvEntry | null): boolean => current?.revision === expectedRevision;
+    const isExpected = isAt(expectedRevision);
     return asked(this.#name, key, () => this.#writes?.write({key, data, isExpected}) ?? this.#kv.update(key, data, expectedRevision));
   }
 
@@ -118,8 +118,7 @@ export class Bucket<S extends Type.TSchema> {
   async remove(key: string, expectedRevision: number): Promise<void> {
     // The library leaves out a condition of 0: it would remove whatever is there.
     assert(expectedRevision > 0, 'only what exists can be removed');
-    const isExpected = (current: KvEntry | null): boolean => current?.revision === expectedRevision;
-    const write = {key, data: null, isExpected};
+    const write = {key, data: null, isExpected: isAt(expectedRevision)};
     await asked<unknown>(this.#name, key, () => this.#writes?.write(write) ?? this.#kv.delete(key, {previousSeq: expectedRevision}));
   }
 
@@ -161,19 +160,8 @@ export class Bucket<S extends Type.TSchema> {
   async #conditioned(): Promise<Map<string, Stored>> {
     const found = new Map<string, Stored>();
     const stop = new AbortController();
-    const prefix = `$KV.${this.#name}.`;
-    const follower = new Follower(this.#nc, {
-      stream: `KV_${this.#name}`,
-      filter: `${prefix}>`,
-      onMessage: message => {
-        const key = message.subject.slice(prefix.length);
-        if (message.isConditioned) found.set(key, message);
-        else found.delete(key);
-      },
-      onTrouble: reason => natsLog(this.#nc).warn({bucket: this.#name, reason}, 'reading a bucket was interrupted'),
-      signal: stop.signal,
-    });
-    await asked(this.#name, '', () => follower.start()).finally(() => stop.abort());
+    const note = (key: string, message: Stored): void => void (message.isConditioned ? found.set(key, message) : found.delete(key));
+    await this.#follow(note, stop.signal).finally(() => stop.abort());
     return found;
   }
 
@@ -205,11 +193,19 @@ export class Bucket<S extends Type.TSchema> {
     signal: AbortSignal,
     onAnew?: (isSure: boolean) => void,
   ): Promise<void> {
+    await this.#follow((key, message) => this.#deliver(key, message, onEntry), signal, onAnew);
+  }
+
+  async #follow(
+    onMessage: (key: string, message: Stored) => void | Promise<void>,
+    signal: AbortSignal,
+    onAnew?: (isSure: boolean) => void,
+  ): Promise<void> {
     const prefix = `$KV.${this.#name}.`;
     const follower = new Follower(this.#nc, {
       stream: `KV_${this.#name}`,
       filter: `${prefix}>`,
-      onMessage: message => this.#deliver(message.subject.slice(prefix.length), message, onEntry),
+      onMessage: message => onMessage(message.subject.slice(prefix.length), message),
       onTrouble: reason => natsLog(this.#nc).warn({bucket: this.#name, reason}, 'watching a bucket was interrupted'),
       onAnew,
       signal,
@@ -231,6 +227,10 @@ export class Bucket<S extends Type.TSchema> {
   #entryOf(key: string, data: Uint8Array, revision: number, storedAtMs: Instant): Entry<Type.Static<S>> {
     return {key, value: decode(this.#schema, data, `${this.#name}/${key}`), revision, storedAtMs};
   }
+}
+
+function isAt(revision: number): (current: KvEntry | null) => boolean {
+  return current => current?.revision === revision;
 }
 
 /** @returns null instead of an error with that code. @throws every other. */

@@ -49,11 +49,8 @@ export class StreamWrites {
       const lastSequence = this.#last ?? (await this.#lastSequence());
       this.#last = null;
       const current = await this.#kv.get(write.key);
-      if (!write.isExpected(current)) {
-        // It was read later than the sequence is known of.
-        const {key} = write;
-        throw new MailherdError('STORE_CONFLICT', {bucket: this.#name, key, revision: current?.revision ?? null});
-      }
+      if (!write.isExpected(current))
+        throw new MailherdError('STORE_CONFLICT', {bucket: this.#name, key: write.key, revision: current?.revision ?? null});
       const sequence = await this.#publish(write, lastSequence);
       if (sequence === null) continue;
       this.#last = sequence;

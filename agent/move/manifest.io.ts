@@ -30,7 +30,7 @@ export class ManifestReader {
   readonly #acls: AclReader;
   readonly #server: DoveadmServer;
   readonly #texts: KnownTexts;
-  readonly #ahead = new Map<string, Promise<void>>();
+  readonly #ahead = new Map<string, Promise<unknown>>();
 
   constructor(acls: AclReader, server: DoveadmServer, texts: KnownTexts) {
     this.#acls = acls;
@@ -109,7 +109,7 @@ export class ManifestReader {
 
   /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next. */
   async readAhead(user: string): Promise<void> {
-    const reading = this.#texts.of(user).isEmpty ? this.#readAll(user) : this.#readUnread(user).then(ignoreCount);
+    const reading = this.#texts.of(user).isEmpty ? this.#readAll(user) : this.#readUnread(user);
     this.#ahead.set(user, reading);
     await reading.catch(ignoreEnd);
   }
@@ -210,7 +210,6 @@ function startInto(writing: number, command: readonly string[]): ReturnType<type
   }
 }
 
-const ignoreCount = (): void => undefined;
 /** Whoever reads next is told. */
 const ignoreEnd = (): void => undefined;
 
