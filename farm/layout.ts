@@ -1,3 +1,4 @@
+import type {Millis} from '../base/units.ts';
 import type {Labels, Role} from '../wire/schema.ts';
 
 /** Debian releases a host can be installed with: bookworm = 12 (Dovecot 2.3, Postfix 3.7), trixie = 13 (2.4, 3.10). */
@@ -34,6 +35,8 @@ export interface Layout {
   hosts: readonly HostSpec[];
   /** Mailboxes on every backend that is no spare. */
   usersPerBackend: number;
+  /** How often mailbox sizes are asked for: each time costs every backend 0.2 s of a processor. */
+  sizesMs: Millis;
 }
 
 /** A farm on the /24 network `net` (its first three numbers); `last` is the last number of each address. */
@@ -52,6 +55,7 @@ export function makeLayout(
     outsidePort: 2525,
     provisionerPort: 8790,
     usersPerBackend,
+    sizesMs: 30_000,
     hosts: hosts.map(({last, ...spec}) => ({...spec, address: `${net}.${last}`})),
   };
 }

@@ -180,6 +180,7 @@ function step(
   const isAccused = proof !== null && (byPast || isLately);
   const isLearning = !load.isSurge && !isAccused && (sum < learntUpTo(known) * limit || !load.hasPast);
   if (isLearning) learn(known, difference, rest, x, chance, width, farm.shock > 0);
+  else if (isAccused) undoubt(known);
   else doubt(known, deviation);
   return mark;
 }
@@ -238,6 +239,12 @@ function doubt(known: HostFigure, deviation: number): void {
   known.doubtedSquares += deviation ** 2;
 }
 
+/** What is proved is an illness, and not the host's way: when it comes again it is as much of a surprise. */
+function undoubt(known: HostFigure): void {
+  known.doubted = 0;
+  known.doubtedSquares = 0;
+}
+
 /** Takes a reading for usual; a wild one counts as a bounded one. What all suffer at once becomes usual within hours only. */
 function learn(known: HostFigure, difference: number, rest: number, x: number, chance: number, width: number, isShock: boolean): void {
   const count = known.count + 1;
@@ -250,8 +257,7 @@ function learn(known: HostFigure, difference: number, rest: number, x: number, c
   known.usual += rate * rise;
   known.count = count;
   known.variance = variance + VARIANCE_RATE * (bounded ** 2 - variance);
-  known.doubted = 0;
-  known.doubtedSquares = 0;
+  undoubt(known);
   known.last = bounded;
   known.load += Math.max(LOAD_RATE, 1 / count) * (x - known.load);
 }

@@ -34,7 +34,7 @@ export function controlFiles(layout: Layout, spec: HostSpec, identity: ControlId
     api: {listen: spec.address, port: API_PORT, tokensFile: '/etc/mailherd/tokens.yaml'},
     reinstallCommand: ['/usr/local/bin/farm-reinstall'],
     roundMs: 1_000,
-    sizesMs: 30_000,
+    sizesMs: layout.sizesMs,
   };
   return [
     reinstall,

@@ -311,3 +311,14 @@ test("bursts that pass by themselves are the host's own way: they surprise less 
   expect(proofsIn(100, 180)).toBeGreaterThan(0);
   expect(proofsIn(780, 900)).toBeLessThan(proofsIn(100, 220));
 });
+
+test('what was proved is an illness and not the way of those that had it: when they fall ill again it is proved as soon', () => {
+  const onsets = [100, 160, 220];
+  const factor = (host: number, round: number): number => {
+    const onset = onsets.find(from => host >= 2 && round >= from && round < from + 15);
+    return onset === undefined ? 1 : 11 + 10 * (round - onset);
+  };
+  const rounds = played({count: 5, rounds: 240, factor});
+  const proofs = onsets.map(onset => rounds.slice(onset, onset + 15).findIndex(marks => marks.slice(2).every(({proof}) => proof !== null)));
+  expect(proofs.filter(each => each < 0 || each > 5)).toEqual([]);
+});
