@@ -23,6 +23,8 @@ const LIKE_PEERS_SCORE = 1.5;
 /** What judgment remembers from one round to the next; plain data, so that a new leader may take it over. */
 export interface FlowMemory {
   hosts: Readonly<Record<string, JudgeMemory>>;
+  /** By host, the figures in which hosts are sick that its labels explain. */
+  ofCause: Readonly<Record<string, readonly string[]>>;
   cohorts: CohortMemory;
   figures: FiguresMemory;
   circumstances: CircumstanceMemory;
@@ -41,7 +43,7 @@ export interface FlowOutcome {
 }
 
 export function emptyMemory(): FlowMemory {
-  return {hosts: {}, cohorts: NO_COHORTS, figures: NO_FIGURES, circumstances: {}, atMs: 0};
+  return {hosts: {}, ofCause: {}, cohorts: NO_COHORTS, figures: NO_FIGURES, circumstances: {}, atMs: 0};
 }
 
 /** What a coordinator begins with that starts amid trouble. @param sick hosts that were sick, as the incident that lasts has them. */
@@ -73,9 +75,11 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const slis = hosts.map(host => measure(host, policy.judge, nowMs, busy.has(host.record.host)));
   const {marks, memory: figures} = markAll(slis, memory.figures, policy.judge, nowMs);
   const usual = usualOf(slis, policy.judge);
-  const judged = slis.map(own =>
-    judgeHost(own, marks.get(own.host) ?? {}, usual[own.role] ?? NOTHING_USUAL, memory.hosts[own.host] ?? null, policy.judge, nowMs),
-  );
+  const judged = slis.map(own => {
+    const {host, role} = own;
+    const others = {marks: marks.get(host) ?? {}, usual: usual[role] ?? NOTHING_USUAL, ofCause: memory.ofCause[host] ?? []};
+    return judgeHost(own, others, memory.hosts[host] ?? null, policy.judge, nowMs);
+  });
   const alone = judged.map(({verdict}) => verdict);
   const tried = triedHosts(slis);
   const users = usersByHost(fleet);
@@ -99,9 +103,9 @@ export function flow(fleet: Fleet, before: FlowMemory, policy: Policy, nowMs: In
   const hurt = {...felt, byCause: byCause(felt, verdicts, cohorts, circumstances)};
   const settleMs = settlesMs(cohortMemory, policy.judge);
   const decisions = decide(fleet, verdicts, cohorts, policy, nowMs, settleMs, {called, pending}, hurt.byHost, users);
-  const ofCause = new Map(cohorts.filter(each => each.explained && !mayBeSlowMachines(each)).flatMap(causeOfMembers));
-  const hostMemory = Object.fromEntries(judged.map(({verdict: {host}, memory: own}) => [host, {...own, ofCause: ofCause.get(host) ?? []}]));
-  const next = {hosts: hostMemory, cohorts: cohortMemory, figures, circumstances: seen, atMs: nowMs};
+  const ofCause = Object.fromEntries(cohorts.filter(each => each.explained && !mayBeSlowMachines(each)).flatMap(causeOfMembers));
+  const hostMemory = Object.fromEntries(judged.map(({verdict: {host}, memory: own}) => [host, own]));
+  const next = {hosts: hostMemory, ofCause, cohorts: cohortMemory, figures, circumstances: seen, atMs: nowMs};
   return {memory: next, slis, verdicts, cohorts, hurt, circumstances, decisions};
 }
 

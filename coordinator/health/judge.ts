@@ -25,8 +25,6 @@ export interface JudgeMemory {
    * `silent`: it comes back as the host it was.
    */
   leftSick: 'out' | 'silent' | null;
-  /** Figures in which hosts are sick that its labels explain; [] where they explain none. */
-  ofCause: readonly string[];
   /** What was above its floor when something was last. */
   evidence: readonly Evidence[];
 }
@@ -34,7 +32,7 @@ export interface JudgeMemory {
 /** Of a host that was sick when the coordinator before it judged last: it goes on from there, without what was seen. */
 export function sickBefore(nowMs: Instant): JudgeMemory {
   const since = {badSinceMs: null, goodSinceMs: null, oddSinceMs: null, busySinceMs: null};
-  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, ofCause: [], evidence: []};
+  return {kind: 'sick', sinceMs: nowMs, ...since, leftSick: null, evidence: []};
 }
 
 /** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
@@ -72,6 +70,16 @@ const MAJORITY_RATIO_MIN = 3;
 /** A figure below this share of its floor is worth no suspicion, whatever others show. */
 export const NOTICEABLE_SHARE = 0.1;
 
+/** What a host is judged by beside its own figures. */
+export interface Others {
+  /** Its figures held against the others' and its own past. */
+  marks: HostMarks;
+  /** What explains, as hosts of its role show it. */
+  usual: Usual;
+  /** Figures in which hosts are sick that its labels explain; [] where they explain none. */
+  ofCause: readonly string[];
+}
+
 interface Finding {
   evidence: Evidence[];
   isAboveFloor: boolean;
@@ -94,20 +102,17 @@ interface Finding {
 /**
  * One host's verdict. Sick = something a user feels is above its floor and proved to be worse than on other hosts at equal load, for
  * `sickDwellMs`; healthy again only after `recoverDwellMs` with nothing above a floor.
- * @param marks its figures held against the others' and its own past.
- * @param usual what explains, as hosts of its role show it.
  * @param memory what the round before returned, or null for a new host.
  */
 export function judgeHost(
   own: HostSlis,
-  marks: HostMarks,
-  usual: Usual,
+  others: Others,
   memory: JudgeMemory | null,
   judge: Policy['judge'],
   nowMs: Instant,
 ): {verdict: Verdict; memory: JudgeMemory} {
-  const ofCause = memory?.ofCause ?? [];
-  const found = examine(own, marks, {...usual, ofCause}, judge, nowMs);
+  const {usual} = others;
+  const found = examine(own, others, judge, nowMs);
   const oddSinceMs = isOdd(own, usual) ? (memory?.oddSinceMs ?? nowMs) : null;
   const next = suspectOdd(turn(own, found, memory, judge, nowMs), oddSinceMs, judge, nowMs);
   const sinceMs = memory?.kind === next.kind ? memory.sinceMs : nowMs;
@@ -121,7 +126,7 @@ export function judgeHost(
     (isSeen || next.because === 'KERNEL_ONLY') && isShown ? seen : isShown || leftSick !== null ? (memory?.evidence ?? []) : [];
   return {
     verdict: {host: own.host, kind, sinceMs, because, evidence: isShown ? [...evidence] : []},
-    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, ofCause, evidence},
+    memory: {kind, sinceMs, badSinceMs, goodSinceMs, oddSinceMs, busySinceMs, leftSick, evidence},
   };
 }
 
@@ -232,13 +237,7 @@ function isUnmeasured(own: HostSlis): boolean {
   return own.state === 'IDLE' || Object.values(own.values).every(value => value === null);
 }
 
-function examine(
-  own: HostSlis,
-  marks: HostMarks,
-  usual: Usual & Pick<JudgeMemory, 'ofCause'>,
-  judge: Policy['judge'],
-  nowMs: Instant,
-): Finding {
+function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['judge'], nowMs: Instant): Finding {
   const found: Finding = {
     evidence: [],
     isAboveFloor: false,
@@ -263,7 +262,7 @@ function examine(
     // What changed for the worse may still be no worse than what others show.
     const isOfSenders = isFelt && sli === 'deliveryMsP95' && arrivesSlowly(own, judge);
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
-    const isOfCause = usual.ofCause.includes(sli);
+    const isOfCause = ofCause.includes(sli);
     const isByLabels = isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
     const isOne = isByLabels || (isProved && isSick(mark, isOfCause, judge));
     const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
