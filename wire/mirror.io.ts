@@ -39,19 +39,26 @@ export async function ensureMirror(nc: NatsConnection, stream: string): Promise<
 /** Sequences up to which a stream and its mirror have come. */
 export interface MirrorProgress {
   source: number;
-  mirror: number;
+  /** null: there should be one, and is none. */
+  mirror: number | null;
 }
 
-/** @returns null for a stream that has no mirror here. @throws MailherdError NATS_DOWN. */
+/** @returns null for a stream that needs no mirror here. @throws MailherdError NATS_DOWN. */
 export async function mirrorProgress(nc: NatsConnection, stream: string): Promise<MirrorProgress | null> {
   return withMirror(nc, stream, async account => {
-    const mirror = (await ask(nc, account, `STREAM.INFO.${stream}`))?.state?.last_seq;
+    const present = await ask(nc, account, `STREAM.INFO.${stream}`);
+    if (present === null) return null;
+    const isGone = present.error?.err_code === JetStreamApiCodes.StreamNotFound;
+    if (!isGone) refused(present);
     const {state} = await (await jetstreamManager(nc, {checkAPI: false})).streams.info(stream);
-    return mirror === undefined ? null : {source: state.last_seq, mirror};
+    return {source: state.last_seq, mirror: isGone ? null : (present.state?.last_seq ?? 0)};
   });
 }
 
-/** Makes the mirror of a stream anew; its readers begin again. @throws MailherdError NATS_DOWN. */
+/**
+ * Makes the mirror of a stream anew; its readers begin again. Breaks off between the two where the server is slow or goes away: then there
+ * is none, as `mirrorProgress` tells. @throws MailherdError NATS_DOWN.
+ */
 export async function remakeMirror(nc: NatsConnection, stream: string): Promise<void> {
   await withMirror(nc, stream, async account => refused(await ask(nc, account, `STREAM.DELETE.${stream}`)));
   await ensureMirror(nc, stream);

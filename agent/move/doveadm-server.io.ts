@@ -3,7 +3,7 @@ import Type from 'typebox';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
 import {decode} from '../../wire/codec.ts';
 import {must} from './doveadm-run.io.ts';
-import {escapeTab, parseTab, unescapeTab} from './tab.ts';
+import {escapeTab, parseTab, tabRows, unescapeTab, valueRows} from './tab.ts';
 
 /** What is asked for again is asked for soon: each connection keeps a process of Dovecot. */
 const IDLE_MS: Millis = 30 * SECOND_MS;
@@ -36,16 +36,24 @@ export class DoveadmServer {
    */
   async rows(
     user: string,
+    command: readonly string[],
+    columns: readonly string[],
+    options?: readonly string[],
+  ): Promise<Record<string, string>[]> {
+    return [...(await this.eachRow(user, command, columns, options))];
+  }
+
+  /** The same, one row after the other, for an answer with a row for each message. */
+  async eachRow(
+    user: string,
     [words = '', ...args]: readonly string[],
     columns: readonly string[],
     options: readonly string[] = [],
-  ): Promise<Record<string, string>[]> {
-    const values = options.length === 0 ? await this.values(user, [words, ...args]) : null;
-    if (values === null || values.length % columns.length !== 0)
-      return parseTab(await must([...options, '-f', 'tab', ...words.split(' '), '-u', user, ...args]));
-    return Array.from({length: values.length / columns.length}, (_, row) =>
-      Object.fromEntries(columns.map((name, column) => [name, values[row * columns.length + column] ?? ''])),
-    );
+  ): Promise<Iterable<Record<string, string>>> {
+    const answer = options.length === 0 ? await this.#ask(user, [words, ...args]) : null;
+    if (answer === null || tabsIn(answer) % columns.length !== 0)
+      return tabRows(await must([...options, '-f', 'tab', ...words.split(' '), '-u', user, ...args]));
+    return valueRows(answer, columns);
   }
 
   /** Has so many processes ready that commands which are to be quick find one. Never rejects. */
@@ -60,7 +68,6 @@ export class DoveadmServer {
    * @returns the values of its answer, row after row; null when the server did not do it.
    */
   async values(user: string | null, command: readonly string[]): Promise<string[] | null> {
-    // Each value has a tab behind it, and rows have nothing between them.
     return (await this.#ask(user, command))?.split('\t').slice(0, -1).map(unescapeTab) ?? null;
   }
 
@@ -102,6 +109,12 @@ export class DoveadmServer {
   }
 }
 
+function tabsIn(text: string): number {
+  let tabs = 0;
+  for (let at = text.indexOf('\t'); at !== -1; at = text.indexOf('\t', at + 1)) tabs++;
+  return tabs;
+}
+
 /** The server tells fields as JSON: `{"ada@example.org":{"uid":"5000",...}}`. @returns null for anything else. */
 function readFields(user: string, answer: string): ReadonlyMap<string, string> | null {
   if (!answer.startsWith('{')) return null;
@@ -131,7 +144,7 @@ class Connection {
     socket.on('data', chunk => {
       this.#chunks.push(chunk);
       for (let at = chunk.indexOf(LINE_END); at !== -1; at = chunk.indexOf(LINE_END, at + 1)) this.#linesLeft--;
-      if (this.#linesLeft <= 0) this.#heard(Buffer.concat(this.#chunks).toString('utf8'));
+      if (this.#linesLeft <= 0) this.#heard(this.#taken());
     });
     socket.on('error', () => socket.destroy());
     socket.on('timeout', () => socket.destroy());
@@ -163,6 +176,13 @@ class Connection {
 
   end(): void {
     this.#socket.destroy();
+  }
+
+  /** While it rests it keeps nothing of what it has brought. */
+  #taken(): string {
+    const text = Buffer.concat(this.#chunks).toString('utf8');
+    this.#chunks = [];
+    return text;
   }
 
   #answer(line: string, lines: number): Promise<string | null> {

@@ -57,7 +57,7 @@ export class ManifestReader {
     const detailed = rows.find(({row}) => row.mailbox === folder);
     return {
       folders: rows.map(({row, own}) => ({
-        ...folderManifest(row, own.length, sha256(own.map(({line}) => line).join('\n'))),
+        ...folderManifest(row, own.length, digestOf(own)),
         texts:
           digests?.digest(
             row.guid ?? '',
@@ -79,7 +79,7 @@ export class ManifestReader {
     for (let tries = 1; ; tries++) {
       const [status, messages] = await Promise.all([
         this.#server.rows(user, ['mailbox status', STATUS.slice(1).join(' '), '*'], STATUS, options),
-        this.#server.rows(user, ['fetch', MESSAGE.join(' '), 'ALL'], MESSAGE, options),
+        this.#server.eachRow(user, ['fetch', MESSAGE.join(' '), 'ALL'], MESSAGE, options),
       ]);
       const lines = linesByFolder(messages);
       const rows = status.map(row => ({row, own: lines.get(row.mailbox ?? '') ?? []}));
@@ -143,7 +143,7 @@ export class ManifestReader {
 
   /** Of all messages, ascending, by folder GUID. */
   async #uids(user: string, options: readonly string[]): Promise<ReadonlyMap<string, readonly number[]>> {
-    const messages = await this.#server.rows(user, ['fetch', 'mailbox-guid uid', 'ALL'], ['mailbox-guid', 'uid'], options);
+    const messages = await this.#server.eachRow(user, ['fetch', 'mailbox-guid uid', 'ALL'], ['mailbox-guid', 'uid'], options);
     const uids = new Map<string, number[]>();
     for (const {'mailbox-guid': guid = '', uid} of messages) addTo(uids, guid, Number(uid));
     for (const own of uids.values()) own.sort((a, b) => a - b);
@@ -213,6 +213,9 @@ function startInto(writing: number, command: readonly string[]): ReturnType<type
 /** Whoever reads next is told. */
 const ignoreEnd = (): void => undefined;
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+/** SHA-256 of the lines, with a line end between any two. */
+function digestOf(messages: readonly MessageLine[]): string {
+  const hash = createHash('sha256');
+  for (const [index, {line}] of messages.entries()) hash.update(index === 0 ? line : `\n${line}`);
+  return hash.digest('hex');
 }

@@ -21,7 +21,7 @@ export function messageLine(row: Row): string {
 }
 
 /** Message lines by folder, in the order of their UIDs. */
-export function linesByFolder(rows: readonly Row[]): Map<string, MessageLine[]> {
+export function linesByFolder(rows: Iterable<Row>): Map<string, MessageLine[]> {
   const folders = new Map<string, MessageLine[]>();
   for (const row of rows) {
     const name = row.mailbox ?? '';

@@ -4,12 +4,38 @@
  * @returns one record a row; a row with too few columns has the missing ones as ''.
  */
 export function parseTab(text: string): Record<string, string>[] {
-  const lines = text.split('\n').filter(line => line !== '');
-  const header = lines.shift()?.split('\t') ?? [];
-  return lines.map(line => {
-    const values = line.split('\t').map(unescapeTab);
-    return Object.fromEntries(header.map((name, index) => [name, values[index] ?? '']));
-  });
+  return [...tabRows(text)];
+}
+
+/** The same, one row after the other: an answer may have a row for each message of a mailbox. */
+export function* tabRows(text: string): Generator<Record<string, string>> {
+  let header: string[] | null = null;
+  for (let at = 0; at < text.length; ) {
+    const found = text.indexOf('\n', at);
+    const end = found === -1 ? text.length : found;
+    const values = text.slice(at, end).split('\t');
+    at = end + 1;
+    if (values.length === 1 && values[0] === '') continue;
+    if (header === null) header = values;
+    else yield rowOf(header, values.map(unescapeTab));
+  }
+}
+
+/** Rows of doveadm's own server: each value has a tab behind it, and rows have nothing between them. */
+export function* valueRows(answer: string, columns: readonly string[]): Generator<Record<string, string>> {
+  const values: string[] = [];
+  for (let at = 0, end = answer.indexOf('\t'); end !== -1; at = end + 1, end = answer.indexOf('\t', at)) {
+    values.push(unescapeTab(answer.slice(at, end)));
+    if (values.length < columns.length) continue;
+    yield rowOf(columns, values);
+    values.length = 0;
+  }
+}
+
+function rowOf(columns: readonly string[], values: readonly string[]): Record<string, string> {
+  const row: Record<string, string> = {};
+  for (const [index, name] of columns.entries()) row[name] = values[index] ?? '';
+  return row;
 }
 
 const ESCAPE = '\u0001';

@@ -301,11 +301,22 @@ export class SqliteRouteTable implements RouteTable {
         setTimeout(ask, ASK_AGAIN_MS).unref();
         return null;
       });
-      if (present === null || !isHoldOver(revision, present)) return;
+      if (present === null) return;
+      if (!isHoldOver(revision, present)) {
+        if (this.#revision < present) this.#fenceOn(user, ask);
+        return;
+      }
       this.#log.warn({user}, 'a hold ended without a word of the coordinator; the user is served here again');
       this.#db.prepare('UPDATE routes SET held_until = 0, held_target = NULL WHERE user = ? AND host = ?').run(user, this.#host);
     };
     setTimeout(ask, hold?.spanMs ?? 0).unref();
+  }
+
+  /** What is stored since may be the flip, and has not come with the routes: however long that takes, this is not a host that hears nothing. */
+  #fenceOn(user: string, ask: () => Promise<void>): void {
+    const until = (Date.now() + FENCE_MAX_MS) / SECOND_MS;
+    this.#db.prepare('UPDATE routes SET held_until = ? WHERE user = ? AND host = ? AND held_until > 0').run(until, user, this.#host);
+    setTimeout(ask, ASK_AGAIN_MS).unref();
   }
 
   revision(): number {

@@ -279,6 +279,18 @@ test('a mirror that has stopped is made anew, and hosts go on reading routes', a
   await watching;
 }, 60_000);
 
+test('a mirror that is gone, as where the server died while it was made anew, is made again', async () => {
+  const stop = new AbortController();
+  await coordinator.request(`${readerApi('HOSTS')}.STREAM.DELETE.${ROUTES}`);
+  const watching = watch(stop.signal);
+  await routes.put('after', {text: 'x'});
+  const host = await server.connect('be01');
+  const read = async (): Promise<unknown> => (await Bucket.open(host, ROUTE_BUCKET, Note, {create: false})).get('after');
+  await vi.waitFor(async () => expect(await read()).toMatchObject({value: {text: 'x'}}), {timeout: 30_000});
+  stop.abort();
+  await watching;
+}, 60_000);
+
 test('a host that is added to a running server connects after a reload; the others notice nothing', async () => {
   const host = await server.connect('be01');
   const commands: string[] = [];

@@ -13,7 +13,7 @@ function readerOf(counts: string[]): ManifestReader {
     if (words === 'mailbox status') return [{mailbox: 'INBOX', messages: counts.shift() ?? '2', guid: 'f', uidvalidity: '1', uidnext: '3'}];
     return words === 'fetch' ? ['1', '2'].map(uid => ({mailbox: 'INBOX', uid, ...MESSAGE})) : [];
   };
-  return new ManifestReader(ACLS, {rows, values: async () => []} as unknown as DoveadmServer, new KnownTexts());
+  return new ManifestReader(ACLS, {rows, eachRow: rows, values: async () => []} as unknown as DoveadmServer, new KnownTexts());
 }
 const WISH = {folder: null, texts: false};
 
@@ -29,7 +29,7 @@ test('a mailbox that goes on telling two numbers is refused, with both', async (
 test('texts that could not be read are not taken for read; what was read ahead in vain is told to who reads next, once', async () => {
   const rows = async (_user: string, [words]: readonly string[]): Promise<Record<string, string>[]> =>
     words === 'fetch' ? ['1', '2'].map(uid => ({'mailbox-guid': 'f', uid})) : [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
-  const server = {rows, values: async () => [], prepare: async () => undefined} as unknown as DoveadmServer;
+  const server = {rows, eachRow: rows, values: async () => [], prepare: async () => undefined} as unknown as DoveadmServer;
   const texts = new KnownTexts();
   const reader = new ManifestReader(ACLS, server, texts);
   // There is no such program here.
@@ -47,7 +47,7 @@ test('texts of a mailbox of which nothing is known are read at once; of another 
     return [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
   };
   const texts = new KnownTexts();
-  const reader = new ManifestReader(ACLS, {rows, prepare: async () => undefined} as unknown as DoveadmServer, texts);
+  const reader = new ManifestReader(ACLS, {rows, eachRow: rows, prepare: async () => undefined} as unknown as DoveadmServer, texts);
   await reader.readAhead('ada@x');
   expect(asked).toBe(0);
   texts.of('bert@x').readThrough('f', 2);

@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import {linesByFolder, messageLine} from '../../../../agent/move/manifest.ts';
-import {parseTab} from '../../../../agent/move/tab.ts';
+import {parseTab, valueRows} from '../../../../agent/move/tab.ts';
 
 test('rows by column name, with escapes', () => {
   expect(parseTab('mailbox\tuid\nEntw\u00fcrfe & Ideen\t1\na\u0001tb\u0001nc\u00011d\t2\n')).toEqual([
@@ -27,4 +27,13 @@ test('lines are sorted by UID as a number', () => {
     [9, '9'],
     [10, '10'],
   ]);
+});
+
+test("an answer of doveadm's own server, a row at a time; what has no tab behind it is none", () => {
+  expect([...valueRows('Ablage\t1\ta\u0001tb\t\t2\t\t', ['mailbox', 'uid', 'flags'])]).toEqual([
+    {mailbox: 'Ablage', uid: '1', flags: 'a\tb'},
+    {mailbox: '', uid: '2', flags: ''},
+  ]);
+  expect([...valueRows('a\tb\tc\trest', ['one', 'other'])]).toEqual([{one: 'a', other: 'b'}]);
+  expect([...valueRows('', ['one'])]).toEqual([]);
 });

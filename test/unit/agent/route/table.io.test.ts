@@ -234,6 +234,18 @@ test('a source that cannot learn whether the user has moved asks again and again
   warn.mockRestore();
 });
 
+test('a source that learns that something newer is stored stays fenced until it hears what, however long that takes', async () => {
+  const table = open('be1');
+  const ask = vi.fn(() => Promise.resolve(3));
+  table.askBy(ask);
+  await put(table, 2, {...ROUTE, move: MOVE, hold: {id: MOVE.id, target: 'be2', spanMs: 0}});
+  const fencedUntil = table.row(ROUTE.user)?.heldUntil ?? 0;
+  await vi.waitFor(() => expect(table.row(ROUTE.user)?.heldUntil).toBeGreaterThan(fencedUntil), {timeout: 10_000});
+  await vi.waitFor(() => expect(ask.mock.calls.length).toBeGreaterThan(2), {timeout: 10_000});
+  await put(table, 3, {...ROUTE, host: 'be2', generation: 2});
+  expect(table.row(ROUTE.user)).toMatchObject({host: 'be2', heldUntil: 0});
+});
+
 test("routes of probes stay what they are, count as no user, and follow the probe's turns", async () => {
   const table = open('ed1');
   table.putHost('be1', '10.0.0.1');
