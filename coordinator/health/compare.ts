@@ -45,6 +45,8 @@ const LOG_ARL = Math.log(1e9);
 const PAST_DOUBT = 1.5;
 /** Share of a difference that a host must have got worse by itself. */
 const RISE_SHARE = 2 / 3;
+/** Share of how far it lies from the others that a host must have come itself for it to be its own doing. */
+const OWN_SHARE = 1 / 3;
 const COMMON_MIN = Math.log(2);
 const OVERLOAD = Math.log(2);
 const USUAL_LOAD = Math.log(1.5);
@@ -161,7 +163,7 @@ function step(
   const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
-  const hasRisen = known.count >= RECENT_MIN && isRisen && change >= least;
+  const hasRisen = known.count >= RECENT_MIN && isRisen && change >= Math.max(least, OWN_SHARE * recent);
   const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
@@ -258,7 +260,8 @@ function learn(known: HostFigure, difference: number, rest: number, x: number, c
   known.count = count;
   known.variance = variance + VARIANCE_RATE * (bounded ** 2 - variance);
   undoubt(known);
-  known.last = bounded;
+  // What all suffer at once stays as it is for long, which is no noise that remembers.
+  known.last = isShock ? 0 : bounded;
   known.load += Math.max(LOAD_RATE, 1 / count) * (x - known.load);
 }
 

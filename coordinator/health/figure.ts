@@ -170,12 +170,14 @@ export interface Past {
   count: Float64Array;
   variance: Float64Array;
   load: Float64Array;
+  /** Above 0 where it was proved to be worse in the round before. */
+  proved: Float64Array;
 }
 
 /** @param places of the rows, -1 for none. */
 export function pastOf({rows}: Figures, places: readonly number[]): Past {
   const column = (): Float64Array => new Float64Array(places.length).fill(Number.NaN);
-  const past = {own: column(), usual: column(), count: column(), variance: column(), load: column()};
+  const past = {own: column(), usual: column(), count: column(), variance: column(), load: column(), proved: column()};
   for (let index = 0; index < places.length; index++) {
     const at = (places[index] ?? -1) * ROW;
     if (at < 0) continue;
@@ -184,6 +186,7 @@ export function pastOf({rows}: Figures, places: readonly number[]): Past {
     past.count[index] = rows[at + 3] ?? 0;
     past.variance[index] = rows[at + 7] ?? 0;
     past.load[index] = rows[at + 11] ?? 0;
+    past.proved[index] = rows[at + 14] ?? 0;
   }
   return past;
 }

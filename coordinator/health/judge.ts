@@ -38,8 +38,11 @@ export function sickBefore(nowMs: Instant): JudgeMemory {
 /** Reasons of a suspect from which no user suffers at present, or not by what the host does. */
 export const UNFELT: ReadonlySet<string> = new Set(['RECOVERING', 'WORSE_NOT_FELT', 'KERNEL_ONLY', 'SLOW_SENDERS']);
 
-/** Reasons of a suspect that feels something and is not known to be worse than others: they feel it, too, or it is not proved (yet). */
-export const NOT_WORSE: ReadonlySet<string> = new Set(['PEERS_AS_BAD', 'NOT_PROVED']);
+/**
+ * Reasons of a suspect that feels something and is not known to be worse than others: they feel it, too, it is not proved (yet), or it was always
+ * slower and just feels it.
+ */
+export const NOT_WORSE: ReadonlySet<string> = new Set(['PEERS_AS_BAD', 'NOT_PROVED', 'JUST_FELT']);
 
 /** A kernel figure explains when it is this many times the peers'. */
 const EXPLAINS_RATIO_MIN = 2;
@@ -62,6 +65,8 @@ const EXCUSE_DWELLS_MAX = 60;
  */
 const FAR_RATIO = 10;
 const FAR_FLOORS = 2;
+/** What is not known to have got worse may be made so, as old machines beside new ones at the height of the day: it must be felt clearly. */
+const PLAIN_FLOORS = 1.5;
 /** A host that its moves keep bad though they were slowed. */
 export const MOVES_STOPPED = 'MOVES_STOPPED';
 
@@ -93,6 +98,8 @@ interface Finding {
   /** Others would feel it with its load, or it is worse only than the better ones of them. */
   arePeersBad: boolean;
   isOverloaded: boolean;
+  /** It was always slower than others, and just feels it. */
+  isJustFelt: boolean;
   /** Nothing is felt but that mail comes in slowly. */
   isOfSenders: boolean;
   /** Since when the worst of it is seen. */
@@ -206,10 +213,11 @@ function excuse(
 }
 
 /** Why something that users feel makes no host sick by itself. */
-function notWorse({hasPeers, arePeersBad, isOverloaded, isOfSenders}: Finding): string {
+function notWorse({hasPeers, arePeersBad, isOverloaded, isJustFelt, isOfSenders}: Finding): string {
   if (isOverloaded) return 'OVERLOADED';
   if (isOfSenders) return 'SLOW_SENDERS';
   if (!hasPeers) return 'NO_PEERS';
+  if (isJustFelt) return 'JUST_FELT';
   return arePeersBad ? 'PEERS_AS_BAD' : 'NOT_PROVED';
 }
 
@@ -247,6 +255,7 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     hasPeers: false,
     arePeersBad: false,
     isOverloaded: false,
+    isJustFelt: false,
     isOfSenders: false,
     sinceMs: nowMs,
   };
@@ -264,7 +273,8 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
     const isOfCause = ofCause.includes(sli);
     const isByLabels = isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
-    const isOne = isByLabels || (isProved && isSick(mark, isOfCause, judge));
+    const isJustFelt = isFelt && isProved && !mark.isOwnDoing && value < PLAIN_FLOORS * floor;
+    const isOne = isByLabels || (isProved && !isJustFelt && isSick(mark, isOfCause, judge));
     const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark, isByLabels));
@@ -277,6 +287,7 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     const hasPeers = isFelt && mark !== undefined && mark.peers > 0;
     found.hasPeers ||= hasPeers;
     found.arePeersBad ||= hasPeers && (isProved || mark.expected > floor);
+    found.isJustFelt ||= isJustFelt;
     found.isOverloaded ||= isFelt && mark?.isOverloaded === true;
     if (isFelt) found.isOfSenders = isOfSenders;
   }

@@ -11,6 +11,8 @@ const SPREAD_MAX = 0.35;
 const SPREAD_DOUBT = 2.61;
 /** The level of the farm is told by its better quarter: a bad release on three quarters does not raise it. */
 const LEVEL_QUANTILE = 0.25;
+/** So many hosts tell what all have in common. */
+const TELLING_MIN = 2;
 const CORRELATION_MAX = 0.9;
 /** So many deviations of one host are no chance in the better quarter of all. */
 const JUMP = 2;
@@ -79,18 +81,20 @@ export function farmOf(
     x[index] = Math.max(low, Math.min(high, own[index] ?? 0));
   }
   const curve = curveOf(memory.slope, x, low, high, memory.load ?? middleLoad);
-  const [deviations, all] = [new Sample(count), new Sample(count)];
+  const [unproved, deviations, all] = [new Sample(count), new Sample(count), new Sample(count)];
   const weights = column(count);
   for (let index = 0; index < count; index++) {
     rest[index] = (y[index] ?? 0) - (curve[index] ?? 0);
     weights[index] = (rest[index] ?? 0) - lastingAt(past, index);
     deviations.add(weights[index] ?? 0);
+    const isProved = (past.proved[index] ?? 0) > 0;
+    if (!isProved) unproved.add(weights[index] ?? 0);
     all.add(rest[index] ?? 0);
   }
   const {young, noise, differences, loadChanges} = pooledPast(past, logs);
   const spread = yardstickSpread === undefined ? spreadOf(differences) : {deviation: yardstickSpread, freedom: Number.POSITIVE_INFINITY};
   const width = Math.sqrt(noise ** 2 + young * spread.deviation ** 2);
-  const level = nearer(locate(deviations, LEVEL_QUANTILE, width), deviations.quantile(0.5) ?? 0, memory.level, width);
+  const level = levelOf(unproved.length >= TELLING_MIN ? unproved : deviations, memory.level, width);
   for (let index = 0; index < count; index++) {
     const {isNew, load, isBurdened} = readings[index] as Reading;
     const isLearnt = isNew && load !== null && !isBurdened;
@@ -238,6 +242,11 @@ function spreadOf(own: Sample): Spread {
   const square = pooled(width ** 2, hosts, SPREAD_PRIOR ** 2);
   const freedom = ((hosts + PRIOR_HOSTS) * square) ** 2 / (2 * SPREAD_DOUBT * hosts * width ** 4);
   return {deviation: Math.min(SPREAD_MAX, Math.sqrt(square)), freedom};
+}
+
+/** @param hosts those that are not proved to be worse, if there are any: else the others would seem to get better, and worse when those are mended. */
+function levelOf(hosts: Sample, usual: number | null, width: number): number {
+  return nearer(locate(hosts, LEVEL_QUANTILE, width), hosts.quantile(0.5) ?? 0, usual, width);
 }
 
 function centerOf(own: Sample, spread: number, usual: number | null): number {

@@ -322,3 +322,39 @@ test('what was proved is an illness and not the way of those that had it: when t
   const proofs = onsets.map(onset => rounds.slice(onset, onset + 15).findIndex(marks => marks.slice(2).every(({proof}) => proof !== null)));
   expect(proofs.filter(each => each < 0 || each > 5)).toEqual([]);
 });
+
+/** Three seeds: `ill` of `count` hosts are ten times as slow for some rounds, well for as many as that, then the last host gets slower. */
+function afterwards(count: number, ill: number, rounds: number, slower: number): {readings: number[]; falsely: number} {
+  const [onset, mended, again] = [60, 60 + rounds, 60 + 2 * rounds];
+  const plays = [1, 2, 3].map(seed => {
+    const factor = (host: number, round: number): number => {
+      if (host < ill && round >= onset && round < mended) return 10;
+      return host === count - 1 && round >= again ? slower : 1;
+    };
+    return played({count, seed, rounds: again + 60, factor});
+  });
+  return {
+    readings: plays.map(each => each.slice(again).findIndex(marks => marks[count - 1]?.proof != null)),
+    falsely: plays.flatMap(each => each.slice(mended, again).flatMap(marks => marks.slice(ill).filter(({proof}) => proof !== null))).length,
+  };
+}
+
+test('while most hosts are proved ill the others do not come to be taken for better than they are: afterwards what they fall ill with is proved', () => {
+  for (const [count, ill] of [
+    [20, 14],
+    [5, 3],
+  ] as const) {
+    const {readings, falsely} = afterwards(count, ill, 1_000, 2);
+    expect({count, late: readings.filter(each => each < 0 || each > 10), falsely}).toEqual({count, late: [], falsely: 0});
+  }
+});
+
+test('nor does trouble that nearly all had leave noise behind that hides what comes next', () => {
+  for (const [count, ill] of [
+    [20, 16],
+    [5, 4],
+  ] as const) {
+    const {readings, falsely} = afterwards(count, ill, 360, 3);
+    expect({count, late: readings.filter(each => each < 0 || each > 10), falsely}).toEqual({count, late: [], falsely: 0});
+  }
+});
