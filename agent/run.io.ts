@@ -25,7 +25,7 @@ import {serveCommands} from './move/serve.io.ts';
 import {socketMover} from './mover/client.io.ts';
 import {startProbes} from './probe/run.io.ts';
 import {natsChannel} from './report/channel.io.ts';
-import {nextGeneration} from './report/generation.io.ts';
+import {thisStart} from './report/generation.io.ts';
 import {Outbox} from './report/outbox.io.ts';
 import {Reporter} from './report/reporter.io.ts';
 import {Spool} from './report/spool.io.ts';
@@ -56,7 +56,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
   const {signal} = stop;
   const version = packageVersion();
   mkdirSync(stateDir, {recursive: true, mode: 0o700});
-  const generation = await nextGeneration(stateDir, systemClock.now());
+  const start = await thisStart(stateDir, systemClock.now());
   const rng = seededRng((systemClock.now() ^ process.pid) | 0);
   let failure: unknown = null;
   const fail = (error: unknown): void => {
@@ -70,13 +70,13 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     served = found;
     return tellReady(log);
   }, fail);
-  const outbox = new Outbox({host, generation, ...spoolsOf(config), rng: rng.fork('outbox'), log, signal});
+  const outbox = new Outbox({host, generation: start.generation, ...spoolsOf(config), rng: rng.fork('outbox'), log, signal});
   const activity = await loadActivity(stateDir, log);
   const {mailLog, kernelLog} = await openLogs(config, activity, outbox, log, signal);
   const probes = startProbes(config, () => served?.probes ?? null, rng.fork('probes'), log, signal);
   let labels = await readLabels(config, log);
   const tuner = openTuner(config, outbox, log, signal);
-  const reporter = new Reporter(config, version, generation, {
+  const reporter = new Reporter(config, version, start, {
     ...{mailLog, kernelLog, probes: probes.tally},
     routes: () => (served === null ? null : countsOf(served.table)),
     farm: () => served?.table.addresses() ?? [],
@@ -84,7 +84,7 @@ export async function runAgent(config: AgentConfig, log: Log, stop: AbortControl
     spool: () => ({spooled: outbox.spooled, dropped: outbox.dropped, refused: outbox.refused, failing: outbox.failing}),
     labels: () => ({...labels, ...tuner.labels()}),
   });
-  outbox.event('agentStarted', {generation, version});
+  outbox.event('agentStarted', {generation: start.generation, version});
 
   // NATS may be away when a host boots: what does not need it works meanwhile.
   let connection: NatsConnection | null = null;

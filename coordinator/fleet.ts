@@ -13,6 +13,8 @@ export interface FleetHost {
   receivedAtMs: Instant | null;
   /** The newest report's identity. */
   highest: {generation: number; sequence: number} | null;
+  /** Since when this process waits for a report; null before its first round. */
+  awaitedSinceMs: Instant | null;
   /** When the first report of the present generation was sampled, by the host's clock. */
   generationSinceMs: Instant | null;
   /** Of a host whose newest report was refused because its clock is so much ahead, and when that came. */
@@ -53,7 +55,7 @@ export function emptyFleet(): Fleet {
 
 /** A host of which only the record is known. */
 export function fleetHost(record: HostRecord): FleetHost {
-  return {record, reports: [], receivedAtMs: null, highest: null, generationSinceMs: null, ahead: null};
+  return {record, reports: [], receivedAtMs: null, awaitedSinceMs: null, highest: null, generationSinceMs: null, ahead: null};
 }
 
 /** Mailboxes whose route names each host; hosts without any are present with 0. */

@@ -157,6 +157,7 @@ export class Picture {
     this.fleet.moves = moves;
     this.waiting = waiting;
     this.fleet.waiting = waiting.map(({planned}) => planned);
+    for (const host of this.fleet.hosts.values()) host.awaitedSinceMs ??= nowMs;
     this.#memory ??= resumedMemory(this.#wereSick(), nowMs);
     const outcome = flow(this.fleet, this.#memory, this.policy.value, nowMs);
     this.#memory = outcome.memory;
@@ -210,7 +211,7 @@ export class Picture {
     const running = moves.filter(move => !isSettled(move) && isOf(move)).length;
     const locked = [...this.locks.values()].filter(isOf).length;
     return {
-      report: report === undefined ? null : {generation: report.generation, labels: report.labels},
+      report: report === undefined ? null : {generation: report.generation, installation: report.agent.installation, labels: report.labels},
       verdict: verdictOf(host, this.outcome?.verdicts)?.kind ?? null,
       wellSinceMs: this.#wellSince.get(host)?.sinceMs ?? null,
       users: this.isComplete ? this.usersOn(host) : null,

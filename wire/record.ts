@@ -81,6 +81,8 @@ export const HostRecord = Type.Object({
   reinstallAskedBy: orNull(Type.String()),
   /** Generation of the agent's newest report: a reinstalled host is known by another one. */
   agentGeneration: orNull(Generation),
+  /** Which installation that is, as its agent tells it. Absent from an older release, and of agents that do not know it. */
+  installation: Type.Optional(Generation),
   /** The last 40 stages with the reason for each change. */
   history: Type.Array(Type.Object({stage: Type.Unsafe<HostStage>(HostStage), atMs: InstantMs, reason: Type.String()})),
 });

@@ -68,6 +68,8 @@ export type MailStore = Type.Static<typeof MailStore>;
 /** What the agent costs and how it fares. */
 export const AgentSelf = Type.Object({
   version: Type.String({maxLength: 40}),
+  /** Generation of its first start on this system: another one after a reinstall. Absent from agents that do not know it. */
+  installation: Type.Optional(Generation),
   /** Of its whole service in the interval, children too; outside one of its own threads. */
   cpuMs: SpanMs,
   rssBytes: ByteCount,

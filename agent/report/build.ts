@@ -31,7 +31,7 @@ export interface Interval {
   routes: {revision: number; userCount: number; relief: Relief | null} | null;
   /** Null where nobody's logins are kept waiting. */
   holdPorts: number | null;
-  self: {version: string; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number; refused: number};
+  self: {version: string; installation: number; cpuMs: Millis; rssBytes: number; spooled: number; dropped: number; refused: number};
   failing: Record<string, string>;
 }
 

@@ -16,6 +16,22 @@ export async function nextGeneration(stateDir: string, nowMs: Instant): Promise<
   return next;
 }
 
+/** Which start of the agent this is, and which was the first one on this system. */
+export interface Start {
+  generation: number;
+  /** Generation of the first start here: another one only where the state directory is gone, as after a reinstall. */
+  installation: number;
+}
+
+/** Counts a start; see `nextGeneration`. A system on which an older agent ran first is known from now on. */
+export async function thisStart(stateDir: string, nowMs: Instant): Promise<Start> {
+  const generation = await nextGeneration(stateDir, nowMs);
+  const path = join(stateDir, 'installation');
+  const first = await lastGeneration(path);
+  if (first === 0) await replaceFileDurably(path, `${generation}\n`);
+  return {generation, installation: first === 0 ? generation : first};
+}
+
 async function lastGeneration(path: string): Promise<number> {
   let text: string;
   try {

@@ -15,6 +15,7 @@ import type {KernelSpans} from '../sample/span.ts';
 import {type Cost, CpuBudget} from './budget.ts';
 import {buildReport} from './build.ts';
 import {CpuUse, ownGroup} from './cpu.io.ts';
+import type {Start} from './generation.io.ts';
 
 const LOG_DEADLINE_MS = 500;
 /** What a report cannot do without: cheap, or lost when it is not taken. */
@@ -39,7 +40,7 @@ export interface Sources {
 export class Reporter {
   readonly #config: AgentConfig;
   readonly #version: string;
-  readonly #generation: number;
+  readonly #start: Start;
   readonly #sources: Sources;
   readonly #host: HostSource;
   readonly #mailLog: Collector<Awaited<ReturnType<MailLog['take']>>> | null;
@@ -53,10 +54,10 @@ export class Reporter {
   #beforeMs = systemClock.monotonic();
   readonly #cpu = new CpuUse(ownGroup(process.env.INVOCATION_ID));
 
-  constructor(config: AgentConfig, version: string, generation: number, sources: Sources) {
+  constructor(config: AgentConfig, version: string, start: Start, sources: Sources) {
     this.#config = config;
     this.#version = version;
-    this.#generation = generation;
+    this.#start = start;
     this.#sources = sources;
     const {mail, role, reportIntervalMs} = config;
     const spool = role === 'control' ? null : mail.spool;
@@ -120,7 +121,7 @@ export class Reporter {
     const report = buildReport({
       host: config.host,
       role: config.role,
-      generation: this.#generation,
+      generation: this.#start.generation,
       sequence: ++this.#sequence,
       sampledAtMs: systemClock.now(),
       intervalMs: nowMs - this.#beforeMs,
@@ -135,7 +136,7 @@ export class Reporter {
       probes: sources.probes?.take() ?? null,
       routes: sources.routes(),
       holdPorts: config.role === 'edge' && config.mail.holdPorts > 0 ? config.mail.holdPorts : null,
-      self: {version: this.#version, cpuMs, rssBytes: process.memoryUsage.rss(), ...spool},
+      self: {version: this.#version, installation: this.#start.installation, cpuMs, rssBytes: process.memoryUsage.rss(), ...spool},
       failing: {
         ...figures.failing,
         ...ofMail?.failing,
@@ -180,7 +181,7 @@ export async function sampleTwice(
     spool: () => ({spooled: 0, dropped: 0, refused: 0, failing: null}),
     labels: () => labels,
   };
-  const reporter = new Reporter(config, version, 0, none);
+  const reporter = new Reporter(config, version, {generation: 0, installation: 0}, none);
   await reporter.next(true);
   await systemClock.sleep(SECOND_MS);
   return reporter.next(true);

@@ -170,15 +170,20 @@ function isIdle(reports: readonly HostReport[]): boolean {
 }
 
 function stateOf(
-  {record, reports, receivedAtMs, generationSinceMs}: FleetHost,
+  {record, reports, receivedAtMs, generationSinceMs, awaitedSinceMs}: FleetHost,
   isIdle: boolean,
   judge: Policy['judge'],
   nowMs: Instant,
 ): MeasureState {
   if (OUT_OF_SERVICE.has(record.stage)) return 'NOT_IN_SERVICE';
   const newest = reports.at(-1);
-  if (newest === undefined || receivedAtMs === null || generationSinceMs === null) return 'NO_REPORT';
-  if (isStale(receivedAtMs, newest, judge.silentMs, nowMs)) return BEFORE_SERVICE.has(record.stage) ? 'NO_REPORT' : 'SILENT';
+  const unheard = BEFORE_SERVICE.has(record.stage) ? 'NO_REPORT' : 'SILENT';
+  if (newest === undefined || receivedAtMs === null || generationSinceMs === null) {
+    // It spoke once, and its reports are gone by now: longer ago than they are kept.
+    const isOverdue = record.agentGeneration !== null && awaitedSinceMs !== null && nowMs - awaitedSinceMs > judge.silentMs;
+    return isOverdue ? unheard : 'NO_REPORT';
+  }
+  if (isStale(receivedAtMs, newest, judge.silentMs, nowMs)) return unheard;
   if (reports.length < REPORTS_MIN || newest.sampledAtMs - generationSinceMs < judge.warmUpMs) return 'WARMING';
   return isIdle ? 'IDLE' : 'measured';
 }

@@ -11,7 +11,7 @@ export interface RetainedCopy {
 
 /** What the coordinator knows of one host at one instant. null = not known, which never counts as empty or well. */
 export interface HostFacts {
-  report: {generation: number; labels: Labels} | null;
+  report: {generation: number; installation?: number | undefined; labels: Labels} | null;
   verdict: VerdictKind | null;
   /** Since when this process has seen the host report without a break and without being sick; null = not now. */
   wellSinceMs: Instant | null;

@@ -6,6 +6,7 @@ import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../wire/record.ts';
 import {onEmptying, refused} from './emptying.ts';
 import type {HostFacts} from './facts.ts';
+import {isReinstalled, systemOf} from './installed.ts';
 import {assertRetirable} from './retire.ts';
 
 /** Name under which Mailherd itself cordons and asks; everything else is a person. */
@@ -151,8 +152,9 @@ function onObserved(before: HostRecord, facts: HostFacts, limits: Limits, nowMs:
 /** Between wipe and return the record keeps the old system's labels and generation: the new one is told by them. */
 function remember(record: HostRecord, {report}: HostFacts): HostRecord {
   if (report === null || record.stage === 'reinstalling' || record.stage === 'failed') return record;
-  const isSame = record.agentGeneration === report.generation && sameLabels(record.labels, report.labels);
-  return isSame ? record : {...record, labels: report.labels, agentGeneration: report.generation};
+  const isSame =
+    record.agentGeneration === report.generation && record.installation === report.installation && sameLabels(record.labels, report.labels);
+  return isSame ? record : {...record, ...systemOf(report)};
 }
 
 function onProbation(record: HostRecord, {wellSinceMs}: HostFacts, limits: Limits, nowMs: Instant): HostTurn {
@@ -193,15 +195,8 @@ function onReinstalling(record: HostRecord, facts: HostFacts, limits: Limits, no
   return {record, effects: []};
 }
 
-/** The wanted release reports, and it is not the system that was there before. */
-function isReinstalled(record: HostRecord, {report, driver}: HostFacts): boolean {
-  if (report === null || record.reinstallTo === null || record.wipe === null || driver === 'running') return false;
-  const isOther = report.generation !== record.agentGeneration || record.labels.os !== record.reinstallTo;
-  return isOther && report.labels.os === record.reinstallTo;
-}
-
 function welcomeBack(record: HostRecord, {report}: HostFacts, nowMs: Instant): HostTurn {
-  const fresh = {...record, wipe: null, labels: report?.labels ?? {}, agentGeneration: report?.generation ?? null};
+  const fresh = {...record, wipe: null, ...(report === null ? {labels: {}, agentGeneration: null} : systemOf(report))};
   return stage({record: fresh, effects: [{kind: 'markWiped'}]}, 'probation', `reports as ${record.reinstallTo}`, nowMs);
 }
 

@@ -36,11 +36,16 @@ function minutes(): (cpuPercent: number) => Promise<HostReport> {
   vi.spyOn(systemClock, 'monotonic').mockImplementation(() => real() + aheadMs);
   vi.spyOn(process, 'cpuUsage').mockImplementation(() => ({user: cpuUs, system: 0}));
   const none = {mailLog: null, kernelLog: null, farm: () => [], probes: null, routes: () => null, labels: () => ({})};
-  const reporter = new Reporter(config, '1', 1, {
-    ...none,
-    isHere: () => null,
-    spool: () => ({spooled: 0, dropped: 0, refused: 0, failing: null}),
-  });
+  const reporter = new Reporter(
+    config,
+    '1',
+    {generation: 1, installation: 1},
+    {
+      ...none,
+      isHere: () => null,
+      spool: () => ({spooled: 0, dropped: 0, refused: 0, failing: null}),
+    },
+  );
   return cpuPercent => {
     aheadMs += MINUTE_MS;
     cpuUs = (cpuPercent / 100) * MINUTE_MS * 1000;

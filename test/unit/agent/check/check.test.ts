@@ -22,7 +22,7 @@ function report(told: Partial<HostReport>, failing: Record<string, string> = {})
       routes: null,
       holdPorts: null,
     },
-    self: {version: '1', cpuMs: 1, rssBytes: 1, spooled: 0, dropped: 0, refused: 0},
+    self: {version: '1', installation: 1, cpuMs: 1, rssBytes: 1, spooled: 0, dropped: 0, refused: 0},
     failing,
   });
   return {...bare, ...told};

@@ -1,8 +1,8 @@
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {nextGeneration} from '../../../../agent/report/generation.io.ts';
+import {nextGeneration, thisStart} from '../../../../agent/report/generation.io.ts';
 
 let folder: string;
 
@@ -22,6 +22,14 @@ test('a reinstalled host, whose state is gone, does not begin anew', async () =>
   const before = await nextGeneration(folder, 1_700_000_000_000);
   rmSync(join(folder, 'generation'));
   expect(await nextGeneration(folder, 1_700_000_060_000)).toBeGreaterThan(before);
+});
+
+test('the first start on a system is remembered for as long as that system is there', async () => {
+  expect(await thisStart(folder, 7_000)).toEqual({generation: 7, installation: 7});
+  expect(await thisStart(folder, 9_000)).toEqual({generation: 9, installation: 7});
+  rmSync(folder, {recursive: true});
+  mkdirSync(folder);
+  expect(await thisStart(folder, 9_000)).toEqual({generation: 9, installation: 9});
 });
 
 test.each(['', 'x\n', '-3\n', '1.5\n', '99999999999999999999\n'])(

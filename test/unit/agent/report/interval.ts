@@ -19,6 +19,6 @@ export const NOTHING: Interval = {
   probes: null,
   routes: null,
   holdPorts: null,
-  self: {version: '1', cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0, refused: 0},
+  self: {version: '1', installation: 1, cpuMs: 0, rssBytes: 0, spooled: 0, dropped: 0, refused: 0},
   failing: {},
 };

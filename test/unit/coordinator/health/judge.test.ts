@@ -1,7 +1,8 @@
 import {expect, test} from 'vitest';
-import {fleetHost} from '../../../../coordinator/fleet.ts';
+import {type FleetHost, fleetHost} from '../../../../coordinator/fleet.ts';
 import {measure, median} from '../../../../coordinator/health/sli.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
+import type {HostRecord} from '../../../../wire/record.ts';
 import type {HostReport} from '../../../../wire/report.ts';
 import {OLD, type ReportChange, recordOf, reportOf, START_MS} from '../fleet-builder.ts';
 
@@ -46,6 +47,15 @@ test('states', () => {
   const reinstalling = fleetHost(recordOf('be1', OLD, {stage: 'reinstalling'}));
   expect(measure(reinstalling, judge, NOW_MS).state).toBe('NOT_IN_SERVICE');
   expect(measure(fleetHost(recordOf('be1', OLD)), judge, NOW_MS).state).toBe('NO_REPORT');
+});
+
+test('a host whose last report is older than reports are kept is silent once a coordinator that starts has waited for it', () => {
+  const host = (over: Partial<HostRecord>): FleetHost => ({...fleetHost(recordOf('be1', OLD, over)), awaitedSinceMs: START_MS});
+  const stateAfter = (ms: number, over: Partial<HostRecord> = {agentGeneration: 3}): string =>
+    measure(host(over), judge, START_MS + ms).state;
+  expect([stateAfter(judge.silentMs), stateAfter(judge.silentMs + 1)]).toEqual(['NO_REPORT', 'SILENT']);
+  expect(stateAfter(judge.silentMs + 1, {agentGeneration: null})).toBe('NO_REPORT');
+  expect(stateAfter(judge.silentMs + 1, {agentGeneration: 3, stage: 'provisioning'})).toBe('NO_REPORT');
 });
 
 test('a session counts once, however many intervals it stays open', () => {

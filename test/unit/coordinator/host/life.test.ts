@@ -167,6 +167,22 @@ describe('evacuation to return', () => {
     expect(host.record.stage).toBe('failed');
   });
 
+  test('an agent that starts anew is not taken for a system installed anew with the same release', () => {
+    const labels = {os: 'debian-13'};
+    const host = new Host('reinstalling', {
+      reinstallTo: 'debian-13',
+      reinstallAskedBy: 'ada',
+      labels,
+      agentGeneration: 4,
+      installation: 2,
+      wipe: {token: 'be07:x', expiresAtMs: 9e12},
+    });
+    expect(host.sees({report: {generation: 5, installation: 2, labels}})).toEqual([]);
+    expect(host.record.stage).toBe('reinstalling');
+    expect(host.sees({report: {generation: 6, installation: 6, labels}})).toContainEqual({kind: 'markWiped'});
+    expect(host.record).toMatchObject({stage: 'probation', agentGeneration: 6, installation: 6});
+  });
+
   test('a failed driver and a silent host end in failed; the wanted release, when it reports after all, is taken in', () => {
     const host = new Host('reinstalling', {
       reinstallTo: 'debian-12',
