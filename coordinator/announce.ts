@@ -1,6 +1,8 @@
+import {type Millis, SECOND_MS} from '../base/units.ts';
 import type {Circumstance, CohortVerdict, Decision} from '../wire/record.ts';
 import type {Emit} from './events.io.ts';
 import type {FlowOutcome} from './flow.ts';
+import {LEASE_TIMES} from './lease.ts';
 
 /** Tells subscribers what changed from one round of judgment to the next. @param before null for the first round. */
 export function announce(before: FlowOutcome | null, after: FlowOutcome, emit: Emit): void {
@@ -23,6 +25,17 @@ export function announce(before: FlowOutcome | null, after: FlowOutcome, emit: E
   for (const circumstance of circumstances.values()) emit('circumstanceEnded', null, {circumstance});
   const {hurt} = after;
   if (before === null || hurtKey(before.hurt) !== hurtKey(hurt)) emit('hurtChanged', null, hurt);
+}
+
+/** A leader may have been dead for as long as its lease lasts, and a little longer until that is seen. */
+const UNTOLD_MS: Millis = LEASE_TIMES.leaseMs + 5 * SECOND_MS;
+
+/**
+ * What another leader has told last is one of these, for all that is known: whoever leads next begins with the oldest of them. To be told twice harms
+ * nobody. @param before what this returned the round before. @param outcome of this round; what the leader sees is taken to be the same.
+ */
+export function toldByOther(before: readonly FlowOutcome[], outcome: FlowOutcome): FlowOutcome[] {
+  return [...before, outcome].filter(({memory}) => outcome.memory.atMs - memory.atMs <= UNTOLD_MS);
 }
 
 /** That the same customers are hurt by what has a name by now is news as well. */

@@ -5,7 +5,7 @@ import type {Instant} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {MoveRecord} from '../wire/record.ts';
 import {Actor} from './act.ts';
-import {announce} from './announce.ts';
+import {announce, toldByOther} from './announce.ts';
 import {Operator} from './api/operate.ts';
 import type {EventFeed, Writes} from './api/ports.ts';
 import type {Audit} from './audit.io.ts';
@@ -66,8 +66,8 @@ export class Loop {
   #leading: Leading | null = null;
   #failing: {sinceMs: Instant; reason: string} | null = null;
   #pace: Pace = {};
-  /** What subscribers were told last, by this coordinator or by the one that led meanwhile. */
-  #told: FlowOutcome | null = null;
+  /** What subscribers may have been told last: by this coordinator, or by the one that leads, which has told nothing for a while if it is dead. */
+  #told: readonly FlowOutcome[] = [];
 
   constructor(deps: LoopDeps) {
     this.#deps = deps;
@@ -97,11 +97,11 @@ export class Loop {
     this.#pace = adjustPace(this.#pace, outcome.slis, outcome.verdicts, records, picture.policy.value, clock.now());
     picture.capacity.note(picture.fleet, picture.policy.value, leading === null ? null : emit, clock.now());
     if (leading === null) {
-      if (lease.leader() !== null && lease.term() === null) this.#told = outcome;
+      if (lease.leader() !== null && lease.term() === null) this.#told = toldByOther(this.#told, outcome);
       return;
     }
-    announce(this.#told, outcome, emit);
-    this.#told = outcome;
+    announce(this.#told[0] ?? null, outcome, emit);
+    this.#told = [outcome];
     leading.sizes.sweep();
     await leading.keeper.look();
     const decisions = leading.approvals.apply(outcome.decisions);

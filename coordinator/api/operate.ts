@@ -306,6 +306,11 @@ export class Operator implements Writes {
     if (policy.move.marginMs >= policy.move.holdMs) {
       throw new MailherdError('INPUT_INVALID', {what: 'policy', path: '/policy/move/marginMs', reason: 'must be less than holdMs'});
     }
+    const backwards = (policy.windows ?? []).findIndex(({dates}) => dates !== undefined && dates.from > dates.to);
+    if (backwards >= 0) {
+      const detail = {what: 'policy', path: `/policy/windows/${backwards}/dates`, reason: 'end before they begin: no day is in them'};
+      throw new MailherdError('INPUT_INVALID', detail);
+    }
     return this.#storePolicy(policy, revision);
   }
 

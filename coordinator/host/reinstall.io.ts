@@ -8,6 +8,8 @@ import {assertWipeToken} from './life.ts';
 
 /** After SIGTERM the driver has this long to end before SIGKILL. */
 const TERM_MS = 10_000;
+/** A timer of Node's that is longer fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface ReinstallOrder {
   record: HostRecord;
@@ -29,7 +31,7 @@ export async function reinstall(command: readonly string[], order: ReinstallOrde
   if (record.stage !== 'reinstalling') throw new MailherdError('HOST_STATE', {host, stage: record.stage, wish: 'reinstall'});
   const [program, ...words] = command;
   if (program === undefined) throw new MailherdError('REINSTALL_FAILED', {host, reason: 'no reinstallCommand is configured'});
-  const end = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const end = AbortSignal.any([signal, AbortSignal.timeout(Math.min(timeoutMs, TIMER_MS_MAX))]);
   const {PATH, LANG} = process.env;
   const child = spawn(program, [...words, host, release], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,7 +1,6 @@
 import {beforeEach, describe, expect, test} from 'vitest';
 import {MailherdError} from '../../../../base/errors.ts';
 import {CURRENT_PLAN_KEY} from '../../../../coordinator/keys.ts';
-import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {MoveRecord} from '../../../../wire/record.ts';
 import {FakeFarm, retainedMove} from '../fake-farm.ts';
 
@@ -364,33 +363,12 @@ describe('users and hosts', () => {
   });
 });
 
-describe('policy', () => {
+describe('retiring', () => {
   test('a host is retired only when nobody lives there and it is shut down', async () => {
     await farm.addHost('be07');
     await refused(farm.operator.retire('ada', 'be01', 'x'), 'NOT_EMPTY', {users: 2});
     await refused(farm.operator.retire('ada', 'be77', 'x'), 'HOST_UNKNOWN');
     expect(await farm.operator.retire('ada', 'be07', 'replaced')).toMatchObject({stage: 'retired'});
     expect(farm.views.farm().stages).toMatchObject({retired: 1});
-  });
-
-  test('a change from an old revision is refused; pause is no matter of the policy file', async () => {
-    const {revision} = farm.views.policy();
-    const wish = {...DEFAULT_POLICY, place: {...DEFAULT_POLICY.place, imbalanceMax: 2}};
-    await farm.operator.setPolicy('ada', {policy: wish, revision});
-    await refused(farm.operator.setPolicy('ada', {policy: DEFAULT_POLICY, revision}), 'STORE_CONFLICT');
-    const paused = {...wish, paused: {by: 'ada', atMs: 1, reason: ''}};
-    await refused(farm.operator.setPolicy('ada', {policy: paused, revision: farm.views.policy().revision}), 'INPUT_INVALID', {
-      path: '/policy/paused',
-    });
-    const margin = {...wish, move: {...wish.move, marginMs: wish.move.holdMs}};
-    await refused(farm.operator.setPolicy('ada', {policy: margin, revision: farm.views.policy().revision}), 'INPUT_INVALID');
-    const typo = {...wish, modes: {...wish.modes, evacute: 'on'}};
-    await refused(farm.operator.setPolicy('ada', {policy: typo, revision: farm.views.policy().revision}), 'INPUT_INVALID', {
-      path: '/policy/modes/evacute',
-    });
-    await farm.operator.pause('ada', 'lunch');
-    expect(farm.views.farm().paused).toMatchObject({by: 'ada', reason: 'lunch'});
-    await farm.operator.resume('ada');
-    expect(farm.views.policy().policy).toEqual(wish);
   });
 });
