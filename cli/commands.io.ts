@@ -17,6 +17,7 @@ import type {FarmEvent} from '../wire/event.ts';
 import type {Incident} from '../wire/incident.ts';
 import {ACTION_KINDS} from '../wire/policy.ts';
 import type {Decision, HostRecord, Plan} from '../wire/record.ts';
+import type {Route} from '../wire/route.ts';
 import {decisionWords} from '../wire/words.ts';
 import {type All, type Common, client, count, example, get, part, post, print, show} from './ask.io.ts';
 import {Refused} from './client.io.ts';
@@ -189,7 +190,20 @@ function hostCommands(): Command[] {
           record => `${record.host} is registered: ${record.stage}.`,
         );
       }),
+    addUserCommand(),
   ];
+}
+
+function addUserCommand(): Command {
+  return new Command('add-user')
+    .argument('<user>')
+    .argument('[host]', 'that has the mailbox; without it a host for a new one is chosen')
+    .description('have a mailbox routed and seen to from now on')
+    .addHelpText('after', example('mailherd add-user ada@example.org be01'))
+    .action(async (user: string, host: string | undefined, options: Common) => {
+      const route = await post<Route>('/v1/users', {user, ...(host !== undefined && {host})});
+      show(options, route, ({user: name, host: place}) => `${name} lives on ${place}.`);
+    });
 }
 
 function approveCommand(): Command {
