@@ -16,7 +16,7 @@ import {openTargets, placingOf} from '../plan/filter.ts';
 import {overloadOf} from '../plan/overload.ts';
 import {withinBudget} from './budget.ts';
 import {reliefs} from './relief.ts';
-import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, type Situation} from './situation.ts';
+import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, SHARES_SICK_COHORT, type Situation} from './situation.ts';
 import {evacuationVetoes, generalVetoes, roomVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 import {windowVetoes} from './window.ts';
 
@@ -78,7 +78,7 @@ export function decide(
   const wanted = [
     ...pages(on, unexplained, isTooMany, calls),
     ...watches(on),
-    ...cordons(on, blamed),
+    ...cordons(on, blamed, hurtOn),
     ...drains(on, evacuated),
     ...reliefs(on),
     ...reinstalls(on),
@@ -183,15 +183,15 @@ function watches(on: Situation): Decision[] {
   return suspects.map(({host, because, evidence}) => decision('watch', on, {host, because, evidence, mode}));
 }
 
-/** No new mailbox for sick hosts, nor for those that share what made others sick. */
-function cordons(on: Situation, blamed: ReadonlySet<string>): Decision[] {
+/** No new mailbox for sick hosts, nor for those that share what made others sick; where most customers are hurt first. */
+function cordons(on: Situation, blamed: ReadonlySet<string>, hurtOn: Hurt['byHost']): Decision[] {
   const {backends, explained, tooMany} = on;
   const mode = on.policy.modes.cordon;
   if (mode === 'off') return [];
-  return backends.flatMap(({host, kind, evidence}): Decision[] => {
+  return mostHurtFirst(backends, hurtOn).flatMap(({host, kind, evidence}): Decision[] => {
     const isBlamed = blamed.has(host);
     if ((!isBlamed && kind !== 'sick') || on.fleet.hosts.get(host)?.record.cordon !== null) return [];
-    const because = isBlamed && !explained.has(host) ? 'SHARES_SICK_COHORT' : reasonOf(host, on);
+    const because = isBlamed && !explained.has(host) ? SHARES_SICK_COHORT : reasonOf(host, on);
     const vetoes = isBlamed ? on.general : [...on.general, ...tooMany];
     return [{kind: 'cordon', host, atMs: on.nowMs, because, evidence, vetoes, mode}];
   });
@@ -208,8 +208,7 @@ function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
     const isFree = isLeftOver(on, host) ? mayEvacuate(on, host) : hasIdleUsers(on, host);
     return isFree && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
-  due.sort((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
-  return due.map(verdict => {
+  return mostHurtFirst(due, hurtOn).map(verdict => {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
     const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(host, on);
@@ -217,6 +216,10 @@ function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
     const because = kind === 'sick' ? reasonOf(host, on) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
+}
+
+function mostHurtFirst(verdicts: readonly Verdict[], hurtOn: Hurt['byHost']): Verdict[] {
+  return verdicts.toSorted((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
 }
 
 /** As many as the farm has room for; what stays where it is for another reason takes none. */
