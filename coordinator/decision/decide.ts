@@ -126,7 +126,13 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
   for (const {labels, because, evidence} of byHand(on)) page(null, `${because} ${labelWords(labels)}`, evidence);
   for (const host of standingEmpty(on)) page(host, BY_HAND, [handNote(1, `nothing explains it and it is empty: ${WHAT_HELPS}`)]);
-  const told = new Set([...called, ...pending].flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
+  const failed = [...on.fleet.hosts.values()].flatMap(({record}) => (record.stage === 'failed' ? [record] : []));
+  for (const {host, history} of failed) page(host, history.at(-1)?.reason ?? FAILED, []);
+  // Of one that failed to come back nobody expects a word.
+  const told = new Set([
+    ...failed.map(({host}) => host),
+    ...[...called, ...pending].flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])),
+  ]);
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
   else for (const {host} of silent) page(host, 'SILENT', []);
@@ -152,6 +158,8 @@ function byHand(on: Situation): {labels: Labels; because: string; evidence: Verd
   });
 }
 
+/** Of a host whose history does not tell why. */
+const FAILED = 'FAILED';
 /** Of a host that nothing explains. */
 const WHAT_HELPS = 'repair it, then mailherd uncordon HOST, or mailherd reinstall or retire HOST';
 

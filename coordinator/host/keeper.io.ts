@@ -3,7 +3,6 @@ import type {Clock} from '../../base/clock.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
-import {modeOf} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
 import type {Audit} from '../audit.io.ts';
 import type {BucketPort, Stored} from '../bucket-port.ts';
@@ -154,13 +153,6 @@ export class HostKeeper {
         const dropped = mover.dropWaiting(({source}) => source === host);
         log.info({host, dropped}, 'waiting moves dropped');
         return;
-      }
-      case 'page': {
-        const mode = modeOf(picture.policy.value, 'page');
-        if (mode === 'off') return;
-        if (mode === 'on') log.error({host, because: effect.because}, 'a person is needed');
-        const decision = {kind: 'page', host, atMs: clock.now(), because: effect.because, evidence: [], vetoes: [], mode} as const;
-        return emit('decided', host, {decision: {...decision, evidence: [], vetoes: []}});
       }
     }
   }
