@@ -76,11 +76,15 @@ export class Actor {
 
   async #tell(decisions: readonly Decision[]): Promise<void> {
     const {emit, audit, log} = this.#deps;
-    for (const decision of this.#news.take(decisions)) {
-      const {kind, host, atMs, because, evidence, vetoes, mode} = decision;
+    const news = this.#news.take(decisions);
+    // All of it before the first line is written: a disk that is full keeps nobody from being called.
+    for (const decision of news) {
+      const {kind, host, because, mode} = decision;
       emit('decided', host, {decision});
-      if (kind === 'watch') continue;
       if (kind === 'page' && mode === 'on') log.error({host, because}, 'a person is needed');
+    }
+    for (const {kind, host, atMs, because, evidence, vetoes, mode} of news) {
+      if (kind === 'watch') continue;
       await audit.write({atMs, by: MAILHERD, action: kind, subject: host, detail: {because, evidence, vetoes, mode}, result: 'decided'});
     }
   }

@@ -13,7 +13,7 @@ import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
 import type {Drivers} from './drivers.io.ts';
 import type {HostFacts} from './facts.ts';
-import {type HostEffect, type HostHappening, live, MAILHERD} from './life.ts';
+import {type HostEffect, type HostHappening, type HostTurn, live, MAILHERD} from './life.ts';
 
 const WIPE_CHECK_MS = 20 * SECOND_MS;
 /** A host that is not clean yet (mail in its queue) is asked again this much later. */
@@ -106,9 +106,22 @@ export class HostKeeper {
         else picture.applyHost(newest);
         continue;
       }
-      for (const effect of turn.effects) await this.#carryOut(turn.record, effect, event);
+      await this.#carryOutAll(turn, event);
       return turn.record;
     }
+  }
+
+  /** The record is stored: one effect that fails, as when its audit line cannot be written, keeps none of the others from being. */
+  async #carryOutAll({record, effects}: HostTurn, event: HostHappening): Promise<void> {
+    const failures: unknown[] = [];
+    for (const effect of effects) {
+      try {
+        await this.#carryOut(record, effect, event);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   async #store(entry: Stored<HostRecord>, record: HostRecord): Promise<void> {
