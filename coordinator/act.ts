@@ -6,12 +6,11 @@ import type {Policy} from '../wire/policy.ts';
 import {type Decision, isSettled, type MoveRecord, type PlannedMove} from '../wire/record.ts';
 import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
+import {isNextOf, releaseOn} from './decision/reinstall.ts';
 import type {Emit} from './events.io.ts';
-import {labelsOf} from './fleet.ts';
 import {verdictOf} from './health/judge.ts';
 import {isPaused} from './host/emptying.ts';
 import {type HostHappening, keepMs, MAILHERD} from './host/life.ts';
-import {releaseFor} from './host/release.ts';
 import {retainedAtMs} from './move/budget.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
@@ -221,18 +220,14 @@ export class Actor {
 
   #releaseFor(host: string): string | null {
     const {fleet, outcome} = this.#deps.picture;
-    return releaseFor(host, outcome?.cohorts ?? [], name => {
-      const other = fleet.hosts.get(name);
-      return other === undefined ? null : labelsOf(other);
-    });
+    return releaseOn(host, {fleet, cohorts: outcome?.cohorts ?? []});
   }
 
   /** Whether it is the release is found out on others first. */
   #awaitsExperiment(host: string): boolean {
-    const cohorts = this.#deps.picture.outcome?.cohorts ?? [];
-    return cohorts.some(({explained, experiment, sick}) => {
-      return explained && experiment !== undefined && sick.includes(host) && !experiment.hosts.includes(host);
-    });
+    const {clock, picture} = this.#deps;
+    const cohort = picture.outcome?.cohorts.find(({explained, sick}) => explained && sick.includes(host));
+    return cohort !== undefined && !isNextOf(cohort, host, picture.fleet, clock.now());
   }
 
   async #purge(): Promise<void> {

@@ -157,6 +157,7 @@ export class Picture {
     this.fleet.moves = moves;
     this.waiting = waiting;
     this.fleet.waiting = waiting.map(({planned}) => planned);
+    this.fleet.experiments = this.incidents.experiments();
     this.#memory ??= resumedMemory(this.#wereSick(), nowMs);
     const outcome = flow(this.fleet, this.#memory, this.policy.value, nowMs);
     this.#memory = outcome.memory;

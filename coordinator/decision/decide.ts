@@ -4,19 +4,19 @@ import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../..
 import type {Circumstance, CohortVerdict, Decision, Evidence, Hurt, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {BY_HAND, SUBSIDED} from '../../wire/words.ts';
-import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
+import {type Fleet, usersByHost} from '../fleet.ts';
 import {EVERYWHERE} from '../health/circumstance.ts';
 import {SOFTWARE} from '../health/cohort.ts';
 import {UNFELT} from '../health/judge.ts';
 import type {SliName} from '../health/sli.ts';
 import {MAILHERD} from '../host/life.ts';
-import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
 import {openTargets, placingOf} from '../plan/filter.ts';
 import {overloadOf} from '../plan/overload.ts';
 import {withinBudget} from './budget.ts';
+import {reinstalls, releaseOn} from './reinstall.ts';
 import {reliefs} from './relief.ts';
-import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, SHARES_SICK_COHORT, type Situation} from './situation.ts';
+import {decision, isBackendInService, notOfHosts, reasonOf, SHARES_SICK_COHORT, type Situation} from './situation.ts';
 import {evacuationVetoes, generalVetoes, roomVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 import {windowVetoes} from './window.ts';
 
@@ -34,8 +34,6 @@ const CAUSE_DWELLS = 10;
 const ODD_DRAIN_MS: Millis = HOUR_MS;
 /** A host on which nothing is this many times worse than elsewhere is not emptied. */
 const CURE_RATIO_MIN = 2;
-/** While labels cannot be told apart so many hosts are reinstalled at once: how they fare tells the others' cause. */
-const EXPERIMENT_MAX = 2;
 
 /** What is wrong and has a name: for which of it a person is called, and what is not told yet, so that he is not called by another name meanwhile. */
 export interface Calls {
@@ -287,50 +285,6 @@ function hasIdleUsers({fleet, users, nowMs}: Situation, host: string): boolean {
 /** Draining, with mailboxes that no move works on: unplaced at first, or their moves backed out. */
 function isLeftOver({fleet}: Situation, host: string): boolean {
   return fleet.hosts.get(host)?.record.stage === 'draining';
-}
-
-/** Hosts emptied by us, before the release was known to be the cause: now it is. */
-function reinstalls(on: Situation): Decision[] {
-  const {fleet, cohorts, policy, nowMs, general} = on;
-  const mode = policy.modes.reinstall;
-  if (mode === 'off') return [];
-  let asks = 0;
-  const asked = ({members}: CohortVerdict): number => members.filter(name => isBeingReinstalled(fleet.hosts.get(name))).length;
-  const awaited = ({alternatives = []}: CohortVerdict): number =>
-    [...fleet.hosts.values()].filter(host => isTrying(host, alternatives)).length;
-  return [...fleet.hosts.values()].flatMap(({record}): Decision[] => {
-    if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
-    const host = fleet.hosts.get(record.host);
-    const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(record.host));
-    const release = releaseOn(record.host, on);
-    if (host === undefined || cohort === undefined || release === null) return [];
-    const {experiment} = cohort;
-    const isOfTwo = experiment === undefined || experiment.hosts.includes(record.host);
-    if (!isOfTwo || (experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX)) return [];
-    asks++;
-    return [
-      {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
-    ];
-  });
-}
-
-function releaseOn(host: string, {fleet, cohorts}: Situation): string | null {
-  return releaseFor(host, cohorts, name => {
-    const other = fleet.hosts.get(name);
-    return other === undefined ? null : labelsOf(other);
-  });
-}
-
-function isBeingReinstalled(host: FleetHost | undefined): boolean {
-  return host !== undefined && (host.record.reinstallAskedBy !== null || host.record.stage === 'reinstalling');
-}
-
-/** Back, and with a label that cannot be told from the cause: how it fares tells, but not yet. */
-function isTrying(host: FleetHost, alternatives: readonly Labels[]): boolean {
-  const own = labelsOf(host);
-  return (
-    host.record.stage === 'probation' && alternatives.some(labels => Object.entries(labels).every(([key, value]) => own[key] === value))
-  );
 }
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */

@@ -257,6 +257,7 @@ test('the outcome of an experiment is told once, and stands in the incident', as
     cause: 'hardware=gen11',
     experiments: [{outcome: {blamed: [{hardware: 'gen11'}]}}],
   });
-  expect(world.picture.incidents.experiments()).toHaveLength(1);
+  world.picture.judge([], [], world.clock.now());
+  expect(world.picture.fleet.experiments).toMatchObject([{change: 'os', outcome: {cleared: [{os: 'new'}]}}]);
   expect(world.told.filter(({type}) => type === 'experimentEnded')).toHaveLength(1);
 });
