@@ -6,12 +6,11 @@ import type {Policy} from '../wire/policy.ts';
 import {type Decision, isSettled, type MoveRecord, type PlannedMove} from '../wire/record.ts';
 import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
+import {isNextOf, releaseOn} from './decision/reinstall.ts';
 import type {Emit} from './events.io.ts';
-import {labelsOf} from './fleet.ts';
 import {verdictOf} from './health/judge.ts';
 import {isPaused} from './host/emptying.ts';
 import {type HostHappening, keepMs, MAILHERD} from './host/life.ts';
-import {releaseFor} from './host/release.ts';
 import {retainedAtMs} from './move/budget.ts';
 import type {Mover} from './move/mover.ts';
 import type {Picture} from './picture.ts';
@@ -76,11 +75,15 @@ export class Actor {
 
   async #tell(decisions: readonly Decision[]): Promise<void> {
     const {emit, audit, log} = this.#deps;
-    for (const decision of this.#news.take(decisions)) {
-      const {kind, host, atMs, because, evidence, vetoes, mode} = decision;
+    const news = this.#news.take(decisions);
+    // All of it before the first line is written: a disk that is full keeps nobody from being called.
+    for (const decision of news) {
+      const {kind, host, because, mode} = decision;
       emit('decided', host, {decision});
-      if (kind === 'watch') continue;
       if (kind === 'page' && mode === 'on') log.error({host, because}, 'a person is needed');
+    }
+    for (const {kind, host, atMs, because, evidence, vetoes, mode} of news) {
+      if (kind === 'watch') continue;
       await audit.write({atMs, by: MAILHERD, action: kind, subject: host, detail: {because, evidence, vetoes, mode}, result: 'decided'});
     }
   }
@@ -217,18 +220,14 @@ export class Actor {
 
   #releaseFor(host: string): string | null {
     const {fleet, outcome} = this.#deps.picture;
-    return releaseFor(host, outcome?.cohorts ?? [], name => {
-      const other = fleet.hosts.get(name);
-      return other === undefined ? null : labelsOf(other);
-    });
+    return releaseOn(host, {fleet, cohorts: outcome?.cohorts ?? []});
   }
 
   /** Whether it is the release is found out on others first. */
   #awaitsExperiment(host: string): boolean {
-    const cohorts = this.#deps.picture.outcome?.cohorts ?? [];
-    return cohorts.some(({explained, experiment, sick}) => {
-      return explained && experiment !== undefined && sick.includes(host) && !experiment.hosts.includes(host);
-    });
+    const {clock, picture} = this.#deps;
+    const cohort = picture.outcome?.cohorts.find(({explained, sick}) => explained && sick.includes(host));
+    return cohort !== undefined && !isNextOf(cohort, host, picture.fleet, clock.now());
   }
 
   async #purge(): Promise<void> {

@@ -1,5 +1,6 @@
 import {count} from '../base/counts.ts';
 import {type Instant, MINUTE_MS, type Millis} from '../base/units.ts';
+import type {Experiment} from '../wire/incident.ts';
 import type {HostRecord, MoveRecord, PlannedMove} from '../wire/record.ts';
 import type {HostReport} from '../wire/report.ts';
 import {HOLD_AGE_MAX_MS} from '../wire/route.ts';
@@ -46,11 +47,13 @@ export interface Fleet {
   moves: readonly MoveRecord[];
   /** Planned and not begun. */
   waiting: readonly PlannedMove[];
+  /** Of the incident that lasts, or of the last one. */
+  experiments: readonly Experiment[];
 }
 
 /** A farm of which nothing is known yet. */
 export function emptyFleet(): Fleet {
-  return {hosts: new Map(), routes: new Map(), mailboxes: new Map(), moves: [], waiting: []};
+  return {hosts: new Map(), routes: new Map(), mailboxes: new Map(), moves: [], waiting: [], experiments: []};
 }
 
 /** A host of which only the record is known. */

@@ -158,6 +158,7 @@ export class Picture {
     this.waiting = waiting;
     this.fleet.waiting = waiting.map(({planned}) => planned);
     for (const host of this.fleet.hosts.values()) host.awaitedSinceMs ??= nowMs;
+    this.fleet.experiments = this.incidents.experiments();
     this.#memory ??= resumedMemory(this.#wereSick(), nowMs);
     const outcome = flow(this.fleet, this.#memory, this.policy.value, nowMs);
     this.#memory = outcome.memory;

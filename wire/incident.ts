@@ -73,6 +73,8 @@ export const IncidentState = Type.Object({
   /** Hosts of the open incident that are not well yet, and codes for which a person is called without naming a host. */
   ill: Type.Record(Type.String(), Type.Union([Type.Literal('sick'), Type.Literal('silent')])),
   pages: Type.Array(Type.String()),
+  /** Hosts for which a person is called, and why. */
+  called: Type.Optional(Type.Record(Type.String(), Type.String())),
   /** Since when it is over, unless it comes again soon. */
   calmSinceMs: orNull(InstantMs),
   /** When hosts were suspected first, with what was seen. */

@@ -3,6 +3,7 @@ import {budgetOf, type Policy} from '../../wire/policy.ts';
 import type {Decision, HostStage, Veto} from '../../wire/record.ts';
 import type {Fleet, FleetHost} from '../fleet.ts';
 import {isUnderWay} from '../move/budget.ts';
+import {SHARES_SICK_COHORT} from './situation.ts';
 
 /** Out of service: takes nobody, and gives its own away or has none. */
 const OUT: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe', 'reinstalling', 'failed']);
@@ -11,8 +12,8 @@ const TAKES_OUT: ReadonlySet<Decision['kind']> = new Set(['cordon', 'evacuate', 
 const URGENT: ReadonlySet<Decision['kind']> = new Set(['cordon', 'evacuate']);
 /** Decisions that change a host which the farm goes on using. */
 const CHANGES: ReadonlySet<Decision['kind']> = new Set(['drain', 'queue-relief', 'rebalance']);
-/** What is decided first gets the budget first. */
-const ORDER: readonly Decision['kind'][] = ['page', 'watch', 'cordon', 'evacuate', 'queue-relief', 'reinstall', 'drain', 'rebalance'];
+/** What stands first gets the budget first; to empty a host takes it out as well, so that its cordon costs nothing more. */
+const ORDER: readonly Decision['kind'][] = ['page', 'watch', 'evacuate', 'cordon', 'queue-relief', 'reinstall', 'drain', 'rebalance'];
 
 /** Shares are sums of fractions. */
 const ROUNDING = 1e-9;
@@ -63,13 +64,16 @@ function sharesOf(backends: readonly FleetHost[]): Spending['shareOf'] {
 }
 
 /**
- * One budget for everything that a round decides, on top of what goes on already: the most urgent kinds spend first.
+ * One budget for everything that a round decides, on top of what goes on already: the most urgent kinds spend first, within a kind in the
+ * order given.
  * @returns the decisions in the order given; those beyond the budget with a veto that says the figures.
  */
 export function withinBudget(decisions: readonly Decision[], fleet: Fleet, policy: Policy, nowMs: Instant): Decision[] {
   const spent = spendingOf(fleet, policy, nowMs);
   const vetoes = new Map<Decision, Veto[]>();
-  const ranked = [...decisions].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+  const ranked = [...decisions].sort(
+    (a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || Number(isPrecaution(a)) - Number(isPrecaution(b)),
+  );
   for (const decision of ranked) {
     if (decision.vetoes.length > 0) continue;
     const found = [...outOfService(decision, spent, policy), ...tooManyChanged(decision, spent, policy)];
@@ -77,6 +81,11 @@ export function withinBudget(decisions: readonly Decision[], fleet: Fleet, polic
     else book(decision, spent);
   }
   return decisions.map(decision => ({...decision, vetoes: [...decision.vetoes, ...(vetoes.get(decision) ?? [])]}));
+}
+
+/** Hurts nobody yet: whoever is sick goes before it. */
+function isPrecaution({kind, because}: Decision): boolean {
+  return kind === 'cordon' && because === SHARES_SICK_COHORT;
 }
 
 function book({kind, host}: Decision, {out, takenOut, changed}: Spending): void {

@@ -4,19 +4,19 @@ import {ACTION_KINDS, type ActionKind, floorOf, modeOf, type Policy} from '../..
 import type {Circumstance, CohortVerdict, Decision, Evidence, Hurt, Verdict, Veto} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {BY_HAND, SUBSIDED} from '../../wire/words.ts';
-import {type Fleet, type FleetHost, labelsOf, usersByHost} from '../fleet.ts';
+import {type Fleet, usersByHost} from '../fleet.ts';
 import {EVERYWHERE} from '../health/circumstance.ts';
 import {SOFTWARE} from '../health/cohort.ts';
 import {UNFELT} from '../health/judge.ts';
 import type {SliName} from '../health/sli.ts';
 import {MAILHERD} from '../host/life.ts';
-import {releaseFor} from '../host/release.ts';
 import {isUnderWay} from '../move/budget.ts';
 import {openTargets, placingOf} from '../plan/filter.ts';
 import {overloadOf} from '../plan/overload.ts';
 import {withinBudget} from './budget.ts';
+import {reinstalls, releaseOn} from './reinstall.ts';
 import {reliefs} from './relief.ts';
-import {decision, describe, isBackendInService, LEAVING, notOfHosts, reasonOf, type Situation} from './situation.ts';
+import {decision, isBackendInService, notOfHosts, reasonOf, SHARES_SICK_COHORT, type Situation} from './situation.ts';
 import {evacuationVetoes, generalVetoes, roomVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
 import {windowVetoes} from './window.ts';
 
@@ -34,8 +34,6 @@ const CAUSE_DWELLS = 10;
 const ODD_DRAIN_MS: Millis = HOUR_MS;
 /** A host on which nothing is this many times worse than elsewhere is not emptied. */
 const CURE_RATIO_MIN = 2;
-/** While labels cannot be told apart so many hosts are reinstalled at once: how they fare tells the others' cause. */
-const EXPERIMENT_MAX = 2;
 
 /** What is wrong and has a name: for which of it a person is called, and what is not told yet, so that he is not called by another name meanwhile. */
 export interface Calls {
@@ -78,7 +76,7 @@ export function decide(
   const wanted = [
     ...pages(on, unexplained, isTooMany, calls),
     ...watches(on),
-    ...cordons(on, blamed),
+    ...cordons(on, blamed, hurtOn),
     ...drains(on, evacuated),
     ...reliefs(on),
     ...reinstalls(on),
@@ -126,7 +124,13 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
   for (const {notHosts, explained, evidence} of on.cohorts) if (explained && notHosts !== undefined) page(null, 'NOT_THE_HOSTS', evidence);
   for (const {labels, because, evidence} of byHand(on)) page(null, `${because} ${labelWords(labels)}`, evidence);
   for (const host of standingEmpty(on)) page(host, BY_HAND, [handNote(1, `nothing explains it and it is empty: ${WHAT_HELPS}`)]);
-  const told = new Set([...called, ...pending].flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])));
+  const failed = [...on.fleet.hosts.values()].flatMap(({record}) => (record.stage === 'failed' ? [record] : []));
+  for (const {host, history} of failed) page(host, history.at(-1)?.reason ?? FAILED, []);
+  // Of one that failed to come back nobody expects a word.
+  const told = new Set([
+    ...failed.map(({host}) => host),
+    ...[...called, ...pending].flatMap(({code, hosts}) => (OF_HOSTS.has(code) ? hosts : [])),
+  ]);
   const silent = on.verdicts.filter(({host, kind}) => kind === 'silent' && !told.has(host));
   if (isMonitor && silent.length > 0) page(null, 'MONITOR_SUSPECT', []);
   else for (const {host} of silent) page(host, 'SILENT', []);
@@ -152,6 +156,8 @@ function byHand(on: Situation): {labels: Labels; because: string; evidence: Verd
   });
 }
 
+/** Of a host whose history does not tell why. */
+const FAILED = 'FAILED';
 /** Of a host that nothing explains. */
 const WHAT_HELPS = 'repair it, then mailherd uncordon HOST, or mailherd reinstall or retire HOST';
 
@@ -183,15 +189,15 @@ function watches(on: Situation): Decision[] {
   return suspects.map(({host, because, evidence}) => decision('watch', on, {host, because, evidence, mode}));
 }
 
-/** No new mailbox for sick hosts, nor for those that share what made others sick. */
-function cordons(on: Situation, blamed: ReadonlySet<string>): Decision[] {
+/** No new mailbox for sick hosts, nor for those that share what made others sick; where most customers are hurt first. */
+function cordons(on: Situation, blamed: ReadonlySet<string>, hurtOn: Hurt['byHost']): Decision[] {
   const {backends, explained, tooMany} = on;
   const mode = on.policy.modes.cordon;
   if (mode === 'off') return [];
-  return backends.flatMap(({host, kind, evidence}): Decision[] => {
+  return mostHurtFirst(backends, hurtOn).flatMap(({host, kind, evidence}): Decision[] => {
     const isBlamed = blamed.has(host);
     if ((!isBlamed && kind !== 'sick') || on.fleet.hosts.get(host)?.record.cordon !== null) return [];
-    const because = isBlamed && !explained.has(host) ? 'SHARES_SICK_COHORT' : reasonOf(host, on);
+    const because = isBlamed && !explained.has(host) ? SHARES_SICK_COHORT : reasonOf(host, on);
     const vetoes = isBlamed ? on.general : [...on.general, ...tooMany];
     return [{kind: 'cordon', host, atMs: on.nowMs, because, evidence, vetoes, mode}];
   });
@@ -208,8 +214,7 @@ function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
     const isFree = isLeftOver(on, host) ? mayEvacuate(on, host) : hasIdleUsers(on, host);
     return isFree && ((kind === 'sick' && !SUBSIDED.has(because)) || isLeftOver(on, host));
   });
-  due.sort((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
-  return due.map(verdict => {
+  return mostHurtFirst(due, hurtOn).map(verdict => {
     const {host, kind, evidence} = verdict;
     const isCounted = kind === 'sick' && !explained.has(host);
     const ofCause = isCounted ? [...tooMany, ...openCause(on, verdict)] : notOfHosts(host, on);
@@ -217,6 +222,10 @@ function evacuations(on: Situation, hurtOn: Hurt['byHost']): Decision[] {
     const because = kind === 'sick' ? reasonOf(host, on) : 'STILL_HOLDS_MAILBOXES';
     return {kind: 'evacuate', host, atMs: on.nowMs, because, evidence, vetoes, mode};
   });
+}
+
+function mostHurtFirst(verdicts: readonly Verdict[], hurtOn: Hurt['byHost']): Verdict[] {
+  return verdicts.toSorted((a, b) => (hurtOn[b.host] ?? 0) - (hurtOn[a.host] ?? 0));
 }
 
 /** As many as the farm has room for; what stays where it is for another reason takes none. */
@@ -276,50 +285,6 @@ function hasIdleUsers({fleet, users, nowMs}: Situation, host: string): boolean {
 /** Draining, with mailboxes that no move works on: unplaced at first, or their moves backed out. */
 function isLeftOver({fleet}: Situation, host: string): boolean {
   return fleet.hosts.get(host)?.record.stage === 'draining';
-}
-
-/** Hosts emptied by us, before the release was known to be the cause: now it is. */
-function reinstalls(on: Situation): Decision[] {
-  const {fleet, cohorts, policy, nowMs, general} = on;
-  const mode = policy.modes.reinstall;
-  if (mode === 'off') return [];
-  let asks = 0;
-  const asked = ({members}: CohortVerdict): number => members.filter(name => isBeingReinstalled(fleet.hosts.get(name))).length;
-  const awaited = ({alternatives = []}: CohortVerdict): number =>
-    [...fleet.hosts.values()].filter(host => isTrying(host, alternatives)).length;
-  return [...fleet.hosts.values()].flatMap(({record}): Decision[] => {
-    if (!LEAVING.has(record.stage) || record.cordon?.by !== MAILHERD || record.reinstallAskedBy !== null) return [];
-    const host = fleet.hosts.get(record.host);
-    const cohort = cohorts.find(({explained, sick}) => explained && sick.includes(record.host));
-    const release = releaseOn(record.host, on);
-    if (host === undefined || cohort === undefined || release === null) return [];
-    const {experiment} = cohort;
-    const isOfTwo = experiment === undefined || experiment.hosts.includes(record.host);
-    if (!isOfTwo || (experiment !== undefined && asked(cohort) + awaited(cohort) + asks >= EXPERIMENT_MAX)) return [];
-    asks++;
-    return [
-      {kind: 'reinstall', host: record.host, atMs: nowMs, because: describe(cohort), evidence: cohort.evidence, vetoes: general, mode},
-    ];
-  });
-}
-
-function releaseOn(host: string, {fleet, cohorts}: Situation): string | null {
-  return releaseFor(host, cohorts, name => {
-    const other = fleet.hosts.get(name);
-    return other === undefined ? null : labelsOf(other);
-  });
-}
-
-function isBeingReinstalled(host: FleetHost | undefined): boolean {
-  return host !== undefined && (host.record.reinstallAskedBy !== null || host.record.stage === 'reinstalling');
-}
-
-/** Back, and with a label that cannot be told from the cause: how it fares tells, but not yet. */
-function isTrying(host: FleetHost, alternatives: readonly Labels[]): boolean {
-  const own = labelsOf(host);
-  return (
-    host.record.stage === 'probation' && alternatives.some(labels => Object.entries(labels).every(([key, value]) => own[key] === value))
-  );
 }
 
 /** Only in a quiet farm: nobody sick with mailboxes, nobody on the way out or in, nothing moving. */

@@ -24,6 +24,9 @@ const IN_SERVICE: ReadonlySet<HostStage> = new Set(['probation', 'active', 'susp
 /** On the way out, or out, and still a host that may hold something. */
 export const LEAVING: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe']);
 
+/** Reason to cordon a host that is well, and has what makes others sick. */
+export const SHARES_SICK_COHORT = 'SHARES_SICK_COHORT';
+
 export function isBackendInService(host: FleetHost | undefined): boolean {
   return host !== undefined && host.record.role === 'backend' && IN_SERVICE.has(host.record.stage);
 }

@@ -3,7 +3,6 @@ import type {Clock} from '../../base/clock.ts';
 import {MailherdError, toRefusal} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
-import {modeOf} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
 import type {Audit} from '../audit.io.ts';
 import type {BucketPort, Stored} from '../bucket-port.ts';
@@ -14,7 +13,7 @@ import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
 import type {Drivers} from './drivers.io.ts';
 import type {HostFacts} from './facts.ts';
-import {type HostEffect, type HostHappening, live, MAILHERD} from './life.ts';
+import {type HostEffect, type HostHappening, type HostTurn, live, MAILHERD} from './life.ts';
 
 const WIPE_CHECK_MS = 20 * SECOND_MS;
 /** A host that is not clean yet (mail in its queue) is asked again this much later. */
@@ -107,9 +106,22 @@ export class HostKeeper {
         else picture.applyHost(newest);
         continue;
       }
-      for (const effect of turn.effects) await this.#carryOut(turn.record, effect, event);
+      await this.#carryOutAll(turn, event);
       return turn.record;
     }
+  }
+
+  /** The record is stored: one effect that fails, as when its audit line cannot be written, keeps none of the others from being. */
+  async #carryOutAll({record, effects}: HostTurn, event: HostHappening): Promise<void> {
+    const failures: unknown[] = [];
+    for (const effect of effects) {
+      try {
+        await this.#carryOut(record, effect, event);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   async #store(entry: Stored<HostRecord>, record: HostRecord): Promise<void> {
@@ -154,13 +166,6 @@ export class HostKeeper {
         const dropped = mover.dropWaiting(({source}) => source === host);
         log.info({host, dropped}, 'waiting moves dropped');
         return;
-      }
-      case 'page': {
-        const mode = modeOf(picture.policy.value, 'page');
-        if (mode === 'off') return;
-        if (mode === 'on') log.error({host, because: effect.because}, 'a person is needed');
-        const decision = {kind: 'page', host, atMs: clock.now(), because: effect.because, evidence: [], vetoes: [], mode} as const;
-        return emit('decided', host, {decision: {...decision, evidence: [], vetoes: []}});
       }
     }
   }

@@ -52,8 +52,7 @@ export type HostEffect =
   | {kind: 'wipeAllowed'; expiresAtMs: Instant}
   | {kind: 'reinstall'; release: string; token: string}
   | {kind: 'markWiped'}
-  | {kind: 'dropWaiting'}
-  | {kind: 'page'; because: string};
+  | {kind: 'dropWaiting'};
 
 export interface HostTurn {
   record: HostRecord;
@@ -348,8 +347,9 @@ function answers(facts: HostFacts): boolean {
   return facts.report !== null && facts.verdict !== null && facts.verdict !== 'silent';
 }
 
+/** A person is called for as long as it is failed (`coordinator/decision/decide.ts`), and told this reason. */
 function fail(record: HostRecord, because: string, nowMs: Instant): HostTurn {
-  return stage({record, effects: [{kind: 'page', because}]}, 'failed', because, nowMs);
+  return stage(record, 'failed', because, nowMs);
 }
 
 function liftOurs(record: HostRecord): HostTurn {

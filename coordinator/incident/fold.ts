@@ -22,6 +22,8 @@ const RETOLD_MS = MINUTE_MS;
 const OF_HOSTS: ReadonlySet<EventType> = new Set(AGENT_EVENTS);
 /** Reasons of a host that nobody can judge, and that nothing is wrong with as far as is seen. */
 const AT_REST = new Set(['IDLE', 'NO_SLI']);
+/** What a person is called by for a host that says nothing. */
+export const SILENT = 'SILENT';
 
 export const NO_INCIDENTS: IncidentState = {
   v: 1,
@@ -139,7 +141,8 @@ export class IncidentFold {
     }
     if (kind === 'healthy' || (kind === 'unknown' && AT_REST.has(because))) {
       delete suspected[host];
-      this.#recovered(atMs, host, kind === 'healthy' ? 'is well again' : 'is back, with nothing to judge it by');
+      if (ill[host] !== undefined && this.#isHeld(host)) ill[host] = 'silent';
+      else this.#recovered(atMs, host, kind === 'healthy' ? 'is well again' : 'is back, with nothing to judge it by');
     }
   }
 
@@ -183,14 +186,23 @@ export class IncidentFold {
     if (kind === 'page') {
       const open = this.#openAt(sequence, atMs);
       open.cause ??= because;
-      if (host !== null) this.#fell(open, host, this.state.ill[host] ?? 'silent');
-      else if (!this.state.pages.includes(because)) this.state.pages.push(because);
+      if (host !== null) {
+        this.#fell(open, host, this.state.ill[host] ?? 'silent');
+        this.state.called = {...this.state.called, [host]: because};
+      } else if (!this.state.pages.includes(because)) this.state.pages.push(because);
     }
     this.#noteDecision(atMs, decision);
   }
 
+  /** A host that is heard of is not silent; what else a person was called for lasts until nobody is called any more. */
+  #isHeld(host: string): boolean {
+    const because = this.state.called?.[host];
+    return because !== undefined && because !== SILENT;
+  }
+
   #pageEnded(atMs: Instant, host: string | null, because: string): void {
     if (host !== null) {
+      delete this.state.called?.[host];
       if (this.state.ill[host] === 'silent') this.#recovered(atMs, host, `is no longer ${because}`);
       return;
     }
@@ -282,6 +294,7 @@ export class IncidentFold {
   #recovered(atMs: Instant, host: string, what: string): void {
     if (this.state.ill[host] === undefined) return;
     delete this.state.ill[host];
+    delete this.state.called?.[host];
     this.#note(atMs, 'recovery', `${host} ${what}`);
     this.#calm(atMs);
   }
@@ -324,7 +337,7 @@ export class IncidentFold {
     if (open.moved > 0) this.#note(atMs, 'over', `${open.moved} mailboxes were moved`);
     this.#note(atMs, 'over', 'over');
     this.closed.push({...open, closedAtMs: atMs});
-    Object.assign(this.state, {open: null, ill: {}, pages: [], calmSinceMs: null, countedMs: null, decided: null});
+    Object.assign(this.state, {open: null, ill: {}, pages: [], called: {}, calmSinceMs: null, countedMs: null, decided: null});
   }
 
   /** From one event to the next as many are hurt as were told last; not while it may be over. */

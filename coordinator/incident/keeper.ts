@@ -12,7 +12,7 @@ import {triedHosts} from '../health/tried.ts';
 import type {Picture} from '../picture.ts';
 import {STATE_KEY} from './book.ts';
 import {outcomeOf} from './experiment.ts';
-import {IncidentFold, NO_INCIDENTS} from './fold.ts';
+import {IncidentFold, NO_INCIDENTS, SILENT} from './fold.ts';
 
 /** Incidents that are over and still kept. */
 const KEEP_MAX = 300;
@@ -106,10 +106,12 @@ export class IncidentKeeper {
   /** What a person was called for, and is not there any more. */
   #endPages({decisions}: FlowOutcome): void {
     const {emit, clock} = this.#deps;
-    const {pages, ill} = this.#fold.state;
+    const {pages, ill, called = {}} = this.#fold.state;
     const nowMs = clock.now();
-    const silent = Object.entries(ill).flatMap(([host, how]) => (how === 'silent' ? [host] : []));
-    const open = [...pages.map(because => ({host: null, because})), ...silent.map(host => ({host, because: 'SILENT'}))];
+    // A state of an older release does not say why a person was called for a host.
+    const silent = Object.entries(ill).flatMap(([host, how]) => (how === 'silent' ? [[host, SILENT]] : []));
+    const byHost = Object.entries<string>({...Object.fromEntries(silent), ...called});
+    const open = [...pages.map(because => ({host: null, because})), ...byHost.map(([host, because]) => ({host, because}))];
     const keys = new Set(open.map(keyOf));
     for (const key of [...this.#goneSinceMs.keys(), ...this.#ended]) {
       if (keys.has(key)) continue;

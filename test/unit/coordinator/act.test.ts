@@ -375,3 +375,15 @@ test('a drain empties the host with moves that can wait, and asks for no reinsta
     ],
   ]);
 });
+
+test('whose audit line cannot be written is called for all the same, and so is whoever comes after him', async () => {
+  const history = [{stage: 'failed' as const, atMs: 0, reason: 'REINSTALL_OVERDUE'}];
+  for (const host of ['be06', 'be07']) await farm.addHost(host, {stage: 'failed', history});
+  farm.unwritable = 'page';
+  await expect(act()).rejects.toThrow('no audit line of page');
+  const told = farm.events.filter(({type}) => type === 'decided').map(({host}) => host);
+  expect(told).toEqual(expect.arrayContaining(['be06', 'be07']));
+  farm.unwritable = '';
+  await act();
+  expect(farm.events.filter(({type, host}) => type === 'decided' && host === 'be06')).toHaveLength(1);
+});

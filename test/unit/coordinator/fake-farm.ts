@@ -84,6 +84,8 @@ export class FakeFarm {
   readonly mover = new FakeMover();
   readonly events: {type: EventType; host: string | null; data: unknown}[] = [];
   readonly lines: AuditLine[] = [];
+  /** Actions of which no audit line can be written. */
+  unwritable = '';
   readonly commands: {host: string; verb: string; request: unknown}[] = [];
   /** What a host answers to a command; throws to be silent. */
   answer: (host: string, verb: string) => unknown = () => ({});
@@ -107,7 +109,12 @@ export class FakeFarm {
     const {clock, picture, hosts, mover} = this;
     const signal = this.end.signal;
     const emit: Emit = (type, host, data) => void this.events.push({type, host, data});
-    const audit = {write: async (line: AuditLine) => void this.lines.push(line)};
+    const audit = {
+      write: async (line: AuditLine) => {
+        if (line.action === this.unwritable) throw new Error(`no audit line of ${line.action}`);
+        this.lines.push(line);
+      },
+    };
     const command = (async (host: string, verb: string, request: unknown) => {
       this.commands.push({host, verb, request});
       return this.answer(host, verb);

@@ -42,6 +42,15 @@ describe('capacity out of service', () => {
     expect(found.map(vetoes => vetoes.map(({code}) => code))).toEqual([['CAPACITY_OUT'], ['PAUSED'], []]);
   });
 
+  test('who is emptied spends before who is only cordoned, the sick before the well that share a label with them', () => {
+    const farm = tenHosts();
+    const well = {...wish('cordon', 'be0'), because: 'SHARES_SICK_COHORT'};
+    const wishes = [well, wish('cordon', 'be1'), wish('cordon', 'be2'), wish('evacuate', 'be2'), wish('evacuate', 'be3')];
+    const found = (share: number): string[][] => vetoesOf(farm, budget(share), wishes).map(vetoes => vetoes.map(({code}) => code));
+    expect(found(0.2)).toEqual([['CAPACITY_OUT'], ['CAPACITY_OUT'], [], [], []]);
+    expect(found(0.3)).toEqual([['CAPACITY_OUT'], [], [], [], []]);
+  });
+
   test('hosts count by the size of their stores; a single host may always go', () => {
     const farm = new Farm();
     for (const host of ['big', 'small', 'tiny']) farm.add(recordOf(host, OLD));

@@ -1,8 +1,11 @@
-import {expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import {seededRng} from '../../../../base/random.ts';
+import {DAY_MS} from '../../../../base/units.ts';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
+import type {Experiment} from '../../../../wire/incident.ts';
+import type {Labels} from '../../../../wire/schema.ts';
 import {decisionWords, experimentWish} from '../../../../wire/words.ts';
-import {Farm, OLD, type ReportChange, recordOf, SICK, type Weather} from '../fleet-builder.ts';
+import {Farm, IDLE, OLD, type ReportChange, recordOf, SICK, START_MS, type Weather} from '../fleet-builder.ts';
 
 const vetoesOf = ({decisions}: FlowOutcome, host: string): string[] | undefined =>
   decisions.find(decision => decision.kind === 'evacuate' && decision.host === host)?.vetoes.map(({code}) => code);
@@ -107,6 +110,47 @@ test('labels that cannot be told apart: two hosts at a time are reinstalled, tho
   expect(decided(second, 'reinstall')).toEqual(['be10']);
   farm.change('be10', {reinstallAskedBy: 'mailherd', reinstallTo: 'debian-12'});
   expect(decided(farm.pass(10, sick([8, 11])), 'reinstall')).toEqual([]);
+});
+
+describe('two hosts that came back with another release', () => {
+  const CORDON = {by: 'mailherd', reason: 'x', atMs: 0};
+  const empty: ReportChange = {...IDLE, generation: 2};
+
+  /** The four of the newest hardware were emptied, two of them were reinstalled, proved well on probation, and are still empty. */
+  function tried(outcome: Experiment['outcome'] = null, agoMs = 0): {farm: Farm; asked: () => (string | null)[]} {
+    const farm = confounded();
+    farm.pass(200, sick([8, 9, 10, 11]));
+    for (const index of [8, 9, 10, 11]) {
+      farm.change(`be${index}`, {stage: 'drained', cordon: CORDON});
+      for (const [user, route] of farm.fleet.routes)
+        if (route.host === `be${index}`) farm.fleet.routes.set(user, {...route, host: `be${index - 8}`});
+    }
+    const {labels, alternatives = []} = farm.pass(20, sick([8, 9, 10, 11])).cohorts[0] ?? {labels: {}};
+    for (const host of ['be10', 'be11']) farm.change(host, {stage: 'reinstalling'});
+    farm.pass(60, {...sick([8, 9]), be10: null, be11: null});
+    const hosts = ['be8', 'be9', 'be10', 'be11'];
+    farm.fleet.experiments = [{labels, alternatives, change: 'os', from: 'debian-13', hosts, sinceMs: farm.nowMs - agoMs, outcome}];
+    const history = [{stage: 'probation' as const, atMs: farm.nowMs - agoMs, reason: 'reports as debian-12'}];
+    for (const host of ['be10', 'be11']) farm.change(host, {stage: 'active', labels: {...OLD, hardware: 'gen11'}, history});
+    const asked = (): (string | null)[] => decided(farm.pass(300, {...sick([8, 9]), be10: empty, be11: empty}), 'reinstall');
+    return {farm, asked};
+  }
+
+  test('past probation and still empty they have not told anything: no other is reinstalled, but for so long only, or until one is gone', () => {
+    const {farm, asked} = tried();
+    expect(asked()).toEqual([]);
+    farm.change('be11', {stage: 'retired'});
+    expect(asked()).toHaveLength(1);
+    expect(tried(null, DAY_MS - 3_600_000).asked()).toEqual([]);
+    expect(tried(null, DAY_MS).asked()).toEqual(['be8', 'be9']);
+  });
+
+  test('what they told: another label is to blame, and no other is reinstalled; they do not agree, and the next two are', () => {
+    const outcome = (blamed: Labels[], cleared: Labels[]): Experiment['outcome'] => ({atMs: START_MS, blamed, cleared, hosts: []});
+    expect(tried(outcome([{hardware: 'gen11'}], [{os: 'debian-13'}])).asked()).toEqual([]);
+    expect(tried(outcome([], [])).asked()).toEqual(['be8', 'be9']);
+    expect(tried(outcome([{os: 'debian-13'}], [{hardware: 'gen11'}])).asked()).toEqual(['be8', 'be9']);
+  });
 });
 
 test('not twice as slow is sick where users feel it, and no reason to move them', () => {

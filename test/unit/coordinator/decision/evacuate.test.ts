@@ -4,7 +4,7 @@ import {decide} from '../../../../coordinator/decision/decide.ts';
 import type {FlowOutcome} from '../../../../coordinator/flow.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {Verdict, Veto} from '../../../../wire/record.ts';
-import {Farm, GIB, OLD, type ReportChange, recordOf, type Weather} from '../fleet-builder.ts';
+import {Farm, GIB, NEW, OLD, type ReportChange, recordOf, SICK, type Weather} from '../fleet-builder.ts';
 
 const vetoesOf = ({decisions}: FlowOutcome, host: string): string[] | undefined =>
   decisions.find(each => each.kind === 'evacuate' && each.host === host)?.vetoes.map(({code}) => code);
@@ -95,4 +95,22 @@ describe('room', () => {
     const found = codes(evacuated(sickFarm(0), {be0: 20, be1: 20}));
     expect(found).toEqual({be0: ['NO_HEALTHY_TARGET'], be1: ['NO_HEALTHY_TARGET']});
   });
+});
+
+test('a bad release on most hosts: the sick take the capacity that may be out, where most customers are hurt first; the well get what is left', () => {
+  const farm = new Farm();
+  const name = (index: number): string => `be${String(index).padStart(2, '0')}`;
+  for (let index = 0; index < 40; index++) farm.add(recordOf(name(index), index < 8 ? OLD : NEW), index === 39 ? 12 : 6, 1e8);
+  farm.policy = {...DEFAULT_POLICY, modes: {...DEFAULT_POLICY.modes, cordon: 'on', evacuate: 'on'}};
+  farm.pass(200);
+  const sick = Array.from({length: 23}, (_, at) => name(17 + at));
+  const {cohorts, decisions} = farm.pass(100, Object.fromEntries(sick.map(host => [host, SICK])));
+  expect(cohorts[0]).toMatchObject({labels: {os: 'debian-13'}, explained: true});
+  const free = (kind: string): (string | null)[] =>
+    decisions.flatMap(each => (each.kind === kind && each.vetoes.length === 0 ? [each.host] : []));
+  expect(free('evacuate').toSorted()).toEqual(sick);
+  expect(free('evacuate')[0]).toBe('be39');
+  expect(free('cordon').slice(0, 1)).toEqual(['be39']);
+  // 0.67 of the capacity may be out, which is 26 hosts.
+  expect(free('cordon').toSorted()).toEqual(['be08', 'be09', 'be10', ...sick]);
 });

@@ -72,6 +72,24 @@ describe('drain', () => {
   });
 });
 
+describe('a host that failed', () => {
+  const history = [{stage: 'failed' as const, atMs: 0, reason: 'REINSTALL_FAILED: exit 3'}];
+
+  test('is named with the reason for as long as it is failed, silent or not, and once', () => {
+    const farm = busyFarm();
+    const called = (but: Verdict): unknown[] =>
+      decided(farm, well(farm, but), 'page').map(({host, because, mode}) => [host, because, mode]);
+    const silent = verdict('be2', 'silent', 'REPORTS_STALE', 0);
+    expect(called(silent)).toEqual([['be2', 'SILENT', 'on']]);
+    farm.change('be2', {stage: 'failed', history});
+    for (const but of [silent, verdict('be2', 'healthy', 'WITHIN_BOUNDS', 0)]) {
+      expect(called(but)).toEqual([['be2', 'REINSTALL_FAILED: exit 3', 'on']]);
+    }
+    farm.change('be2', {stage: 'draining'});
+    expect(called(verdict('be2', 'healthy', 'WITHIN_BOUNDS', 0))).toEqual([]);
+  });
+});
+
 describe('an overloaded host', () => {
   const busy = (farm: Farm): Verdict[] => well(farm, verdict('be1', 'suspect', 'OVERLOADED', farm.nowMs - HOUR_MS));
   const outlook = (farm: Farm) => ({fleet: farm.fleet, verdicts: busy(farm), cohorts: [], policy: POLICY});

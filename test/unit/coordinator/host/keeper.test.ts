@@ -29,3 +29,14 @@ test('a host with more retained copies than a message of NATS can name is asked 
   await settle();
   expect(farm.picture.hosts.get('be01')?.value.stage).toBe('safeToWipe');
 });
+
+test('an audit line that cannot be written keeps nothing else from being done, and is told', async () => {
+  const farm = new FakeFarm();
+  await farm.setPolicy();
+  await farm.addHost('be01');
+  farm.unwritable = 'stage draining';
+  const wish = {type: 'evacuated', by: 'ada', reason: 'disk', release: null, asksReinstall: false} as const;
+  await expect(farm.keeper.happen('be01', wish)).rejects.toThrow('no audit line of stage draining');
+  expect(farm.lines.map(({action}) => action)).toEqual(['cordon']);
+  expect(farm.events.map(({type}) => type)).toEqual(['hostStaged', 'hostCordoned']);
+});

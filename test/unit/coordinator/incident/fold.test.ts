@@ -111,6 +111,18 @@ test('a silent host that is back with nothing to judge it by ends its incident, 
   expect(folded([paged(1, 'SILENT', 'be1'), turned(3, 'be1', 'sick'), ended], 5)).toMatchObject([{closedAtMs: null}]);
 });
 
+test('a host that failed is called well again by no verdict: its incident ends when nobody is called for it, or when it is retired', () => {
+  const failed = [turned(0, 'be4', 'sick'), paged(1, 'REINSTALL_FAILED: exit 3', 'be4'), turned(2, 'be4', 'healthy')];
+  expect(folded(failed, 60)).toMatchObject([{hosts: ['be4'], closedAtMs: null}]);
+  const [ended] = folded([...failed, at(9, 'pageEnded', 'be4', {because: 'REINSTALL_FAILED: exit 3'})], 5);
+  expect(ended?.closedAtMs).toBe(T0 + 9 * MINUTE);
+  expect(lines(ended)).toContain('be4 is no longer REINSTALL_FAILED: exit 3');
+  const gone = at(9, 'hostStaged', 'be4', {from: 'failed', to: 'retired', reason: 'by ada', tookMs: 1});
+  expect(folded([...failed, gone], 5)).toMatchObject([{closedAtMs: T0 + 9 * MINUTE}]);
+  const well = [turned(10, 'be4', 'sick'), at(11, 'pageEnded', 'be4', {because: 'REINSTALL_FAILED: exit 3'})];
+  expect(folded([...failed, ...well], 5)).toMatchObject([{closedAtMs: null}]);
+});
+
 test('a new leader tells again what was decided: the timeline does not', () => {
   const again = [
     turned(1, 'be4', 'sick'),

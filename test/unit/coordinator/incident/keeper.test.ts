@@ -156,6 +156,22 @@ test('a page that is not decided any more is said to be over, once, and not for 
   expect(world.picture.incidents.all()).toMatchObject([{cause: 'MONITOR_SUSPECT', closedAtMs: T0 + 180_000}]);
 });
 
+test('a host that failed keeps its incident open for as long as a person is called for it; what ends is said by its name', async () => {
+  const world = new World();
+  const {keeper} = world.lead();
+  const decision = {...PAGE, host: 'be7', because: 'REINSTALL_FAILED: exit 3'};
+  const paging = {...QUIET, decisions: [decision]};
+  await world.pass(keeper, 10, paging);
+  world.happen(at(0.1, 'decided', 'be7', {decision}));
+  await world.pass(keeper, 600, paging);
+  expect(world.picture.incidents.open()?.hosts).toEqual(['be7']);
+  expect(world.told.filter(({type}) => type === 'pageEnded')).toEqual([]);
+  await world.pass(keeper, 60);
+  expect(world.told.filter(({type}) => type === 'pageEnded')).toEqual([
+    {type: 'pageEnded', host: 'be7', data: {because: 'REINSTALL_FAILED: exit 3'}},
+  ]);
+});
+
 test('only the newest incidents are kept', async () => {
   const world = new World();
   const {keeper} = world.lead();
@@ -241,6 +257,7 @@ test('the outcome of an experiment is told once, and stands in the incident', as
     cause: 'hardware=gen11',
     experiments: [{outcome: {blamed: [{hardware: 'gen11'}]}}],
   });
-  expect(world.picture.incidents.experiments()).toHaveLength(1);
+  world.picture.judge([], [], world.clock.now());
+  expect(world.picture.fleet.experiments).toMatchObject([{change: 'os', outcome: {cleared: [{os: 'new'}]}}]);
   expect(world.told.filter(({type}) => type === 'experimentEnded')).toHaveLength(1);
 });
