@@ -1,9 +1,8 @@
-import {open} from 'node:fs/promises';
-import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
 import {FilePacker, type PackedFiles} from '../../native/mailbox.ts';
 import type {SeedSummary} from '../../wire/seed.ts';
+import {openPlain} from './plain-file.io.ts';
 import type {SeedLine} from './seed-line.io.ts';
 import {tarEnd, tarHeader, tarMember, tarPadding} from './seed-tar.ts';
 
@@ -31,9 +30,9 @@ export class SeedArchive {
     await this.#line.say(member);
   }
 
-  /** The beginning of a file that grows. @returns false when it is gone. @throws MailherdError COPY_FAILED when it has become shorter. */
+  /** The beginning of a file that grows. @returns false when it is gone. @throws MailherdError COPY_FAILED when it has become shorter, SEED_UNFIT. */
   async passBeginning(root: string, path: string, bytes: Bytes, seconds: number): Promise<boolean> {
-    const file = await open(join(root, path)).catch(ifGone);
+    const file = await openPlain(root, path).catch(ifGone);
     if (file === null) return false;
     try {
       await this.#line.say(tarHeader(path, bytes, seconds));
@@ -92,6 +91,6 @@ export interface SeedParcel {
   /** Told of the files of `passFiles` that were sent, by their places among its paths, and what their texts are where files are just texts. */
   sent(packed: PackedFiles): void;
   readonly areTexts: boolean;
-  /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED */
+  /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED, SEED_UNFIT */
   send(archive: SeedArchive): Promise<Pick<SeedSummary, 'folders' | 'gone'>>;
 }

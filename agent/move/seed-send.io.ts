@@ -43,7 +43,6 @@ export async function sendSeed(
         : await DboxParcel.of(user, place, places.server, await places.offered());
     if (parcel === null) return {kind: 'unfit', reason: 'its folders alone, as far as they are understood, are not all of it'};
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
-    if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};
     if (refusal !== null) throw fromRefusal(refusal);
     const archive = new SeedArchive(line, parcel);
     const found = await parcel.send(archive);
@@ -55,6 +54,7 @@ export async function sendSeed(
     if (last.refusal !== null) throw fromRefusal(last.refusal);
     return {kind: 'seeded', messages: found.folders.reduce((sum, folder) => sum + folder.messages, 0), bytes: archive.bytes};
   } catch (cause) {
+    if (cause instanceof MailherdError && cause.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(cause.detail.reason)};
     // The system's own errors: a target that died resets the connection.
     throw cause instanceof MailherdError ? cause : new MailherdError('COPY_FAILED', {user, reason: String(cause)}, {cause});
   } finally {
