@@ -1,6 +1,6 @@
 import {constants} from 'node:fs';
-import {type FileHandle, open} from 'node:fs/promises';
-import {join} from 'node:path';
+import {type FileHandle, open, readlink} from 'node:fs/promises';
+import {basename, dirname, join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
 import {type Bytes, MIB} from '../../base/units.ts';
 
@@ -13,12 +13,26 @@ const LISTS_BYTES_MAX: Bytes = 128 * MIB;
 const NOT_PLAIN = new Set(['ELOOP', 'ENXIO']);
 
 /**
- * Opens a file in whose place the owner of the mailbox may have put anything: it waits for nothing and follows no link.
+ * Opens a file in whose place the owner of the mailbox may have put anything, and in that of the directories above: it waits for nothing and
+ * follows no link. @param root its real path.
  * @throws MailherdError SEED_UNFIT for what is no plain file, or the system's error.
  */
 export async function openPlain(root: string, path: string): Promise<FileHandle> {
+  const above = join(root, dirname(path));
+  const directory = await open(above, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const opened = `/proc/self/fd/${directory.fd}`;
+    // Whatever becomes of the path from here on: this is where it leads.
+    if ((await readlink(opened)) !== above) throw notPlain(path);
+    return await openIn(opened, path);
+  } finally {
+    await directory.close();
+  }
+}
+
+async function openIn(directory: string, path: string): Promise<FileHandle> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = await open(join(root, path), flags).catch(error => {
+  const file = await open(join(directory, basename(path)), flags).catch(error => {
     throw NOT_PLAIN.has(error.code) ? notPlain(path) : error;
   });
   try {
@@ -31,7 +45,7 @@ export async function openPlain(root: string, path: string): Promise<FileHandle>
 }
 
 function notPlain(path: string): MailherdError {
-  return new MailherdError('SEED_UNFIT', {reason: `no plain file: ${path}`});
+  return new MailherdError('SEED_UNFIT', {reason: `no plain file, or behind a link: ${path}`});
 }
 
 /** Reads lists of messages of one mailbox, whose owner may have made them as large as he likes without having written anything. */
@@ -39,6 +53,7 @@ export class ListReader {
   readonly #root: string;
   #bytesLeft = LISTS_BYTES_MAX;
 
+  /** @param root its real path. */
   constructor(root: string) {
     this.#root = root;
   }

@@ -58,15 +58,15 @@ export class SeedArchive {
   }
 
   /**
-   * Those of the files that are there; the next ones are read while the target takes what was. @param root what the paths are below.
+   * Those of the files that are there; the next ones are read while the target takes what was. @param root what the paths are below; its real path.
    * @param dropsKeywords the names lose the keywords of a maildir.
-   * @throws MailherdError COPY_FAILED, or the socket's error.
+   * @throws MailherdError COPY_FAILED, SEED_UNFIT for what lies behind a link, or the socket's error.
    */
   async passFiles(root: string, paths: readonly string[], dropsKeywords = false): Promise<void> {
     const packer = new FilePacker(root, paths, {hasSums: this.#parcel.areTexts, dropsKeywords});
     for (let reading = packer.next(); ; ) {
       const {bytes, isLast, ...packed} = await reading.catch(cause => {
-        throw new MailherdError('COPY_FAILED', {reason: String(cause)}, {cause});
+        throw new MailherdError(isLink(cause) ? 'SEED_UNFIT' : 'COPY_FAILED', {reason: String(cause)}, {cause});
       });
       if (!isLast) reading = packer.next();
       // Whoever awaits it later still learns of it.
@@ -78,6 +78,10 @@ export class SeedArchive {
       if (isLast) return;
     }
   }
+}
+
+function isLink(cause: unknown): boolean {
+  return cause instanceof MailherdError && cause.detail.code === 'ELOOP';
 }
 
 /** For a file that may be removed meanwhile, with its directory or by itself. @throws whatever else is wrong with it. */
