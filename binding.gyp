@@ -4,6 +4,7 @@
       "target_name": "mailherd",
       "sources": [
         "native/addon.cc",
+        "native/beneath.cc",
         "native/block_queue.cc",
         "native/conntrack.cc",
         "native/cpu_stat.cc",
@@ -66,7 +67,7 @@
     {
       "target_name": "mailherd-unpack",
       "type": "executable",
-      "sources": ["native/unpack/mail_paths.cc", "native/unpack/tree.cc", "native/unpack/unpack.cc", "native/unpack/ustar.cc"],
+      "sources": ["native/beneath.cc", "native/unpack/mail_paths.cc", "native/unpack/tree.cc", "native/unpack/unpack.cc", "native/unpack/ustar.cc"],
       "cflags": ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-ffunction-sections", "-fdata-sections"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],

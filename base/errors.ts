@@ -70,7 +70,7 @@ export const CODES = {
   },
   SESSIONS_LINGER: {http: 503, next: 'retry', text: 'processes of the user did not end in time'},
   COPY_FAILED: {http: 503, next: 'retry', text: 'the mailbox could not be copied'},
-  SEED_UNFIT: {http: 409, next: 'replan', text: 'the target cannot read the files of this mailbox'},
+  SEED_UNFIT: {http: 409, next: 'replan', text: 'this mailbox cannot go as files'},
   CANCELLED: {http: 409, next: 'stop', text: 'a person or a newer decision ended it'},
   MESSAGE_UNREADABLE: {
     http: 409,

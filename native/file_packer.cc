@@ -10,6 +10,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "beneath.h"
+
 namespace mailherd {
 
 namespace {
@@ -76,7 +78,7 @@ Result<PackedPiece> FilePacker::Next() {
   PackedPiece piece;
   piece.bytes.reserve(kPieceBytes);
   if (!directory_) {
-    directory_ = UniqueFd(::open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    directory_ = OpenResolved(root_.c_str(), O_PATH | O_DIRECTORY);
     if (!directory_) return SysError{errno, "open", root_};
   }
   while (piece.bytes.size() + kBlock < kPieceBytes && at_ < paths_.size()) {
@@ -92,8 +94,8 @@ Result<PackedPiece> FilePacker::Next() {
 
 std::optional<SysError> FilePacker::Open(PackedPiece& piece) {
   const std::string& path = paths_[at_];
-  // Whoever has put something else there does not have it opened.
-  UniqueFd file(::openat(directory_.get(), path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  // Whoever has put something else there, or a link on the way to it, does not have it opened.
+  UniqueFd file = OpenBeneath(directory_.get(), path.c_str(), O_RDONLY | O_NONBLOCK);
   if (!file && (errno == ENOENT || errno == ENOTDIR)) {
     at_++;
     return std::nullopt;

@@ -30,7 +30,7 @@ struct PackerOptions {
 };
 
 /// Makes a ustar archive of the files of a list, without its end, piece by piece. What is gone is left out; a file that grows goes as
-/// long as it was when it was opened.
+/// long as it was when it was opened. A symbolic link anywhere in a path, or in that of the root, is an error.
 class FilePacker {
  public:
   FilePacker(std::string root, std::vector<std::string> paths, PackerOptions options)

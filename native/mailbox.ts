@@ -69,7 +69,7 @@ export class FilePacker {
   readonly #native: {next(): Promise<NativePiece>};
 
   /**
-   * @param root what the paths are below. @param hasSums files are just texts.
+   * @param root what the paths are below; its real path, without links. @param hasSums files are just texts.
    * @param dropsKeywords names in the archive are without the keywords of a maildir, the small letters at their end.
    */
   constructor(root: string, paths: readonly string[], {hasSums, dropsKeywords}: {hasSums: boolean; dropsKeywords: boolean}) {
@@ -78,7 +78,7 @@ export class FilePacker {
 
   /**
    * The next piece, of some 256 KiB; not before the one before has come. What is gone is left out, what grows goes as long as it was when it was opened.
-   * @throws MailherdError NATIVE_FAILED for what cannot be read, is no plain file, has become shorter, or does not fit into an archive.
+   * @throws MailherdError NATIVE_FAILED for what cannot be read, is no plain file, lies behind a link, has become shorter, or does not fit into an archive.
    */
   async next(): Promise<PackedPiece> {
     const piece = await this.#native.next().catch(rethrow);

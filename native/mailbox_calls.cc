@@ -13,6 +13,7 @@
 #include "js_values.h"
 #include "text_rows.h"
 #include "thread_call.h"
+#include "unique_fd.h"
 
 namespace mailherd {
 
@@ -64,13 +65,15 @@ Napi::Value OpenPipe(const Napi::CallbackInfo& info) {
   return array;
 }
 
-/// readTexts(descriptor) -> Promise<{folders, odd, uid}>, when it has come to its end; it is closed
+/// readTexts(descriptor) -> Promise<{folders, odd, uid}>, when it has come to its end; it is closed, also when it cannot be read
 Napi::Value ReadTextsOf(const Napi::CallbackInfo& info) {
   if (info.Length() != 1 || !info[0].IsNumber() || info[0].As<Napi::Number>().Int32Value() < 0) {
     ThrowType(info.Env(), "readTexts(descriptor: number)");
     return info.Env().Undefined();
   }
-  return ThreadCall<TextsRead>::Start(info.Env(), nullptr, [fd = info[0].As<Napi::Number>().Int32Value()] { return ReadTexts(fd); }, ToTexts);
+  // Owned from here on: without a thread it must be closed too, or whoever writes into it waits for ever.
+  auto file = std::make_shared<UniqueFd>(info[0].As<Napi::Number>().Int32Value());
+  return ThreadCall<TextsRead>::Start(info.Env(), nullptr, [file = std::move(file)] { return ReadTexts(*file); }, ToTexts);
 }
 
 /// new FilePacker(root, paths, hasSums, dropsKeywords); .next() -> Promise<{bytes, files, sizes, sums, isLast}>

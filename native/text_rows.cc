@@ -8,8 +8,6 @@
 #include <charconv>
 #include <memory>
 
-#include "unique_fd.h"
-
 namespace mailherd {
 
 namespace {
@@ -111,8 +109,7 @@ TextsRead TextRows::End() {
   return std::move(found_);
 }
 
-Result<TextsRead> ReadTexts(int fd) {
-  const UniqueFd file(fd);
+Result<TextsRead> ReadTexts(const UniqueFd& file) {
   // Not allowed beyond a limit of the user's: it works with less.
   ::fcntl(file.get(), F_SETPIPE_SZ, kPipeBytes);
   const auto piece = std::make_unique<char[]>(kPieceBytes);

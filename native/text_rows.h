@@ -8,6 +8,7 @@
 
 #include "result.h"
 #include "text_digest.h"
+#include "unique_fd.h"
 
 namespace mailherd {
 
@@ -48,7 +49,7 @@ class TextRows {
   TextSum sum_{};
 };
 
-/// Reads a descriptor to its end, and closes it.
-Result<TextsRead> ReadTexts(int fd);
+/// Reads a descriptor to its end.
+Result<TextsRead> ReadTexts(const UniqueFd& file);
 
 }  // namespace mailherd

@@ -4,6 +4,7 @@ import {setNewest} from '../../base/bounded.ts';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
 import {aclLines, hasUserKeys, isHibernating, metadataFile, offeredIn, type SetFeature} from './features.ts';
+import {fewAtOnce} from './few-at-once.ts';
 import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 import {listSieve} from './sieve.io.ts';
@@ -51,12 +52,9 @@ export class AclReader {
     if (state !== known.state) known.lists.clear();
     known.state = state;
     const wanted = state === '' ? [] : folders.filter(name => !known.lists.has(name));
-    const next = async (): Promise<void> => {
-      for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
-        known.lists.set(name, aclLines(parseTab(await must(['-f', 'tab', 'acl', 'get', '-u', user, '--', name]))));
-      }
-    };
-    await Promise.all(Array.from({length: LISTS_AT_ONCE}, next));
+    await fewAtOnce(wanted, LISTS_AT_ONCE, async name => {
+      known.lists.set(name, aclLines(parseTab(await must(['-f', 'tab', 'acl', 'get', '-u', user, '--', name]))));
+    });
     return known.lists;
   }
 

@@ -11,12 +11,13 @@ import {output} from './tool.io.ts';
  * in its hold for all the others, one after the other.
  */
 export class DiskSync {
-  readonly #runs = new Map<number, SharedRun>();
+  /** By device; `top` is a directory on it. */
+  readonly #disks = new Map<number, {top: string; run: SharedRun}>();
 
   /** Everything that was written to the file systems of the mailbox before this call is on disk. @throws MailherdError COMMAND_FAILED */
   async place({home, inbox, outside}: Pick<MailPlace, 'home' | 'inbox' | 'outside'>): Promise<void> {
     const paths = [home, inbox, ...outside.rest.map(({path}) => path)];
-    const [first, ...others] = await Promise.all(paths.map(async path => (await stat(path).catch(ifGone))?.dev ?? null));
+    const [first, ...others] = await Promise.all(paths.map(deviceOf));
     if (first === undefined || first === null)
       throw new MailherdError('COMMAND_FAILED', {command: 'sync', path: home, reason: 'it is not there'});
     const found = new Map<number, string>([[first, home]]);
@@ -27,12 +28,20 @@ export class DiskSync {
   }
 
   async #run(device: number, path: string): Promise<void> {
-    // A home may be removed while others wait for the next run.
-    const top = this.#runs.has(device) ? path : await mountOf(path, device);
-    const run = this.#runs.get(device) ?? new SharedRun(async () => void (await output(['sync', '--file-system', top])));
-    this.#runs.set(device, run);
-    return run.run();
+    const known = this.#disks.get(device);
+    // A home may be removed while others wait for the next run; and the number of a disk that is mounted no more may be another's.
+    const top = known !== undefined && (await deviceOf(known.top)) === device ? known.top : await mountOf(path, device);
+    const present = this.#disks.get(device);
+    const disk =
+      present?.top === top ? present : {top, run: new SharedRun(async () => void (await output(['sync', '--file-system', top])))};
+    this.#disks.set(device, disk);
+    return disk.run.run();
   }
+}
+
+/** null when it is gone. */
+async function deviceOf(path: string): Promise<number | null> {
+  return (await stat(path).catch(ifGone))?.dev ?? null;
 }
 
 /** The highest directory above that is still on the device. */

@@ -4,11 +4,12 @@
  */
 export function pathOf(text: string, user: string, home: string): string | null {
   const at = user.lastIndexOf('@');
+  const [name, domain] = at === -1 ? [user, ''] : [user.slice(0, at), user.slice(at + 1)];
   const values: Readonly<Record<string, string>> = {
     ...{h: home, home, u: user, user},
-    ...{n: user.slice(0, at), 'user|username': user.slice(0, at), d: user.slice(at + 1), 'user|domain': user.slice(at + 1)},
+    ...{n: name, 'user|username': name, d: domain, 'user|domain': domain},
   };
-  const known = (whole: string, name: string): string => values[name.replaceAll(' ', '')] ?? whole;
+  const known = (whole: string, variable: string): string => values[variable.replaceAll(' ', '')] ?? whole;
   const path = text.replace(/^~\//, `${home}/`).replace(/%\{([^}]*)\}|%(\w)/g, (whole, long, short) => known(whole, long ?? short));
   return path.startsWith('/') && !path.includes('%') ? path : null;
 }

@@ -1,9 +1,8 @@
-import {open} from 'node:fs/promises';
-import {join} from 'node:path';
 import {MailherdError} from '../../base/errors.ts';
 import type {Bytes} from '../../base/units.ts';
 import {FilePacker, type PackedFiles} from '../../native/mailbox.ts';
 import type {SeedSummary} from '../../wire/seed.ts';
+import {openPlain} from './plain-file.io.ts';
 import type {SeedLine} from './seed-line.io.ts';
 import {tarEnd, tarHeader, tarMember, tarPadding} from './seed-tar.ts';
 
@@ -31,9 +30,9 @@ export class SeedArchive {
     await this.#line.say(member);
   }
 
-  /** The beginning of a file that grows. @returns false when it is gone. @throws MailherdError COPY_FAILED when it has become shorter. */
+  /** The beginning of a file that grows. @returns false when it is gone. @throws MailherdError COPY_FAILED when it has become shorter, SEED_UNFIT. */
   async passBeginning(root: string, path: string, bytes: Bytes, seconds: number): Promise<boolean> {
-    const file = await open(join(root, path)).catch(ifGone);
+    const file = await openPlain(root, path).catch(ifGone);
     if (file === null) return false;
     try {
       await this.#line.say(tarHeader(path, bytes, seconds));
@@ -59,15 +58,15 @@ export class SeedArchive {
   }
 
   /**
-   * Those of the files that are there; the next ones are read while the target takes what was. @param root what the paths are below.
+   * Those of the files that are there; the next ones are read while the target takes what was. @param root what the paths are below; its real path.
    * @param dropsKeywords the names lose the keywords of a maildir.
-   * @throws MailherdError COPY_FAILED, or the socket's error.
+   * @throws MailherdError COPY_FAILED, SEED_UNFIT for what lies behind a link, or the socket's error.
    */
   async passFiles(root: string, paths: readonly string[], dropsKeywords = false): Promise<void> {
     const packer = new FilePacker(root, paths, {hasSums: this.#parcel.areTexts, dropsKeywords});
     for (let reading = packer.next(); ; ) {
       const {bytes, isLast, ...packed} = await reading.catch(cause => {
-        throw new MailherdError('COPY_FAILED', {reason: String(cause)}, {cause});
+        throw new MailherdError(isLink(cause) ? 'SEED_UNFIT' : 'COPY_FAILED', {reason: String(cause)}, {cause});
       });
       if (!isLast) reading = packer.next();
       // Whoever awaits it later still learns of it.
@@ -81,6 +80,10 @@ export class SeedArchive {
   }
 }
 
+function isLink(cause: unknown): boolean {
+  return cause instanceof MailherdError && cause.detail.code === 'ELOOP';
+}
+
 /** For a file that may be removed meanwhile, with its directory or by itself. @throws whatever else is wrong with it. */
 export function ifGone(error: NodeJS.ErrnoException): null {
   if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
@@ -92,6 +95,6 @@ export interface SeedParcel {
   /** Told of the files of `passFiles` that were sent, by their places among its paths, and what their texts are where files are just texts. */
   sent(packed: PackedFiles): void;
   readonly areTexts: boolean;
-  /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED */
+  /** All of it. @returns what the target must find. @throws MailherdError COPY_FAILED, SEED_UNFIT */
   send(archive: SeedArchive): Promise<Pick<SeedSummary, 'folders' | 'gone'>>;
 }

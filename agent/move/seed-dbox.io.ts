@@ -8,6 +8,7 @@ import type {PackedFiles} from '../../native/mailbox.ts';
 import type {Feature} from '../../wire/command.ts';
 import {SEED_GONE_MAX, type SeedFolder} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
+import {ListReader} from './plain-file.io.ts';
 import {ifGone, type SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {type FileVersion, unsent} from './seed-dbox.ts';
 import {uidsIn} from './seed-index.ts';
@@ -170,9 +171,10 @@ export class DboxParcel implements SeedParcel {
     const before = await this.#versions(paths);
     const stored = this.#isMulti ? await this.#messages([]) : null;
     if (stored !== null && (await isLocked(this.#root, [`${MAP}.log`, ...stored.keys()]))) return null;
+    const lists = new ListReader(this.#root);
     const copies: IndexCopy[] = [];
     for (const path of paths) {
-      const [index, log] = await Promise.all([this.#read(path), this.#read(`${path}.log`)]);
+      const [index, log] = await Promise.all([lists.read(path).catch(ifGone), lists.read(`${path}.log`).catch(ifGone)]);
       const uids = log === null ? null : uidsIn(index, log);
       if (log === null || uids === null) return null;
       copies.push({path, index, log, uids});
@@ -187,10 +189,6 @@ export class DboxParcel implements SeedParcel {
   async #versions(indexes: readonly string[]): Promise<string> {
     const versions = await Promise.all(indexes.flatMap(path => [this.#version(path), this.#version(`${path}.log`)]));
     return versions.map(found => found?.version).join('\n');
-  }
-
-  async #read(path: string): Promise<Uint8Array | null> {
-    return readFile(join(this.#root, path)).catch(ifGone);
   }
 
   /** Sends what these indexes name and has not gone yet. @returns what has, and they do not name; null when some of it is gone by now. */

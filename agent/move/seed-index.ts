@@ -86,8 +86,15 @@ function apply(at: DataView, from: number, to: number, flags: number, uids: Set<
   // Others are requests that have not been carried out yet.
   if ((flags & EXTERNAL) === 0) return true;
   if (type === EXPUNGED_BY_GUID) for (let row = from; row + 20 <= to; row += 20) uids.delete(at.getUint32(row, true));
-  if (type === EXPUNGED)
-    for (let row = from; row + 8 <= to; row += 8)
-      for (let uid = at.getUint32(row, true); uid <= at.getUint32(row + 4, true); uid++) uids.delete(uid);
+  if (type !== EXPUNGED) return true;
+  for (let row = from; row + 8 <= to; row += 8) if (!expunge(at.getUint32(row, true), at.getUint32(row + 4, true), uids)) return false;
   return true;
+}
+
+/** @returns false for a range that is none. */
+function expunge(first: number, last: number, uids: Set<number>): boolean {
+  // The owner may write any range, up to one of four thousand million UIDs.
+  if (last - first < uids.size) for (let uid = first; uid <= last; uid++) uids.delete(uid);
+  else for (const uid of uids) if (uid >= first && uid <= last) uids.delete(uid);
+  return first <= last;
 }

@@ -1,5 +1,5 @@
 import {existsSync} from 'node:fs';
-import {readdir, readFile} from 'node:fs/promises';
+import {lstat, readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemClock} from '../../base/clock.io.ts';
 import {MailherdError} from '../../base/errors.ts';
@@ -8,7 +8,8 @@ import {type PackedFiles, TEXT_SUM_BYTES} from '../../native/mailbox.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
 import type {BodyDigests} from './bodies.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
-import type {SeedArchive, SeedParcel} from './seed-archive.io.ts';
+import {ListReader} from './plain-file.io.ts';
+import {ifGone, type SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {type FolderNames, FolderSeed, type SeedMessage} from './seed-maildir.ts';
 
 /** Files that are renamed while they are being sent go in another round. */
@@ -25,9 +26,9 @@ export class MaildirParcel implements SeedParcel {
   #asked: {folder: FolderSeed; message: SeedMessage; path: string}[] = [];
   readonly areTexts: boolean;
 
-  /** @param inbox directory of the INBOX. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError COMMAND_FAILED */
+  /** @param inbox directory of the INBOX; its real path. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError SEED_UNFIT, COMMAND_FAILED */
   static async of(user: string, inbox: string, server: DoveadmServer, texts: BodyDigests | null): Promise<MaildirParcel | null> {
-    const folders = existsSync(join(inbox, 'cur')) ? await readFolders(user, inbox, server) : [];
+    const folders = (await hasOwnMessages(inbox)) ? await readFolders(user, inbox, server) : [];
     return folders.length === 0 ? null : new MaildirParcel(inbox, folders, texts);
   }
 
@@ -78,15 +79,21 @@ export class MaildirParcel implements SeedParcel {
 async function readFolders(user: string, inbox: string, server: DoveadmServer): Promise<FolderSeed[]> {
   const nextUids = await readNextUids(user, server);
   const below = (await readdir(inbox, {withFileTypes: true})).filter(entry => entry.isDirectory() && entry.name.startsWith('.'));
+  const lists = new ListReader(inbox);
   const folders: FolderSeed[] = [];
   for (const directory of ['', ...below.map(({name}) => name)]) {
-    const path = join(inbox, directory);
-    const list = join(path, 'dovecot-uidlist');
-    if (!existsSync(join(path, 'cur')) || !existsSync(list)) continue;
-    const folder = FolderSeed.of(directory, await readFile(list, 'utf8'), nextUids);
+    const list = join(directory, 'dovecot-uidlist');
+    if (!(await hasOwnMessages(join(inbox, directory))) || !existsSync(join(inbox, list))) continue;
+    const folder = FolderSeed.of(directory, (await lists.read(list)).toString('utf8'), nextUids);
     if (folder !== null) folders.push(folder);
   }
   return folders;
+}
+
+/** Not behind links, by which others' files may be meant: nothing that lies there is listed or sent. */
+async function hasOwnMessages(directory: string): Promise<boolean> {
+  const [cur, unseen] = await Promise.all(['cur', 'new'].map(part => lstat(join(directory, part)).catch(ifGone)));
+  return cur?.isDirectory() === true && unseen?.isDirectory() !== false;
 }
 
 /** By folder GUID; asking for it gives every message its UID and every folder its GUID. */

@@ -1,3 +1,4 @@
+import {realpath} from 'node:fs/promises';
 import {connect} from 'node:net';
 import {fromRefusal, MailherdError} from '../../base/errors.ts';
 import {SECOND_MS} from '../../base/units.ts';
@@ -5,7 +6,7 @@ import {SeedAnswer, type SeedHello, type SeedSummary} from '../../wire/seed.ts';
 import type {KnownTexts} from './bodies.io.ts';
 import type {SeedOffer, SeedOutcome} from './host-ports.ts';
 import type {Rate} from './rate.ts';
-import {SeedArchive, type SeedParcel} from './seed-archive.io.ts';
+import {ifGone, SeedArchive, type SeedParcel} from './seed-archive.io.ts';
 import {DboxParcel} from './seed-dbox.io.ts';
 import {SeedLine} from './seed-line.io.ts';
 import {MaildirParcel} from './seed-maildir.io.ts';
@@ -37,13 +38,15 @@ export async function sendSeed(
     if (signal.aborted) end();
     const line = new SeedLine(socket, rate);
     await line.say(`${JSON.stringify(hello)}\n`);
+    // The store itself may lie behind a link; what comes into the way from here on is followed no more.
+    const root = await realpath(place.root).catch(ifGone);
+    if (root === null) return {kind: 'unfit', reason: 'it is not there'};
     const parcel: SeedParcel | null =
       format === 'maildir'
-        ? await MaildirParcel.of(user, place.root, places.server, dialect.transforms.length === 0 ? texts.of(user) : null)
-        : await DboxParcel.of(user, place, places.server, await places.offered());
+        ? await MaildirParcel.of(user, root, places.server, dialect.transforms.length === 0 ? texts.of(user) : null)
+        : await DboxParcel.of(user, {...place, root}, places.server, await places.offered());
     if (parcel === null) return {kind: 'unfit', reason: 'its folders alone, as far as they are understood, are not all of it'};
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
-    if (refusal?.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(refusal.detail.reason)};
     if (refusal !== null) throw fromRefusal(refusal);
     const archive = new SeedArchive(line, parcel);
     const found = await parcel.send(archive);
@@ -55,6 +58,7 @@ export async function sendSeed(
     if (last.refusal !== null) throw fromRefusal(last.refusal);
     return {kind: 'seeded', messages: found.folders.reduce((sum, folder) => sum + folder.messages, 0), bytes: archive.bytes};
   } catch (cause) {
+    if (cause instanceof MailherdError && cause.code === 'SEED_UNFIT') return {kind: 'unfit', reason: String(cause.detail.reason)};
     // The system's own errors: a target that died resets the connection.
     throw cause instanceof MailherdError ? cause : new MailherdError('COPY_FAILED', {user, reason: String(cause)}, {cause});
   } finally {

@@ -1,14 +1,14 @@
 #include "tree.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <variant>
+
+#include "../beneath.h"
 
 namespace mailherd {
 
@@ -32,10 +32,7 @@ std::optional<SysError> SetTime(int fd, int64_t seconds, const std::string& path
 
 /// @param directory empty: the root.
 Result<UniqueFd> Tree::Open(const std::string& directory) const {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  UniqueFd opened(static_cast<int>(::syscall(SYS_openat2, root_.get(), directory.empty() ? "." : directory.c_str(), &how, sizeof how)));
+  UniqueFd opened = OpenBeneath(root_.get(), directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY);
   if (!opened) return SysError{errno, "open", directory};
   return opened;
 }

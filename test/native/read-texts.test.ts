@@ -1,5 +1,9 @@
+import {execFile, execFileSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {closeSync, writeSync} from 'node:fs';
+import {closeSync, mkdtempSync, rmSync, writeSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
 import {describe, expect, test} from 'vitest';
 import {seededRng} from '../../base/random.ts';
 import {openPipe, readTexts} from '../../native/mailbox.ts';
@@ -87,4 +91,31 @@ describe('texts as doveadm prints them', () => {
     expect(told.odd).not.toBe('');
     expect(told.found.map(([, uid]) => uid)).toEqual(uids);
   });
+});
+
+/** Says why nothing was read, and how a writer fares then. */
+const CHILD = `
+import {writeSync} from 'node:fs';
+import {openPipe, readTexts} from ${JSON.stringify(join(import.meta.dirname, '../../native/mailbox.ts'))};
+const {reading, writing} = openPipe();
+process.env.NO_THREAD = '1';
+const refused = await readTexts(reading).catch(error => error.detail.op);
+try {
+  writeSync(writing, 'mailbox-guid: ');
+} catch ({code}) {
+  console.log(refused, code);
+}`;
+
+test('where no thread can be made to read it, a pipe is closed: whoever writes into it ends', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mailherd-texts-'));
+  try {
+    const library = join(folder, 'no-thread.so');
+    const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'];
+    execFileSync('gcc', [...flags, '-o', library, join(import.meta.dirname, 'no-thread.c'), '-ldl']);
+    const env = {...process.env, LD_PRELOAD: library};
+    const {stdout} = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', CHILD], {env});
+    expect(stdout).toBe('pthread_create EPIPE\n');
+  } finally {
+    rmSync(folder, {recursive: true});
+  }
 });

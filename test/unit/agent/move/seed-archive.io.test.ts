@@ -94,9 +94,20 @@ test('what is gone is left out', async () => {
 
 test('nothing but plain files goes, and no name that an archive has no room for', async () => {
   symlinkSync('/etc/passwd', join(root, 'cur/link'));
-  await expect(send(['cur/link'])).rejects.toMatchObject({code: 'COPY_FAILED'});
+  await expect(send(['cur/link'])).rejects.toMatchObject({code: 'SEED_UNFIT'});
   await expect(send(['cur'])).rejects.toMatchObject({code: 'COPY_FAILED'});
   const name = `cur/${'n'.repeat(150)}`;
   writeFileSync(join(root, name), 'text');
   await expect(send([name])).rejects.toMatchObject({code: 'COPY_FAILED'});
+});
+
+test('nothing goes from behind a link, be it in the place of a directory or of the root', async () => {
+  const other = join(folder, 'other');
+  mkdirSync(other);
+  writeFileSync(join(other, '1'), 'not his');
+  symlinkSync(other, join(root, '.Linked'));
+  await expect(send(['.Linked/1'])).rejects.toMatchObject({code: 'SEED_UNFIT'});
+  rmSync(root, {recursive: true});
+  symlinkSync(other, root);
+  await expect(send(['1'])).rejects.toMatchObject({code: 'SEED_UNFIT'});
 });

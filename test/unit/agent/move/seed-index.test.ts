@@ -59,6 +59,13 @@ describe('the messages of an index', () => {
   test('are read on where a log has just been replaced', () => {
     expect(sorted(uidsIn(index([1], 1, 500), log([appended(2)])))).toEqual([1, 2]);
   });
+
+  test('are found at once however much a change removes', () => {
+    const range = record(EXPUNGED | EXTERNAL, words(2, 0xffff_ffff));
+    const started = performance.now();
+    expect(sorted(uidsIn(index([1, 2, 3], 2, LOG_HEADER), log([range, appended(4), range, range])))).toEqual([1]);
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
 });
 
 describe('copies that do not fit are told', () => {
@@ -83,6 +90,7 @@ describe('copies that do not fit are told', () => {
     ['an index that was cut', own.subarray(0, own.length - 1), whole],
     ['an index of another kind', Buffer.concat([Buffer.from([8]), own.subarray(1)]), whole],
     ['a folder that is being deleted', own, log([record(0x20000 | EXTERNAL, words(0))])],
+    ['a range of removals that ends before it begins', own, log([record(EXPUNGED | EXTERNAL, words(6, 4))])],
     ['nothing at all', null, Buffer.alloc(0)],
   ])('%s', (_what, file, text) => {
     expect(uidsIn(file, text)).toBeNull();
