@@ -1,9 +1,9 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
-import {MINUTE_MS} from '../base/units.ts';
+import {HOUR_MS, MINUTE_MS} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {Policy} from '../wire/policy.ts';
-import {type Decision, isSettled, type MoveRecord, type PlannedMove} from '../wire/record.ts';
+import {type Decision, isSettled, type MoveRecord, type Plan, type PlannedMove} from '../wire/record.ts';
 import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
 import type {Emit} from './events.io.ts';
@@ -19,6 +19,8 @@ import {assertFits, type Planner} from './planner.ts';
 
 /** After a plan that could not be made, or moved nothing, the same is not tried again sooner. */
 const FAILED_PAUSE_MS = MINUTE_MS / 2;
+/** What fails again and again in the same way is written down this often. */
+const TOLD_AGAIN_MS = HOUR_MS;
 /** A copy whose purge failed is left alone for so long. */
 const PURGE_PAUSE_MS = 5 * MINUTE_MS;
 const PURGES_A_ROUND_MAX = 10;
@@ -39,6 +41,7 @@ export class Actor {
   readonly #deps: ActorDeps;
   readonly #news = new DecisionNews();
   readonly #pausedUntilMs = new Map<string, number>();
+  readonly #refusals = new Map<string, {told: string; untilMs: number}>();
   /** Hosts that were being emptied when this term began: what waited went with the leader before. null until the first round. */
   #inherited: Set<string> | null = null;
 
@@ -144,14 +147,24 @@ export class Actor {
       await this.#attempt('go on', hosts.join(' '), async () => {
         const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, 'LEADER_CHANGED');
         if (draft.plan.moves.length > 0) await planner.carryOut(draft);
-        for (const host of hosts) this.#inherited?.delete(host);
+        for (const host of hosts) this.#noteGoingOn(host, draft.plan);
+        assertFits(draft.plan);
       });
     }
   }
 
+  /** Of a host from which nobody has a place, as while all are silent, all is tried again; of another those that have none are taken along. */
+  #noteGoingOn(host: string, {moves, unplaced}: Plan): void {
+    const isOf = ({source}: {source: string}): boolean => source === host;
+    if (unplaced.some(isOf) && !moves.some(isOf)) return;
+    const left = new Set(unplaced.map(({user}) => user));
+    this.#inherited?.delete(host);
+    this.#planned.set(host, new Set(usersOn(host, this.#deps.picture).filter(user => !left.has(user))));
+  }
+
   /**
-   * Whom a move that was under way brought to a host that is being emptied, or a person, is in no plan: he leaves by one of his own once
-   * the others are through. Whose move failed waits for a person.
+   * Whom a move that was under way brought to a host that is being emptied, or a person, is in no plan, nor is who had no place in
+   * the one of a new leader: he leaves by one of his own once the others are through. Whose move failed waits for a person.
    */
   async #takeAlong(): Promise<void> {
     const {picture, planner, mover} = this.#deps;
@@ -164,12 +177,14 @@ export class Actor {
       const planned = this.#planned.get(host);
       if (planned === undefined) this.#planned.set(host, new Set(usersOn(host, picture)));
       if (planned === undefined || isPaused(record) || picture.policy.value.paused !== null || isLeaving(host, mover)) continue;
-      const arrived = usersOn(host, picture).filter(user => !planned.has(user));
-      if (arrived.length === 0) continue;
+      const rest = usersOn(host, picture).filter(user => !planned.has(user));
+      if (rest.length === 0 || this.#inherited?.has(host)) continue;
       await this.#attempt('take along', host, async () => {
-        const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: emptying?.isLow ?? false}, 'ARRIVED_SINCE');
+        const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: emptying?.isLow ?? false}, 'IN_NO_PLAN');
+        const left = new Set(draft.plan.unplaced.map(({user}) => user));
+        if (rest.every(user => left.has(user))) assertFits(draft.plan);
         if (draft.plan.moves.length > 0) await planner.carryOut(draft);
-        for (const user of arrived) planned.add(user);
+        for (const user of rest) if (!left.has(user)) planned.add(user);
       });
     }
   }
@@ -257,12 +272,18 @@ export class Actor {
     this.#pausedUntilMs.delete(key);
     try {
       await work();
+      this.#refusals.delete(key);
       // The host's keeper has written that one down already.
       if (action !== 'cordon') await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {}, result: 'ok'});
     } catch (error) {
       const refusal = toRefusal(error);
       this.#pausedUntilMs.set(key, clock.monotonic() + FAILED_PAUSE_MS);
       log.warn({action, subject, refusal}, 'not carried out');
+      // Of what does not fit the bytes are others each time.
+      const told = JSON.stringify([refusal.code, refusal.detail.hosts]);
+      const last = this.#refusals.get(key);
+      if (last?.told === told && last.untilMs > clock.monotonic()) return;
+      this.#refusals.set(key, {told, untilMs: clock.monotonic() + TOLD_AGAIN_MS});
       await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {refusal}, result: 'failed'});
     }
   }
