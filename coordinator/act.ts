@@ -96,36 +96,45 @@ export class Actor {
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
     const {mover} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
-    const begun = new Set(hosts.filter(host => !this.#drains(host)));
-    const taken = mover.takeWaiting(({source}) => begun.has(source));
+    const full = new Set(hosts.filter(host => !this.#drains(host)));
+    const taken = mover.takeWaiting(({source}) => full.has(source));
     try {
-      await this.#evacuateAll(decisions, hosts, begun, isLow);
-    } catch (error) {
-      mover.enqueue(...taken);
-      throw error;
+      await this.#evacuateAll(decisions, hosts, full, isLow);
+    } finally {
+      mover.enqueue(...taken.filter(({moves}) => moves.every(({source}) => full.has(source))));
     }
   }
 
-  /** @param begun those of `hosts` that are not emptied yet. */
-  async #evacuateAll(decisions: readonly Decision[], hosts: readonly string[], begun: ReadonlySet<string>, isLow: boolean): Promise<void> {
-    const {picture, planner, mover, happen} = this.#deps;
+  /** @param full those of `hosts` that are not emptied yet; whoever is begun with is taken out. */
+  async #evacuateAll(decisions: readonly Decision[], hosts: readonly string[], full: Set<string>, isLow: boolean): Promise<void> {
+    const {picture, planner, mover} = this.#deps;
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
-    if (draft.plan.moves.length === 0) {
-      const {length: unplaced} = draft.plan.unplaced;
-      throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced, codes: [...new Set(draft.plan.unplaced.map(({code}) => code))]});
+    const {id: planId, moves, unplaced} = draft.plan;
+    if (moves.length === 0) {
+      throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced: unplaced.length, codes: [...new Set(unplaced.map(({code}) => code))]});
     }
-    const asksReinstall = !isLow && picture.policy.value.modes.reinstall === 'on';
+    // That took its time: a person may have stopped everything meanwhile, or kept a host.
+    const isKept = (host: string): boolean => picture.hosts.get(host)?.value.kept !== undefined || !(full.has(host) || this.#drains(host));
     await planner.carryOut(draft, async () => {
-      for (const {host, because: reason} of decisions) {
-        if (host === null) continue;
-        const release = this.#releaseFor(host);
-        const asks = asksReinstall && !this.#awaitsExperiment(host);
-        await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
+      for (const decision of decisions) {
+        const {host} = decision;
+        const {paused} = picture.policy.value;
+        if (paused !== null) throw new MailherdError('PAUSED', {by: paused.by, reason: paused.reason});
+        if (host === null || isKept(host)) continue;
+        await this.#begin(decision, host, isLow);
+        // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
+        if (this.#drains(host) && full.delete(host)) mover.dropWaiting(({source, target}) => target === host && !this.#drains(source));
       }
-      // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
-      mover.dropWaiting(({source, target}) => begun.has(target) && !this.#drains(source));
     });
+    const kept = hosts.filter(isKept);
+    if (kept.length > 0) throw new MailherdError('PLAN_STALE', {planId, hosts: kept, reason: 'kept by a person, or empty by now'});
+  }
+
+  async #begin({because: reason}: Decision, host: string, isLow: boolean): Promise<void> {
+    const asksReinstall = !isLow && this.#deps.picture.policy.value.modes.reinstall === 'on' && !this.#awaitsExperiment(host);
+    const release = this.#releaseFor(host);
+    await this.#deps.happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall, isLow});
   }
 
   /**

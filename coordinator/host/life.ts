@@ -213,6 +213,7 @@ function released(record: HostRecord): HostRecord {
 }
 
 function onCordoned(record: HostRecord, by: string, reason: string, nowMs: Instant): HostTurn {
+  if (by === MAILHERD && record.kept !== undefined) return {record, effects: []};
   if (record.cordon !== null && (by === MAILHERD || record.cordon.by === by)) return {record, effects: []};
   return {record: {...released(record), cordon: {by, reason, atMs: nowMs}}, effects: [{kind: 'cordoned', by, reason}]};
 }
@@ -251,6 +252,7 @@ type Evacuated = Extract<HostHappening, {type: 'evacuated'}>;
 /** A cordon that is there stays whose it is: a person who lets Mailherd empty a host leaves the rest of the way to it as well. */
 function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostTurn {
   if (record.role !== 'backend') throw refused(record, 'evacuate');
+  if (wish.by === MAILHERD && record.kept !== undefined) return {record, effects: []};
   const cordoned = record.cordon === null ? onCordoned(record, wish.by, wish.reason, nowMs) : {record, effects: []};
   const {effects} = cordoned;
   const reinstallTo = wish.release ?? record.reinstallTo;
