@@ -1,9 +1,9 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError, toRefusal} from '../base/errors.ts';
-import {MINUTE_MS} from '../base/units.ts';
+import {HOUR_MS, MINUTE_MS} from '../base/units.ts';
 import type {Log} from '../wire/log.ts';
 import type {Policy} from '../wire/policy.ts';
-import {type Decision, isSettled, type MoveRecord, type PlannedMove} from '../wire/record.ts';
+import {type Decision, isSettled, type MoveRecord, type Plan, type PlannedMove} from '../wire/record.ts';
 import {DecisionNews} from './announce.ts';
 import type {Audit} from './audit.io.ts';
 import {isNextOf, releaseOn} from './decision/reinstall.ts';
@@ -18,6 +18,8 @@ import {assertFits, type Planner} from './planner.ts';
 
 /** After a plan that could not be made, or moved nothing, the same is not tried again sooner. */
 const FAILED_PAUSE_MS = MINUTE_MS / 2;
+/** What fails again and again in the same way is written down this often. */
+const TOLD_AGAIN_MS = HOUR_MS;
 /** A copy whose purge failed is left alone for so long. */
 const PURGE_PAUSE_MS = 5 * MINUTE_MS;
 const PURGES_A_ROUND_MAX = 10;
@@ -38,6 +40,7 @@ export class Actor {
   readonly #deps: ActorDeps;
   readonly #news = new DecisionNews();
   readonly #pausedUntilMs = new Map<string, number>();
+  readonly #refusals = new Map<string, {told: string; untilMs: number}>();
   /** Hosts that were being emptied when this term began: what waited went with the leader before. null until the first round. */
   #inherited: Set<string> | null = null;
 
@@ -96,36 +99,45 @@ export class Actor {
   async #evacuate(decisions: readonly Decision[], isLow = false): Promise<void> {
     const {mover} = this.#deps;
     const hosts = decisions.flatMap(({host}) => (host === null ? [] : [host]));
-    const begun = new Set(hosts.filter(host => !this.#drains(host)));
-    const taken = mover.takeWaiting(({source}) => begun.has(source));
+    const full = new Set(hosts.filter(host => !this.#drains(host)));
+    const taken = mover.takeWaiting(({source}) => full.has(source));
     try {
-      await this.#evacuateAll(decisions, hosts, begun, isLow);
-    } catch (error) {
-      mover.enqueue(...taken);
-      throw error;
+      await this.#evacuateAll(decisions, hosts, full, isLow);
+    } finally {
+      mover.enqueue(...taken.filter(({moves}) => moves.every(({source}) => full.has(source))));
     }
   }
 
-  /** @param begun those of `hosts` that are not emptied yet. */
-  async #evacuateAll(decisions: readonly Decision[], hosts: readonly string[], begun: ReadonlySet<string>, isLow: boolean): Promise<void> {
-    const {picture, planner, mover, happen} = this.#deps;
+  /** @param full those of `hosts` that are not emptied yet; whoever is begun with is taken out. */
+  async #evacuateAll(decisions: readonly Decision[], hosts: readonly string[], full: Set<string>, isLow: boolean): Promise<void> {
+    const {picture, planner, mover} = this.#deps;
     const because = [...new Set(decisions.map(decision => decision.because))].join('; ');
     const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, because);
-    if (draft.plan.moves.length === 0) {
-      const {length: unplaced} = draft.plan.unplaced;
-      throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced, codes: [...new Set(draft.plan.unplaced.map(({code}) => code))]});
+    const {id: planId, moves, unplaced} = draft.plan;
+    if (moves.length === 0) {
+      throw new MailherdError('DOES_NOT_FIT', {hosts, unplaced: unplaced.length, codes: [...new Set(unplaced.map(({code}) => code))]});
     }
-    const asksReinstall = !isLow && picture.policy.value.modes.reinstall === 'on';
+    // That took its time: a person may have stopped everything meanwhile, or kept a host.
+    const isKept = (host: string): boolean => picture.hosts.get(host)?.value.kept !== undefined || !(full.has(host) || this.#drains(host));
     await planner.carryOut(draft, async () => {
-      for (const {host, because: reason} of decisions) {
-        if (host === null) continue;
-        const release = this.#releaseFor(host);
-        const asks = asksReinstall && !this.#awaitsExperiment(host);
-        await happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall: asks, isLow});
+      for (const decision of decisions) {
+        const {host} = decision;
+        const {paused} = picture.policy.value;
+        if (paused !== null) throw new MailherdError('PAUSED', {by: paused.by, reason: paused.reason});
+        if (host === null || isKept(host)) continue;
+        await this.#begin(decision, host, isLow);
+        // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
+        if (this.#drains(host) && full.delete(host)) mover.dropWaiting(({source, target}) => target === host && !this.#drains(source));
       }
-      // What waits to come would have to leave again; what has to leave another host that is emptied waits for a new aim.
-      mover.dropWaiting(({source, target}) => begun.has(target) && !this.#drains(source));
     });
+    const kept = hosts.filter(isKept);
+    if (kept.length > 0) throw new MailherdError('PLAN_STALE', {planId, hosts: kept, reason: 'kept by a person, or empty by now'});
+  }
+
+  async #begin({because: reason}: Decision, host: string, isLow: boolean): Promise<void> {
+    const asksReinstall = !isLow && this.#deps.picture.policy.value.modes.reinstall === 'on' && !this.#awaitsExperiment(host);
+    const release = this.#releaseFor(host);
+    await this.#deps.happen(host, {type: 'evacuated', by: MAILHERD, reason, release, asksReinstall, isLow});
   }
 
   /**
@@ -147,14 +159,24 @@ export class Actor {
       await this.#attempt('go on', hosts.join(' '), async () => {
         const draft = await planner.draft({kind: 'evacuate', hosts, isLow}, 'LEADER_CHANGED');
         if (draft.plan.moves.length > 0) await planner.carryOut(draft);
-        for (const host of hosts) this.#inherited?.delete(host);
+        for (const host of hosts) this.#noteGoingOn(host, draft.plan);
+        assertFits(draft.plan);
       });
     }
   }
 
+  /** Of a host from which nobody has a place, as while all are silent, all is tried again; of another those that have none are taken along. */
+  #noteGoingOn(host: string, {moves, unplaced}: Plan): void {
+    const isOf = ({source}: {source: string}): boolean => source === host;
+    if (unplaced.some(isOf) && !moves.some(isOf)) return;
+    const left = new Set(unplaced.map(({user}) => user));
+    this.#inherited?.delete(host);
+    this.#planned.set(host, new Set(usersOn(host, this.#deps.picture).filter(user => !left.has(user))));
+  }
+
   /**
-   * Whom a move that was under way brought to a host that is being emptied, or a person, is in no plan: he leaves by one of his own once
-   * the others are through. Whose move failed waits for a person.
+   * Whom a move that was under way brought to a host that is being emptied, or a person, is in no plan, nor is who had no place in
+   * the one of a new leader: he leaves by one of his own once the others are through. Whose move failed waits for a person.
    */
   async #takeAlong(): Promise<void> {
     const {picture, planner, mover} = this.#deps;
@@ -167,12 +189,14 @@ export class Actor {
       const planned = this.#planned.get(host);
       if (planned === undefined) this.#planned.set(host, new Set(usersOn(host, picture)));
       if (planned === undefined || isPaused(record) || picture.policy.value.paused !== null || isLeaving(host, mover)) continue;
-      const arrived = usersOn(host, picture).filter(user => !planned.has(user));
-      if (arrived.length === 0) continue;
+      const rest = usersOn(host, picture).filter(user => !planned.has(user));
+      if (rest.length === 0 || this.#inherited?.has(host)) continue;
       await this.#attempt('take along', host, async () => {
-        const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: emptying?.isLow ?? false}, 'ARRIVED_SINCE');
+        const draft = await planner.draft({kind: 'evacuate', hosts: [host], isLow: emptying?.isLow ?? false}, 'IN_NO_PLAN');
+        const left = new Set(draft.plan.unplaced.map(({user}) => user));
+        if (rest.every(user => left.has(user))) assertFits(draft.plan);
         if (draft.plan.moves.length > 0) await planner.carryOut(draft);
-        for (const user of arrived) planned.add(user);
+        for (const user of rest) if (!left.has(user)) planned.add(user);
       });
     }
   }
@@ -256,12 +280,18 @@ export class Actor {
     this.#pausedUntilMs.delete(key);
     try {
       await work();
+      this.#refusals.delete(key);
       // The host's keeper has written that one down already.
       if (action !== 'cordon') await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {}, result: 'ok'});
     } catch (error) {
       const refusal = toRefusal(error);
       this.#pausedUntilMs.set(key, clock.monotonic() + FAILED_PAUSE_MS);
       log.warn({action, subject, refusal}, 'not carried out');
+      // Of what does not fit the bytes are others each time.
+      const told = JSON.stringify([refusal.code, refusal.detail.hosts]);
+      const last = this.#refusals.get(key);
+      if (last?.told === told && last.untilMs > clock.monotonic()) return;
+      this.#refusals.set(key, {told, untilMs: clock.monotonic() + TOLD_AGAIN_MS});
       await audit.write({atMs: clock.now(), by: MAILHERD, action, subject, detail: {refusal}, result: 'failed'});
     }
   }

@@ -71,6 +71,8 @@ export const HostRecord = Type.Object({
       paused: orNull(Type.Object({by: Type.String(), reason: Type.String(), atMs: InstantMs})),
     }),
   ),
+  /** Who began to empty it, until it is in service again or reinstalled; the cordon may be another's. Absent from an older release. */
+  emptiedBy: Type.Optional(Type.String()),
   /** As of the last report; survives a silent host and a restarted coordinator. */
   labels: Labels,
   /** Permission to wipe: bound to this host, expiring, checked again on the host itself. */

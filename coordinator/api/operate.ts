@@ -25,7 +25,9 @@ import type {BucketPort} from '../bucket-port.ts';
 import type {Commander} from '../command.io.ts';
 import type {Approvals} from '../decision/approvals.ts';
 import type {Emit} from '../events.io.ts';
-import {type HostHappening, live, newHost} from '../host/life.ts';
+import type {HostFacts} from '../host/facts.ts';
+import type {HostKeeper} from '../host/keeper.io.ts';
+import {live, newHost} from '../host/life.ts';
 import {POLICY_KEY} from '../keys.ts';
 import type {Mover} from '../move/mover.ts';
 import {bytesOf, perByteMs} from '../move/progress.ts';
@@ -54,7 +56,7 @@ export interface OperatorDeps {
   relief: Pick<ReliefKeeper, 'relieve'>;
   approvals: Pick<Approvals, 'approve'>;
   /** One happening in a host's life. */
-  happen: (host: string, happening: HostHappening) => Promise<HostRecord>;
+  happen: HostKeeper['happen'];
   command: Commander;
   /** Fencing token of the term. */
   token: number;
@@ -92,6 +94,8 @@ export class Operator implements Writes {
     if (picture.fleet.routes.has(user)) throw new MailherdError('USER_EXISTS', {user});
     const host = wished ?? planner.placeNew(user);
     await this.#assertNothingLeft(user, host);
+    // Hosts were asked, which takes its time: by now this one may be cordoned, or retired.
+    this.#assertTakesUsers(host);
     // Greater than any of a user of that name who was removed before: a host that has not heard of it takes the newer word.
     const generation = Math.floor(clock.now() / SECOND_MS);
     const route: Route = {v: 1, user, host, generation, move: null, hold: null, flip: null};
@@ -265,9 +269,8 @@ export class Operator implements Writes {
 
   async retire(by: string, host: string, reason: string): Promise<HostRecord> {
     const {picture, mover, happen} = this.#deps;
-    this.#record(host);
-    const facts = picture.factsOf(host, mover.records(), mover.waiting(), 'none');
-    return hideToken(await happen(host, {type: 'retired', by, reason, facts}));
+    const factsNow = (): HostFacts => picture.factsOf(host, mover.records(), mover.waiting(), 'none');
+    return hideToken(await happen(host, () => ({type: 'retired', by, reason, facts: factsNow()})));
   }
 
   async reinstall(by: string, host: string, {release}: Reinstall): Promise<HostRecord> {

@@ -4,14 +4,17 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {Answer} from '../../wire/command.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../wire/record.ts';
+import {liftOurs, MAILHERD, onCordoned, released} from './cordon.ts';
 import {onEmptying, refused} from './emptying.ts';
 import type {HostFacts} from './facts.ts';
 import {isReinstalled, systemOf} from './installed.ts';
 import {assertRetirable} from './retire.ts';
 
-/** Name under which Mailherd itself cordons and asks; everything else is a person. */
-export const MAILHERD = 'mailherd';
+export {MAILHERD};
+
 const HISTORY_MAX = 40;
+/** Emptied, or on the way to it. */
+const EMPTIED: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe']);
 
 /** What happens to a host: the world as seen each round, and what people, decisions and the host's own answers bring. */
 export type HostHappening =
@@ -199,21 +202,9 @@ function welcomeBack(record: HostRecord, {report}: HostFacts, nowMs: Instant): H
   return stage({record: fresh, effects: [{kind: 'markWiped'}]}, 'probation', `reports as ${record.reinstallTo}`, nowMs);
 }
 
-/** Free for Mailherd to decide about again. */
-function released(record: HostRecord): HostRecord {
-  if (record.kept === undefined) return record;
-  const {kept: _, ...free} = record;
-  return free;
-}
-
-function onCordoned(record: HostRecord, by: string, reason: string, nowMs: Instant): HostTurn {
-  if (record.cordon !== null && (by === MAILHERD || record.cordon.by === by)) return {record, effects: []};
-  return {record: {...released(record), cordon: {by, reason, atMs: nowMs}}, effects: [{kind: 'cordoned', by, reason}]};
-}
-
 /** A person's word against ours is remembered: what we did is not done again for the same illness. */
 function onUncordoned(record: HostRecord, by: string, nowMs: Instant): HostTurn {
-  const isOurs = record.cordon?.by === MAILHERD || record.reinstallAskedBy === MAILHERD;
+  const isOurs = [record.cordon?.by, record.reinstallAskedBy, record.emptiedBy].includes(MAILHERD);
   const kept = isOurs && by !== MAILHERD ? {kept: {by, atMs: nowMs}} : {};
   const free = {...record, ...kept, cordon: null, wipe: null, reinstallTo: null, reinstallAskedBy: null};
   const lifted: HostEffect[] = record.cordon === null ? [] : [{kind: 'uncordoned', by}];
@@ -245,6 +236,7 @@ type Evacuated = Extract<HostHappening, {type: 'evacuated'}>;
 /** A cordon that is there stays whose it is: a person who lets Mailherd empty a host leaves the rest of the way to it as well. */
 function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostTurn {
   if (record.role !== 'backend') throw refused(record, 'evacuate');
+  if (wish.by === MAILHERD && record.kept !== undefined) return {record, effects: []};
   const cordoned = record.cordon === null ? onCordoned(record, wish.by, wish.reason, nowMs) : {record, effects: []};
   const {effects} = cordoned;
   const reinstallTo = wish.release ?? record.reinstallTo;
@@ -256,8 +248,10 @@ function onEvacuated(record: HostRecord, wish: Evacuated, nowMs: Instant): HostT
     case 'probation':
     case 'active':
     case 'suspect':
-    case 'failed':
-      return stage({record: {...released(wished), emptying: {isLow, paused: null}, wipe: null}, effects}, 'draining', wish.reason, nowMs);
+    case 'failed': {
+      const begun = {...released(wished), emptying: {isLow, paused: null}, emptiedBy: wish.by, wipe: null};
+      return stage({record: begun, effects}, 'draining', wish.reason, nowMs);
+    }
     case 'draining': {
       const emptying = record.emptying ?? {isLow, paused: null};
       return {record: emptying.isLow === isLow ? wished : {...wished, emptying: {...emptying, isLow}}, effects};
@@ -352,15 +346,13 @@ function fail(record: HostRecord, because: string, nowMs: Instant): HostTurn {
   return stage(record, 'failed', because, nowMs);
 }
 
-function liftOurs(record: HostRecord): HostTurn {
-  if (record.cordon?.by !== MAILHERD) return {record, effects: []};
-  return {record: {...record, cordon: null}, effects: [{kind: 'uncordoned', by: MAILHERD}]};
-}
-
 function stage(before: HostRecord | HostTurn, to: HostStage, reason: string, nowMs: Instant): HostTurn {
   const {record, effects} = 'record' in before ? before : {record: before, effects: []};
-  const {emptying, ...rest} = record;
-  const kept = to === 'draining' && emptying !== undefined ? {emptying} : {};
+  const {emptying, emptiedBy, ...rest} = record;
+  const kept = {
+    ...(to === 'draining' && emptying !== undefined && {emptying}),
+    ...(EMPTIED.has(to) && emptiedBy !== undefined && {emptiedBy}),
+  };
   const history = [...record.history, {stage: to, atMs: nowMs, reason}].slice(-HISTORY_MAX);
   const staged: HostEffect = {kind: 'staged', from: record.stage, to, reason, tookMs: Math.max(0, nowMs - record.sinceMs)};
   return {record: {...rest, ...kept, stage: to, sinceMs: nowMs, history}, effects: [staged, ...effects]};

@@ -56,7 +56,7 @@ describe('a leader who finds hosts that are being emptied', () => {
     farm.mover.queue = [];
     await act(DEFAULT_POLICY.modes);
     await act(DEFAULT_POLICY.modes);
-    expect(farm.mover.enqueued.map(({because}) => because)).toEqual(['LEADER_CHANGED', 'ARRIVED_SINCE']);
+    expect(farm.mover.enqueued.map(({because}) => because)).toEqual(['LEADER_CHANGED', 'IN_NO_PLAN']);
     expect(farm.mover.enqueued[1]?.moves.map(({user}) => user)).toContain('late@example.org');
     farm.mover.queue = [];
     await act(DEFAULT_POLICY.modes);

@@ -252,6 +252,18 @@ describe('evacuation to return', () => {
   });
 
   test.each([
+    [MAILHERD, 'ada'],
+    ['ada', undefined],
+  ])('of what %s began to empty under the cordon of a person, who ends it keeps it from us: %s', (by, keeper) => {
+    const host = new Host('suspect', {cordon: {by: 'ada', reason: 'x', atMs: 1}});
+    host.happens({type: 'evacuated', by, reason: 'r', release: null, asksReinstall: false});
+    host.sees();
+    expect(host.record).toMatchObject({stage: 'drained', cordon: {by: 'ada'}, emptiedBy: by});
+    host.happens({type: 'uncordoned', by: 'ada'});
+    expect([host.record.stage, host.record.kept?.by, host.record.emptiedBy]).toEqual(['active', keeper, undefined]);
+  });
+
+  test.each([
     ['silent', {verdict: 'silent'}],
     ['without a report', {report: null}],
     ['with a verdict not known', {verdict: null}],
