@@ -83,7 +83,7 @@ export const Word = Type.Union([
 export type Word = Type.Static<typeof Word>;
 
 /** What the agent does in the midst of a call when the mover asks for it. */
-export const Ask = Type.Union([Type.Literal('offered'), Type.Literal('readAhead'), Type.Literal('arrived'), Type.Literal('gone')]);
+export const Ask = Type.Union([Type.Literal('offered'), Type.Literal('arrived'), Type.Literal('gone')]);
 export type Ask = Type.Static<typeof Ask>;
 
 /** Lines of the mover: the greeting, asks, and the one that ends the call. */

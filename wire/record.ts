@@ -363,6 +363,8 @@ export const MoveRecord = Type.Object({
   attempts: Count,
   /** Time of the seed, where there was one, and of each pass. */
   passesMs: Type.Array(SpanMs),
+  /** The copy began as a seed. An older release does not tell. */
+  isSeeded: Type.Optional(Type.Boolean()),
   /** KV revision of the route entry this move last wrote. */
   routeRevision: orNull(Generation),
   /** Set while held: server's timestamp of the hold entry, and the latest at which a flip counts. */

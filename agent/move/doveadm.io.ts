@@ -81,8 +81,8 @@ export function doveadmStore({store, places, texts, doveadmPort, clock}: Doveadm
     },
     endCopies: async user => endCopies(ownDirectories(await places.of(user)), COPIES_END_MS, clock),
     manifest: (user, wanted) => manifests.read(user, wanted),
-    readTexts: user => manifests.readTexts(user),
-    readAhead: user => manifests.readAhead(user),
+    readTexts: (user, signal) => manifests.readTexts(user, signal),
+    readAhead: (user, signal) => manifests.readAhead(user, signal),
     forgetTexts: user => manifests.forget(user),
 
     async remove(user) {

@@ -5,22 +5,23 @@ import type {KnownTexts} from './bodies.io.ts';
 import {DiskSync} from './disk-sync.io.ts';
 import {Rate} from './rate.ts';
 import type {MailPlaces} from './seed-place.io.ts';
-import {SeedReceiver} from './seed-receive.io.ts';
+import {type ReaderAhead, SeedReceiver} from './seed-receive.io.ts';
 import {sendSeed} from './seed-send.io.ts';
 
 interface FilesOptions {
   places: MailPlaces;
   /** Learns the texts of what is sent. */
   texts: KnownTexts;
+  readAhead: ReaderAhead;
   /** Where this host takes seeds. */
   seedPort: number;
   log: Log;
 }
 
 /** Mailboxes as files on this host's disks; an offer tells, too, when it is over. */
-export function mailFiles({places, texts, seedPort, log}: FilesOptions): Served['files'] {
+export function mailFiles({places, texts, readAhead, seedPort, log}: FilesOptions): Served['files'] {
   const disks = new DiskSync();
-  const receiver = new SeedReceiver({port: seedPort, server: places.server, disks, log});
+  const receiver = new SeedReceiver({port: seedPort, server: places.server, disks, readAhead, log});
   return {
     offer: async (terms, over) => receiver.offer(terms, await places.of(terms.user), over),
     end: user => receiver.end(user),

@@ -22,8 +22,6 @@ export interface SeedTerms {
   /** Where other hosts reach this one. */
   address: string;
   bytesMax: Bytes;
-  /** Reads the texts of what was unpacked. Never rejects. */
-  readAhead(): Promise<void>;
   /** Called when everything is unpacked, found by Dovecot and on disk; durable before it resolves. */
   arrived(): Promise<void>;
 }
@@ -171,10 +169,10 @@ export interface MailStore {
   folders(user: string): Promise<FolderState[]>;
   /** @throws MailherdError COMMAND_FAILED when something of it cannot be read. */
   manifest(user: string, wish: ManifestWish): Promise<Manifest>;
-  /** Reads texts ahead for later manifests. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
-  readTexts(user: string): Promise<number>;
+  /** Reads texts ahead for later manifests. @param signal breaks it off. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
+  readTexts(user: string, signal: AbortSignal): Promise<number>;
   /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next. */
-  readAhead(user: string): Promise<void>;
+  readAhead(user: string, signal?: AbortSignal): Promise<void>;
   /** What was read ahead is no longer needed. */
   forgetTexts(user: string): void;
   /** Deletes what of the user is on this host, but for what `outside` says stays. @returns bytes freed. */

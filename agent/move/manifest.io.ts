@@ -99,31 +99,36 @@ export class ManifestReader {
     });
   }
 
-  /** Reads what is not known yet of the texts. @returns how many messages there are. @throws MailherdError COMMAND_FAILED. */
-  async readTexts(user: string): Promise<number> {
+  /**
+   * Reads what is not known yet of the texts. @param signal breaks it off; what reads them ahead has a signal of its own.
+   * @returns how many messages there are. @throws MailherdError COMMAND_FAILED.
+   */
+  async readTexts(user: string, signal: AbortSignal | null = null): Promise<number> {
     const ahead = this.#ahead.get(user);
     this.#ahead.delete(user);
-    await ahead;
-    return this.#readUnread(user);
+    await unlessEnded(user, ahead, signal);
+    return this.#readUnread(user, signal);
   }
 
-  /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next. */
-  async readAhead(user: string): Promise<void> {
-    const reading = this.#texts.of(user).isEmpty ? this.#readAll(user) : this.#readUnread(user);
+  /** The same, before anybody needs them. Never rejects: a failure is told to whoever reads them next, that it was broken off is not. */
+  async readAhead(user: string, signal: AbortSignal | null = null): Promise<void> {
+    if (isEnded(signal)) return;
+    const reading = this.#texts.of(user).isEmpty ? this.#readAll(user, signal) : this.#readUnread(user, signal);
     this.#ahead.set(user, reading);
     await reading.catch(ignoreEnd);
+    if (isEnded(signal) && this.#ahead.get(user) === reading) this.#ahead.delete(user);
   }
 
   /** Of a mailbox of which nothing is known: what there is need not be asked for first. */
-  async #readAll(user: string): Promise<void> {
+  async #readAll(user: string, signal: AbortSignal | null): Promise<void> {
     const digests = this.#texts.of(user);
     digests.isBroken = true;
-    const folders = await fetchTexts(user, await this.#acls.unrestricted(user), ['ALL'], digests);
+    const folders = await fetchTexts(user, await this.#acls.unrestricted(user), ['ALL'], digests, signal);
     digests.isBroken = false;
     for (const {guid, uids} of folders) digests.readThrough(guid, uids.at(-1) ?? 0);
   }
 
-  async #readUnread(user: string): Promise<number> {
+  async #readUnread(user: string, signal: AbortSignal | null): Promise<number> {
     const all = await this.#acls.unrestricted(user);
     const folders = await this.#server.rows(user, ['mailbox status', COUNTS.slice(1).join(' '), '*'], COUNTS, all);
     await this.#acls.read(
@@ -134,7 +139,7 @@ export class ManifestReader {
     const nextUids = new Map(folders.map(({guid = '', uidnext}) => [guid, Number(uidnext)]));
     const query = digests.isBroken ? digests.query(await this.#uids(user, all)) : digests.queryBelow(nextUids);
     digests.isBroken = true;
-    await this.#fetch(user, query, digests);
+    await this.#fetch(user, query, digests, signal);
     digests.isBroken = false;
     for (const [guid, next] of nextUids) digests.readThrough(guid, next - 1);
     await this.#server.prepare('user', AT_ONCE);
@@ -168,8 +173,8 @@ export class ManifestReader {
     return digests;
   }
 
-  async #fetch(user: string, query: readonly string[] | null, digests: BodyDigests): Promise<void> {
-    if (query !== null) await fetchTexts(user, await this.#acls.unrestricted(user), query, digests);
+  async #fetch(user: string, query: readonly string[] | null, digests: BodyDigests, signal: AbortSignal | null = null): Promise<void> {
+    if (query !== null) await fetchTexts(user, await this.#acls.unrestricted(user), query, digests, signal);
   }
 }
 
@@ -177,7 +182,8 @@ export class ManifestReader {
 const TEXT = 'mailbox-guid uid size.physical text';
 
 /**
- * What it has read when something is odd or Dovecot complains is remembered all the same.
+ * What it has read when something is odd, Dovecot complains or it is broken off is remembered all the same.
+ * @param signal has the program killed; it is gone when this settles.
  * @returns the folders of these messages, whose UIDs ascend. @throws MailherdError MESSAGE_UNREADABLE, COMMAND_FAILED.
  */
 async function fetchTexts(
@@ -185,13 +191,17 @@ async function fetchTexts(
   options: readonly string[],
   query: readonly string[],
   digests: BodyDigests,
+  signal: AbortSignal | null,
 ): Promise<readonly {guid: string; uids: Uint32Array}[]> {
+  if (isEnded(signal)) throw endedReading(user);
   const {reading, writing} = openPipe();
   const texts = readTexts(reading);
   const {child, ended} = startInto(writing, ['doveadm', ...options, '-f', 'pager', 'fetch', '-u', user, TEXT, ...query]);
   child.stdin?.end();
+  const kill = (): boolean => child.kill('SIGKILL');
+  signal?.addEventListener('abort', kill);
   // To its end, whatever came: what Dovecot then says tells which message cannot be read, and why.
-  const [{folders, odd, uid}, {exit, err}] = await Promise.all([texts, ended]);
+  const [{folders, odd, uid}, {exit, err}] = await Promise.all([texts, ended]).finally(() => signal?.removeEventListener('abort', kill));
   for (const {guid, uids, sums} of folders) for (const [at, each] of uids.entries()) digests.put(guid, each, sums, at * TEXT_SUM_BYTES);
   const unread = unreadMessage(err);
   if (unread !== null) throw new MailherdError('MESSAGE_UNREADABLE', {user, ...unread});
@@ -208,6 +218,22 @@ function startInto(writing: number, command: readonly string[]): ReturnType<type
   } finally {
     closeSync(writing);
   }
+}
+
+const isEnded = (signal: AbortSignal | null): boolean => signal?.aborted === true;
+
+function endedReading(user: string): MailherdError {
+  return new MailherdError('COMMAND_FAILED', {command: 'doveadm fetch', user, reason: 'ended'});
+}
+
+/** @throws MailherdError COMMAND_FAILED as soon as the signal comes. */
+async function unlessEnded(user: string, work: Promise<unknown> | undefined, signal: AbortSignal | null): Promise<void> {
+  const over = new AbortController();
+  const end = new Promise<never>((_, reject) => {
+    if (isEnded(signal)) reject(endedReading(user));
+    signal?.addEventListener('abort', () => reject(endedReading(user)), {signal: over.signal});
+  });
+  await Promise.race([work, end]).finally(() => over.abort());
 }
 
 /** Whoever reads next is told. */

@@ -10,7 +10,7 @@ import {SEED_GONE_MAX, type SeedFolder} from '../../wire/seed.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
 import {ListReader} from './plain-file.io.ts';
 import {ifGone, type SeedArchive, type SeedParcel} from './seed-archive.io.ts';
-import {type FileVersion, unsent} from './seed-dbox.ts';
+import {type FileVersion, fitsArchive, unsent} from './seed-dbox.ts';
 import {uidsIn} from './seed-index.ts';
 import type {MailPlace} from './seed-place.io.ts';
 import {listSieve} from './sieve.io.ts';
@@ -58,7 +58,7 @@ export class DboxParcel implements SeedParcel {
   readonly #sent = new Map<string, FileVersion & {begunMs: number}>();
 
   /**
-   * @returns null when it lies in more places than one, or when its logs may tell of attributes (Sieve scripts, METADATA), which are no files
+   * @returns null when it lies in more places than one, a folder's name is too long for an archive, or when its logs may tell of attributes (Sieve scripts, METADATA), which are no files
    * of it: by such a log dsync takes them for there already, and leaves them out. @throws MailherdError COMMAND_FAILED
    */
   static async of(
@@ -72,7 +72,8 @@ export class DboxParcel implements SeedParcel {
     const elsewhere = await server.value(user, ['mailbox path', '-t', 'alt-mailbox', 'INBOX']);
     const scripts = await listSieve(server, user);
     if (elsewhere !== '' || scripts.length > 0) return null;
-    return new DboxParcel(user, root, server, format === 'mdbox', offered.includes('acl'));
+    const parcel = new DboxParcel(user, root, server, format === 'mdbox', offered.includes('acl'));
+    return (await parcel.#directories()).every(fitsArchive) ? parcel : null;
   }
 
   private constructor(user: string, root: string, server: DoveadmServer, isMulti: boolean, hasAcls: boolean) {

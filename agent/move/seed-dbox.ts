@@ -1,4 +1,5 @@
 import type {Bytes} from '../../base/units.ts';
+import {fitsTar} from './seed-tar.ts';
 
 /** A file that others may write to while it is read. */
 export interface FileVersion {
@@ -21,3 +22,12 @@ export function unsent(now: ReadonlyMap<string, FileVersion>, sent: ReadonlyMap<
     return before !== undefined && before.version === version && mtimeMs < before.begunMs - RACY_MS ? [] : [name];
   });
 }
+
+/** Whether a folder, by its directory below the root, and all that lies above and in it may have their names in an archive. */
+export function fitsArchive(directory: string): boolean {
+  const parts = directory.split('/');
+  return parts.every((_, at) => fitsTar(parts.slice(0, at + 1).join('/'))) && fitsTar(`${directory}/${LONGEST_NAME}`);
+}
+
+/** No message's file has a longer one. */
+const LONGEST_NAME = 'dovecot.index.log';

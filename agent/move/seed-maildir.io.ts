@@ -26,10 +26,14 @@ export class MaildirParcel implements SeedParcel {
   #asked: {folder: FolderSeed; message: SeedMessage; path: string}[] = [];
   readonly areTexts: boolean;
 
-  /** @param inbox directory of the INBOX; its real path. @param texts learns what files say; null where they are not just texts. @returns null when no folder can go. @throws MailherdError SEED_UNFIT, COMMAND_FAILED */
+  /**
+   * @param inbox directory of the INBOX; its real path. @param texts learns what files say; null where they are not just texts.
+   * @returns null when its INBOX cannot go. @throws MailherdError SEED_UNFIT, COMMAND_FAILED
+   */
   static async of(user: string, inbox: string, server: DoveadmServer, texts: BodyDigests | null): Promise<MaildirParcel | null> {
     const folders = (await hasOwnMessages(inbox)) ? await readFolders(user, inbox, server) : [];
-    return folders.length === 0 ? null : new MaildirParcel(inbox, folders, texts);
+    // Dovecot makes an INBOX of its own where it finds the other folders, and dsync cannot delete that.
+    return folders[0]?.directory === '' ? new MaildirParcel(inbox, folders, texts) : null;
   }
 
   private constructor(inbox: string, folders: readonly FolderSeed[], texts: BodyDigests | null) {

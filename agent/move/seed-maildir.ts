@@ -1,5 +1,9 @@
 import type {Bytes} from '../../base/units.ts';
 import type {SeedFolder} from '../../wire/seed.ts';
+import {fitsTar} from './seed-tar.ts';
+
+/** All that a file may get meanwhile; keywords are not sent. */
+const ALL_FLAGS = ':2,DFPRST';
 
 /** Names in the two directories of a folder that hold messages, as they were at one moment. */
 export interface FolderNames {
@@ -76,19 +80,24 @@ export class FolderSeed {
   /**
    * @param directory below the maildir: empty for the INBOX, `.Sent` for another (Maildir++).
    * @param uidlist text of its dovecot-uidlist, read later than @param nextUids, of the index, by folder GUID.
-   * @returns null when the folder is left to dsync.
+   * @returns null when the folder is left to dsync: it is not understood, or has a name that is too long for an archive, or could become so.
    */
   static of(directory: string, uidlist: string, nextUids: ReadonlyMap<string, number>): FolderSeed | null {
     const list = parseUidlist(uidlist);
     const uidNext = list === null ? undefined : nextUids.get(list.guid);
     if (list === null || uidNext === undefined) return null;
-    return new FolderSeed(directory, {...list, uidNext, entries: list.entries.filter(({uid}) => uid < uidNext)});
+    const seed = new FolderSeed(directory, {...list, uidNext, entries: list.entries.filter(({uid}) => uid < uidNext)});
+    return seed.#fits() ? seed : null;
   }
 
   private constructor(directory: string, list: Uidlist) {
     this.directory = directory;
     this.#list = list;
     this.#wanted = new Map(list.entries.map(message => [message.base, message]));
+  }
+
+  #fits(): boolean {
+    return fitsTar(this.path('dovecot-uidlist')) && this.#list.entries.every(({base}) => fitsTar(this.path(`cur/${base}${ALL_FLAGS}`)));
   }
 
   /** Paths below the maildir of the files that must still go, each message once. What is gone from the folder is expunged. */

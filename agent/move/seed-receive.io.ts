@@ -22,6 +22,8 @@ interface Open {
   place: MailPlace;
   terms: SeedTerms;
   over: AbortController;
+  /** Ends the reading of its texts: what is removed, or written to, need not be read to its end. */
+  unread: AbortController;
   /** Called when nothing comes by it any more. */
   told: () => void;
   timer: NodeJS.Timeout;
@@ -33,10 +35,14 @@ interface Open {
   hasJustCome: boolean;
 }
 
+/** Reads the texts of a user's mailbox until the signal. Never rejects. */
+export type ReaderAhead = (user: string, signal: AbortSignal) => Promise<void>;
+
 interface ReceiverOptions {
   port: number;
   server: DoveadmServer;
   disks: DiskSync;
+  readAhead: ReaderAhead;
   log: Log;
 }
 
@@ -66,9 +72,9 @@ export class SeedReceiver {
     await this.end(user);
     await this.#listen(address);
     const secret = randomBytes(32).toString('hex');
-    const over = new AbortController();
+    const [over, unread] = [new AbortController(), new AbortController()];
     const timer = setTimeout(() => this.#expire(user, over), OFFER_MS);
-    this.#open.set(user, {secret: digest(secret), place, terms, over, told, timer, work: null, storing: null, hasJustCome: false});
+    this.#open.set(user, {secret: digest(secret), place, terms, over, unread, told, timer, work: null, storing: null, hasJustCome: false});
     return {address, port: this.#options.port, secret};
   }
 
@@ -78,6 +84,7 @@ export class SeedReceiver {
     if (open === undefined) return;
     // What has come is put on disk to the end.
     if (open.storing === null) open.over.abort();
+    open.unread.abort();
     await open.work;
     this.#forget(user, open);
   }
@@ -160,11 +167,12 @@ export class SeedReceiver {
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     try {
-      const {syncing, reading, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options, signal);
+      const {syncing, ...unpacked} = await unpackSeed(line, hello, place, terms, this.#options, signal);
+      signal.throwIfAborted();
+      open.storing = store(syncing, terms, signal);
+      open.hasJustCome = true;
+      const reading = this.#options.readAhead(terms.user, AbortSignal.any([signal, open.unread.signal]));
       try {
-        signal.throwIfAborted();
-        open.storing = store(syncing, terms, signal);
-        open.hasJustCome = true;
         await Promise.all([open.storing, line.say('{"refusal":null}\n')]);
         log.info({user: terms.user, ...unpacked}, 'a seed has arrived');
       } finally {

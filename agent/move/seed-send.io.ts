@@ -45,7 +45,11 @@ export async function sendSeed(
       format === 'maildir'
         ? await MaildirParcel.of(user, root, places.server, dialect.transforms.length === 0 ? texts.of(user) : null)
         : await DboxParcel.of(user, {...place, root}, places.server, await places.offered());
-    if (parcel === null) return {kind: 'unfit', reason: 'its folders alone, as far as they are understood, are not all of it'};
+    if (parcel === null)
+      return {
+        kind: 'unfit',
+        reason: 'what of it can go as files is not all that must: folders are not understood, or names too long for an archive',
+      };
     const {refusal} = await line.hear(SeedAnswer, 'answer to the hello');
     if (refusal !== null) throw fromRefusal(refusal);
     const archive = new SeedArchive(line, parcel);

@@ -40,7 +40,9 @@ export function tarPadding(bytes: Bytes): Uint8Array {
  */
 export function tarHeader(name: string, bytes: Bytes | null, seconds: number): Uint8Array {
   const whole = new Uint8Array(BLOCK);
-  const [prefix, rest] = splitName(name);
+  const parts = splitName(name);
+  if (parts === null) throw new MailherdError('COPY_FAILED', {reason: 'a name is too long for the archive', name});
+  const [prefix, rest] = parts;
   const put = (at: number, value: string): void => whole.set(encoder.encode(value), at);
   put(NAME.at, rest);
   put(MODE.at, bytes === null ? '0000700' : '0000600');
@@ -56,19 +58,25 @@ export function tarHeader(name: string, bytes: Bytes | null, seconds: number): U
   return whole;
 }
 
+/** Whether a member may have that name. */
+export function fitsTar(name: string): boolean {
+  return splitName(name) !== null;
+}
+
 /** The end of an archive. */
 export function tarEnd(): Uint8Array {
   return new Uint8Array(2 * BLOCK);
 }
 
-function splitName(name: string): [prefix: string, rest: string] {
+/** @returns null for a name that does not fit. */
+function splitName(name: string): [prefix: string, rest: string] | null {
   assert(name !== '' && !name.startsWith('/'), 'names in an archive are relative');
   if (encoder.encode(name).length <= NAME.length) return ['', name];
   for (let at = name.indexOf('/'); at !== -1; at = name.indexOf('/', at + 1)) {
     const [prefix, rest] = [name.slice(0, at), name.slice(at + 1)];
     if (rest !== '' && encoder.encode(rest).length <= NAME.length && encoder.encode(prefix).length <= PREFIX.length) return [prefix, rest];
   }
-  throw new MailherdError('COPY_FAILED', {reason: 'a name is too long for the archive', name});
+  return null;
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

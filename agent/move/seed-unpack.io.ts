@@ -22,8 +22,6 @@ export interface Unpacked {
   foundMs: Millis;
   /** Putting it on disk. */
   syncing: Promise<void>;
-  /** Reading its texts. Never rejects. */
-  reading: Promise<void>;
 }
 
 /**
@@ -50,20 +48,20 @@ export async function unpackSeed(
   const syncing = disks.place(place);
   // Whoever awaits it later still learns of it.
   syncing.catch(() => undefined);
-  const missing = whyNotFound(folders, await look(terms.user, format, server));
+  const missing = whyNotFound(folders, await look(terms.user, format, server, signal));
   if (missing !== null)
     throw new MailherdError('COPY_FAILED', {user: terms.user, files, reason: `Dovecot does not find the seed: ${missing}`});
   const foundMs = Math.round(performance.now() - begun - unpackedMs);
-  return {files, unpackedMs: Math.round(unpackedMs), foundMs, syncing, reading: terms.readAhead()};
+  return {files, unpackedMs: Math.round(unpackedMs), foundMs, syncing};
 }
 
 /**
  * What Dovecot finds. Where indexes came along they are believed only if it finds every message that they name, and complains of nothing,
  * which it would before it mends: a copy that is torn must not become anybody's mailbox.
  */
-async function look(user: string, format: SeedFormat, server: DoveadmServer): Promise<Record<string, string>[]> {
+async function look(user: string, format: SeedFormat, server: DoveadmServer, signal: AbortSignal): Promise<Record<string, string>[]> {
   if (format !== 'maildir') {
-    const {exit, err} = await doveadm(['-f', 'tab', 'fetch', '-u', user, 'uid guid size.physical date.saved', 'ALL']);
+    const {exit, err} = await doveadm(['-f', 'tab', 'fetch', '-u', user, 'uid guid size.physical date.saved', 'ALL'], signal);
     if (exit !== 0 || err !== '')
       throw new MailherdError('COPY_FAILED', {user, exit, reason: `Dovecot does not take the seed: ${lastLines(err)}`});
   }

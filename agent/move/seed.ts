@@ -27,8 +27,7 @@ export async function receiveSeed(ports: HostPorts, {user, moveId, address, byte
   }
   await mark('open');
   const bytesMax = Math.min(bytes * GROWTH_MAX + SLACK_BYTES, await ports.store.freeBytes());
-  const readAhead = (): Promise<void> => ports.store.readAhead(user);
-  const offer = await ports.files.offer({user, address, bytesMax, readAhead, arrived: () => mark('closed')});
+  const offer = await ports.files.offer({user, address, bytesMax, arrived: () => mark('closed')});
   return {offer, ...emptied};
 }
 

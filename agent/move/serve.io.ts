@@ -6,7 +6,7 @@ import type {Log} from '../../wire/log.ts';
 import {sendReply} from '../../wire/reply.io.ts';
 import {commandSubjects} from '../../wire/subjects.ts';
 import type {HostPorts} from './host-ports.ts';
-import {serve, turnOf} from './serve.ts';
+import {endReading, serve, turnOf} from './serve.ts';
 
 interface ServeOptions {
   nc: NatsConnection;
@@ -34,6 +34,8 @@ export function serveCommands({nc, ports, log, signal}: ServeOptions): void {
     const verb = message.subject.split('.').at(-1) ?? '';
     try {
       const {name, request} = read(verb, message);
+      // Its turn comes behind what reads.
+      if (name === 'discard') endReading(ports, request as Request<'discard'>);
       const turn = turnOf(ports, name, 'user' in request ? request.user : null);
       const result = await inTurn(turn, () => serve(ports, name, request));
       reply({ok: true, answer: result});

@@ -46,6 +46,18 @@ export function turnOf(
   return isReading && routes.row(user)?.host === host ? `reading ${user}` : user;
 }
 
+/**
+ * What is to be removed need not be read to its end before: called ahead of the turn of a `discard`, which stands behind whatever reads.
+ * @throws MailherdError TOKEN_STALE
+ */
+export function endReading({memory, running}: Pick<HostPorts, 'memory' | 'running'>, {token, moveId}: Request<'discard'>): void {
+  admit(token, memory.highestToken());
+  running.end(readingOf(moveId));
+}
+
+/** Beside a pass of the same move. */
+const readingOf = (moveId: string): string => `reading ${moveId}`;
+
 const HANDLERS: Handlers = {
   async needs(ports, {user}) {
     requireHere(ports, user);
@@ -132,7 +144,7 @@ const HANDLERS: Handlers = {
   async readTexts(ports, {user, moveId}) {
     await requireMailbox(ports, user, moveId);
     const begun = ports.clock.monotonic();
-    const messages = await ports.store.readTexts(user);
+    const messages = await ports.running.run(readingOf(moveId), signal => ports.store.readTexts(user, signal));
     return {messages, tookMs: ports.clock.monotonic() - begun};
   },
 

@@ -55,7 +55,7 @@ export function socketMover(path: string = MOVER_SOCKET): Mover {
       endSessions: (user, timeoutMs) => call('endSessions', {user, timeoutMs}),
       folders: ofUser('folders'),
       manifest: (user, {folder, texts}) => call('manifest', {user, folder, texts}),
-      readTexts: ofUser('readTexts'),
+      readTexts: (user, signal) => call('readTexts', {user}, {signal}),
       // Whoever reads next is told.
       readAhead: user => call('readAhead', {user}).then(ignore, ignore),
       // A mover that does not answer knows nothing either.
@@ -64,10 +64,10 @@ export function socketMover(path: string = MOVER_SOCKET): Mover {
       sizes: users => call('sizes', {users: [...users]}),
     },
     files: {
-      offer: ({user, address, bytesMax, readAhead, arrived}) =>
+      offer: ({user, address, bytesMax, arrived}) =>
         new Promise((resolve, reject) => {
           const offered = (value: unknown): void => resolve(parse(SeedOffer, value, 'offer'));
-          call('offer', {user, address, bytesMax}, {asks: {offered, readAhead, arrived}}).catch(reject);
+          call('offer', {user, address, bytesMax}, {asks: {offered, arrived}}).catch(reject);
         }),
       end: user => none(call('end', {user})),
       hasJustCome: ofUser('hasJustCome'),

@@ -33,7 +33,7 @@ export function methodsOf({store, files, queue, dovecotRun}: Served): Methods {
     endSessions: ({user, timeoutMs}) => store.endSessions(user, timeoutMs),
     folders: ({user}) => store.folders(user),
     manifest: ({user, folder, texts}) => store.manifest(user, {folder, texts}),
-    readTexts: ({user}) => store.readTexts(user),
+    readTexts: ({user}, {signal}) => store.readTexts(user, signal),
     readAhead: ({user}) => store.readAhead(user).then(nothing),
     async forgetTexts({user}) {
       store.forgetTexts(user);
@@ -46,7 +46,7 @@ export function methodsOf({store, files, queue, dovecotRun}: Served): Methods {
       const over = new Promise<void>(resolve => {
         end = resolve;
       });
-      const terms = {user, address, bytesMax, readAhead: () => ask('readAhead'), arrived: () => ask('arrived')};
+      const terms = {user, address, bytesMax, arrived: () => ask('arrived')};
       await ask('offered', await files.offer(terms, end));
       return over.then(nothing);
     },

@@ -50,9 +50,10 @@ export async function runMover(file: string, fd: number): Promise<void> {
 function openMethods(config: AgentConfig, texts: KnownTexts, log: Log): Methods {
   const {mail} = config;
   const places = new MailPlaces(mail.store, new DoveadmServer(join(mail.dovecotRun, 'doveadm-server')));
+  const store = doveadmStore({store: mail.store, places, texts, doveadmPort: mail.doveadmPort, clock: systemClock});
   return methodsOf({
-    store: doveadmStore({store: mail.store, places, texts, doveadmPort: mail.doveadmPort, clock: systemClock}),
-    files: mailFiles({places, texts, seedPort: mail.seedPort, log}),
+    store,
+    files: mailFiles({places, texts, readAhead: store.readAhead, seedPort: mail.seedPort, log}),
     queue: postfixQueue(isProbeUser(config)),
     dovecotRun: mail.dovecotRun,
   });

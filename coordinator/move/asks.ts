@@ -32,6 +32,8 @@ export interface MoveContext {
   source: Manifest | null;
   /** Ids of earlier moves of this user that were backed out of this target: what they left there may go. */
   leftOnTarget: readonly string[];
+  /** An earlier copy of this mailbox that began as a seed did not stand the proof: dsync does it all. */
+  isSeedless: boolean;
 }
 
 export const COMMAND_MS = 20 * SECOND_MS;

@@ -18,7 +18,7 @@ import type {Pace} from './pace.ts';
 import {MoveQueue, type QueuedMove} from './queue.ts';
 import {QuietTimes} from './quiet.ts';
 import {storedRefusal} from './refusal.ts';
-import {backoff, isWorthAnotherTry} from './retry.ts';
+import {backoff, isSeedRefuted, isWorthAnotherTry} from './retry.ts';
 import {STEPS, takeOver} from './steps.ts';
 import {EdgePorts} from './turn.ts';
 
@@ -251,10 +251,10 @@ export class MoveEngine implements Mover {
   async #drive(record: MoveRecord, isNew: boolean): Promise<void> {
     const {ports, policy, signal} = this.#options;
     if (isNew) await ports.storeMove(record);
-    const leftOnTarget = this.#leftOn(record);
+    const [leftOnTarget, isSeedless] = [this.#leftOn(record), this.#isSeedless(record)];
     const shared = {kicks: this.#kicks, edgePorts: this.#edgePorts, retries: this.#retries};
     const fresh = {heldSince: null, passes: 0, isWarm: false, isTargetHeard: isNew, isCancelled: false, source: null};
-    const context: MoveContext = {ports, limits: policy().move, ...shared, ...fresh, leftOnTarget};
+    const context: MoveContext = {ports, limits: policy().move, ...shared, ...fresh, leftOnTarget, isSeedless};
     let current = isNew ? record : await this.#takeOver(context, record);
     this.#edgePorts.now(current.id, current.step);
     while (!signal.aborted && STEPS[current.step].phase !== 'end') {
@@ -357,6 +357,10 @@ export class MoveEngine implements Mover {
     return this.records()
       .filter(other => other.id !== record.id && other.user === record.user && other.target === record.target && other.step === 'backedOut')
       .map(other => other.id);
+  }
+
+  #isSeedless({id, user, source}: MoveRecord): boolean {
+    return this.records().some(other => other.id !== id && other.user === user && other.source === source && isSeedRefuted(other));
   }
 
   #stamped(next: MoveRecord, before: MoveRecord): MoveRecord {

@@ -38,10 +38,11 @@ export class MoveQueue {
   }
 
   /** Whom a sick host keeps need not wait until all others are moved and a new plan is made. */
-  ended({id, step, refusal}: MoveRecord): void {
+  ended(record: MoveRecord): void {
+    const {id, step} = record;
     const queued = this.#again.get(id);
     this.#again.delete(id);
-    if (step !== 'backedOut' || queued === undefined || queued.againLeft === 0 || !isPassing(refusal)) return;
+    if (step !== 'backedOut' || queued === undefined || queued.againLeft === 0 || !isPassing(record)) return;
     this.#waiting.push({...queued, because: 'QUEUED', againLeft: queued.againLeft - 1});
   }
 

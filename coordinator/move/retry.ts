@@ -1,12 +1,22 @@
 import type {MailherdError} from '../../base/errors.ts';
 import {type Millis, SECOND_MS} from '../../base/units.ts';
+import type {MoveRecord} from '../../wire/record.ts';
 
 const BACKOFF_MAX_MS = 30 * SECOND_MS;
 const PASSING: ReadonlySet<string> = new Set(['SESSIONS_LINGER', 'CLOCK_AHEAD', 'HOLD_LOST', 'FLIP_TOO_LATE', 'COPY_FAILED']);
 
-/** Whether a whole move that was backed out for this reason may well succeed a little later. */
-export function isPassing(refusal: {code: string} | null): boolean {
-  return refusal !== null && PASSING.has(refusal.code);
+/** Whether a whole move that was backed out so may well succeed a little later. */
+export function isPassing(record: Pick<MoveRecord, 'step' | 'refusal' | 'isSeeded'>): boolean {
+  const {refusal} = record;
+  return refusal !== null && (PASSING.has(refusal.code) || isSeedRefuted(record));
+}
+
+/**
+ * Whether its copy began as a seed and was not what the source has: files may say otherwise than the source's Dovecot, which goes by its cache, as of
+ * dates where a maildir was restored with it, but without the times of its files. The next move of that mailbox from there goes without one.
+ */
+export function isSeedRefuted({step, refusal, isSeeded}: Pick<MoveRecord, 'step' | 'refusal' | 'isSeeded'>): boolean {
+  return step === 'backedOut' && isSeeded === true && refusal?.code === 'MANIFEST_DIFFERS';
 }
 
 /** Whether a step that failed so may succeed a little later. */

@@ -123,15 +123,16 @@ function shareOf({bytesPerSecondMax, perSourceMax}: MoveContext['limits']): {byt
  * The bulk of the mailbox as files, where the target can read them: what dsync does a message at a time, each with its own fsync, is
  * done at once. A seed is an advantage, never a condition: where it fails the passes do it all.
  */
-async function seed({ports, limits}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
+async function seed({ports, limits, isSeedless}: MoveContext, record: MoveRecord): Promise<MoveRecord> {
   const {target, source} = record;
   const receive = receiving(ports, record);
-  const open = record.attempts < Math.min(SEED_TRIES_MAX, limits.attemptsMax - 1);
+  const open = !isSeedless && record.attempts < Math.min(SEED_TRIES_MAX, limits.attemptsMax - 1);
   const {offer} = await ports.command(target, 'receive', {...receive, open}, PURGE_MS);
-  if (offer === null) return {...record, step: 'copying'};
+  // Asked for one and given none, the target has it by a try whose answer was lost.
+  if (offer === null) return {...record, step: 'copying', isSeeded: open};
   const send = {...ofMove(ports, record), target, offer, ...shareOf(limits)};
   const {seeded, tookMs} = await ports.command(source, 'seed', send, COPY_MS);
-  if (seeded) return {...record, step: 'copying', passesMs: [...record.passesMs, tookMs]};
+  if (seeded) return {...record, step: 'copying', isSeeded: true, passesMs: [...record.passesMs, tookMs]};
   await closeSeed(ports, record);
   return {...record, step: 'copying'};
 }
@@ -156,7 +157,8 @@ async function copy(context: MoveContext, record: MoveRecord): Promise<MoveRecor
   const [calmUntilMs, isEmptied] = await Promise.all([mayBeLast ? calm(ports, record) : null, closeSeed(ports, record)]);
   context.isTargetHeard = true;
   // Stored before the next pass, which may fail: the target tells it once. Whoever may have missed that takes the home for empty.
-  if ((isEmptied || !wasHeard) && record.passesMs.length > 0) return {...record, passesMs: []};
+  if ((isEmptied || !wasHeard) && record.passesMs.length > 0)
+    return {...record, passesMs: [], isSeeded: record.isSeeded === true && !isEmptied};
   const [answer] = await Promise.all([pass(context, record, false, COPY_MS), readBesidePass(ports, record)]);
   const passesMs = [...record.passesMs, answer.tookMs];
   const isShort = answer.tookMs <= limits.catchUpMsMax;

@@ -170,15 +170,15 @@ describe('a call', () => {
     expect(await mover.store.manifest(USER, {folder: 'INBOX', texts: false})).toEqual(manifest);
   });
 
-  test('is broken off by the agent, who waits for its end', async () => {
-    ofStore = {
-      backup: ((_user: string, _address: string, _full: boolean, signal: AbortSignal) =>
-        new Promise((_, reject) =>
-          signal.addEventListener('abort', () => reject(new MailherdError('COPY_FAILED', {reason: 'ended'}))),
-        )) as never,
-    };
+  test.each(['backup', 'readTexts'] as const)('is broken off by the agent, who waits for its end (%s)', async method => {
+    const untilEnded = (...asked: unknown[]): Promise<never> =>
+      new Promise((_, reject) =>
+        (asked.at(-1) as AbortSignal).addEventListener('abort', () => reject(new MailherdError('COPY_FAILED', {reason: 'ended'}))),
+      );
+    ofStore = {backup: untilEnded as never, readTexts: untilEnded as never};
     const stop = new AbortController();
-    const pass = mover.store.backup(USER, 'be2', true, stop.signal);
+    const {store} = mover;
+    const pass: Promise<unknown> = method === 'backup' ? store.backup(USER, 'be2', true, stop.signal) : store.readTexts(USER, stop.signal);
     pass.catch(() => undefined);
     await until(() => done.length === 1);
     stop.abort();
@@ -188,13 +188,13 @@ describe('a call', () => {
 
   test('whose mover dies is a coded error that says to try again, and the next one finds another mover', async () => {
     ofStore = {readTexts: () => new Promise(() => undefined)};
-    const reading = mover.store.readTexts(USER);
+    const reading = mover.store.readTexts(USER, new AbortController().signal);
     reading.catch(() => undefined);
     await until(() => done.length === 1);
     for (const connection of connections.splice(0)) connection.destroy();
     await expect(reading).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {command: 'mover readTexts'}});
     ofStore = {readTexts: () => 7};
-    expect(await mover.store.readTexts(USER)).toBe(7);
+    expect(await mover.store.readTexts(USER, new AbortController().signal)).toBe(7);
   });
 
   test('without a mover is a coded error', async () => {
@@ -220,7 +220,7 @@ describe('a seed', () => {
     const course: string[] = [];
     let end: () => void = () => undefined;
     ofFiles = {
-      offer: ((terms: {readAhead(): Promise<void>; arrived(): Promise<void>}, over: () => void) => {
+      offer: ((terms: {arrived(): Promise<void>}, over: () => void) => {
         end = () =>
           void terms
             .arrived()
@@ -230,7 +230,7 @@ describe('a seed', () => {
       }) as never,
     };
     const terms = {
-      ...{user: USER, address: '10.0.0.1', bytesMax: 1e9, readAhead: async () => undefined},
+      ...{user: USER, address: '10.0.0.1', bytesMax: 1e9},
       arrived: async () => void course.push('noted'),
     };
     expect(await mover.files.offer(terms)).toEqual(OFFER);
@@ -252,7 +252,7 @@ describe('a seed', () => {
       }) as never,
     };
     const arrived = (): Promise<void> => Promise.reject(new MailherdError('COPY_MISSING', {user: USER}));
-    await mover.files.offer({user: USER, address: '10.0.0.1', bytesMax: 1, readAhead: async () => undefined, arrived});
+    await mover.files.offer({user: USER, address: '10.0.0.1', bytesMax: 1, arrived});
     await until(() => reason !== null);
     expect(reason).toMatchObject({code: 'COPY_MISSING'});
   });
@@ -263,7 +263,7 @@ describe('a seed', () => {
         throw new MailherdError('COMMAND_FAILED', {command: 'listen'});
       },
     };
-    const terms = {user: USER, address: '10.0.0.1', bytesMax: 1, readAhead: async () => undefined, arrived: async () => undefined};
+    const terms = {user: USER, address: '10.0.0.1', bytesMax: 1, arrived: async () => undefined};
     await expect(mover.files.offer(terms)).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {command: 'listen'}});
   });
 

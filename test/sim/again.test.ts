@@ -3,13 +3,18 @@ import {MailherdError} from '../../base/errors.ts';
 import {MIB} from '../../base/units.ts';
 import {STEPS} from '../../coordinator/move/steps.ts';
 import type {Plan} from '../../wire/record.ts';
+import {AGENT} from './agent.ts';
 import {planOf} from './plan.ts';
 import {World} from './world.ts';
 
 const {run: hold} = STEPS.holding;
+const {run: seeding} = STEPS.seeding;
+const {equip} = AGENT;
 
 afterEach(() => {
   STEPS.holding.run = hold;
+  STEPS.seeding.run = seeding;
+  AGENT.equip = equip;
 });
 
 interface Pair {
@@ -64,6 +69,54 @@ test('an evacuation tries again whom a passing reason kept, twice at most', asyn
 
 test('a move that a person asked for ends as it ended', async () => {
   expect(await moved('single', 1)).toEqual(['backedOut']);
+});
+
+/** What files say differs from what Dovecot says: no pass mends a seed. @returns how many there were. */
+function seedsDiffer({world, user}: Pair): {seeds: number} {
+  const seen = {seeds: 0};
+  AGENT.equip = ports => ({
+    ...ports,
+    files: {
+      ...ports.files,
+      send: async (...sent) => {
+        const outcome = await ports.files.send(...sent);
+        for (const message of world.host(sent[1].address).mailboxes.get(user)?.messages.values() ?? []) message.isWhole = false;
+        seen.seeds++;
+        return outcome;
+      },
+    },
+  });
+  return seen;
+}
+
+test.each([
+  ['evacuate', 1],
+  ['single', 2],
+] as const)('a mailbox whose seed did not stand the proof goes without one the next time (%s)', async (kind, plans) => {
+  const of = pair();
+  const {world, user, source, target} = of;
+  const seen = seedsDiffer(of);
+  for (let plan = 1; plan <= plans; plan++) {
+    world.engine?.enqueue(onePlan(kind, user, source, target));
+    await world.time.run(60_000 * plan, () => undefined);
+  }
+  const records = world.engine?.records().map(({step, refusal, isSeeded}) => [step, refusal?.code, isSeeded]);
+  expect(records).toEqual([
+    ['backedOut', 'MANIFEST_DIFFERS', true],
+    ['retained', undefined, false],
+  ]);
+  expect([world.owner(user), seen]).toEqual([target, {seeds: 1}]);
+});
+
+test('a copy by dsync alone that differs is not tried again', async () => {
+  const {world, user, source, target} = pair();
+  STEPS.seeding.run = async (_context, record) => ({...record, step: 'copying'});
+  STEPS.holding.run = async () => {
+    throw new MailherdError('MANIFEST_DIFFERS', {differences: [], count: 1});
+  };
+  world.engine?.enqueue(onePlan('evacuate', user, source, target));
+  await world.time.run(120_000, () => undefined);
+  expect(world.engine?.records().map(({step}) => step)).toEqual(['backedOut']);
 });
 
 test('of a paused evacuation nothing begins, and says so; what is not of it passes; what runs ends', async () => {

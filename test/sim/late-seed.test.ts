@@ -98,9 +98,9 @@ function loseSeed(): string[] {
       host.seedsOpen.clear();
       await new Promise(() => undefined);
     };
-    const readTexts: HostPorts['store']['readTexts'] = async user => {
+    const readTexts: HostPorts['store']['readTexts'] = async (user, signal) => {
       if (!host.mailboxes.has(user)) course.push('looked');
-      return ports.store.readTexts(user);
+      return ports.store.readTexts(user, signal);
     };
     return {...ports, store: {...ports.store, readTexts}};
   };

@@ -1,8 +1,20 @@
-import {expect, test} from 'vitest';
+import {expect, test, vi} from 'vitest';
 import type {AclReader} from '../../../../agent/move/acls.io.ts';
 import {KnownTexts} from '../../../../agent/move/bodies.io.ts';
 import type {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import {ManifestReader} from '../../../../agent/move/manifest.io.ts';
+import type * as tool from '../../../../agent/move/tool.io.ts';
+
+/** What runs instead of doveadm, which is not here. */
+const programs = vi.hoisted(() => ({doveadm: [] as string[], started: 0}));
+vi.mock('../../../../agent/move/tool.io.ts', async original => {
+  const real = await original<typeof tool>();
+  const start: typeof tool.start = (command, ...rest) => {
+    programs.started++;
+    return real.start(programs.doveadm.length > 0 ? programs.doveadm : command, ...rest);
+  };
+  return {...real, start};
+});
 
 const ACLS = {unrestricted: async () => [], read: async () => new Map(), forget: () => undefined} as unknown as AclReader;
 const MESSAGE = {guid: 'g', 'size.virtual': '9', 'date.received': '1', flags: ''};
@@ -53,4 +65,25 @@ test('texts of a mailbox of which nothing is known are read at once; of another 
   texts.of('bert@x').readThrough('f', 2);
   await reader.readAhead('bert@x');
   expect(asked).toBe(1);
+});
+
+test('what reads ahead is killed at a signal, is gone then, and nobody is told; nothing begins after it', async () => {
+  const rows = async (): Promise<Record<string, string>[]> => [{mailbox: 'INBOX', messages: '2', guid: 'f', uidnext: '3'}];
+  const server = {rows, eachRow: async () => [], prepare: async () => undefined} as unknown as DoveadmServer;
+  const reader = new ManifestReader(ACLS, server, new KnownTexts());
+  programs.doveadm = ['sleep', '3600'];
+  programs.started = 0;
+  const stop = new AbortController();
+  const reading = reader.readAhead('ada@x', stop.signal);
+  await vi.waitFor(() => expect(programs.started).toBe(1));
+  const waiting = new AbortController();
+  const read = reader.readTexts('ada@x', waiting.signal);
+  waiting.abort();
+  await expect(read).rejects.toMatchObject({code: 'COMMAND_FAILED', detail: {reason: 'ended'}});
+  stop.abort();
+  await reading;
+  await reader.readAhead('ada@x', stop.signal);
+  expect(programs.started).toBe(1);
+  programs.doveadm = [];
+  expect(await reader.readTexts('ada@x')).toBe(2);
 });

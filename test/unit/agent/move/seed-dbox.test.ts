@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {unsent} from '../../../../agent/move/seed-dbox.ts';
+import {fitsArchive, unsent} from '../../../../agent/move/seed-dbox.ts';
 
 describe('files that grow', () => {
   const file = (version: string, mtimeMs: number) => ({version, mtimeMs, bytes: 1});
@@ -15,4 +15,10 @@ describe('files that grow', () => {
     sent.set('grown', {...file('b1', 1_000), begunMs: 10_000});
     expect(unsent(now, sent)).toEqual(['grown', 'racy', 'new']);
   });
+});
+
+test('a folder goes whose name, and those above and in it, an archive has room for', () => {
+  const folder = (...lengths: number[]): string => ['mailboxes', ...lengths.map(length => 'f'.repeat(length)), 'dbox-Mails'].join('/');
+  expect([folder(5), folder(100), folder(70, 70)].map(fitsArchive)).toEqual([true, true, true]);
+  expect([folder(101), folder(70, 80), folder(5, 200)].map(fitsArchive)).toEqual([false, false, false]);
 });

@@ -100,3 +100,23 @@ describe('the seed of a folder', () => {
     expect(seed.summary()).toEqual({guid: GUID, uidValidity: 1_795_522_547, messages: 2});
   });
 });
+
+describe('a name that an archive has no room for', () => {
+  const withHost = (length: number, directory: string): FolderSeed | null =>
+    FolderSeed.of(directory, LIST.replace('200.M1P1.h', `200.M1P1.${'h'.repeat(length)}`), new Map([[GUID, 9]]));
+
+  test('leaves its folder to dsync, and so does one that could become so by flags', () => {
+    expect(withHost(82, '.Sent')).not.toBeNull();
+    expect(withHost(83, '.Sent')).toBeNull();
+    expect(withHost(82, '')).not.toBeNull();
+  });
+
+  test('may be of the folder itself', () => {
+    expect(seedOf(LIST, 9, `.${'f'.repeat(154)}`).directory).toHaveLength(155);
+    expect(FolderSeed.of(`.${'f'.repeat(155)}`, LIST, new Map([[GUID, 9]]))).toBeNull();
+  });
+
+  test('does not count where its message is left to dsync anyway', () => {
+    expect(FolderSeed.of('.Sent', LIST.replace('300.M2P1.h', 'm'.repeat(200)), new Map([[GUID, 5]]))).not.toBeNull();
+  });
+});

@@ -6,7 +6,7 @@ import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {DiskSync} from '../../../../agent/move/disk-sync.io.ts';
 import {DoveadmServer} from '../../../../agent/move/doveadm-server.io.ts';
 import type {SeedOffer} from '../../../../agent/move/host-ports.ts';
-import {SeedReceiver} from '../../../../agent/move/seed-receive.io.ts';
+import {type ReaderAhead, SeedReceiver} from '../../../../agent/move/seed-receive.io.ts';
 import {tarEnd, tarMember} from '../../../../agent/move/seed-tar.ts';
 
 const NOBODY = 65_534;
@@ -42,11 +42,20 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: SeedOffer}> {
+interface Dovecot {
+  rows?: DoveadmServer['rows'];
+  readAhead?: ReaderAhead;
+}
+
+async function open(
+  bytesMax = 1e6,
+  {rows, readAhead = async () => undefined}: Dovecot = {},
+): Promise<{receiver: SeedReceiver; offer: SeedOffer}> {
   const receiver = new SeedReceiver({
     port: await freePort(),
-    server: new DoveadmServer(join(store, 'doveadm-server')),
+    server: rows === undefined ? new DoveadmServer(join(store, 'doveadm-server')) : ({rows} as DoveadmServer),
     disks: new DiskSync(),
+    readAhead,
     log: QUIET,
   });
   opened = receiver;
@@ -67,7 +76,6 @@ async function open(bytesMax = 1e6): Promise<{receiver: SeedReceiver; offer: See
     user: USER,
     address: '127.0.0.1',
     bytesMax,
-    readAhead: async () => undefined,
     arrived: async () => {
       arrived++;
     },
@@ -94,6 +102,10 @@ function talk({address, port}: SeedOffer, [hello = '', ...rest]: readonly (Uint8
     socket.write(hello);
     if (rest.length === 0) sayRest();
   });
+}
+
+async function until(is: () => boolean): Promise<void> {
+  while (!is()) await new Promise(resolve => setTimeout(resolve, 5));
 }
 
 const hello = (offer: SeedOffer, more: object = {}): string =>
@@ -130,12 +142,50 @@ describe('the port for seeds', () => {
   test('ends a seed in the middle: nothing is written after that, and nothing has arrived', async () => {
     const {receiver, offer} = await open();
     const said = talk(offer, [hello(offer), tarMember('cur', null, 0), tarMember('cur/a', 'text\n', 0)], false);
-    while (!existsSync(`${store}/home/Maildir`)) await new Promise(resolve => setTimeout(resolve, 5));
+    await until(() => existsSync(`${store}/home/Maildir`));
     await receiver.end(USER);
     rmSync(`${store}/home`, {recursive: true});
     await said;
     expect(existsSync(`${store}/home`)).toBe(false);
     expect(arrived).toBe(0);
+  });
+
+  test('ends the reading of a seed that has come: nobody waits until all of it is read, and nobody reads any more then', async () => {
+    const course: string[] = [];
+    const readAhead = async (_user: string, signal: AbortSignal): Promise<void> => {
+      course.push('reading');
+      await new Promise(resolve => signal.addEventListener('abort', resolve));
+      await new Promise(resolve => setTimeout(resolve, 20));
+      course.push('read no more');
+    };
+    const {receiver, offer} = await open(1e6, {rows: async () => [], readAhead});
+    const lines = await new Promise<string[]>(resolve => {
+      void talk(offer, [hello(offer), tarEnd(), summary(0)]).then(resolve);
+      void until(() => arrived === 1)
+        .then(() => receiver.end(USER))
+        .then(() => course.push('ended'));
+    });
+    expect(lines.map(refusalOf)).toEqual([null, null]);
+    await until(() => course.length === 3);
+    expect(course).toEqual(['reading', 'read no more', 'ended']);
+  });
+
+  test('begins to read nothing of a seed that was ended while Dovecot looked for it', async () => {
+    const course: string[] = [];
+    let answer: (rows: Record<string, string>[]) => void = () => undefined;
+    const rows = (): Promise<Record<string, string>[]> => {
+      course.push('looked for');
+      return new Promise(resolve => {
+        answer = resolve;
+      });
+    };
+    const {receiver, offer} = await open(1e6, {rows, readAhead: async () => void course.push('reading')});
+    void talk(offer, [hello(offer), tarEnd(), summary(0)]);
+    await until(() => course.length === 1);
+    const ended = receiver.end(USER);
+    answer([]);
+    await ended;
+    expect([course, arrived]).toEqual([['looked for'], 0]);
   });
 
   test('refuses who does not wait for the answer to his hello', async () => {

@@ -1,6 +1,6 @@
 import {execFileSync} from 'node:child_process';
 import {expect, test} from 'vitest';
-import {tarEnd, tarMember} from '../../../../agent/move/seed-tar.ts';
+import {fitsTar, tarEnd, tarMember} from '../../../../agent/move/seed-tar.ts';
 
 test('archives are what tar reads, names of more than 100 bytes as well', () => {
   const long = `.${'f'.repeat(120)}/cur/${'m'.repeat(90)}`;
@@ -12,4 +12,10 @@ test('archives are what tar reads, names of more than 100 bytes as well', () => 
     expect.stringContaining(long),
   ]);
   expect(() => tarMember(`cur/${'m'.repeat(101)}`, '', 0)).toThrow(/too long/);
+  expect([long, `cur/${'m'.repeat(100)}`, `cur/${'m'.repeat(101)}`, `.${'f'.repeat(155)}/cur`].map(fitsTar)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
 });

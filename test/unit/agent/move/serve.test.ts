@@ -2,7 +2,7 @@ import {describe, expect, test} from 'vitest';
 import {Passes} from '../../../../agent/move/admit.ts';
 import type {Copy, HostPorts, Outside} from '../../../../agent/move/host-ports.ts';
 import {Running} from '../../../../agent/move/running.ts';
-import {serve, turnOf} from '../../../../agent/move/serve.ts';
+import {endReading, serve, turnOf} from '../../../../agent/move/serve.ts';
 import {MIB} from '../../../../base/units.ts';
 import type {Answer} from '../../../../wire/command.ts';
 
@@ -288,4 +288,20 @@ describe('of a mailbox that is not in its home', () => {
     await serve(hostOf('be2', copy('arriving'), {stays: ['/alt']}), 'discard', ofMove);
     expect(changed).toEqual(['removed']);
   });
+});
+
+test('what is read of a copy for its move is ended for who removes the copy, and for no leader of before', async () => {
+  const {ports: bare} = hostAt('be2', {user: USER, moveId: REQUEST.moveId, kind: 'arriving'});
+  const readTexts = (_user: string, signal: AbortSignal): Promise<number> =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('ended'))));
+  const ports = {...bare, running: new Running(), store: {...bare.store, readTexts}};
+  const seen: string[] = [];
+  const read = serve(ports, 'readTexts', REQUEST).catch(({message}) => seen.push(message));
+  expect(() => endReading(ports, {...REQUEST, token: 0})).toThrow(expect.objectContaining({code: 'TOKEN_STALE'}));
+  endReading(ports, {...REQUEST, moveId: '00000000-0000-4000-8000-000000000002'});
+  await new Promise(resolve => setTimeout(resolve, 5));
+  expect(seen).toEqual([]);
+  endReading(ports, REQUEST);
+  await read;
+  expect(seen).toEqual(['ended']);
 });
