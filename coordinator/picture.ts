@@ -44,6 +44,7 @@ export class Picture {
   readonly incidents = new IncidentBook();
   readonly capacity = new CapacityHistory();
   readonly #wellSince = new Map<string, {generation: number; sinceMs: Instant}>();
+  readonly #blamelessSince = new Map<string, Instant>();
   /** null before the first round. */
   #memory: FlowMemory | null = null;
   #names: string[] | null = null;
@@ -165,6 +166,7 @@ export class Picture {
     this.outcome = outcome;
     this.#noteHurt(outcome.hurt);
     this.#noteWell(outcome, nowMs);
+    this.#noteBlameless(outcome, nowMs);
     return outcome;
   }
 
@@ -194,6 +196,14 @@ export class Picture {
     }
   }
 
+  #noteBlameless({verdicts, cohorts}: FlowOutcome, nowMs: Instant): void {
+    const blamed = new Set(cohorts.flatMap(({explained, members}) => (explained ? members : [])));
+    for (const {host} of verdicts) {
+      if (blamed.has(host)) this.#blamelessSince.delete(host);
+      else if (!this.#blamelessSince.has(host)) this.#blamelessSince.set(host, nowMs);
+    }
+  }
+
   #reportsFreshly(host: string, nowMs: Instant): boolean {
     const receivedAtMs = this.fleet.hosts.get(host)?.receivedAtMs ?? null;
     return receivedAtMs !== null && nowMs - receivedAtMs <= this.policy.value.judge.silentMs;
@@ -215,6 +225,7 @@ export class Picture {
       report: report === undefined ? null : {generation: report.generation, installation: report.agent.installation, labels: report.labels},
       verdict: verdictOf(host, this.outcome?.verdicts)?.kind ?? null,
       wellSinceMs: this.#wellSince.get(host)?.sinceMs ?? null,
+      blamelessSinceMs: this.#blamelessSince.get(host) ?? null,
       users: this.isComplete ? this.usersOn(host) : null,
       moves: this.isComplete ? running + locked : null,
       waiting: waiting.filter(({planned}) => isOf(planned)).length,

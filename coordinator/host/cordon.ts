@@ -1,5 +1,7 @@
 import type {Instant} from '../../base/units.ts';
+import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord} from '../../wire/record.ts';
+import type {HostFacts} from './facts.ts';
 import type {HostTurn} from './life.ts';
 
 /** Name under which Mailherd itself cordons and asks; everything else is a person. */
@@ -19,8 +21,23 @@ export function released(record: HostRecord): HostRecord {
   return free;
 }
 
-/** Mailherd's own cordon is taken away; a person's stays. */
-export function liftOurs(record: HostRecord): HostTurn {
+/**
+ * A host that is well: who kept it from us need not any more, and our cordon is lifted once it has long shared nothing that makes others
+ * sick. Before that it would be cordoned again, maybe at once.
+ */
+export function onWell(record: HostRecord, {blamelessSinceMs}: HostFacts, {judge}: Pick<Policy, 'judge'>, nowMs: Instant): HostTurn {
+  const free = released(record);
+  const isLong = blamelessSinceMs !== null && nowMs - blamelessSinceMs >= judge.recoverDwellMs;
+  return isLong ? liftOurs(free) : {record: free, effects: []};
+}
+
+/** A host that comes back into service takes mailboxes again, but for one that shares what makes others sick: that waits until it does not. */
+export function reopened(record: HostRecord, {blamelessSinceMs}: HostFacts): HostTurn {
+  return blamelessSinceMs === null ? {record, effects: []} : liftOurs(record);
+}
+
+/** A person's cordon stays. */
+function liftOurs(record: HostRecord): HostTurn {
   if (record.cordon?.by !== MAILHERD) return {record, effects: []};
   return {record: {...record, cordon: null}, effects: [{kind: 'uncordoned', by: MAILHERD}]};
 }

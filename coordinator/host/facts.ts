@@ -15,6 +15,8 @@ export interface HostFacts {
   verdict: VerdictKind | null;
   /** Since when this process has seen the host report without a break and without being sick; null = not now. */
   wellSinceMs: Instant | null;
+  /** Since when this process knows of nothing that makes others sick and that the host shares; null = it shares it, or that is not known. */
+  blamelessSinceMs: Instant | null;
   /** Users whose route names the host, void flips resolved. */
   users: number | null;
   /** Moves from or to the host that are neither retained, purged nor backed out, and route entries locked by such a move. */

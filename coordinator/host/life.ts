@@ -4,7 +4,7 @@ import type {Instant, Millis} from '../../base/units.ts';
 import type {Answer} from '../../wire/command.ts';
 import type {Policy} from '../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../wire/record.ts';
-import {liftOurs, MAILHERD, onCordoned, released} from './cordon.ts';
+import {MAILHERD, onCordoned, onWell, released, reopened} from './cordon.ts';
 import {onEmptying, refused} from './emptying.ts';
 import type {HostFacts} from './facts.ts';
 import {isReinstalled, systemOf} from './installed.ts';
@@ -62,7 +62,7 @@ export interface HostTurn {
   effects: HostEffect[];
 }
 
-type Limits = Pick<Policy, 'host' | 'move'>;
+type Limits = Pick<Policy, 'host' | 'move' | 'judge'>;
 
 /**
  * The life of a host, one turn. Pure; the shell stores the record by compare-and-set first and then carries out the effects. When
@@ -133,9 +133,13 @@ function onObserved(before: HostRecord, facts: HostFacts, limits: Limits, nowMs:
     case 'active':
       return facts.verdict === 'suspect' || facts.verdict === 'sick'
         ? stage(record, 'suspect', `verdict ${facts.verdict}`, nowMs)
-        : {record: facts.verdict === 'healthy' ? released(record) : record, effects: []};
+        : facts.verdict === 'healthy'
+          ? onWell(record, facts, limits, nowMs)
+          : {record, effects: []};
     case 'suspect':
-      return facts.verdict === 'healthy' ? stage(liftOurs(released(record)), 'active', 'verdict healthy', nowMs) : {record, effects: []};
+      return facts.verdict === 'healthy'
+        ? stage(reopened(released(record), facts), 'active', 'verdict healthy', nowMs)
+        : {record, effects: []};
     case 'draining':
       return isEmpty(facts) ? stage(record, 'drained', 'no user and no move is left', nowMs) : {record, effects: []};
     case 'drained':
@@ -159,10 +163,11 @@ function remember(record: HostRecord, {report}: HostFacts): HostRecord {
   return isSame ? record : {...record, ...systemOf(report)};
 }
 
-function onProbation(record: HostRecord, {wellSinceMs}: HostFacts, limits: Limits, nowMs: Instant): HostTurn {
+function onProbation(record: HostRecord, facts: HostFacts, limits: Limits, nowMs: Instant): HostTurn {
+  const {wellSinceMs} = facts;
   const {probationMs, reinstallTimeoutMs} = limits.host;
   if (wellSinceMs !== null && nowMs - Math.max(wellSinceMs, record.sinceMs) >= probationMs) {
-    return stage(liftOurs({...record, reinstallTo: null, reinstallAskedBy: null}), 'active', 'proved well', nowMs);
+    return stage(reopened({...record, reinstallTo: null, reinstallAskedBy: null}, facts), 'active', 'proved well', nowMs);
   }
   if (nowMs - record.sinceMs > probationMs + reinstallTimeoutMs) return fail(record, 'PROBATION_OVERDUE', nowMs);
   return {record, effects: []};

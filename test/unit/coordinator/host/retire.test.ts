@@ -6,7 +6,7 @@ import type {HostRecord, HostStage} from '../../../../wire/record.ts';
 
 const NOW_MS = 2 * DEFAULT_POLICY.move.retainMs;
 const GONE: HostFacts = {
-  ...{report: null, verdict: null, wellSinceMs: null, users: 0, moves: 0, waiting: 0, retained: [], driver: 'none'},
+  ...{report: null, verdict: null, wellSinceMs: null, blamelessSinceMs: null, users: 0, moves: 0, waiting: 0, retained: [], driver: 'none'},
 };
 const BACK: HostFacts = {...GONE, report: {generation: 5, labels: {}}, verdict: 'unknown'};
 
