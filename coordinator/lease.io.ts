@@ -1,8 +1,8 @@
 import type {Clock} from '../base/clock.ts';
 import {MailherdError} from '../base/errors.ts';
 import type {Millis} from '../base/units.ts';
+import type {Lease} from '../wire/lease.ts';
 import type {Log} from '../wire/log.ts';
-import type {Lease} from '../wire/record.ts';
 import type {BucketPort} from './bucket-port.ts';
 import {
   isOurTerm,

@@ -1,5 +1,5 @@
 import type {Instant, Millis} from '../base/units.ts';
-import type {Lease} from '../wire/record.ts';
+import type {Lease} from '../wire/lease.ts';
 
 /**
  * The leader's lease: one KV entry that its holder rewrites every few seconds. No two clocks are compared: a taker waits until it

@@ -13,9 +13,10 @@ import {MailherdError} from '../base/errors.ts';
 import {DAY_MS, MIB, type Millis} from '../base/units.ts';
 import {Bucket} from '../wire/bucket.io.ts';
 import {Incident, IncidentState} from '../wire/incident.ts';
+import {Lease} from '../wire/lease.ts';
 import {ensureMirror} from '../wire/mirror.io.ts';
 import {DEFAULT_POLICY, Policy} from '../wire/policy.ts';
-import {CurrentPlan, HostRecord, Lease, MoveRecord, Plan} from '../wire/record.ts';
+import {CurrentPlan, HostRecord, MoveRecord, Plan} from '../wire/record.ts';
 import {Route} from '../wire/route.ts';
 import {
   DEDUPE_WINDOW_MS,

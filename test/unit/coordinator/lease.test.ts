@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {LEASE_KEY, LeaseKeeper, type Term} from '../../../coordinator/lease.io.ts';
 import {LEASE_TIMES, leftToActMs, mayTake, nextToken, sight} from '../../../coordinator/lease.ts';
-import type {Lease} from '../../../wire/record.ts';
+import type {Lease} from '../../../wire/lease.ts';
 import {FakeBucket, FakeClock, settle, silentLog} from './fakes.ts';
 
 const held = (holder: string, revision = 7): {revision: number; value: Lease} => ({
