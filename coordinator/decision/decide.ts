@@ -14,7 +14,7 @@ import {isUnderWay} from '../move/budget.ts';
 import {openTargets, placingOf} from '../plan/filter.ts';
 import {overloadOf} from '../plan/overload.ts';
 import {withinBudget} from './budget.ts';
-import {reinstalls, releaseOn} from './reinstall.ts';
+import {clearedOn, reinstalls, releaseOn} from './reinstall.ts';
 import {reliefs} from './relief.ts';
 import {decision, isBackendInService, notOfHosts, reasonOf, SHARES_SICK_COHORT, type Situation} from './situation.ts';
 import {evacuationVetoes, generalVetoes, roomVetoes, UNEXPLAINED_MIN, UNEXPLAINED_SHARE_MAX} from './veto.ts';
@@ -144,11 +144,13 @@ function pages(on: Situation, unexplained: readonly Verdict[], isTooMany: boolea
 /** Causes that no release takes away: a person has to, or their hosts stand empty for ever. */
 function byHand(on: Situation): {labels: Labels; because: string; evidence: Verdict['evidence']}[] {
   return on.cohorts.flatMap(({explained, notHosts, labels, sick, experiment}) => {
-    const hosts = explained && notHosts === undefined ? sick.filter(host => releaseOn(host, on) === null) : [];
+    const isForPerson = (host: string): boolean => releaseOn(host, on) === null || clearedOn(host, on.fleet).length > 0;
+    const hosts = explained && notHosts === undefined ? sick.filter(isForPerson) : [];
     if (hosts.length === 0) return [];
-    const isOfTwo = experiment !== undefined && hosts.some(host => experiment.hosts.includes(host));
+    const cleared = new Set(hosts.flatMap(host => clearedOn(host, on.fleet)));
+    const isOfTwo = experiment !== undefined && !cleared.has(experiment.change) && hosts.some(host => experiment.hosts.includes(host));
     const first = isOfTwo ? hosts.filter(host => experiment.hosts.includes(host)) : hosts;
-    const keys = isOfTwo ? [experiment.change] : Object.keys(labels);
+    const keys = (isOfTwo ? [experiment.change] : Object.keys(labels)).filter(key => !cleared.has(key));
     const what = keys.some(key => SOFTWARE.includes(key)) ? `install another ${keys.join(' and ')}` : 'repair';
     const when = isOfTwo ? 'once they are empty, and on no other before these have shown what it is' : 'once they are empty';
     const note = `${what} on ${first.join(', ')} ${when}, then: mailherd uncordon HOST`;

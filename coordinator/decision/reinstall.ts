@@ -47,7 +47,7 @@ export function isNextOf(cohort: CohortVerdict, host: string, fleet: Fleet, nowM
   const known = fleet.hosts.get(host);
   const own = known === undefined ? {} : labelsOf(known);
   const made = fleet.experiments.filter(({change, from}) => own[change] === from);
-  if (made.some(isCleared)) return false;
+  if (clearedOn(host, fleet).length > 0) return false;
   const open = made.filter(({outcome}) => outcome === null);
   if (experiment === undefined && open.length === 0) return true;
   if (experiment !== undefined && !experiment.hosts.includes(host)) return false;
@@ -59,9 +59,13 @@ export function isNextOf(cohort: CohortVerdict, host: string, fleet: Fleet, nowM
   return busy.size + asks < EXPERIMENT_MAX;
 }
 
-/** Hosts on which the label was changed were as sick as ever. */
-function isCleared({change, from, outcome}: Experiment): boolean {
-  return outcome?.cleared.some(labels => labels[change] === from) ?? false;
+/** Labels of a host that were changed on others, which were as sick as ever: to change them here as well would not help. */
+export function clearedOn(host: string, {hosts, experiments}: Pick<Fleet, 'hosts' | 'experiments'>): string[] {
+  const known = hosts.get(host);
+  const own = known === undefined ? {} : labelsOf(known);
+  return experiments.flatMap(({change, from, outcome}) => {
+    return own[change] === from && (outcome?.cleared.some(labels => labels[change] === from) ?? false) ? [change] : [];
+  });
 }
 
 function isBeingReinstalled(host: FleetHost | undefined): boolean {

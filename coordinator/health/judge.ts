@@ -273,7 +273,7 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
     const isOfCause = ofCause.includes(sli);
     const isByLabels = isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
-    const isJustFelt = isFelt && isProved && !mark.isOwnDoing && value < PLAIN_FLOORS * floor;
+    const isJustFelt = isFelt && isProved && !mark.isOwnDoing && !isOfCause && value < PLAIN_FLOORS * floor;
     const isOne = isByLabels || (isProved && !isJustFelt && isSick(mark, isOfCause, judge));
     const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;

@@ -25,10 +25,13 @@ export function released(record: HostRecord): HostRecord {
  * A host that is well: who kept it from us need not any more, and our cordon is lifted once it has long shared nothing that makes others
  * sick. Before that it would be cordoned again, maybe at once.
  */
-export function onWell(record: HostRecord, {blamelessSinceMs}: HostFacts, {judge}: Pick<Policy, 'judge'>, nowMs: Instant): HostTurn {
-  const free = released(record);
-  const isLong = blamelessSinceMs !== null && nowMs - blamelessSinceMs >= judge.recoverDwellMs;
-  return isLong ? liftOurs(free) : {record: free, effects: []};
+export function onWell(record: HostRecord, facts: HostFacts, {judge}: Pick<Policy, 'judge'>, nowMs: Instant): HostTurn {
+  const {verdict, wellSinceMs, blamelessSinceMs} = facts;
+  const free = verdict === 'healthy' ? released(record) : record;
+  const isLong = (sinceMs: Instant | null): boolean => sinceMs !== null && nowMs - sinceMs >= judge.recoverDwellMs;
+  // One that is empty, and gets nobody while it is cordoned, shows nothing by which it could be called healthy.
+  const isWell = verdict === 'healthy' || (verdict === 'unknown' && isLong(wellSinceMs));
+  return isWell && isLong(blamelessSinceMs) ? liftOurs(free) : {record: free, effects: []};
 }
 
 /** A host that comes back into service takes mailboxes again, but for one that shares what makes others sick: that waits until it does not. */

@@ -7,7 +7,7 @@ import type {HostRecord, HostStage} from '../../wire/record.ts';
 import {MAILHERD, onCordoned, onWell, released, reopened} from './cordon.ts';
 import {onEmptying, refused} from './emptying.ts';
 import type {HostFacts} from './facts.ts';
-import {isReinstalled, systemOf} from './installed.ts';
+import {isReinstalled, isSystemOf, systemOf} from './installed.ts';
 import {assertRetirable} from './retire.ts';
 
 export {MAILHERD};
@@ -133,9 +133,7 @@ function onObserved(before: HostRecord, facts: HostFacts, limits: Limits, nowMs:
     case 'active':
       return facts.verdict === 'suspect' || facts.verdict === 'sick'
         ? stage(record, 'suspect', `verdict ${facts.verdict}`, nowMs)
-        : facts.verdict === 'healthy'
-          ? onWell(record, facts, limits, nowMs)
-          : {record, effects: []};
+        : onWell(record, facts, limits, nowMs);
     case 'suspect':
       return facts.verdict === 'healthy'
         ? stage(reopened(released(record), facts), 'active', 'verdict healthy', nowMs)
@@ -158,9 +156,7 @@ function onObserved(before: HostRecord, facts: HostFacts, limits: Limits, nowMs:
 /** Between wipe and return the record keeps the old system's labels and generation: the new one is told by them. */
 function remember(record: HostRecord, {report}: HostFacts): HostRecord {
   if (report === null || record.stage === 'reinstalling' || record.stage === 'failed') return record;
-  const isSame =
-    record.agentGeneration === report.generation && record.installation === report.installation && sameLabels(record.labels, report.labels);
-  return isSame ? record : {...record, ...systemOf(report)};
+  return isSystemOf(record, report) ? record : {...record, ...systemOf(report)};
 }
 
 function onProbation(record: HostRecord, facts: HostFacts, limits: Limits, nowMs: Instant): HostTurn {
@@ -361,11 +357,6 @@ function stage(before: HostRecord | HostTurn, to: HostStage, reason: string, now
   const history = [...record.history, {stage: to, atMs: nowMs, reason}].slice(-HISTORY_MAX);
   const staged: HostEffect = {kind: 'staged', from: record.stage, to, reason, tookMs: Math.max(0, nowMs - record.sinceMs)};
   return {record: {...rest, ...kept, stage: to, sinceMs: nowMs, history}, effects: [staged, ...effects]};
-}
-
-function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key]);
 }
 
 /** The record of a host that has just arrived. */

@@ -128,8 +128,8 @@ async function seed({ports, limits, isSeedless}: MoveContext, record: MoveRecord
   const receive = receiving(ports, record);
   const open = !isSeedless && record.attempts < Math.min(SEED_TRIES_MAX, limits.attemptsMax - 1);
   const {offer} = await ports.command(target, 'receive', {...receive, open}, PURGE_MS);
-  // Asked for one and given none, the target has it by a try whose answer was lost.
-  if (offer === null) return {...record, step: 'copying', isSeeded: open};
+  // Asked again and given none, the target may have it by a try whose answer was lost.
+  if (offer === null) return {...record, step: 'copying', isSeeded: open && record.attempts > 0};
   const send = {...ofMove(ports, record), target, offer, ...shareOf(limits)};
   const {seeded, tookMs} = await ports.command(source, 'seed', send, COPY_MS);
   if (seeded) return {...record, step: 'copying', isSeeded: true, passesMs: [...record.passesMs, tookMs]};

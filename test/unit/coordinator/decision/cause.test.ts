@@ -148,6 +148,11 @@ describe('two hosts that came back with another release', () => {
   test('what they told: another label is to blame, and no other is reinstalled; they do not agree, and the next two are', () => {
     const outcome = (blamed: Labels[], cleared: Labels[]): Experiment['outcome'] => ({atMs: START_MS, blamed, cleared, hosts: []});
     expect(tried(outcome([{hardware: 'gen11'}], [{os: 'debian-13'}])).asked()).toEqual([]);
+    const {farm} = tried(outcome([{hardware: 'gen11'}], [{os: 'debian-13'}]));
+    for (const host of ['be10', 'be11']) farm.change(host, {stage: 'retired'});
+    const {decisions} = farm.pass(300, {...sick([8, 9]), be10: null, be11: null});
+    expect(decisions.filter(({kind}) => kind === 'reinstall')).toEqual([]);
+    expect(decisions.some(({kind, because}) => kind === 'page' && because.startsWith('BY_HAND'))).toBe(true);
     expect(tried(outcome([], [])).asked()).toEqual(['be8', 'be9']);
     expect(tried(outcome([{os: 'debian-13'}], [{hardware: 'gen11'}])).asked()).toEqual(['be8', 'be9']);
   });

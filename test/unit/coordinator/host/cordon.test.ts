@@ -26,7 +26,9 @@ describe('the cordon of a host in service that is well', () => {
     expect(seen('active', {blamelessSinceMs: NOW_MS - LONG_MS})).toEqual([UNCORDONED]);
     expect(seen('active', {blamelessSinceMs: NOW_MS - LONG_MS + 1})).toEqual([]);
     expect(seen('active', {blamelessSinceMs: null})).toEqual([]);
-    expect(seen('active', {verdict: 'unknown'})).toEqual([]);
+    expect(seen('active', {verdict: 'unknown', wellSinceMs: NOW_MS - LONG_MS})).toEqual([UNCORDONED]);
+    expect(seen('active', {verdict: 'unknown', wellSinceMs: NOW_MS - LONG_MS + 1})).toEqual([]);
+    expect(seen('active', {verdict: 'silent'})).toEqual([]);
     expect(seen('active', {}, {by: 'ada', reason: 'disk', atMs: 1})).toEqual([]);
   });
 

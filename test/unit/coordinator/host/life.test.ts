@@ -179,6 +179,9 @@ describe('evacuation to return', () => {
     expect(host.record.stage).toBe('reinstalling');
     expect(host.sees({report: {generation: 6, installation: 6, labels}})).toContainEqual({kind: 'markWiped'});
     expect(host.record).toMatchObject({stage: 'probation', agentGeneration: 6, installation: 6});
+    const before = host.record;
+    host.sees({report: {generation: 6, labels}, wellSinceMs: null});
+    expect(host.record).toBe(before);
   });
 
   test('a failed driver and a silent host end in failed; the wanted release, when it reports after all, is taken in', () => {
