@@ -3,19 +3,17 @@ import type {Experiment} from '../../../../wire/incident.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {CohortVerdict, Decision} from '../../../../wire/record.ts';
 import {FakeFarm} from '../fake-farm.ts';
+import {cohort as STORY_COHORT} from '../incident/story.ts';
 
 const cohort: CohortVerdict = {
+  ...STORY_COHORT,
   labels: {os: 'debian-13'},
   confounded: [],
+  alternatives: [],
   sick: ['be04', 'be05'],
   members: ['be04', 'be05'],
   controls: ['be01', 'be02', 'be03'],
-  controlsSick: 0,
-  effect: 9,
-  chance: 0.01,
-  explained: true,
   sinceMs: 0,
-  evidence: [],
 };
 
 /** Five hosts, two of them of the newest release and sick; be04 is emptied by decision. @returns who asked to reinstall it. */

@@ -339,22 +339,16 @@ function afterwards(count: number, ill: number, rounds: number, slower: number):
   };
 }
 
-test('while most hosts are proved ill the others do not come to be taken for better than they are: afterwards what they fall ill with is proved', () => {
-  for (const [count, ill] of [
-    [20, 14],
-    [5, 3],
-  ] as const) {
-    const {readings, falsely} = afterwards(count, ill, 1_000, 2);
-    expect({count, late: readings.filter(each => each < 0 || each > 10), falsely}).toEqual({count, late: [], falsely: 0});
-  }
-});
-
-test('nor does trouble that nearly all had leave noise behind that hides what comes next', () => {
-  for (const [count, ill] of [
-    [20, 16],
-    [5, 4],
-  ] as const) {
-    const {readings, falsely} = afterwards(count, ill, 360, 3);
-    expect({count, late: readings.filter(each => each < 0 || each > 10), falsely}).toEqual({count, late: [], falsely: 0});
-  }
-});
+/** While most are proved ill the others do not come to be taken for better than they are, and what nearly all have leaves no noise behind. */
+test.each([
+  [20, 14, 1_000, 2],
+  [5, 3, 1_000, 2],
+  [20, 16, 360, 3],
+  [5, 4, 360, 3],
+])(
+  'of %d hosts %d are ill for %d rounds: another that gets %d times slower afterwards is proved as soon as ever',
+  (count, ill, rounds, slower) => {
+    const {readings, falsely} = afterwards(count, ill, rounds, slower);
+    expect({late: readings.filter(each => each < 0 || each > 10), falsely}).toEqual({late: [], falsely: 0});
+  },
+);
