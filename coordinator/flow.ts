@@ -12,7 +12,7 @@ import {type JudgeMemory, judgeHost, NOT_WORSE, NOTICEABLE_SHARE, sickBefore} fr
 import {type FiguresMemory, type HostMarks, markAll, NO_FIGURES, NOTHING_USUAL, usualOf} from './health/marks.ts';
 import {type HostSlis, measure, SLI_TABLE} from './health/sli.ts';
 import {triedHosts} from './health/tried.ts';
-import {MAILHERD} from './host/life.ts';
+import {MAILHERD} from './host/cordon.ts';
 import {burdenedHosts} from './move/budget.ts';
 
 /** Marks from which on a healthy host may be on its way to be sick. */

@@ -11,7 +11,7 @@ import type {Commander} from './command.io.ts';
 import {relayFor} from './decision/relief.ts';
 import type {Emit} from './events.io.ts';
 import {waitingIn} from './health/sli.ts';
-import {MAILHERD} from './host/life.ts';
+import {MAILHERD} from './host/cordon.ts';
 import type {Picture} from './picture.ts';
 
 /** A long queue is read from the disk of a sick host. */

@@ -9,7 +9,7 @@ import {EVERYWHERE} from '../health/circumstance.ts';
 import {SOFTWARE} from '../health/cohort.ts';
 import {UNFELT} from '../health/judge.ts';
 import type {SliName} from '../health/sli.ts';
-import {MAILHERD} from '../host/life.ts';
+import {MAILHERD} from '../host/cordon.ts';
 import {isUnderWay} from '../move/budget.ts';
 import {openTargets, placingOf} from '../plan/filter.ts';
 import {overloadOf} from '../plan/overload.ts';

@@ -3,7 +3,7 @@ import type {Experiment} from '../../wire/incident.ts';
 import type {CohortVerdict, Decision} from '../../wire/record.ts';
 import type {Labels} from '../../wire/schema.ts';
 import {type Fleet, type FleetHost, labelsOf} from '../fleet.ts';
-import {MAILHERD} from '../host/life.ts';
+import {MAILHERD} from '../host/cordon.ts';
 import {releaseFor} from '../host/release.ts';
 import type {Outlook} from '../plan/filter.ts';
 import {describe, LEAVING, type Situation} from './situation.ts';
@@ -44,11 +44,8 @@ export function releaseOn(host: string, {fleet, cohorts}: Pick<Outlook, 'fleet' 
  */
 export function isNextOf(cohort: CohortVerdict, host: string, fleet: Fleet, nowMs: Instant, asks = 0): boolean {
   const {experiment, alternatives = [], members} = cohort;
-  const known = fleet.hosts.get(host);
-  const own = known === undefined ? {} : labelsOf(known);
-  const made = fleet.experiments.filter(({change, from}) => own[change] === from);
   if (clearedOn(host, fleet).length > 0) return false;
-  const open = made.filter(({outcome}) => outcome === null);
+  const open = madeFor(host, fleet).filter(({outcome}) => outcome === null);
   if (experiment === undefined && open.length === 0) return true;
   if (experiment !== undefined && !experiment.hosts.includes(host)) return false;
   const busy = new Set([
@@ -60,12 +57,17 @@ export function isNextOf(cohort: CohortVerdict, host: string, fleet: Fleet, nowM
 }
 
 /** Labels of a host that were changed on others, which were as sick as ever: to change them here as well would not help. */
-export function clearedOn(host: string, {hosts, experiments}: Pick<Fleet, 'hosts' | 'experiments'>): string[] {
+export function clearedOn(host: string, fleet: Pick<Fleet, 'hosts' | 'experiments'>): string[] {
+  return madeFor(host, fleet).flatMap(({change, from, outcome}) => {
+    return outcome?.cleared.some(labels => labels[change] === from) === true ? [change] : [];
+  });
+}
+
+/** Experiments that change a label which the host has. */
+function madeFor(host: string, {hosts, experiments}: Pick<Fleet, 'hosts' | 'experiments'>): Experiment[] {
   const known = hosts.get(host);
   const own = known === undefined ? {} : labelsOf(known);
-  return experiments.flatMap(({change, from, outcome}) => {
-    return own[change] === from && (outcome?.cleared.some(labels => labels[change] === from) ?? false) ? [change] : [];
-  });
+  return experiments.filter(({change, from}) => own[change] === from);
 }
 
 function isBeingReinstalled(host: FleetHost | undefined): boolean {

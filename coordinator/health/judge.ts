@@ -66,7 +66,7 @@ const EXCUSE_DWELLS_MAX = 60;
 const FAR_RATIO = 10;
 const FAR_FLOORS = 2;
 /** What is not known to have got worse may be made so, as old machines beside new ones at the height of the day: it must be felt clearly. */
-const PLAIN_FLOORS = 1.5;
+const JUST_FELT_FLOORS = 1.5;
 /** A host that its moves keep bad though they were slowed. */
 export const MOVES_STOPPED = 'MOVES_STOPPED';
 
@@ -273,7 +273,7 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
     const isOfCause = ofCause.includes(sli);
     const isByLabels = isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
-    const isJustFelt = isFelt && isProved && !mark.isOwnDoing && !isOfCause && value < PLAIN_FLOORS * floor;
+    const isJustFelt = isFelt && isProved && !mark.isOwnDoing && !isOfCause && value < JUST_FELT_FLOORS * floor;
     const isOne = isByLabels || (isProved && !isJustFelt && isSick(mark, isOfCause, judge));
     const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;

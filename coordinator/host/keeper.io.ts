@@ -11,9 +11,10 @@ import {windowVetoes} from '../decision/window.ts';
 import type {Emit} from '../events.io.ts';
 import type {Mover} from '../move/mover.ts';
 import type {Picture} from '../picture.ts';
+import {MAILHERD} from './cordon.ts';
 import type {Drivers} from './drivers.io.ts';
 import type {HostFacts} from './facts.ts';
-import {type HostEffect, type HostHappening, type HostTurn, live, MAILHERD} from './life.ts';
+import {type HostEffect, type HostHappening, type HostTurn, live} from './life.ts';
 
 const WIPE_CHECK_MS = 20 * SECOND_MS;
 /** A host that is not clean yet (mail in its queue) is asked again this much later. */

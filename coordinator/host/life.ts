@@ -10,8 +10,6 @@ import type {HostFacts} from './facts.ts';
 import {isReinstalled, isSystemOf, systemOf} from './installed.ts';
 import {assertRetirable} from './retire.ts';
 
-export {MAILHERD};
-
 const HISTORY_MAX = 40;
 /** Emptied, or on the way to it. */
 const EMPTIED: ReadonlySet<HostStage> = new Set(['draining', 'drained', 'safeToWipe']);

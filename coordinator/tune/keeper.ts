@@ -6,7 +6,7 @@ import type {TuneReport} from '../../wire/tune.ts';
 import type {Audit} from '../audit.io.ts';
 import type {Commander} from '../command.io.ts';
 import {budgetVeto} from '../decision/budget.ts';
-import {MAILHERD} from '../host/life.ts';
+import {MAILHERD} from '../host/cordon.ts';
 import type {Picture} from '../picture.ts';
 import {tunedHosts, tunePolicyOf} from './hosts.ts';
 import {rollout} from './rollout.ts';

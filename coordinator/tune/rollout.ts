@@ -3,7 +3,7 @@ import type {TunePolicy} from '../../wire/policy.ts';
 import type {VerdictKind} from '../../wire/record.ts';
 import type {Role} from '../../wire/schema.ts';
 import type {Advice, Change, TuneReport} from '../../wire/tune.ts';
-import {MAILHERD} from '../host/life.ts';
+import {MAILHERD} from '../host/cordon.ts';
 
 /** One host as far as tuning goes. */
 export interface TunedHost {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MailherdError} from '../../../../base/errors.ts';
+import {MAILHERD} from '../../../../coordinator/host/cordon.ts';
 import {isPaused} from '../../../../coordinator/host/emptying.ts';
 import type {HostFacts} from '../../../../coordinator/host/facts.ts';
-import {assertWipeToken, type HostEffect, type HostHappening, live, MAILHERD, newHost} from '../../../../coordinator/host/life.ts';
+import {assertWipeToken, type HostEffect, type HostHappening, live, newHost} from '../../../../coordinator/host/life.ts';
 import {DEFAULT_POLICY, type Policy} from '../../../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../../../wire/record.ts';
 

@@ -1,6 +1,7 @@
 import {describe, expect, test} from 'vitest';
+import {MAILHERD} from '../../../../coordinator/host/cordon.ts';
 import type {HostFacts} from '../../../../coordinator/host/facts.ts';
-import {type HostEffect, type HostHappening, live, MAILHERD, newHost} from '../../../../coordinator/host/life.ts';
+import {type HostEffect, type HostHappening, live, newHost} from '../../../../coordinator/host/life.ts';
 import {DEFAULT_POLICY} from '../../../../wire/policy.ts';
 import type {HostRecord, HostStage} from '../../../../wire/record.ts';
 
