@@ -11,7 +11,6 @@ import {
   pastOf,
   placesOf,
   putFigure,
-  RECENT_MIN,
   type Reading,
   readFigure,
   type Yardstick,
@@ -46,7 +45,9 @@ const PAST_DOUBT = 1.5;
 /** Share of a difference that a host must have got worse by itself. */
 const RISE_SHARE = 2 / 3;
 /** Share of how far it lies from the others that a host must have come itself for it to be its own doing. */
-const OWN_SHARE = 1 / 3;
+const OWN_SHARE = 1 / 2;
+/** What is so much less than usual for long was no better than usual before: a slow day of all hosts is over sooner than it was learnt. */
+const FALLEN = Math.log(1.25);
 const COMMON_MIN = Math.log(2);
 const OVERLOAD = Math.log(2);
 const USUAL_LOAD = Math.log(1.5);
@@ -147,7 +148,7 @@ function step(
   const drift = Math.max(0.5, least / (2 * width));
   const unsure = PAST_DOUBT / Math.sqrt(Math.max(1, known.count));
   const limit = LOG_ARL / (2 * drift);
-  const z = boundedZ((deviation - farm.shock) / width, reading);
+  const z = boundedZ(Math.min(deviation - farm.shock, ownRise(known, rest, farm) / RISE_SHARE) / width, reading);
   const grown = Math.max(0, Math.min(1.5 * limit, known.sum + Math.min(STEP_SHARE_MAX * limit, z - drift - unsure)));
   const sum = !load.hasPast ? 0 : reading.isBurdened ? known.sum : grown;
   const recentCount = known.recentCount + 1;
@@ -163,7 +164,7 @@ function step(
   const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
-  const hasRisen = known.count >= RECENT_MIN && isRisen && change >= Math.max(least, OWN_SHARE * recent);
+  const hasRisen = known.count >= PAST_MIN && isRisen && change >= Math.max(least, OWN_SHARE * recent);
   const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
@@ -171,7 +172,7 @@ function step(
     score: Math.max(score, (PEERS_Z_MIN * sum) / limit),
     proof,
     isBehindMiddle: byPast || (!isLeftBehind && isBehindMiddle),
-    isOwnDoing: proof !== null && (hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
+    isOwnDoing: proof !== null && (byPast || hasRisen || isBornWorse(known, farm.likeLevel, index, lately - PEERS_Z_MIN * error)),
     isOverloaded: load.isBeyond && !load.isUsual,
     sinceMs: byPast ? sumSinceMs : (known.provedMs ?? nowMs),
     peers,
@@ -205,17 +206,21 @@ function isBornWorse({count}: HostFigure, likeLevel: Farm['likeLevel'], index: n
 function changeOf(
   known: HostFigure,
   rest: number,
-  {common}: Farm,
+  farm: Farm,
   differenceNow: number,
   least: number,
 ): {lately: number; change: number; isRisen: boolean; isLeftBehind: boolean} {
   const rate = Math.max(RECENT_RATE, 1 / (known.recentCount + 1));
   const lately = towards(known.recentCount === 0 ? rest : known.lately, rest, rate);
   const change = differenceNow - lasting(known);
-  // What all of them rose by counts once it is more than a busy day makes.
-  const rise = lately - known.usual - (common >= COMMON_MIN ? common : 0);
+  const rise = ownRise(known, lately, farm);
   const isLeftBehind = known.count >= PAST_MIN && change >= least && rise < (1 - RISE_SHARE) * change;
   return {lately, change, isRisen: rise >= Math.max(least / 2, RISE_SHARE * change), isLeftBehind};
+}
+
+/** How far it shows more than it usually does, by itself. What all of them rose by counts once it is more than a busy day makes. */
+function ownRise({usual}: HostFigure, shown: number, {common}: Farm): number {
+  return shown - usual - (common >= COMMON_MIN ? common : 0);
 }
 
 /** What looked like a change for the worse and passed by itself is the host's own way: the next time it is less of a surprise. */
@@ -256,7 +261,7 @@ function learn(known: HostFigure, difference: number, rest: number, x: number, c
   const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
   const rise = known.count === 0 ? rest : clamp(rest - known.usual, 0, 3 * width);
   known.own += rate * change;
-  known.usual += rate * rise;
+  known.usual += (known.lately < known.usual - FALLEN ? Math.max(LEVEL_RATE, rate) : rate) * rise;
   known.count = count;
   known.variance = variance + VARIANCE_RATE * (bounded ** 2 - variance);
   undoubt(known);

@@ -167,6 +167,7 @@ export function placesOf(hosts: readonly {host: string}[], {names}: Figures): nu
 export interface Past {
   own: Float64Array;
   usual: Float64Array;
+  lately: Float64Array;
   count: Float64Array;
   variance: Float64Array;
   load: Float64Array;
@@ -177,12 +178,13 @@ export interface Past {
 /** @param places of the rows, -1 for none. */
 export function pastOf({rows}: Figures, places: readonly number[]): Past {
   const column = (): Float64Array => new Float64Array(places.length).fill(Number.NaN);
-  const past = {own: column(), usual: column(), count: column(), variance: column(), load: column(), proved: column()};
+  const past = {own: column(), usual: column(), lately: column(), count: column(), variance: column(), load: column(), proved: column()};
   for (let index = 0; index < places.length; index++) {
     const at = (places[index] ?? -1) * ROW;
     if (at < 0) continue;
     past.own[index] = rows[at] ?? 0;
     past.usual[index] = rows[at + 1] ?? 0;
+    past.lately[index] = rows[at + 2] ?? 0;
     past.count[index] = rows[at + 3] ?? 0;
     past.variance[index] = rows[at + 7] ?? 0;
     past.load[index] = rows[at + 11] ?? 0;

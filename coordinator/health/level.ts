@@ -108,10 +108,10 @@ export function farmOf(
     level,
     center: centerOf(differences, spread.deviation, memory.center),
     middle: all.quantile(0.5) ?? 0,
-    likeLevel: index => likeLevelOf(index, readings, rest),
+    likeLevel: index => likeLevelOf(index, readings, past, rest),
     rest,
     curve,
-    slope: learn(memory.slope, x, y, weights),
+    slope: learn(memory.slope, x, y, weights, alikeOf(readings)),
     spread,
     noise,
     common,
@@ -190,12 +190,22 @@ function curveOf(slope: Slope, x: Float64Array, low: number, high: number, usual
   return curve;
 }
 
+/** By reading the group of its hardware; all of which no other is known to be alike are one. */
+function alikeOf(readings: readonly Reading[]): Int32Array {
+  const counts = new Map<string, number>();
+  for (const {like} of readings) if (like !== null) counts.set(like, (counts.get(like) ?? 0) + 1);
+  const groups = new Map<string, number>();
+  for (const [like, count] of counts) if (count > 1) groups.set(like, groups.size + 1);
+  return Int32Array.from(readings, ({like}) => (like === null ? 0 : (groups.get(like) ?? 0)));
+}
+
 /** Two others of the same hardware that are faster show that it can be; one may be a freak. */
-function likeLevelOf(index: number, readings: readonly Reading[], rest: Float64Array): number | null {
+function likeLevelOf(index: number, readings: readonly Reading[], {lately}: Past, rest: Float64Array): number | null {
   const like = readings[index]?.like ?? null;
   let [first, second] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (const [other, reading] of readings.entries()) {
-    const value = rest[other] ?? Number.POSITIVE_INFINITY;
+    const known = lately[other] ?? Number.NaN;
+    const value = (Number.isNaN(known) ? rest[other] : known) ?? Number.POSITIVE_INFINITY;
     if (like === null || other === index || reading.like !== like || value >= second) continue;
     [first, second] = value < first ? [value, first] : [first, value];
   }

@@ -23,31 +23,34 @@ export function coefficients({xx, xq, qq, xy, qy}: Slope): [number, number] {
 }
 
 /**
- * Takes one round's points in. Means are taken out first, so that only differences between hosts of one round count, and what all of
- * them feel at once is no influence of load.
- * @param weights by point; 0 takes a point out.
+ * Takes one round's points in. Means of each group are taken out first, so that only differences between alike hosts of one round count:
+ * neither what all of them feel at once nor that busy hosts are of another make is an influence of load.
+ * @param weights by point; 0 takes a point out. @param groups by point, 0 to `weights.length - 1`.
  */
-export function learn(slope: Slope, xs: Float64Array, ys: Float64Array, weights: Float64Array): Slope {
-  let [sum, meanX, meanQ, meanY] = [0, 0, 0, 0];
+export function learn(slope: Slope, xs: Float64Array, ys: Float64Array, weights: Float64Array, groups: Int32Array): Slope {
+  const [sums, meansX, meansQ, meansY] = [column(weights), column(weights), column(weights), column(weights)];
   for (let point = 0; point < weights.length; point++) {
     const weight = weights[point] ?? 0;
+    if (weight === 0) continue;
     const x = xs[point] ?? 0;
-    sum += weight;
-    meanX += weight * x;
-    meanQ += weight * x * x;
-    meanY += weight * (ys[point] ?? 0);
+    const group = groups[point] ?? 0;
+    // A mean of what has come so far, moved by each point's share.
+    const sum = (sums[group] ?? 0) + weight;
+    const share = weight / sum;
+    sums[group] = sum;
+    meansX[group] = (meansX[group] ?? 0) + share * (x - (meansX[group] ?? 0));
+    meansQ[group] = (meansQ[group] ?? 0) + share * (x * x - (meansQ[group] ?? 0));
+    meansY[group] = (meansY[group] ?? 0) + share * ((ys[point] ?? 0) - (meansY[group] ?? 0));
   }
-  if (sum === 0) return slope;
-  meanX /= sum;
-  meanQ /= sum;
-  meanY /= sum;
+  if (!sums.some(sum => sum > 0)) return slope;
   let {xx, xq, qq, xy, qy} = {xx: slope.xx * KEEP, xq: slope.xq * KEEP, qq: slope.qq * KEEP, xy: slope.xy * KEEP, qy: slope.qy * KEEP};
   for (let point = 0; point < weights.length; point++) {
     const weight = weights[point] ?? 0;
+    const group = groups[point] ?? 0;
     const own = xs[point] ?? 0;
-    const x = own - meanX;
-    const q = own * own - meanQ;
-    const y = (ys[point] ?? 0) - meanY;
+    const x = own - (meansX[group] ?? 0);
+    const q = own * own - (meansQ[group] ?? 0);
+    const y = (ys[point] ?? 0) - (meansY[group] ?? 0);
     xx += weight * x * x;
     xq += weight * x * q;
     qq += weight * q * q;
@@ -55,4 +58,8 @@ export function learn(slope: Slope, xs: Float64Array, ys: Float64Array, weights:
     qy += weight * q * y;
   }
   return {xx, xq, qq, xy, qy};
+}
+
+function column({length}: Float64Array): Float64Array {
+  return new Float64Array(length);
 }

@@ -19,17 +19,19 @@ interface Play {
   load?: (host: number, round: number) => number;
   exponent?: number;
   isBurdened?: boolean;
+  like?: (host: number) => string | null;
 }
 
 /** Plays rounds of ten seconds. @returns the marks of each round. */
-function played({count = 20, seed = 1, rounds, factor = () => 1, load = () => 2, exponent = 0, isBurdened = false}: Play): Mark[][] {
+function played(play: Play): Mark[][] {
+  const {count = 20, seed = 1, rounds, factor = () => 1, load = () => 2, exponent = 0, isBurdened = false, like = () => null} = play;
   const rng = seededRng(seed);
   let memory: FigureMemory = NO_FIGURE;
   return Array.from({length: rounds}, (_, round) => {
     const readings = hosts(count).map((host, index): Reading => {
       const own = load(index, round);
       const value = 500 * (1 + own) ** exponent * factor(index, round) * Math.exp(0.15 * chance(rng));
-      return {host, load: own, value, isNew: true, isBurdened, like: null};
+      return {host, load: own, value, isNew: true, isBurdened, like: like(index)};
     });
     const compared = compare(readings, memory, YARDSTICK, round * 10_000);
     memory = compared.memory;
@@ -155,6 +157,39 @@ test('a third gets faster while the day makes all a little slower: nobody got wo
   const day = (round: number): number => Math.exp(0.3 * Math.min(1, Math.max(0, (round - 100) / 60)));
   const rounds = played({rounds: 300, factor: (host, round) => day(round) * (host < 7 && round >= 100 ? 1 / 3 : 1)});
   expect(rounds.flat().filter(({proof}) => proof !== null)).toEqual([]);
+});
+
+test("half get faster while the day makes all a little slower: it is proved against nobody's own past (5 seeds)", () => {
+  const day = (round: number): number => Math.exp(0.3 * Math.min(1, Math.max(0, (round - 150) / 200)));
+  for (const part of [1 / 1.6, 1 / 3]) {
+    const plays = [1, 2, 3, 4, 5].map(seed => {
+      return played({seed, rounds: 500, factor: (host, round) => day(round) * (host < 10 && round >= 150 ? part : 1)});
+    });
+    expect({part, proofs: plays.flat(2).filter(({proof}) => proof === 'past').length}).toEqual({part, proofs: 0});
+  }
+});
+
+test('an hour after hours in which all were slow, two thirds more on one host are proved as soon as ever, and nobody else (5 seeds)', () => {
+  const [slow, well, ill] = [200, 2_400, 2_760];
+  const plays = [1, 2, 3, 4, 5].map(seed => {
+    const factor = (host: number, round: number): number =>
+      (round >= slow && round < well ? 1.9 : 1) * (host === 7 && round >= ill ? 1.67 : 1);
+    return played({seed, rounds: ill + 60, factor});
+  });
+  expect(plays.flatMap(rounds => rounds.flat().filter(({proof}, at) => proof !== null && at % 20 !== 7))).toEqual([]);
+  expect(plays.map(rounds => firstProof(rounds, 7) - ill).filter(readings => readings < 0 || readings > 45)).toEqual([]);
+});
+
+test('what load does is told by hosts of the same hardware: that the busy ones are of another make is no influence of load', () => {
+  const isOld = (host: number): boolean => host < 10;
+  const factor = (host: number): number => (isOld(host) ? 4 : 1);
+  // The old ones are the busy ones, two of them busier than any.
+  const load = (host: number): number => (host < 2 ? 9 : isOld(host) ? 5 + host / 10 : 1 + host / 10);
+  const ratios = (like: Play['like']): number[] => (played({rounds: 600, factor, load, like}).at(-1) ?? []).map(({ratio}) => ratio);
+  const told = ratios(host => (isOld(host) ? 'old' : 'new'));
+  expect(Math.max(...told.slice(0, 10)) / Math.min(...told.slice(0, 10))).toBeLessThan(1.4);
+  const untold = ratios(() => null);
+  expect(Math.max(...untold.slice(0, 10)) / Math.min(...untold.slice(0, 10))).toBeGreaterThan(1.4);
 });
 
 test('however the curve of load is learnt, a host at usual load shows what it shows', () => {
