@@ -1,5 +1,6 @@
 import type {Clock} from '../base/clock.ts';
 import {toRefusal} from '../base/errors.ts';
+import {fewAtOnce} from '../base/few-at-once.ts';
 import {MINUTE_MS, type Millis, SECOND_MS} from '../base/units.ts';
 import type {Answer} from '../wire/command.ts';
 import type {Log} from '../wire/log.ts';
@@ -42,10 +43,7 @@ export class Sizes {
       .map(({key}) => key);
     if (due.length === 0) return;
     this.#isSweeping = true;
-    const workers = Array.from({length: AT_ONCE}, async () => {
-      for (let host = due.shift(); host !== undefined; host = due.shift()) await this.#ask(host, LIST_MS);
-    });
-    void Promise.all(workers).finally(() => {
+    void fewAtOnce(due, AT_ONCE, host => this.#ask(host, LIST_MS)).finally(() => {
       this.#isSweeping = false;
     });
   }

@@ -3,6 +3,7 @@ import {DatabaseSync} from 'node:sqlite';
 import Type from 'typebox';
 import {parse as parseYaml} from 'yaml';
 import {MailherdError} from '../base/errors.ts';
+import {fewAtOnce} from '../base/few-at-once.ts';
 import {ErrorView, type NewHost, type NewUser} from '../wire/api.ts';
 import {fits, parse} from '../wire/codec.ts';
 import {ROUTES_DB} from '../wire/route-queries.ts';
@@ -80,13 +81,7 @@ export async function enrolAll(farm: Farm): Promise<number> {
   const hosts = layout.hosts.filter(spec => spec.role !== 'control' && !spec.isSpare);
   for (const spec of hosts) await enrolHost(farm, spec);
   const everybody = users(layout);
-  const waiting = [...everybody];
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      await post(access, '/v1/users', {user: next.user, host: next.host} satisfies NewUser, ['USER_EXISTS']);
-    }
-  };
-  await Promise.all(Array.from({length: TOGETHER}, worker));
+  await fewAtOnce(everybody, TOGETHER, ({user, host}) => post(access, '/v1/users', {user, host} satisfies NewUser, ['USER_EXISTS']));
   for (const {name} of hosts) await waitForRoutes(farm, name, everybody.length);
   return everybody.length;
 }

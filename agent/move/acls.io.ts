@@ -1,10 +1,10 @@
 import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {setNewest} from '../../base/bounded.ts';
+import {fewAtOnce} from '../../base/few-at-once.ts';
 import type {Feature} from '../../wire/command.ts';
 import {must} from './doveadm-run.io.ts';
 import {aclLines, hasUserKeys, isHibernating, metadataFile, offeredIn, type SetFeature} from './features.ts';
-import {fewAtOnce} from './few-at-once.ts';
 import {ifGone} from './seed-archive.io.ts';
 import type {MailPlaces} from './seed-place.io.ts';
 import {listSieve} from './sieve.io.ts';

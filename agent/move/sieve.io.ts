@@ -1,9 +1,9 @@
 import {createHash} from 'node:crypto';
 import {MailherdError} from '../../base/errors.ts';
+import {fewAtOnce} from '../../base/few-at-once.ts';
 import type {Manifest} from '../../wire/manifest.ts';
 import {doveadm, must} from './doveadm-run.io.ts';
 import type {DoveadmServer} from './doveadm-server.io.ts';
-import {fewAtOnce} from './few-at-once.ts';
 
 /** sysexits.h: EX_USAGE; doveadm ends so for a command that none of its plugins has. */
 const EXIT_USAGE = 64;

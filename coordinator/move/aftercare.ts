@@ -1,4 +1,5 @@
 import {fromRefusal, MailherdError} from '../../base/errors.ts';
+import {fewAtOnce} from '../../base/few-at-once.ts';
 import {addTo} from '../../base/groups.ts';
 import {HOUR_MS, MINUTE_MS, type Millis, SECOND_MS} from '../../base/units.ts';
 import type {Log} from '../../wire/log.ts';
@@ -169,21 +170,9 @@ export class Aftercare {
    * @returns the ids of those that still lie there. @throws MailherdError what stands in the way of losing one.
    */
   async prove(records: readonly MoveRecord[]): Promise<string[]> {
-    const due = [...records];
-    const proved: string[] = [];
-    const prove = async (): Promise<void> => {
-      for (let record = due.pop(); record !== undefined; record = due.pop()) {
-        await this.#proveOne(record);
-        if (this.#deps.records.get(record.id)?.step === 'retained') proved.push(record.id);
-      }
-    };
-    try {
-      await Promise.all(Array.from({length: PROOFS_AT_ONCE}, prove));
-    } finally {
-      // What stands in the way of one is enough.
-      due.length = 0;
-    }
-    return proved;
+    // What stands in the way of one is enough.
+    await fewAtOnce(records, PROOFS_AT_ONCE, record => this.#proveOne(record));
+    return records.flatMap(({id}) => (this.#deps.records.get(id)?.step === 'retained' ? [id] : []));
   }
 
   async #proveOne(record: MoveRecord): Promise<void> {

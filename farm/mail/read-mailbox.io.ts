@@ -1,5 +1,6 @@
 import type {ImapFlow} from 'imapflow';
 import {MailherdError} from '../../base/errors.ts';
+import {fewAtOnce} from '../../base/few-at-once.ts';
 import type {Layout, UserSpec} from '../layout.ts';
 import type {Arrival} from './felt.ts';
 import {answersOf, imapClient, messageIdOf} from './imap.io.ts';
@@ -13,14 +14,8 @@ const TRIES = 5;
 const TOGETHER = 6;
 
 /** Reads every message of every folder of these users through the edge, a few users at once. */
-export async function readMailboxes(layout: Layout, wanted: readonly UserSpec[]): Promise<ReadMailbox[]> {
-  const results: ReadMailbox[] = [];
-  const waiting = [...wanted];
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) results.push(await readPatiently(layout, next));
-  };
-  await Promise.all(Array.from({length: TOGETHER}, worker));
-  return results;
+export function readMailboxes(layout: Layout, wanted: readonly UserSpec[]): Promise<ReadMailbox[]> {
+  return fewAtOnce(wanted, TOGETHER, user => readPatiently(layout, user));
 }
 
 /** @throws MailherdError PROBE_FAILED when the mailbox cannot be read several times in a row. */

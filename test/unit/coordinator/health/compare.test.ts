@@ -185,7 +185,8 @@ test('what load does is told by hosts of the same hardware: that the busy ones a
   const factor = (host: number): number => (isOld(host) ? 4 : 1);
   // The old ones are the busy ones, two of them busier than any.
   const load = (host: number): number => (host < 2 ? 9 : isOld(host) ? 5 + host / 10 : 1 + host / 10);
-  const ratios = (like: Play['like']): number[] => (played({rounds: 600, factor, load, like}).at(-1) ?? []).map(({ratio}) => ratio);
+  const ratios = (like: NonNullable<Play['like']>): number[] =>
+    (played({rounds: 600, factor, load, like}).at(-1) ?? []).map(({ratio}) => ratio);
   const told = ratios(host => (isOld(host) ? 'old' : 'new'));
   expect(Math.max(...told.slice(0, 10)) / Math.min(...told.slice(0, 10))).toBeLessThan(1.4);
   const untold = ratios(() => null);

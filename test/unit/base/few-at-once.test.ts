@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {fewAtOnce} from '../../../../agent/move/few-at-once.ts';
+import {fewAtOnce} from '../../../base/few-at-once.ts';
 
 test('none is begun after one has failed', async () => {
   const begun: number[] = [];
