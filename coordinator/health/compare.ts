@@ -46,9 +46,6 @@ const PAST_DOUBT = 1.5;
 const RISE_SHARE = 2 / 3;
 /** Share of how far it lies from the others that a host must have come itself for it to be its own doing. */
 const OWN_SHARE = 1 / 2;
-/** What is so much less than usual for long was no better than usual before: a slow day of all hosts is over sooner than it was learnt. */
-const FALLEN = Math.log(1.25);
-const COMMON_MIN = Math.log(2);
 const OVERLOAD = Math.log(2);
 const USUAL_LOAD = Math.log(1.5);
 
@@ -96,7 +93,8 @@ export function compare(
   const level = followed(memory.level, farm.level);
   const center = followed(memory.center, farm.center);
   const load = followed(memory.load, farm.middleLoad, Math.max(OWN_RATE, 1 / rounds));
-  return {memory: {slope: farm.slope, product, square, level, center, load, rounds, hosts: {names, rows}}, marks};
+  const accustomed = followed(memory.accustomed, farm.common, OWN_RATE);
+  return {memory: {slope: farm.slope, product, square, level, center, load, accustomed, rounds, hosts: {names, rows}}, marks};
 }
 
 function followed(usual: number | null, now: number, rate: number = LEVEL_RATE): number {
@@ -182,7 +180,7 @@ function step(
   // What is accused is not taken for usual; what it always was goes on to be learnt.
   const isAccused = proof !== null && (byPast || isLately);
   const isLearning = !load.isSurge && !isAccused && (sum < learntUpTo(known) * limit || !load.hasPast);
-  if (isLearning) learn(known, difference, rest, x, chance, width, farm.shock > 0);
+  if (isLearning) learn(known, difference, rest - farm.common, x, chance, width, farm.shock > 0);
   else if (isAccused) undoubt(known);
   else doubt(known, deviation);
   return mark;
@@ -218,9 +216,9 @@ function changeOf(
   return {lately, change, isRisen: rise >= Math.max(least / 2, RISE_SHARE * change), isLeftBehind};
 }
 
-/** How far it shows more than it usually does, by itself. What all of them rose by counts once it is more than a busy day makes. */
+/** How far it shows more than it usually does, by itself: what all of them rose by is no rise of its own. */
 function ownRise({usual}: HostFigure, shown: number, {common}: Farm): number {
-  return shown - usual - (common >= COMMON_MIN ? common : 0);
+  return shown - usual - common;
 }
 
 /** What looked like a change for the worse and passed by itself is the host's own way: the next time it is less of a surprise. */
@@ -252,16 +250,20 @@ function undoubt(known: HostFigure): void {
   known.doubtedSquares = 0;
 }
 
-/** Takes a reading for usual; a wild one counts as a bounded one. What all suffer at once becomes usual within hours only. */
-function learn(known: HostFigure, difference: number, rest: number, x: number, chance: number, width: number, isShock: boolean): void {
+/**
+ * Takes a reading for usual; a wild one counts as a bounded one. What all suffer at once becomes usual within hours only, and is never what a host
+ * usually shows by itself: after a slow day of all of them it is held against what it was before.
+ * @param alone what it shows, without what all of them rose by.
+ */
+function learn(known: HostFigure, difference: number, alone: number, x: number, chance: number, width: number, isShock: boolean): void {
   const count = known.count + 1;
   const rate = isShock && known.count >= PAST_MIN ? OWN_RATE : Math.max(OWN_RATE, 1 / count);
   const bounded = clamp(difference - lasting(known), 0, 3 * chance);
   const variance = varianceOf(known);
   const change = known.count === 0 ? difference : clamp(difference - known.own, 0, 3 * width);
-  const rise = known.count === 0 ? rest : clamp(rest - known.usual, 0, 3 * width);
+  const rise = known.count === 0 ? alone : clamp(alone - known.usual, 0, 3 * width);
   known.own += rate * change;
-  known.usual += (known.lately < known.usual - FALLEN ? Math.max(LEVEL_RATE, rate) : rate) * rise;
+  known.usual += rate * rise;
   known.count = count;
   known.variance = variance + VARIANCE_RATE * (bounded ** 2 - variance);
   undoubt(known);

@@ -32,7 +32,10 @@ export interface Yardstick {
 export interface HostFigure {
   /** Lasting difference to the other hosts at equal load. */
   own: number;
-  /** What it usually shows at equal load, and over the last dozen readings, not held against anybody: log(value + scale). */
+  /**
+   * What it usually shows at equal load without what all rose by, and what it shows over the last dozen readings, neither held against anybody:
+   * log(value + scale).
+   */
   usual: number;
   lately: number;
   /** Readings learnt from. */
@@ -68,6 +71,8 @@ export interface FigureMemory {
   center: number | null;
   /** Logarithm of 1 + the load in the middle of all hosts, over the same hours as what hosts usually show; null before the first round. */
   load: number | null;
+  /** What all of them rose by, as far as that has come to be usual. */
+  accustomed: number;
   /** Rounds it was learnt in. */
   rounds: number;
   hosts: Figures;
@@ -89,6 +94,7 @@ export const NO_FIGURE: FigureMemory = {
   level: null,
   center: null,
   load: null,
+  accustomed: 0,
   rounds: 0,
   hosts: {names: [], rows: []},
 };

@@ -45,7 +45,7 @@ export interface Farm {
   spread: Spread;
   /** Of one reading of a usual host. */
   noise: number;
-  /** How much worse all have got against their own past, told by those that tell the level. */
+  /** How much worse all are than they usually are by themselves, told by those that tell the level. */
   common: number;
   /**
    * How much worse all have got at once, 0 below twice: what reaches everybody reaches some more than others, so that so much of a
@@ -100,7 +100,8 @@ export function farmOf(
     const isLearnt = isNew && load !== null && !isBurdened;
     weights[index] = isLearnt ? bisquare(((weights[index] ?? 0) - level) / (5 * width)) : 0;
   }
-  const common = commonOf(rest, past, width);
+  const common = commonOf(rest, past, noise);
+  const sudden = Math.max(0, common - memory.accustomed);
   const correlation = Math.max(0, Math.min(CORRELATION_MAX, memory.product / memory.square));
   return {
     x: own,
@@ -116,7 +117,7 @@ export function farmOf(
     noise,
     common,
     // All twice as slow is a busy day; from there on it soon counts in full.
-    shock: Math.max(0, Math.min(common, 2 * (common - SHOCK_MIN))),
+    shock: Math.max(0, Math.min(sudden, 2 * (sudden - SHOCK_MIN))),
     widening: Math.sqrt((1 + correlation) / (1 - correlation)),
     loadMax: highestOthers(logs, loads),
     loadChange: commonLoadChange(loadChanges),
@@ -216,13 +217,13 @@ function likeLevelOf(index: number, readings: readonly Reading[], {lately}: Past
  * The rise of the better quarter against their own past. Where that got better the middle tells, for the others still have the day in
  * common: the more the clearer it is. Never a fall, since nobody is worse for what others gained.
  */
-function commonOf(rest: Float64Array, {usual, count}: Past, width: number): number {
+function commonOf(rest: Float64Array, {usual, count}: Past, noise: number): number {
   const rises = new Sample(rest.length);
   for (let index = 0; index < rest.length; index++) {
     if ((count[index] ?? 0) >= PAST_MIN) rises.add((rest[index] ?? 0) - (usual[index] ?? 0));
   }
-  const better = rises.at(Math.floor(LEVEL_QUANTILE * (rises.length - 1))) ?? 0;
-  const clear = Math.max(0, Math.min(1, -better / width));
+  const better = locate(rises, LEVEL_QUANTILE, noise);
+  const clear = Math.max(0, Math.min(1, -better / noise));
   return Math.max(0, better, clear * (rises.quantile(0.5) ?? 0));
 }
 

@@ -211,6 +211,11 @@ test('what all suffer at once is learnt within hours, not within minutes, howeve
   expect(rounds.flat().filter(({proof}) => proof !== null)).toEqual([]);
 });
 
+test('but it is learnt: hours later one that gets twice as slow is proved as on any other farm', () => {
+  const rounds = played({rounds: 2_460, factor: (host, round) => (round >= 100 ? 3 : 1) * (host === 3 && round >= 2_400 ? 2 : 1)});
+  expect(proved(rounds)).toEqual([[3, 'past']]);
+});
+
 test('seven of ten fall sick: they are found, the others are not', () => {
   const rounds = played({rounds: 130, factor: (host, round) => (host < 14 && round >= 100 ? 20 : 1)});
   expect(proved(rounds).map(([host]) => host)).toEqual(Array.from({length: 14}, (_, index) => index));
