@@ -11,12 +11,13 @@ import {
   pastOf,
   placesOf,
   putFigure,
+  RECENT_MIN,
   type Reading,
   readFigure,
   type Yardstick,
 } from './figure.ts';
 import {type Farm, farmOf} from './level.ts';
-import {heldAgainstPeers, naturalOf, PEERS_Z_MIN} from './peers.ts';
+import {added, heldAgainstPeers, naturalOf, PEERS_Z_MIN, type Shown} from './peers.ts';
 
 /** The mean of the last dozen, and of the last hundred. */
 const RECENT_RATE = 0.15;
@@ -162,7 +163,7 @@ function step(
   const byPast = sum >= limit && isRisen && change >= least / 2 && deviation > 0;
   const peers = farm.rest.length - 1;
   const proof = peers === 0 ? null : byPast ? 'past' : byPeers ? 'peers' : null;
-  const hasRisen = known.count >= PAST_MIN && isRisen && change >= Math.max(least, OWN_SHARE * recent);
+  const hasRisen = isRisen && isClear(change, known, shown, least);
   const sumSinceMs = known.sum > 0 ? known.sumSinceMs : nowMs;
   const mark: Mark = {
     expected: Math.max(0, Math.exp(farm.level + farm.center + (farm.curve[index] ?? 0)) - scale),
@@ -180,7 +181,7 @@ function step(
   // What is accused is not taken for usual; what it always was goes on to be learnt.
   const isAccused = proof !== null && (byPast || isLately);
   const isLearning = !load.isSurge && !isAccused && (sum < learntUpTo(known) * limit || !load.hasPast);
-  if (isLearning) learn(known, difference, rest - farm.common, x, chance, width, farm.shock > 0);
+  if (isLearning) learn(known, difference, rest - shareOf(farm, known), x, chance, width, farm.shock > 0);
   else if (isAccused) undoubt(known);
   else doubt(known, deviation);
   return mark;
@@ -192,6 +193,12 @@ function learntUpTo({count}: HostFigure): number {
 
 function boundedZ(z: number, {intervals = 1}: Reading): number {
   return clamp(z, 0, Z_MAX * Math.max(1, intervals));
+}
+
+/** It is no chance, and half of how far the host lies from the others. */
+function isClear(change: number, {count}: HostFigure, {recent, recentChance, scatter}: Shown, least: number): boolean {
+  const chance = added(recentChance, scatter / Math.sqrt(Math.max(1, count)));
+  return count >= RECENT_MIN && change >= Math.max(least, OWN_SHARE * recent, PEERS_Z_MIN * chance);
 }
 
 /** From the first reading on, and worse than others of its hardware. @param least what it shows at least. */
@@ -248,6 +255,11 @@ function doubt(known: HostFigure, deviation: number): void {
 function undoubt(known: HostFigure): void {
   known.doubted = 0;
   known.doubtedSquares = 0;
+}
+
+/** Of what all of them rose by no more than the host itself did: what does not feel the day is not taken for better than it is. */
+function shareOf({common}: Farm, {lately, usual}: HostFigure): number {
+  return Math.min(common, Math.max(0, lately - usual));
 }
 
 /**

@@ -214,14 +214,20 @@ function likeLevelOf(index: number, readings: readonly Reading[], {lately}: Past
 }
 
 /**
- * The rise of the better quarter against their own past. Where that got better the middle tells, for the others still have the day in
- * common: the more the clearer it is. Never a fall, since nobody is worse for what others gained.
+ * The rise of the better quarter against their own past, of those that are not proved to be worse if there are any. Where that got better the
+ * middle tells, for the others still have the day in common: the more the clearer it is. Never a fall, since nobody is worse for what others
+ * gained; and of one host alone nothing is common.
  */
-function commonOf(rest: Float64Array, {usual, count}: Past, noise: number): number {
-  const rises = new Sample(rest.length);
+function commonOf(rest: Float64Array, {usual, count, proved}: Past, noise: number): number {
+  const [unproved, all] = [new Sample(rest.length), new Sample(rest.length)];
   for (let index = 0; index < rest.length; index++) {
-    if ((count[index] ?? 0) >= PAST_MIN) rises.add((rest[index] ?? 0) - (usual[index] ?? 0));
+    if (!((count[index] ?? 0) >= PAST_MIN)) continue;
+    const rise = (rest[index] ?? 0) - (usual[index] ?? 0);
+    if (!((proved[index] ?? 0) > 0)) unproved.add(rise);
+    all.add(rise);
   }
+  const rises = unproved.length >= TELLING_MIN ? unproved : all;
+  if (rises.length < TELLING_MIN) return 0;
   const better = locate(rises, LEVEL_QUANTILE, noise);
   const clear = Math.max(0, Math.min(1, -better / noise));
   return Math.max(0, better, clear * (rises.quantile(0.5) ?? 0));

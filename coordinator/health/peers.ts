@@ -76,6 +76,6 @@ export function heldAgainstPeers(known: HostFigure, shown: Shown, farm: Level, n
 }
 
 /** Two deviations of what is independent; `Math.hypot` is many times slower. */
-function added(one: number, other: number): number {
+export function added(one: number, other: number): number {
   return Math.sqrt(one * one + other * other);
 }
