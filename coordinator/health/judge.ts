@@ -259,6 +259,7 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     isOfSenders: false,
     sinceMs: nowMs,
   };
+  const isBroken = isOdd(own, usual);
   for (const {sli, unit} of SLI_TABLE) {
     const value = own.values[sli];
     if (value === null) continue;
@@ -273,8 +274,10 @@ function examine(own: HostSlis, {marks, usual, ofCause}: Others, judge: Policy['
     // Trouble that all have comes to one sooner and harder than to another: that alone makes nobody sick.
     const isOfCause = ofCause.includes(sli);
     const isByLabels = isOfCause && mark !== undefined && mark.ratio >= MAJORITY_RATIO_MIN && !mark.isOverloaded;
-    const isJustFelt = isFelt && isProved && !mark.isOwnDoing && !isOfCause && value < JUST_FELT_FLOORS * floor;
-    const isOne = isByLabels || (isProved && !isJustFelt && isSick(mark, isOfCause, judge));
+    // What is just slower has a kernel like the others'.
+    const isOwnDoing = mark !== undefined && (mark.isOwnDoing || isBroken);
+    const isJustFelt = isFelt && isProved && !isOwnDoing && !isOfCause && value < JUST_FELT_FLOORS * floor;
+    const isOne = isByLabels || (isProved && !isJustFelt && isSick({...mark, isOwnDoing}, isOfCause, judge));
     const isTelling = (isOne && !usual.isFeltByAll) || (isProved && isFar(value, floor, mark));
     const isWorse = isFelt && isTelling && !isOfSenders;
     found.evidence.push(evidenceOf(sli, unit, value, floor, mark, isByLabels));

@@ -87,14 +87,14 @@ test('what was proved long before anybody felt it makes nobody sick at once: it 
   const others = ['be2', 'be3', 'be4', 'be5'];
   const day = (own: number, their: number): Weather =>
     Object.fromEntries([['be1', {slis: {deliveryMsP95: own}}], ...others.map(host => [host, {slis: {deliveryMsP95: their}}])]);
-  const proved = farm.pass(900, day(3_000, 400)).verdicts.find(({host}) => host === 'be1');
+  const proved = farm.pass(900, day(4_000, 540)).verdicts.find(({host}) => host === 'be1');
   expect(proved).toMatchObject({kind: 'suspect', because: 'WORSE_NOT_FELT'});
   const justFelt = farm.pass(300, day(6_500, 870)).verdicts.find(({host}) => host === 'be1');
   expect(justFelt).toMatchObject({kind: 'suspect', because: 'JUST_FELT'});
-  farm.pass(900, day(3_000, 400));
+  farm.pass(900, day(4_000, 540));
   const told: string[] = [];
   for (let at = 0; at < 12; at++) {
-    const {kind, because} = farm.pass(10, day(8_000, 1_070)).verdicts.find(({host}) => host === 'be1') ?? proved ?? {};
+    const {kind, because} = farm.pass(10, day(7_800, 1_050)).verdicts.find(({host}) => host === 'be1') ?? proved ?? {};
     if (because === 'SLI_WORSE_THAN_PEERS') told.push(`${kind}`);
   }
   expect(told.slice(0, 5)).toEqual(['suspect', 'suspect', 'suspect', 'sick', 'sick']);
