@@ -35,6 +35,8 @@ import {memoryLog} from './plain-server.ts';
 import {TestServer} from './server.ts';
 
 const WAIT = {timeout: 30_000, interval: 50};
+/** What was refused rests for up to a minute. */
+const PATIENT = {timeout: 90_000, interval: 50};
 /** A minute must not take a minute. */
 const hurried: Rng = {...seededRng(1), between: low => low / 100, fork: () => hurried};
 const Note = Type.Object({text: Type.String()});
@@ -140,8 +142,8 @@ test('reports flow beside an event that is refused, and it arrives once its righ
     expect(await stored(EVENT_STREAM)).toBe(0);
     writeFileSync(users, whole);
     await own.reload();
-    await vi.waitFor(async () => expect(await stored(EVENT_STREAM)).toBe(1), WAIT);
-    await vi.waitFor(() => expect(box).toMatchObject({refused: 0, spooled: 0, dropped: 0, failing: null}), WAIT);
+    await vi.waitFor(async () => expect(await stored(EVENT_STREAM)).toBe(1), PATIENT);
+    await vi.waitFor(() => expect(box).toMatchObject({refused: 0, spooled: 0, dropped: 0, failing: null}), PATIENT);
     stop.abort();
     await box.done;
   } finally {
@@ -149,7 +151,7 @@ test('reports flow beside an event that is refused, and it arrives once its righ
     await own.end();
     rmSync(folder, {recursive: true});
   }
-});
+}, 120_000);
 
 test.each([
   reportSubject('be02'),
